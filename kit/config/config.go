@@ -1,0 +1,132 @@
+// Package config fills a service's settings from environment variables. It is the only reader of the environment, and it takes
+// the environment as a map, so that several services can run in one process, each with its own settings.
+package config
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// Secret is a setting that must never be shown. Its value is the text itself, or `file:/path` for the content of a file.
+type Secret struct{ value string }
+
+// NewSecret wraps a value that is already known.
+func NewSecret(value string) Secret { return Secret{value: value} }
+
+// UnmarshalText reads the value, or the file that it names.
+func (s *Secret) UnmarshalText(text []byte) error {
+	v := string(text)
+	if path, ok := strings.CutPrefix(v, "file:"); ok {
+		b, err := os.ReadFile(path) // #nosec G304 -- the operator names the file
+		if err != nil {
+			return fmt.Errorf("read secret file: %w", err)
+		}
+		v = strings.TrimSpace(string(b))
+	}
+	s.value = v
+	return nil
+}
+
+// Reveal returns the secret. Its callers hand it to a cipher, a driver or a provider, never to a log.
+func (s Secret) Reveal() string { return s.value }
+
+// Set says whether there is a value.
+func (s Secret) Set() bool { return s.value != "" }
+
+// Bytes returns the secret as raw bytes: base64 is decoded where the text is base64 of at least 32 bytes, else the text itself is taken.
+func (s Secret) Bytes() []byte {
+	if b, err := base64.StdEncoding.DecodeString(s.value); err == nil && len(b) >= 32 {
+		return b
+	}
+	return []byte(s.value)
+}
+
+// String hides the value.
+func (s Secret) String() string { return "[secret]" }
+
+// GoString hides the value from %#v.
+func (s Secret) GoString() string { return "[secret]" }
+
+// LogValue hides the value from slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue("[secret]") }
+
+// MarshalJSON hides the value from encoders.
+func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"[secret]"`), nil }
+
+// Common is what every service needs to know; a service's Config has it as a field.
+type Common struct {
+	Env         string `env:"SENDTIP_ENV" envDefault:"development"`
+	LogLevel    string `env:"SENDTIP_LOG_LEVEL" envDefault:"info"`
+	Listen      string `env:"SENDTIP_LISTEN"`
+	OpsListen   string `env:"SENDTIP_OPS_LISTEN"`
+	DatabaseURL Secret `env:"SENDTIP_DATABASE_URL"` // the app role's; the owner's is known to `sendtip migrate` only
+	PoolSize    int32  `env:"SENDTIP_POOL_SIZE" envDefault:"16"`
+
+	KafkaBrokers []string `env:"SENDTIP_KAFKA_BROKERS"`
+	GatewayURL   string   `env:"SENDTIP_GATEWAY_URL"` // internal listener
+	PublicURL    string   `env:"SENDTIP_PUBLIC_URL"`  // where providers reach our webhooks
+
+	IdentityKey         Secret `env:"SENDTIP_IDENTITY_KEY"` // shared with the gateway only
+	IdentityKeyPrevious Secret `env:"SENDTIP_IDENTITY_KEY_PREVIOUS"`
+	ServiceKey          Secret `env:"SENDTIP_SERVICE_KEY"` // the gateway knows its hash
+	KEK                 Secret `env:"SENDTIP_KEK"`         // 32 bytes, base64
+	KEKPrevious         Secret `env:"SENDTIP_KEK_PREVIOUS"`
+}
+
+// Production says whether real money moves here: the sandbox and embedded parts refuse it then.
+func (c Common) Production() bool { return c.Env == "production" }
+
+// IdentityKeys returns the accepted keys, the current one first.
+func (c Common) IdentityKeys() [][]byte { return keys(c.IdentityKey, c.IdentityKeyPrevious) }
+
+// KEKs returns the key-encryption keys, the current one first.
+func (c Common) KEKs() [][]byte { return keys(c.KEK, c.KEKPrevious) }
+
+func keys(all ...Secret) [][]byte {
+	var out [][]byte
+	for _, s := range all {
+		if s.Set() {
+			out = append(out, s.Bytes())
+		}
+	}
+	return out
+}
+
+// Validate names the first missing setting.
+func (c Common) Validate() error {
+	for name, missing := range map[string]bool{
+		"SENDTIP_LISTEN": c.Listen == "", "SENDTIP_DATABASE_URL": !c.DatabaseURL.Set(),
+		"SENDTIP_IDENTITY_KEY": !c.IdentityKey.Set(), "SENDTIP_KEK": !c.KEK.Set(),
+	} {
+		if missing {
+			return fmt.Errorf("%s is not set: `sendtip keys init` makes the keys, and the service's README lists the settings", name)
+		}
+	}
+	if len(c.IdentityKey.Bytes()) < 32 {
+		return errors.New("SENDTIP_IDENTITY_KEY is shorter than 32 bytes")
+	}
+	return nil
+}
+
+// Load fills T from environ by its env tags and then asks T's Validate, if it has one.
+func Load[T any](environ map[string]string) (T, error) {
+	cfg, err := env.ParseAsWithOptions[T](env.Options{Environment: environ})
+	if err != nil {
+		return cfg, fmt.Errorf("read settings: %w", err)
+	}
+	if v, ok := any(cfg).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return cfg, err
+		}
+	}
+	return cfg, nil
+}
+
+// Environ returns the process environment as a map.
+func Environ() map[string]string { return env.ToMap(os.Environ()) }

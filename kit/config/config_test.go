@@ -1,0 +1,60 @@
+package config_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sendtip/sendtip/kit/config"
+)
+
+type settings struct {
+	Common config.Common
+	Code   string `env:"SENDTIP_CODE" envDefault:"600000"`
+}
+
+func (s settings) Validate() error { return s.Common.Validate() }
+
+func environ(t *testing.T) map[string]string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kek")
+	if err := os.WriteFile(path, []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{
+		"SENDTIP_LISTEN": "127.0.0.1:0", "SENDTIP_DATABASE_URL": "postgres://x", "SENDTIP_IDENTITY_KEY": strings.Repeat("k", 32),
+		"SENDTIP_KEK": "file:" + path, "SENDTIP_KAFKA_BROKERS": "a:1,b:2",
+	}
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	cfg, err := config.Load[settings](environ(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.Common.KEK.Bytes()) != 32 || len(cfg.Common.KafkaBrokers) != 2 || cfg.Code != "600000" || cfg.Common.PoolSize != 16 {
+		t.Fatalf("unexpected settings: %+v", cfg)
+	}
+}
+
+func TestLoadNamesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	e := environ(t)
+	delete(e, "SENDTIP_DATABASE_URL")
+	if _, err := config.Load[settings](e); err == nil || !strings.Contains(err.Error(), "SENDTIP_DATABASE_URL") {
+		t.Fatalf("want the missing name, got %v", err)
+	}
+}
+
+func TestSecretIsNeverShown(t *testing.T) {
+	t.Parallel()
+	s := config.NewSecret("hunter2")
+	for _, shown := range []string{fmt.Sprint(s), fmt.Sprintf("%v %+v %#v %s", s, s, s, s), s.LogValue().String()} {
+		if strings.Contains(shown, "hunter2") {
+			t.Fatalf("the secret shows in %q", shown)
+		}
+	}
+}

@@ -1,0 +1,212 @@
+// Package idem keeps one effect per idempotency key (draft-ietf-httpapi-idempotency-key-header-07): the first request with a key does the
+// work, a repeated one gets the stored result, another body under the same key is refused, and a twin of a running request is told to wait.
+package idem
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/kit/web"
+)
+
+// ReplayedHeader marks an answer that was stored earlier.
+const ReplayedHeader = "Idempotency-Replayed"
+
+// Keep is how long a key is remembered.
+const Keep = 7 * 24 * time.Hour
+
+// Refusals of a key.
+var (
+	ErrKeyReused  = fault.New(fault.Unprocessable, "idempotency_key_reused", "This Idempotency-Key was used for another request.")
+	ErrInProgress = fault.New(fault.Conflict, "request_in_progress", "The first request with this key is still running.").WithRetryAfter(time.Second)
+	ErrMissing    = fault.New(fault.Invalid, "idempotency_key_missing", "Send an Idempotency-Key.")
+)
+
+// Mode says how a key lives.
+type Mode struct{ location string }
+
+// Once is for work that is one local transaction: twins wait on the row, at most for the pool's lock timeout, then get 409.
+var Once = Mode{}
+
+// Phased is for work with calls in between: the row is committed as running, and location is where a twin can read the outcome.
+func Phased(location string) Mode { return Mode{location: location} }
+
+// Key is one idempotency key of one principal and operation, with what was asked under it.
+type Key struct {
+	id                        uuid.UUID
+	principal, operation, key string
+	asked                     []byte
+	err                       error
+}
+
+// NewKey reads the principal from ctx. parts are the path parameters and the body; their JSON is what a repeated request must equal.
+func NewKey(ctx context.Context, operation, header string, parts ...any) Key {
+	k := Key{id: uuid.Must(uuid.NewV7()), principal: auth.From(ctx).Key(), operation: operation, key: header}
+	if header == "" || k.principal == "" {
+		k.err = ErrMissing
+		return k
+	}
+	k.asked, k.err = json.Marshal(parts)
+	return k
+}
+
+// ID is the row's id once Begin has returned nil; a job finishes the key by it.
+func (k Key) ID() uuid.UUID { return k.id }
+
+// Stored is the result of the first request.
+type Stored struct {
+	Status int
+	result []byte
+}
+
+// Decode fills v with the stored result.
+func (s *Stored) Decode(v any) error { return json.Unmarshal(s.result, v) }
+
+// Err returns the stored refusal, or nil if the first request succeeded.
+func (s *Stored) Err() error {
+	if s.Status < 400 {
+		return nil
+	}
+	var f fault.Error
+	if err := json.Unmarshal(s.result, &f); err != nil {
+		return fmt.Errorf("read stored refusal: %w", err)
+	}
+	return &f
+}
+
+// Store keeps keys in the table idempotency_keys of the service's database.
+type Store struct {
+	mac    []byte
+	sealer *seal.Sealer
+}
+
+// New makes a store. mac keys the fingerprint: a plain hash of a PIN or a phone number could be guessed.
+func New(mac []byte, sealer *seal.Sealer) *Store { return &Store{mac: mac, sealer: sealer} }
+
+func (s *Store) fingerprint(k Key) []byte {
+	h := hmac.New(sha256.New, s.mac)
+	_, _ = fmt.Fprintf(h, "%d:%s", len(k.operation), k.operation)
+	_, _ = h.Write(k.asked)
+	return h.Sum(nil)
+}
+
+// Begin claims the key inside tx. nil means that the caller does the work and calls Finish; a Stored is the result of the first
+// request, to be answered again. It answers ErrKeyReused, or ErrInProgress with the place of the running request.
+func (s *Store) Begin(ctx context.Context, tx pgx.Tx, k Key, m Mode) (*Stored, error) {
+	if k.err != nil {
+		return nil, k.err
+	}
+	print := s.fingerprint(k)
+	tag, err := tx.Exec(ctx, `INSERT INTO idempotency_keys (id, principal, operation, key, fingerprint, location) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT ON CONSTRAINT idempotency_keys_once DO NOTHING`, k.id, k.principal, k.operation, k.key, print, m.location)
+	if pg.IsLockTimeout(err) {
+		return nil, ErrInProgress
+	}
+	if err != nil {
+		return nil, fmt.Errorf("claim idempotency key: %w", err)
+	}
+	if tag.RowsAffected() == 1 {
+		return nil, nil
+	}
+	return s.stored(ctx, tx, k, print)
+}
+
+func (s *Store) stored(ctx context.Context, tx pgx.Tx, k Key, print []byte) (*Stored, error) {
+	var (
+		id       uuid.UUID
+		first    []byte
+		location string
+		status   *int
+		sealed   []byte
+	)
+	err := tx.QueryRow(ctx, `SELECT id, fingerprint, location, status, result FROM idempotency_keys WHERE principal = $1 AND operation = $2 AND key = $3`,
+		k.principal, k.operation, k.key).Scan(&id, &first, &location, &status, &sealed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrInProgress // the first one rolled back between the two statements: the caller's next try claims the key
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read idempotency key: %w", err)
+	}
+	if !hmac.Equal(first, print) {
+		return nil, ErrKeyReused
+	}
+	if status == nil {
+		return nil, ErrInProgress.WithLocation(location)
+	}
+	result, err := s.sealer.Open(purpose(id), sealed)
+	if err != nil {
+		return nil, fmt.Errorf("open stored result: %w", err)
+	}
+	web.ResponseHeader(ctx).Set(ReplayedHeader, "true")
+	return &Stored{Status: *status, result: result}, nil
+}
+
+// Finish stores the result and its HTTP status in the transaction that ends the operation.
+func (s *Store) Finish(ctx context.Context, tx pgx.Tx, k Key, status int, result any) error {
+	return s.FinishByID(ctx, tx, k.id, status, result)
+}
+
+// FinishFault stores a refusal that was committed (a failed row): it is replayed like a success.
+func (s *Store) FinishFault(ctx context.Context, tx pgx.Tx, id uuid.UUID, f *fault.Error) error {
+	return s.FinishByID(ctx, tx, id, web.Status(f.Kind), f)
+}
+
+// FinishByID is Finish for a job that finishes somebody else's key. A key that is finished already stays as it is.
+func (s *Store) FinishByID(ctx context.Context, tx pgx.Tx, id uuid.UUID, status int, result any) error {
+	b, err := json.Marshal(result)
+	if err != nil {
+		return fmt.Errorf("encode result: %w", err)
+	}
+	sealed, err := s.sealer.Seal(purpose(id), b)
+	if err != nil {
+		return fmt.Errorf("seal result: %w", err)
+	}
+	if _, err = tx.Exec(ctx, `UPDATE idempotency_keys SET status = $2, result = $3, finished_at = now() WHERE id = $1 AND status IS NULL`, id, status, sealed); err != nil {
+		return fmt.Errorf("finish idempotency key: %w", err)
+	}
+	return nil
+}
+
+func purpose(id uuid.UUID) string { return "idem:" + id.String() }
+
+// Sweep deletes finished keys that are older than Keep, at most 1,000 at a time, and returns how many.
+func Sweep(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
+	tag, err := pool.Exec(ctx, `DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE finished_at IS NOT NULL AND created_at < $1 LIMIT 1000)`,
+		time.Now().Add(-Keep))
+	if err != nil {
+		return 0, fmt.Errorf("sweep idempotency keys: %w", err)
+	}
+	return tag.RowsAffected(), nil
+}
+
+// SweepLoop sweeps once an hour until ctx ends; every service that takes keys runs it.
+func SweepLoop(pool *pgxpool.Pool, log *slog.Logger) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		for {
+			if n, err := Sweep(ctx, pool); err != nil {
+				log.WarnContext(ctx, "sweep idempotency keys", "err", err)
+			} else if n == 1000 {
+				continue
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(time.Hour):
+			}
+		}
+	}
+}

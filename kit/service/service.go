@@ -1,0 +1,178 @@
+// Package service runs a deployable: its HTTP server, its loops (consumers, relays, jobs) and its operations listener with health,
+// readiness and metrics. The same value runs alone in its own process or beside others in the one binary.
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sendtip/sendtip/kit/config"
+	"github.com/sendtip/sendtip/kit/log"
+	"github.com/sendtip/sendtip/kit/web"
+)
+
+// Loop is work that runs as long as the service does. A loop that fails is started again with a growing pause, never given up.
+type Loop struct {
+	Name string
+	Run  func(ctx context.Context) error
+}
+
+// Check answers nil when a dependency is there.
+type Check struct {
+	Name string
+	Run  func(ctx context.Context) error
+}
+
+// Listener is one more server of the service (the gateway's internal one).
+type Listener struct {
+	Addr    string
+	Handler http.Handler
+}
+
+// Service is one deployable, made by its package's New.
+type Service struct {
+	Name      string
+	Listen    string
+	OpsListen string // empty: no operations listener
+	Handler   http.Handler
+	Also      []Listener
+	Loops     []Loop
+	Checks    []Check
+	Registry  *prometheus.Registry
+	Close     func() // after everything has stopped
+
+	draining atomic.Bool
+}
+
+// Ready answers nil when every dependency is there and the service is not stopping.
+func (s *Service) Ready(ctx context.Context) error {
+	if s.draining.Load() {
+		return errors.New("stopping")
+	}
+	var errs []error
+	for _, c := range s.Checks {
+		if err := c.Run(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", c.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Run serves until ctx ends, then: not ready, drain the servers, stop the loops, close. Its error is one of starting or draining.
+func Run(ctx context.Context, s *Service, l *slog.Logger) error {
+	if s.Close != nil {
+		defer s.Close()
+	}
+	servers := append([]Listener{{s.Listen, s.Handler}}, s.Also...)
+	if s.OpsListen != "" {
+		servers = append(servers, Listener{s.OpsListen, s.ops()})
+	}
+	listeners := make([]net.Listener, len(servers))
+	for i, srv := range servers {
+		ln, err := web.Listen(ctx, srv.Addr)
+		if err != nil {
+			for _, open := range listeners[:i] {
+				_ = open.Close()
+			}
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		listeners[i] = ln
+	}
+	stop := context.AfterFunc(ctx, func() { s.draining.Store(true) })
+	defer stop()
+
+	loopCtx, stopLoops := context.WithCancel(context.WithoutCancel(ctx))
+	var loops sync.WaitGroup
+	for _, loop := range s.Loops {
+		loops.Go(func() { keepRunning(loopCtx, loop, l) })
+	}
+	errs := make([]error, len(servers))
+	var serving sync.WaitGroup
+	for i, ln := range listeners {
+		serving.Go(func() { errs[i] = web.Serve(ctx, ln, servers[i].Handler, l) })
+	}
+	serving.Wait() // requests drain while loops still run: a request may wait for a relay or a job
+	stopLoops()
+	loops.Wait()
+	return errors.Join(errs...)
+}
+
+func keepRunning(ctx context.Context, loop Loop, l *slog.Logger) {
+	pause := 100 * time.Millisecond
+	for ctx.Err() == nil {
+		started := time.Now()
+		err := runLoop(ctx, loop)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(started) > time.Minute {
+			pause = 100 * time.Millisecond
+		}
+		l.WarnContext(ctx, "loop stopped, starting it again", "loop", loop.Name, "err", err, "pause_ms", pause.Milliseconds())
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(pause*2, 5*time.Second)
+	}
+}
+
+func runLoop(ctx context.Context, loop Loop) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return loop.Run(ctx)
+}
+
+func (s *Service) ops() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
+		defer cancel()
+		answer := map[string]string{"service": s.Name, "status": "ready"}
+		if err := s.Ready(ctx); err != nil {
+			answer["status"] = err.Error()
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	})
+	if s.Registry != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{}))
+	}
+	return mux
+}
+
+// Main is the main function of a service that runs alone: settings from the environment, SIGTERM and Ctrl-C drain, exit status 0.
+func Main(name string, build func(ctx context.Context, environ map[string]string, l *slog.Logger) (*Service, error)) {
+	environ := config.Environ()
+	level := environ["SENDTIP_LOG_LEVEL"]
+	l := log.New(os.Stdout, level, name)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	s, err := build(ctx, environ, l)
+	if err == nil {
+		l.Info("started", "listen", s.Listen, "ops", s.OpsListen)
+		err = Run(ctx, s, l)
+	}
+	if err != nil {
+		l.Error("stopped", "err", err)
+		os.Exit(1) //nolint:gocritic // the process ends; nothing is left to clean up
+	}
+}

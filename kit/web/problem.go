@@ -1,0 +1,110 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/pg"
+)
+
+// Problem is the RFC 9457 body of every refusal.
+type Problem struct {
+	Type      string        `json:"type"`
+	Title     string        `json:"title"`
+	Status    int           `json:"status"`
+	Code      string        `json:"code"`
+	Detail    string        `json:"detail,omitempty"`
+	RequestID string        `json:"request_id"`
+	Errors    []fault.Field `json:"errors,omitempty"`
+}
+
+// problemBase precedes the code in a problem's type.
+const problemBase = "https://docs.sendtip.dev/problems/"
+
+var statuses = map[fault.Kind]int{
+	fault.Internal: http.StatusInternalServerError, fault.Invalid: http.StatusBadRequest, fault.Unauthenticated: http.StatusUnauthorized,
+	fault.Forbidden: http.StatusForbidden, fault.NotFound: http.StatusNotFound, fault.MethodNotAllowed: http.StatusMethodNotAllowed,
+	fault.Conflict: http.StatusConflict, fault.TooLarge: http.StatusRequestEntityTooLarge, fault.UnsupportedMedia: http.StatusUnsupportedMediaType,
+	fault.Unprocessable: http.StatusUnprocessableEntity, fault.TooMany: http.StatusTooManyRequests, fault.BadGateway: http.StatusBadGateway,
+	fault.Unavailable: http.StatusServiceUnavailable, fault.Timeout: http.StatusGatewayTimeout,
+}
+
+// Status returns the HTTP status of a kind: the one map for all services.
+func Status(k fault.Kind) int { return statuses[k] }
+
+// KindOf returns the kind that an HTTP status stands for.
+func KindOf(status int) fault.Kind {
+	for k, s := range statuses {
+		if s == status {
+			return k
+		}
+	}
+	if status >= 500 {
+		return fault.Unavailable
+	}
+	return fault.Invalid
+}
+
+// WriteProblem answers with the fault that err holds. Anything that is no fault is logged here, once and in full, and shown as a bare 500.
+func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
+	err = pg.Fault(err)
+	f, ok := fault.As(err)
+	if !ok {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			f = fault.New(fault.TooLarge, "payload_too_large", "The body is too large.")
+		} else {
+			f = fault.ErrInternal
+		}
+	}
+	if f.Kind == fault.Internal || f.Kind == fault.Unavailable {
+		slogFrom(r.Context()).ErrorContext(r.Context(), "request failed", "err", err, "request_id", RequestID(r.Context()))
+	}
+	status := Status(f.Kind)
+	body, merr := json.Marshal(Problem{Type: problemBase + f.Code, Title: http.StatusText(status), Status: status, Code: f.Code, Detail: f.Detail,
+		RequestID: RequestID(r.Context()), Errors: f.Fields})
+	if merr != nil {
+		slog.Error("marshal problem", "err", merr)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Del("Content-Length")
+	if f.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
+	}
+	if f.Location != "" {
+		h.Set("Location", f.Location)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the caller may have gone
+}
+
+// StrictRequestError is the generated server's door for bodies that cannot be decoded; the cause may hold what was sent, and is not shown.
+func StrictRequestError(w http.ResponseWriter, r *http.Request, err error) {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		WriteProblem(w, r, err)
+		return
+	}
+	WriteProblem(w, r, fault.ErrInvalid)
+}
+
+// StrictResponseError is the generated server's door for errors of handlers.
+func StrictResponseError(w http.ResponseWriter, r *http.Request, err error) { WriteProblem(w, r, err) }
+
+// BindError is the generated server's door for parameters that cannot be bound.
+func BindError(w http.ResponseWriter, r *http.Request, _ error) { WriteProblem(w, r, fault.ErrInvalid) }
+
+// NotFound and MethodNotAllowed answer what no route serves.
+func NotFound(w http.ResponseWriter, r *http.Request) { WriteProblem(w, r, fault.ErrNotFound) }
+
+// MethodNotAllowed answers a known path with another method.
+func MethodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	WriteProblem(w, r, fault.New(fault.MethodNotAllowed, "method_not_allowed", "This path does not take that method."))
+}
