@@ -1,0 +1,60 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MODULES = $(shell scripts/modules.sh)
+PACKAGES = $(MODULES:%=./%/...)
+SENDTIP = .bin/sendtip
+
+.PHONY: help up demo generate verify lint test test-kafka e2e bench check tidy build clean
+
+help: ## show this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+build: ## build the one binary into .bin/sendtip
+	@scripts/setup.sh go
+	@echo "building sendtip (the first build compiles every dependency: a few minutes on a small machine)"
+	@go build -o $(SENDTIP) ./cmd/sendtip
+
+up: build ## start the whole platform on this machine and print its addresses
+	@exec $(SENDTIP) up
+
+demo: build ## walk a customer's journey through the running platform (it starts one if there is none)
+	@$(SENDTIP) demo
+
+generate: ## generate servers, clients, event payloads and database code from openapi/ and sql/
+	@scripts/setup.sh tools
+	@scripts/generate.sh
+
+verify: generate ## generate again and fail on any difference; build every module alone
+	@git diff --exit-code --stat -- generated || { echo "generated/ is stale: commit what make generate made"; exit 1; }
+	@test -z "$$(git status --porcelain -- generated)" || { echo "generated/ has files that are not committed"; exit 1; }
+	@scripts/build-alone.sh
+
+lint: ## lint contracts and code, and look for known vulnerabilities
+	@scripts/setup.sh contract
+	@scripts/lint-contracts.sh
+	@for m in $(MODULES); do (cd $$m && $(CURDIR)/.bin/golangci-lint run --config $(CURDIR)/.golangci.yaml ./...) || exit 1; done
+
+test: ## run every test of every module, against real PostgreSQL, Kafka and Redis protocols
+	@scripts/setup.sh tools postgres race
+	@scripts/test.sh -race -shuffle=on $(PACKAGES)
+
+test-kafka: ## run the event tests and the journey on Apache Kafka's own broker
+	@scripts/setup.sh tools postgres kafka
+	@scripts/test.sh -tags=kafka -run 'Kafka' ./embedded/apachekafka/... ./test/...
+
+e2e: ## run the end-to-end journeys only
+	@scripts/setup.sh tools postgres
+	@scripts/test.sh ./test/...
+
+bench: ## measure, and print the table of docs/performance.md
+	@scripts/setup.sh go postgres
+	@go run ./test/bench
+
+check: verify lint test ## everything that CI checks, but for the real Kafka broker
+
+tidy: ## tidy every module and keep shared versions equal
+	@scripts/tidy.sh
+
+clean: ## remove built programs and caches (data in .sendtip stays)
+	@rm -rf .bin .cache node_modules

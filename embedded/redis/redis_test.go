@@ -1,0 +1,72 @@
+package redis_test
+
+import (
+	"errors"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	embedded "github.com/sendtip/sendtip/embedded/redis"
+)
+
+func TestKeysExpire(t *testing.T) {
+	t.Parallel()
+	server, err := embedded.Start(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	opts, err := redis.ParseURL(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(opts)
+	t.Cleanup(func() { _ = client.Close() })
+	ctx := t.Context()
+	if err := client.Set(ctx, "short", "x", 50*time.Millisecond).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Set(ctx, "kept", "y", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for !errors.Is(client.Get(ctx, "short").Err(), redis.Nil) {
+		if time.Now().After(deadline) {
+			t.Fatal("the key with a lifetime of 50 ms is still there after 5 s")
+		}
+	}
+	if got := client.Get(ctx, "kept").Val(); got != "y" {
+		t.Fatalf("kept = %q", got)
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	t.Parallel()
+	first, err := embedded.Start(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(first.Stop)
+	u, err := url.Parse(first.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(u.Port())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = embedded.Start(port)
+	if err == nil || !strings.Contains(err.Error(), "port "+u.Port()) || !strings.Contains(err.Error(), "SENDTIP_PORT_BASE") {
+		t.Fatalf("error names neither the port nor what to do: %v", err)
+	}
+	first.Stop()
+	again, err := embedded.Start(port)
+	if err != nil {
+		t.Fatalf("after stop: %v", err)
+	}
+	again.Stop()
+}

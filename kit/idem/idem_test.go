@@ -1,0 +1,200 @@
+package idem_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/fstest"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/idem"
+	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/kit/pgtest"
+	"github.com/sendtip/sendtip/kit/seal"
+)
+
+type world struct {
+	db    *pgtest.DB
+	store *idem.Store
+}
+
+func setup(t *testing.T) world {
+	t.Helper()
+	sealer, err := seal.New(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := fstest.MapFS{"00001_init.sql": {Data: []byte("-- +goose Up\nCREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, what text);\n")}}
+	return world{db: pgtest.Open(t, "kit", schema), store: idem.New(sealer.Derive("idem"), sealer)}
+}
+
+func as(t *testing.T, subject string) context.Context {
+	t.Helper()
+	return auth.With(t.Context(), auth.Principal{Subject: subject})
+}
+
+type result struct{ ID int64 }
+
+// once does the work of a Once operation.
+func (w world) once(ctx context.Context, key idem.Key, refuse error) (out result, replayed bool, err error) {
+	err = pg.InTx(ctx, w.db.Pool, func(tx pgx.Tx) error {
+		stored, err := w.store.Begin(ctx, tx, key, idem.Once)
+		if err != nil {
+			return err
+		}
+		if stored != nil {
+			replayed = true
+			return errors.Join(stored.Err(), stored.Decode(&out))
+		}
+		if err := tx.QueryRow(ctx, "INSERT INTO effects (what) VALUES ('x') RETURNING id").Scan(&out.ID); err != nil {
+			return err
+		}
+		if refuse != nil {
+			return refuse
+		}
+		return w.store.Finish(ctx, tx, key, http.StatusCreated, out)
+	})
+	return out, replayed, err
+}
+
+func (w world) effects(t *testing.T) (n int) {
+	t.Helper()
+	if err := w.db.Pool.QueryRow(t.Context(), "SELECT count(*) FROM effects").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestFiftyTwinsOneEffect(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	ctx := as(t, "user:1")
+	var wg sync.WaitGroup
+	var fresh atomic.Int32
+	for range 50 {
+		wg.Go(func() {
+			out, replayed, err := w.once(ctx, idem.NewKey(ctx, "createTransfer", "key-0123456789abcdef", map[string]int{"amount": 5}), nil)
+			if err != nil && !errors.Is(err, idem.ErrInProgress) {
+				t.Error(err)
+			}
+			if err == nil && !replayed {
+				fresh.Add(1)
+			}
+			if err == nil && out.ID == 0 {
+				t.Error("an answer without its result")
+			}
+		})
+	}
+	wg.Wait()
+	if w.effects(t) != 1 || fresh.Load() != 1 {
+		t.Fatalf("%d effects, %d fresh answers", w.effects(t), fresh.Load())
+	}
+}
+
+func TestAnotherBodyIsRefused(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	ctx := as(t, "user:1")
+	if _, _, err := w.once(ctx, idem.NewKey(ctx, "op", "key-0123456789abcdef", 1), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.once(ctx, idem.NewKey(ctx, "op", "key-0123456789abcdef", 2), nil); !errors.Is(err, idem.ErrKeyReused) {
+		t.Fatalf("want idempotency_key_reused, got %v", err)
+	}
+	for name, other := range map[string]idem.Key{
+		"another operation": idem.NewKey(ctx, "op2", "key-0123456789abcdef", 2), "another principal": idem.NewKey(as(t, "user:2"), "op", "key-0123456789abcdef", 2),
+	} {
+		if _, replayed, err := w.once(ctx, other, nil); err != nil || replayed {
+			t.Errorf("%s has keys of its own: %v", name, err)
+		}
+	}
+}
+
+func TestRefusalBeforeTheFirstCommitFreesTheKey(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	ctx := as(t, "user:1")
+	low := fault.New(fault.Unprocessable, "insufficient_funds", "")
+	if _, _, err := w.once(ctx, idem.NewKey(ctx, "op", "key-0123456789abcdef", 1), low); !errors.Is(err, low) {
+		t.Fatal(err)
+	}
+	if _, replayed, err := w.once(ctx, idem.NewKey(ctx, "op", "key-0123456789abcdef", 2), nil); err != nil || replayed || w.effects(t) != 1 {
+		t.Fatalf("the key was not free: %v", err)
+	}
+}
+
+func TestPhased(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	ctx := as(t, "user:1")
+	begin := func() (*idem.Stored, idem.Key, error) {
+		key := idem.NewKey(ctx, "op", "key-0123456789abcdef", 1)
+		var stored *idem.Stored
+		err := pg.InTx(ctx, w.db.Pool, func(tx pgx.Tx) (err error) {
+			stored, err = w.store.Begin(ctx, tx, key, idem.Phased("/v1/transfers/7"))
+			return err
+		})
+		return stored, key, err
+	}
+	stored, key, err := begin()
+	if err != nil || stored != nil {
+		t.Fatal(err)
+	}
+	_, _, err = begin()
+	if f, ok := fault.As(err); !ok || !errors.Is(err, idem.ErrInProgress) || f.Location != "/v1/transfers/7" || f.RetryAfter == 0 {
+		t.Fatalf("want 409 with Retry-After and Location, got %+v", err)
+	}
+	low := fault.New(fault.Unprocessable, "insufficient_funds", "The balance is too low.")
+	for range 2 { // a job that finishes twice changes nothing
+		if err := pg.InTx(ctx, w.db.Pool, func(tx pgx.Tx) error { return w.store.FinishFault(ctx, tx, key.ID(), low) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored, _, err = begin()
+	if err != nil || stored == nil || stored.Status != 422 || !errors.Is(stored.Err(), low) {
+		t.Fatalf("a committed refusal must be replayed: %+v %v", stored, err)
+	}
+	var sealed []byte
+	if err := w.db.Pool.QueryRow(ctx, "SELECT result FROM idempotency_keys").Scan(&sealed); err != nil || bytes.Contains(sealed, []byte("insufficient")) {
+		t.Fatalf("the result lies open: %v", err)
+	}
+}
+
+func TestKeyIsNeeded(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	for _, key := range []idem.Key{idem.NewKey(as(t, "user:1"), "op", ""), idem.NewKey(t.Context(), "op", "key-0123456789abcdef")} {
+		if _, _, err := w.once(t.Context(), key, nil); !errors.Is(err, idem.ErrMissing) {
+			t.Fatalf("want idempotency_key_missing, got %v", err)
+		}
+	}
+}
+
+func TestSweepKeepsYoungAndRunningKeys(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	ctx := as(t, "user:1")
+	for _, k := range []string{"key-old-0123456789", "key-new-0123456789"} {
+		if _, _, err := w.once(ctx, idem.NewKey(ctx, "op", k, 1), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	owner, err := pgx.Connect(ctx, w.db.OwnerURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = owner.Close(ctx) }()
+	if _, err := owner.Exec(ctx, "UPDATE idempotency_keys SET created_at = now() - interval '8 days' WHERE key LIKE 'key-old%'"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := idem.Sweep(ctx, w.db.Pool); err != nil || n != 1 {
+		t.Fatalf("swept %d: %v", n, err)
+	}
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Lints the contracts, and compares them with those of a base revision (BASE, default origin/main or the commit before).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+npx --no-install spectral lint openapi/*.yaml --fail-severity=error --quiet --ignore-unknown-format
+base=${BASE:-}
+for b in origin/main HEAD^; do
+	[ -n "$base" ] || { git rev-parse -q --verify "$b^{commit}" >/dev/null && base=$b; } || true
+done
+if [ -z "$base" ]; then echo "no earlier contracts to compare with"; exit 0; fi
+old=$(mktemp -d)
+trap 'rm -rf "$old"' EXIT
+git archive "$base" openapi 2>/dev/null | tar -x -C "$old" || { echo "$base has no contracts"; exit 0; }
+for f in openapi/*.yaml; do
+	grep -q '^paths:' "$f" && [ -f "$old/$f" ] || continue
+	case $f in */common.yaml | */events.yaml) continue ;; esac
+	.bin/oasdiff breaking "$old/$f" "$f" --fail-on ERR
+done
