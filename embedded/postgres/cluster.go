@@ -151,6 +151,7 @@ func (p place) settings(cfg Config, port int) map[string]string {
 		"max_parallel_workers":            "2",
 		"max_parallel_workers_per_gather": "0",
 		"autovacuum_max_workers":          "2",
+		"dynamic_shared_memory_type":      "mmap", // in the data directory: nothing is left behind after kill -9
 		"jit":                             "off",
 		"random_page_cost":                "1.1",
 		"password_encryption":             "scram-sha-256",

@@ -41,18 +41,18 @@ func installWithApt(ctx context.Context, cfg Config) error {
 	cfg.Progress("installing PostgreSQL with apt-get, once; this takes about a minute")
 	ctx, cancel := context.WithTimeout(ctx, installTimeout)
 	defer cancel()
-	if err := os.MkdirAll(filepath.Dir(noDefaultCluster), 0o755); err != nil { //nolint:gosec // apt's folders are public
+	if err := os.MkdirAll(filepath.Dir(noDefaultCluster), 0o755); err != nil {
 		return err
 	}
 	text := "# Written by sendtip before it installed PostgreSQL: it runs a cluster of its own.\ncreate_main_cluster = false\n"
-	if err := os.WriteFile(noDefaultCluster, []byte(text), 0o644); err != nil { //nolint:gosec // read by package scripts
+	if err := os.WriteFile(noDefaultCluster, []byte(text), 0o644); err != nil {
 		return err
 	}
 	for _, args := range [][]string{
 		{"update", "-qq"},
 		{"install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120", "postgresql"},
 	} {
-		cmd := exec.CommandContext(ctx, "apt-get", args...) //nolint:gosec // constant arguments
+		cmd := exec.CommandContext(ctx, "apt-get", args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if output, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("apt-get %s: %w: %s", args[0], err, tail(output))
@@ -91,9 +91,9 @@ func prebuilt(ctx context.Context, cfg Config, where place, want int) (string, e
 	if err != nil {
 		return "", err
 	}
-	library := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().Version(version).Port(uint32(port)). //nolint:gosec // a port fits
-															CachePath(cache).BinariesPath(folder).RuntimePath(filepath.Join(scratch, "run")).
-															DataPath(filepath.Join(scratch, "data")).Logger(io.Discard))
+	library := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().Version(version).Port(uint32(port)).
+		CachePath(cache).BinariesPath(folder).RuntimePath(filepath.Join(scratch, "run")).
+		DataPath(filepath.Join(scratch, "data")).Logger(io.Discard))
 	startErr := library.Start()
 	if startErr == nil {
 		startErr = library.Stop()
@@ -107,7 +107,7 @@ func prebuilt(ctx context.Context, cfg Config, where place, want int) (string, e
 // prebuiltCache is a folder whose programs the server's user can run.
 func prebuiltCache(where place) (string, error) {
 	if where.as != nil {
-		return rootBase, os.MkdirAll(rootBase, 0o755) //nolint:gosec // the server's user must pass
+		return rootBase, os.MkdirAll(rootBase, 0o755)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {

@@ -112,7 +112,7 @@ func (d *Doer) Do(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), d.timeout)
 	defer cancel()
 	resp, err := d.exchange(req.Clone(ctx))
-	record(breaker, req.Context(), resp, err)
+	record(req.Context(), breaker, resp, err)
 	if err != nil {
 		return nil, &lost{peer: prefix, cause: withoutURL(err)}
 	}
@@ -150,7 +150,7 @@ func (d *Doer) exchange(req *http.Request) (*http.Response, error) {
 
 // record counts only what says that the peer is in trouble: a lost connection, a time-out, 502, 503, 504. A refusal is
 // an answer, and a caller that hung up says nothing about the peer.
-func record(breaker circuitbreaker.CircuitBreaker[any], caller context.Context, resp *http.Response, err error) {
+func record(caller context.Context, breaker circuitbreaker.CircuitBreaker[any], resp *http.Response, err error) {
 	switch {
 	case err != nil && caller.Err() != nil && !breaker.IsHalfOpen():
 		return

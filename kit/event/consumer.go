@@ -209,7 +209,7 @@ func (c *Consumer) changeSessions(topic string, by int) {
 // backoff doubles from firstBackoff to limit, with up to a fifth taken off so that instances do not move in step.
 func backoff(attempt int, limit time.Duration) time.Duration {
 	wait := min(firstBackoff<<min(attempt, 20), limit)
-	return wait - time.Duration(rand.Int64N(int64(wait)/5+1)) //nolint:gosec // jitter needs no secrecy
+	return wait - time.Duration(rand.Int64N(int64(wait)/5+1))
 }
 
 func pause(ctx context.Context, d time.Duration) {

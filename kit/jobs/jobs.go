@@ -171,7 +171,7 @@ func isMoney(job *rivertype.JobRow) bool { return job.MaxAttempts == MoneyAttemp
 // wait takes up to a fifth off, so that jobs that failed together do not come back together.
 func wait(count int64) time.Duration {
 	d := min(time.Second<<min(count-1, 10), MaxWait)
-	return d - time.Duration(rand.Int64N(int64(d)/5)) //nolint:gosec // jitter needs no secrecy
+	return d - time.Duration(rand.Int64N(int64(d)/5))
 }
 
 // actAsService gives each job a context of its own as the service's principal, reports failures, and turns unknown

@@ -156,7 +156,7 @@ func TestCloneIsDroppedAfterItsTest(t *testing.T) {
 	key := sharedKey(t)
 	keeper := pgtest.New(t, "pgt", key, provision, migrate)
 	var name string
-	t.Run("inner", func(t *testing.T) { //nolint:paralleltest // the outer test looks at what it leaves
+	t.Run("inner", func(t *testing.T) {
 		db := pgtest.New(t, "pgt", key, provision, migrate)
 		name = db.Name
 		connect(t, db.AppURL) // a connection left open must not keep the database

@@ -121,7 +121,7 @@ func takeSeat(ctx context.Context) (*seat, error) {
 // controlFolder holds the locks and the address. Its name is known to everybody on the machine, so it must be ours.
 func controlFolder() (string, error) {
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("sendtip-pgtest-%d", os.Getuid()))
-	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) { //nolint:gosec // the server's user must pass
+	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) { //nolint:gosec // the server's user must pass through
 		return "", err
 	}
 	info, err := os.Lstat(dir)
@@ -166,7 +166,7 @@ func startSupervisor(ctx context.Context, dir string) error {
 		return err
 	}
 	defer func() { _ = log.Close() }() // the supervisor has its own copy
-	cmd := exec.Command(binary)        //nolint:gosec,noctx // this program; it must outlive every context here
+	cmd := exec.Command(binary)        //nolint:noctx // this program; it must outlive every context here
 	cmd.Env = append(os.Environ(), superviseEnv+"="+dir)
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
@@ -287,7 +287,7 @@ func dataFolder(dir string) string {
 	if err := syscall.Statfs(memoryFolder, &stat); err != nil {
 		return filepath.Join(dir, "cluster")
 	}
-	if uint64(stat.Bavail)*uint64(stat.Bsize) < memoryBytesFree { //nolint:gosec,unconvert // the types differ between systems
+	if uint64(stat.Bavail)*uint64(stat.Bsize) < memoryBytesFree { //nolint:unconvert // the types differ between systems
 		return filepath.Join(dir, "cluster")
 	}
 	sum := sha256.Sum256([]byte(dir))

@@ -242,7 +242,7 @@ func (s *server) dropLeftovers(ctx context.Context) error {
 
 func lockID(name string) int64 {
 	sum := sha256.Sum256([]byte("pgtest " + name))
-	return int64(binary.BigEndian.Uint64(sum[:8])) //nolint:gosec // any 64 bits will do
+	return int64(binary.BigEndian.Uint64(sum[:8]))
 }
 
 func withDatabase(address, name string) (string, error) {

@@ -38,7 +38,9 @@ const (
 // say which, so that nothing can be learned by trying.
 var ErrOpen = errors.New("seal: cannot open")
 
-var tokenEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+// tokenEncoding has no letter of which the words are made that Daraja refuses in addresses (mpesa, safaricom, query, sql, exec, exe,
+// cmd: each has an e, c or q), so no token contains one by chance.
+var tokenEncoding = base32.NewEncoding("abdfghijklmnoprstuvwxyz023456789").WithPadding(base32.NoPadding)
 
 // Sealer holds the keys of one service. It is safe for concurrent use.
 type Sealer struct {

@@ -136,7 +136,7 @@ func TestToken(t *testing.T) {
 	t.Parallel()
 	s := sealer(t, key(1))
 	token := s.Token("stk", "row")
-	if !regexp.MustCompile(`^[a-z2-7]{32}$`).MatchString(token) {
+	if !regexp.MustCompile(`^[abdf-pr-z02-9]{32}$`).MatchString(token) { // no e, c, q: Daraja refuses words made of them
 		t.Fatalf("shape: %q", token)
 	}
 	if !s.TokenMatches(strings.ToUpper(token), "stk", "row") {

@@ -137,8 +137,8 @@ func TestServeDrains(t *testing.T) {
 	<-started
 	stop()
 	select {
-	case <-done:
-		t.Fatal("the server ended although a request was running")
+	case err := <-done:
+		t.Fatalf("the server ended although a request was running: %v", err)
 	case <-time.After(50 * time.Millisecond):
 	}
 	close(release)

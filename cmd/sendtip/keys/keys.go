@@ -34,13 +34,10 @@ const (
 
 // Names of the single files.
 const (
-	Delegation     = "gateway.delegation"
-	UserSigning    = "user.signing.pem"      // ES256: access and step-up tokens
-	LedgerSigning  = "transactions.sign.pem" // Ed25519: checkpoints of the ledger
-	AdminPassword  = "postgres.password"     // superuser of the embedded cluster
-	SandboxDaraja  = "sandbox.daraja"        // consumer secret
-	SandboxSmileID = "sandbox.smileid"       // API key
-	SandboxSMS     = "sandbox.sms"           // API key
+	Delegation    = "gateway.delegation"
+	UserSigning   = "user.signing.pem"      // ES256: access and step-up tokens
+	LedgerSigning = "transactions.sign.pem" // Ed25519: checkpoints of the ledger
+	AdminPassword = "postgres.password"     // superuser of the embedded cluster
 )
 
 // Set is a folder of secrets.
@@ -63,8 +60,7 @@ func Init(dir string) (Set, error) {
 		}
 	}
 	for name, gen := range map[string]func() ([]byte, error){
-		Delegation: random, AdminPassword: randomHex, SandboxDaraja: randomHex, SandboxSmileID: randomHex, SandboxSMS: randomHex,
-		UserSigning: ecKey, LedgerSigning: edKey,
+		Delegation: random, AdminPassword: randomHex, UserSigning: ecKey, LedgerSigning: edKey,
 	} {
 		if err := ensure(filepath.Join(dir, name), gen); err != nil {
 			return Set{}, err

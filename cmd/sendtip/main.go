@@ -1,0 +1,130 @@
+// Command sendtip runs the platform on one machine and is the operator's tool.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sendtip/sendtip/cmd/sendtip/keys"
+	"github.com/sendtip/sendtip/cmd/sendtip/platform"
+	"github.com/sendtip/sendtip/kit/config"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := root().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "sendtip:", err)
+		os.Exit(1) //nolint:gocritic // the process ends; the signal handler goes with it
+	}
+}
+
+// errFailed ends the program with status 1 after a command has said all there is to say.
+var errFailed = errors.New("see above")
+
+type flags struct {
+	dir  string
+	base int
+}
+
+func root() *cobra.Command {
+	var f flags
+	cmd := &cobra.Command{Use: "sendtip", Short: "The platform on one machine, and the operator's tool", SilenceUsage: true, SilenceErrors: true}
+	cmd.PersistentFlags().StringVar(&f.dir, "dir", env("SENDTIP_DIR", ".sendtip"), "folder of keys, data and logs (SENDTIP_DIR)")
+	base, err := strconv.Atoi(env("SENDTIP_PORT_BASE", strconv.Itoa(platform.DefaultPortBase)))
+	if err != nil {
+		base = platform.DefaultPortBase
+	}
+	cmd.PersistentFlags().IntVar(&f.base, "port-base", base, "base of all ports (SENDTIP_PORT_BASE)")
+	cmd.AddCommand(upCommand(&f), demoCommand(&f), keysCommand(&f), migrateCommand(&f), adminCommand(&f), eventsCommand(&f), doctorCommand(&f), versionCommand())
+	return cmd
+}
+
+func env(name, fallback string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return fallback
+}
+
+func (f *flags) ports() platform.Ports { return platform.Ports{Base: f.base} }
+
+func (f *flags) keys() (keys.Set, error) { return keys.Init(filepath.Join(f.dir, "keys")) }
+
+// adminURL is the superuser's address: the given one, or that of the embedded cluster of this folder.
+func (f *flags) adminURL() (string, error) {
+	if u := os.Getenv("SENDTIP_POSTGRES_URL"); u != "" {
+		return u, nil
+	}
+	set, err := f.keys()
+	if err != nil {
+		return "", err
+	}
+	pw, err := set.Read(keys.AdminPassword)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%d/postgres?sslmode=disable", pw, f.ports().Postgres()), nil
+}
+
+func keysCommand(f *flags) *cobra.Command {
+	cmd := &cobra.Command{Use: "keys", Short: "Make the deployment's secrets"}
+	cmd.AddCommand(&cobra.Command{Use: "init", Short: "Make every secret that is missing, and leave the others alone", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if _, err := f.keys(); err != nil {
+				return err
+			}
+			c.Println("keys are in", filepath.Join(f.dir, "keys"), "(readable by this user only; back them up: sealed data cannot be read without them)")
+			return nil
+		}})
+	return cmd
+}
+
+func migrateCommand(f *flags) *cobra.Command {
+	return &cobra.Command{Use: "migrate", Short: "Make the services' databases and roles, and bring their tables up to date", Args: cobra.NoArgs,
+		Long: "Needs the superuser's address in SENDTIP_POSTGRES_URL, or a platform that runs on this folder. May be repeated.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			set, err := f.keys()
+			if err != nil {
+				return err
+			}
+			u, err := f.adminURL()
+			if err != nil {
+				return err
+			}
+			if err := platform.Migrate(c.Context(), u, set); err != nil {
+				return err
+			}
+			c.Println("the databases are up to date")
+			return nil
+		}}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Say which version this is", Args: cobra.NoArgs, Run: func(c *cobra.Command, _ []string) {
+		version, revision := "development", "unknown revision"
+		if info, ok := debug.ReadBuildInfo(); ok {
+			if v := info.Main.Version; v != "" && v != "(devel)" {
+				version = v
+			}
+			for _, s := range info.Settings {
+				if s.Key == "vcs.revision" {
+					revision = s.Value
+				}
+			}
+			c.Printf("sendtip %s (%s, %s)\n", version, revision, info.GoVersion)
+		}
+	}}
+}
+
+// environ is the process environment with the brokers of this folder's platform filled in.
+func (f *flags) environ() map[string]string { return config.Environ() }

@@ -1,0 +1,77 @@
+package platform
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/sendtip/sendtip/cmd/sendtip/keys"
+	"github.com/sendtip/sendtip/sandbox"
+)
+
+// environ is the whole environment of one service. In the one process and as a process of its own it is the same.
+func (p *Platform) environ(name string) (map[string]string, error) {
+	e := map[string]string{"SENDTIP_ENV": "development", "SENDTIP_LOG_LEVEL": "info"}
+	maps.Copy(e, providerDefaults(p.o.Ports))
+	maps.Copy(e, p.o.Environ)
+	app, err := p.AppURL(name)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(e, map[string]string{
+		"SENDTIP_LISTEN":        loopback(p.o.Ports.Of(name)),
+		"SENDTIP_OPS_LISTEN":    loopback(p.o.Ports.Ops(name)),
+		"SENDTIP_DATABASE_URL":  app,
+		"SENDTIP_KAFKA_BROKERS": strings.Join(p.parts.brokers, ","),
+		"SENDTIP_REDIS_URL":     p.parts.redisURL,
+		"SENDTIP_GATEWAY_URL":   p.InternalURL(),
+		"SENDTIP_IDENTITY_KEY":  p.keys.File(keys.Of(name, keys.Identity)),
+		"SENDTIP_SERVICE_KEY":   p.keys.File(keys.Of(name, keys.Service)),
+		"SENDTIP_KEK":           p.keys.File(keys.Of(name, keys.KEK)),
+	})
+	if e["SENDTIP_PUBLIC_URL"] == "" {
+		e["SENDTIP_PUBLIC_URL"] = p.PublicURL()
+	}
+	switch name {
+	case "gateway":
+		return e, p.gatewayEnviron(e)
+	case "transactions":
+		e["SENDTIP_POOL_SIZE"] = "32"
+	case "user":
+		e["SENDTIP_SIGNING_KEY"] = p.keys.File(keys.UserSigning)
+	}
+	return e, nil
+}
+
+// gatewayEnviron adds what only the gateway knows: where services are, each one's identity key, and the hashes of their service keys.
+func (p *Platform) gatewayEnviron(e map[string]string) error {
+	e["SENDTIP_INTERNAL_LISTEN"] = loopback(p.o.Ports.Internal())
+	e["SENDTIP_DELEGATION_KEY"] = p.keys.File(keys.Delegation)
+	var hashes, identities []string
+	for _, s := range Services {
+		if s != "gateway" {
+			e["SENDTIP_UPSTREAM_"+strings.ToUpper(s)] = p.ServiceURL(s)
+		}
+		key, err := p.keys.Read(keys.Of(s, keys.Service))
+		if err != nil {
+			return err
+		}
+		hashes = append(hashes, s+"="+keys.Hash(key))
+		identities = append(identities, s+"="+p.keys.File(keys.Of(s, keys.Identity)))
+	}
+	e["SENDTIP_SERVICE_KEY_HASHES"] = strings.Join(hashes, ",")
+	e["SENDTIP_IDENTITY_KEYS"] = strings.Join(identities, ",")
+	return nil
+}
+
+// providerDefaults point every provider at the sandbox; real addresses and credentials in the environment win.
+func providerDefaults(ports Ports) map[string]string {
+	url := "http://" + loopback(ports.Sandbox())
+	return map[string]string{
+		"SENDTIP_DARAJA_URL": url, "SENDTIP_DARAJA_CONSUMER_KEY": sandbox.DefaultConsumerKey, "SENDTIP_DARAJA_CONSUMER_SECRET": sandbox.DefaultConsumerSecret,
+		"SENDTIP_DARAJA_SHORT_CODE": sandbox.DefaultShortCode, "SENDTIP_DARAJA_PASSKEY": sandbox.DefaultPasskey,
+		"SENDTIP_SMILEID_URL": url, "SENDTIP_SMILEID_PARTNER_ID": sandbox.DefaultSmilePartnerID, "SENDTIP_SMILEID_API_KEY": sandbox.DefaultSmileAPIKey,
+		"SENDTIP_AT_URL": url, "SENDTIP_AT_USERNAME": sandbox.DefaultSMSUsername, "SENDTIP_AT_API_KEY": sandbox.DefaultSMSAPIKey,
+		"SENDTIP_SMTP_ADDR": "127.0.0.1:" + strconv.Itoa(ports.SMTP()), "SENDTIP_MAIL_FROM": "no-reply@sendtip.example",
+	}
+}

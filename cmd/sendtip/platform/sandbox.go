@@ -1,0 +1,68 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/sendtip/sendtip/cmd/sendtip/keys"
+	"github.com/sendtip/sendtip/kit/config"
+	"github.com/sendtip/sendtip/kit/web"
+	"github.com/sendtip/sendtip/sandbox"
+	"github.com/sendtip/sendtip/sandbox/control"
+	"github.com/sendtip/sendtip/services/notification"
+)
+
+// sandboxPart is the running sandbox.
+type sandboxPart struct {
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+func startSandbox(ctx context.Context, o Options, set keys.Set, l *slog.Logger) (*sandboxPart, error) {
+	reports, err := reportURL(o, set)
+	if err != nil {
+		return nil, err
+	}
+	s, err := sandbox.New(sandbox.Config{Environment: o.Environ["SENDTIP_ENV"], SMSReportURL: reports,
+		PublicURL: "http://" + loopback(o.Ports.Sandbox()), Script: control.Script{STK: o.Script}, Log: l.With("service", "sandbox")})
+	if err != nil {
+		return nil, err
+	}
+	page, err := web.Listen(ctx, loopback(o.Ports.Sandbox()))
+	if err != nil {
+		return nil, err
+	}
+	mail, err := web.Listen(ctx, loopback(o.Ports.SMTP()))
+	if err != nil {
+		_ = page.Close()
+		return nil, err
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p := &sandboxPart{cancel: cancel, ended: make(chan error, 1)}
+	go func() { p.ended <- s.Serve(run, page, mail) }()
+	return p, nil
+}
+
+func (s *sandboxPart) stop(ctx context.Context) error {
+	s.cancel()
+	select {
+	case err := <-s.ended:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// reportURL is where the SMS counterpart posts its delivery reports; a real account has it in its dashboard.
+func reportURL(o Options, set keys.Set) (string, error) {
+	kek, err := set.Read(keys.Of("notification", keys.KEK))
+	if err != nil {
+		return "", err
+	}
+	path, err := notification.ReportPath(notification.Config{Common: config.Common{KEK: config.NewSecret(kek)}})
+	if err != nil {
+		return "", fmt.Errorf("address for delivery reports: %w", err)
+	}
+	return "http://" + loopback(o.Ports.Of("gateway")) + path, nil
+}

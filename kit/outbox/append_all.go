@@ -1,0 +1,33 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sendtip/sendtip/kit/event"
+)
+
+// AppendAll stores events in tx with one statement, in their order. It is Append for writers that commit many changes at once.
+func AppendAll(ctx context.Context, tx pgx.Tx, events []event.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	ids, topics := make([]uuid.UUID, len(events)), make([]string, len(events))
+	keys, payloads := make([]string, len(events)), make([][]byte, len(events))
+	for i, e := range events {
+		record, err := e.WithTrace(ctx).Record()
+		if err != nil {
+			return err
+		}
+		ids[i], topics[i], keys[i], payloads[i] = record.ID, record.Topic, record.Key, record.Value
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO outbox (event_id, topic, key, payload)
+		SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])`, ids, topics, keys, payloads)
+	if err != nil {
+		return fmt.Errorf("outbox: append %d events: %w", len(events), err)
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/sendtip/sendtip/sandbox/control"
+)
+
+// Credentials that the sandbox takes unless it is told others. They open nothing but this sandbox; the M-Pesa short
+// code and passkey are the public ones of Safaricom's portal.
+const (
+	DefaultShortCode      = "174379"
+	DefaultPasskey        = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919"
+	DefaultConsumerKey    = "sendtip-sandbox-consumer"
+	DefaultConsumerSecret = "sendtip-sandbox-consumer-secret"
+	DefaultSmilePartnerID = "085"
+	DefaultSmileAPIKey    = "sendtip-sandbox-smile-key"
+	DefaultSMSUsername    = "sandbox"
+	DefaultSMSAPIKey      = "sendtip-sandbox-sms-key"
+)
+
+// ErrProduction is the refusal to run beside real money.
+var ErrProduction = errors.New("the sandbox does not run when SENDTIP_ENV=production")
+
+// Config is the sandbox's settings. The zero value is complete.
+type Config struct {
+	Environment string `env:"SENDTIP_ENV"`
+	Addr        string `env:"SENDTIP_SANDBOX_ADDR" envDefault:"127.0.0.1:8190"`
+	SMTPAddr    string `env:"SENDTIP_SANDBOX_SMTP_ADDR" envDefault:"127.0.0.1:8125"`
+	PublicURL   string `env:"SENDTIP_SANDBOX_URL"` // only shown to people; default: from the address
+
+	ShortCode      string `env:"SENDTIP_SANDBOX_MPESA_SHORT_CODE"`
+	Passkey        string `env:"SENDTIP_SANDBOX_MPESA_PASSKEY"`
+	ConsumerKey    string `env:"SENDTIP_SANDBOX_MPESA_CONSUMER_KEY"`
+	ConsumerSecret string `env:"SENDTIP_SANDBOX_MPESA_CONSUMER_SECRET"`
+	SmilePartnerID string `env:"SENDTIP_SANDBOX_SMILE_PARTNER_ID"`
+	SmileAPIKey    string `env:"SENDTIP_SANDBOX_SMILE_API_KEY"`
+	SMSUsername    string `env:"SENDTIP_SANDBOX_SMS_USERNAME"`
+	SMSAPIKey      string `env:"SENDTIP_SANDBOX_SMS_API_KEY"`
+	SMSReportURL   string `env:"SENDTIP_SANDBOX_SMS_REPORT_URL"` // where delivery reports go; none if empty
+
+	// Timings. 0 takes the default; a negative value means none.
+	STKAnswerDelay  time.Duration `env:"SENDTIP_SANDBOX_STK_ANSWER_DELAY"` // of scripted answers; default 1 s
+	PromptTimeout   time.Duration `env:"SENDTIP_SANDBOX_PROMPT_TIMEOUT"`   // default 60 s
+	KYCDelay        time.Duration `env:"SENDTIP_SANDBOX_KYC_DELAY"`        // default 1 s
+	SMSReportDelay  time.Duration `env:"SENDTIP_SANDBOX_SMS_REPORT_DELAY"` // default 500 ms
+	CallbackTimeout time.Duration `env:"SENDTIP_SANDBOX_CALLBACK_TIMEOUT"` // default 10 s
+	TokenLife       time.Duration `env:"SENDTIP_SANDBOX_MPESA_TOKEN_LIFE"` // default 3599 s
+
+	Script control.Script   // the first global script
+	Log    *slog.Logger     // nil: nothing is logged
+	Now    func() time.Time // nil: time.Now
+}
+
+// ConfigFromEnv reads the settings from the environment.
+func ConfigFromEnv() (Config, error) {
+	cfg, err := env.ParseAs[Config]()
+	if err != nil {
+		return Config{}, fmt.Errorf("sandbox settings: %w", err)
+	}
+	return cfg, nil
+}
+
+// production looks at the environment itself too: a caller that forgot to pass it on must not defeat the refusal.
+func (c Config) production() bool {
+	return c.Environment == "production" || os.Getenv("SENDTIP_ENV") == "production"
+}
+
+func (c Config) withDefaults() Config {
+	for value, otherwise := range map[*string]string{
+		&c.ShortCode: DefaultShortCode, &c.Passkey: DefaultPasskey, &c.ConsumerKey: DefaultConsumerKey,
+		&c.ConsumerSecret: DefaultConsumerSecret, &c.SmilePartnerID: DefaultSmilePartnerID, &c.SmileAPIKey: DefaultSmileAPIKey,
+		&c.SMSUsername: DefaultSMSUsername, &c.SMSAPIKey: DefaultSMSAPIKey,
+	} {
+		if *value == "" {
+			*value = otherwise
+		}
+	}
+	for value, otherwise := range map[*time.Duration]time.Duration{
+		&c.STKAnswerDelay: time.Second, &c.PromptTimeout: time.Minute, &c.KYCDelay: time.Second,
+		&c.SMSReportDelay: 500 * time.Millisecond, &c.CallbackTimeout: 10 * time.Second, &c.TokenLife: 3599 * time.Second,
+	} {
+		if *value == 0 {
+			*value = otherwise
+		}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}

@@ -1,0 +1,228 @@
+// Package e2e takes the journeys of customers and operators through the whole platform: real HTTP through the gateway with the generated
+// clients, real PostgreSQL, the Kafka and Redis protocols, and the sandbox of all providers. Every answer is checked against the contracts.
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sendtip/sendtip/cmd/sendtip/journey"
+	"github.com/sendtip/sendtip/cmd/sendtip/platform"
+	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/sandbox/control"
+	"github.com/sendtip/sendtip/services/transactions/check"
+	"github.com/sendtip/sendtip/test/contract"
+)
+
+// world is a running platform with what tests need of it.
+type world struct {
+	journey.World
+	p       *platform.Platform
+	log     *buffer
+	checker *contract.Checker
+	dir     string
+}
+
+// start runs a platform of its own for the test; change may set options.
+func start(t testing.TB, change func(*platform.Options)) *world {
+	t.Helper()
+	w, err := newWorld(t.Context(), t.TempDir(), change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.stop(t) })
+	return w
+}
+
+func newWorld(ctx context.Context, dir string, change func(*platform.Options)) (*world, error) {
+	checker, err := contract.New()
+	if err != nil {
+		return nil, err
+	}
+	w := &world{log: &buffer{}, checker: checker, dir: dir}
+	for range 5 { // another process may take a port between the look and the start
+		o := platform.Options{Dir: dir, Ports: freePorts(), Log: w.log, Environ: map[string]string{"SENDTIP_LOG_LEVEL": "debug"}}
+		if change != nil {
+			change(&o)
+		}
+		if w.p, err = platform.Start(ctx, o); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, w.log.tail(4000))
+	}
+	client := &http.Client{Timeout: 40 * time.Second, Transport: checker.Transport(&http.Transport{MaxIdleConnsPerHost: 128})}
+	w.World = journey.World{Gateway: w.p.PublicURL(), Sandbox: control.New(w.p.SandboxURL(), &http.Client{Timeout: 30 * time.Second}), HTTP: client, CheckLedger: w.checkLedger}
+	return w, nil
+}
+
+func (w *world) stop(t testing.TB) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := w.p.Stop(ctx); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	for _, f := range w.checker.Faults() {
+		t.Errorf("contract: %s", f)
+	}
+	if t.Failed() {
+		t.Logf("last log lines:\n%s", w.log.tail(6000))
+	}
+}
+
+func (w *world) checkLedger(ctx context.Context) (string, error) {
+	pool, err := pg.Open(ctx, w.p.AdminURL("transactions"), pg.Options{MaxConns: 2})
+	if err != nil {
+		return "", err
+	}
+	defer pool.Close()
+	violations, err := check.Check(ctx, pool)
+	if err == nil && len(violations) > 0 {
+		err = fmt.Errorf("the ledger is broken: %+v", violations)
+	}
+	return "every invariant holds", err
+}
+
+// customer is a signed-up customer with an open wallet and some money.
+func (w *world) customer(t testing.TB, name string, minor int64) *journey.Customer {
+	t.Helper()
+	c, err := w.World.NewCustomer(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Join(t.Context(), c); err != nil {
+		t.Fatalf("%s joins: %v", name, err)
+	}
+	if minor > 0 {
+		w.fund(t, c, minor)
+	}
+	return c
+}
+
+func (w *world) fund(t testing.TB, c *journey.Customer, minor int64) {
+	t.Helper()
+	if err := w.Sandbox.QueueScript(t.Context(), c.Phone, control.Script{STK: "pay", DelayMS: control.Int(0)}); err != nil {
+		t.Fatal(err)
+	}
+	id, err := c.TopUp(t.Context(), minor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.WaitTopUp(t.Context(), id, "paid"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func balance(t testing.TB, c *journey.Customer) int64 {
+	t.Helper()
+	b, err := c.Balance(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// eventually polls until ok, at most for a minute.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		if ok() {
+			return
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	t.Fatalf("waited a minute for %s", what)
+}
+
+func freePorts() platform.Ports {
+	for {
+		p := platform.Ports{Base: 20000 + 400*rand.IntN(60)} //nolint:gosec // a port needs no secrecy
+		if p.Free() == nil {
+			return p
+		}
+	}
+}
+
+var (
+	sharedOnce  sync.Once
+	sharedWorld *world
+	sharedErr   error
+)
+
+// shared is the platform that tests use together; nobody stops parts of it.
+func shared(t testing.TB) *world {
+	t.Helper()
+	sharedOnce.Do(func() {
+		dir, err := os.MkdirTemp("", "sendtip-e2e-*")
+		if err != nil {
+			sharedErr = err
+			return
+		}
+		sharedWorld, sharedErr = newWorld(context.Background(), dir, nil)
+	})
+	if sharedErr != nil {
+		t.Fatal(sharedErr)
+	}
+	return sharedWorld
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if sharedWorld != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		if err := sharedWorld.p.Stop(ctx); err != nil {
+			fmt.Println("stop:", err)
+			code = 1
+		}
+		cancel()
+		for _, f := range sharedWorld.checker.Faults() {
+			fmt.Println("contract:", f)
+			code = 1
+		}
+		fmt.Println("operations by status:")
+		sharedWorld.checker.Table(os.Stdout)
+		if code == 0 {
+			_ = os.RemoveAll(sharedWorld.dir)
+		}
+	}
+	os.Exit(code)
+}
+
+// buffer keeps the platform's log lines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func (b *buffer) tail(n int) string {
+	s := b.String()
+	return s[max(0, len(s)-n):]
+}
+
+// root is the repository's folder.
+func root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+}
