@@ -5,13 +5,18 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/sendtip/sendtip/kit/event"
 )
 
+// Execer is a pgx.Tx, or a pipeline of statements that is sent in one.
+type Execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
 // AppendAll stores events in tx with one statement, in their order. It is Append for writers that commit many changes at once.
-func AppendAll(ctx context.Context, tx pgx.Tx, events []event.Event) error {
+func AppendAll(ctx context.Context, tx Execer, events []event.Event) error {
 	if len(events) == 0 {
 		return nil
 	}

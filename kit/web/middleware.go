@@ -51,6 +51,11 @@ func ResponseHeader(ctx context.Context) http.Header {
 	return http.Header{}
 }
 
+// WithLog returns a context whose problems are logged by l; Middleware and the gateway set it.
+func WithLog(ctx context.Context, l *slog.Logger) context.Context {
+	return context.WithValue(ctx, logKey{}, l)
+}
+
 func slogFrom(ctx context.Context) *slog.Logger {
 	if l, ok := ctx.Value(logKey{}).(*slog.Logger); ok {
 		return l
@@ -97,7 +102,7 @@ func Middleware(log *slog.Logger, m *Metrics, maxBody int64) func(http.Handler) 
 			ctx := otel.GetTextMapPropagator().Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 			ctx = WithRequestID(ctx, id)
 			ctx = context.WithValue(ctx, headerKey{}, rec.Header())
-			ctx = context.WithValue(ctx, logKey{}, log)
+			ctx = WithLog(ctx, log)
 			r = r.WithContext(ctx)
 			r.Body = http.MaxBytesReader(rec, r.Body, maxBody)
 			defer func() {

@@ -62,8 +62,11 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 			f = fault.ErrInternal
 		}
 	}
-	if f.Kind == fault.Internal || f.Kind == fault.Unavailable {
+	switch f.Kind {
+	case fault.Internal:
 		slogFrom(r.Context()).ErrorContext(r.Context(), "request failed", "err", err, "request_id", RequestID(r.Context()))
+	case fault.Unavailable: // a dependency is away: its own lines say more
+		slogFrom(r.Context()).WarnContext(r.Context(), "unavailable", "err", err, "request_id", RequestID(r.Context()))
 	}
 	status := Status(f.Kind)
 	body, merr := json.Marshal(Problem{Type: problemBase + f.Code, Title: http.StatusText(status), Status: status, Code: f.Code, Detail: f.Detail,

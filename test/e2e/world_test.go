@@ -50,7 +50,7 @@ func newWorld(ctx context.Context, dir string, change func(*platform.Options)) (
 	}
 	w := &world{log: &buffer{}, checker: checker, dir: dir}
 	for range 5 { // another process may take a port between the look and the start
-		o := platform.Options{Dir: dir, Ports: freePorts(), Log: w.log, Environ: map[string]string{"SENDTIP_LOG_LEVEL": "debug"}}
+		o := platform.Options{Dir: dir, Ports: freePorts(), Log: w.log, Environ: map[string]string{}}
 		if change != nil {
 			change(&o)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/google/uuid"
@@ -40,6 +41,9 @@ type Customer struct {
 
 // NewCustomer returns a person with a new phone number who has not signed up yet.
 func (w World) NewCustomer(name string) (*Customer, error) {
+	if w.trace == nil {
+		w.trace = &trace{}
+	}
 	c := &Customer{Name: name, Phone: newPhone(), PIN: "4826", Device: uuid.NewString(), gateway: w.Gateway, http: w.HTTP, trace: w.trace}
 	c.Email = fmt.Sprintf("%s.%s@example.com", name, c.Phone[len(c.Phone)-6:])
 	var err error
@@ -129,6 +133,9 @@ func (t *trace) set(req *http.Request, resp *http.Response, body []byte) {
 	t.answer = fmt.Sprint(resp.StatusCode)
 	if c := code(body); c != "" && resp.StatusCode >= 400 {
 		t.answer += " " + c
+	}
+	if resp.StatusCode == http.StatusTooManyRequests {
+		t.answer += " " + strings.Join(resp.Header.Values("RateLimit"), ", ")
 	}
 	if resp.Header.Get("Idempotency-Replayed") != "" {
 		t.answer += " (replayed)"

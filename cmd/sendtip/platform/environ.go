@@ -11,53 +11,64 @@ import (
 
 // environ is the whole environment of one service. In the one process and as a process of its own it is the same.
 func (p *Platform) environ(name string) (map[string]string, error) {
+	given := maps.Clone(p.o.Environ)
+	given["SENDTIP_REDIS_URL"] = p.parts.redisURL
+	return ServiceEnviron(p.o.Ports, p.keys, p.parts.adminURL, p.parts.brokers, given, name)
+}
+
+// ServiceEnviron is the environment that a service needs on a platform of these ports, keys and addresses; given settings are kept
+// where the platform has no better knowledge.
+func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string, given map[string]string, name string) (map[string]string, error) {
 	e := map[string]string{"SENDTIP_ENV": "development", "SENDTIP_LOG_LEVEL": "info"}
-	maps.Copy(e, providerDefaults(p.o.Ports))
-	maps.Copy(e, p.o.Environ)
-	app, err := p.AppURL(name)
+	maps.Copy(e, providerDefaults(ports))
+	maps.Copy(e, given)
+	password, err := set.Read(keys.Of(name, keys.AppPassword))
+	if err != nil {
+		return nil, err
+	}
+	database, err := roleURL(adminURL, name, name+"_app", password)
 	if err != nil {
 		return nil, err
 	}
 	maps.Copy(e, map[string]string{
-		"SENDTIP_LISTEN":        loopback(p.o.Ports.Of(name)),
-		"SENDTIP_OPS_LISTEN":    loopback(p.o.Ports.Ops(name)),
-		"SENDTIP_DATABASE_URL":  app,
-		"SENDTIP_KAFKA_BROKERS": strings.Join(p.parts.brokers, ","),
-		"SENDTIP_REDIS_URL":     p.parts.redisURL,
-		"SENDTIP_GATEWAY_URL":   p.InternalURL(),
-		"SENDTIP_IDENTITY_KEY":  p.keys.File(keys.Of(name, keys.Identity)),
-		"SENDTIP_SERVICE_KEY":   p.keys.File(keys.Of(name, keys.Service)),
-		"SENDTIP_KEK":           p.keys.File(keys.Of(name, keys.KEK)),
+		"SENDTIP_LISTEN":        loopback(ports.Of(name)),
+		"SENDTIP_OPS_LISTEN":    loopback(ports.Ops(name)),
+		"SENDTIP_DATABASE_URL":  database,
+		"SENDTIP_KAFKA_BROKERS": strings.Join(brokers, ","),
+		"SENDTIP_GATEWAY_URL":   "http://" + loopback(ports.Internal()),
+		"SENDTIP_IDENTITY_KEY":  set.File(keys.Of(name, keys.Identity)),
+		"SENDTIP_SERVICE_KEY":   set.File(keys.Of(name, keys.Service)),
+		"SENDTIP_KEK":           set.File(keys.Of(name, keys.KEK)),
 	})
 	if e["SENDTIP_PUBLIC_URL"] == "" {
-		e["SENDTIP_PUBLIC_URL"] = p.PublicURL()
+		e["SENDTIP_PUBLIC_URL"] = "http://" + loopback(ports.Of("gateway"))
 	}
 	switch name {
 	case "gateway":
-		return e, p.gatewayEnviron(e)
+		return e, gatewayEnviron(e, ports, set)
 	case "transactions":
 		e["SENDTIP_POOL_SIZE"] = "32"
 	case "user":
-		e["SENDTIP_SIGNING_KEY"] = p.keys.File(keys.UserSigning)
+		e["SENDTIP_SIGNING_KEY"] = set.File(keys.UserSigning)
 	}
 	return e, nil
 }
 
 // gatewayEnviron adds what only the gateway knows: where services are, each one's identity key, and the hashes of their service keys.
-func (p *Platform) gatewayEnviron(e map[string]string) error {
-	e["SENDTIP_INTERNAL_LISTEN"] = loopback(p.o.Ports.Internal())
-	e["SENDTIP_DELEGATION_KEY"] = p.keys.File(keys.Delegation)
+func gatewayEnviron(e map[string]string, ports Ports, set keys.Set) error {
+	e["SENDTIP_INTERNAL_LISTEN"] = loopback(ports.Internal())
+	e["SENDTIP_DELEGATION_KEY"] = set.File(keys.Delegation)
 	var hashes, identities []string
 	for _, s := range Services {
 		if s != "gateway" {
-			e["SENDTIP_UPSTREAM_"+strings.ToUpper(s)] = p.ServiceURL(s)
+			e["SENDTIP_UPSTREAM_"+strings.ToUpper(s)] = "http://" + loopback(ports.Of(s))
 		}
-		key, err := p.keys.Read(keys.Of(s, keys.Service))
+		key, err := set.Read(keys.Of(s, keys.Service))
 		if err != nil {
 			return err
 		}
 		hashes = append(hashes, s+"="+keys.Hash(key))
-		identities = append(identities, s+"="+p.keys.File(keys.Of(s, keys.Identity)))
+		identities = append(identities, s+"="+set.File(keys.Of(s, keys.Identity)))
 	}
 	e["SENDTIP_SERVICE_KEY_HASHES"] = strings.Join(hashes, ",")
 	e["SENDTIP_IDENTITY_KEYS"] = strings.Join(identities, ",")

@@ -304,15 +304,6 @@ func (p *Platform) AdminURL(database string) string {
 	return u
 }
 
-// AppURL is a service's own address of its database. It contains a password.
-func (p *Platform) AppURL(service string) (string, error) {
-	pw, err := p.keys.Read(keys.Of(service, keys.AppPassword))
-	if err != nil {
-		return "", err
-	}
-	return roleURL(p.parts.adminURL, service, service+"_app", pw)
-}
-
 // StopPart and StartPart stop and start one embedded part: postgres, kafka, redis or sandbox. Faults are tested with them.
 func (p *Platform) StopPart(ctx context.Context, name string) error { return p.parts.stop(ctx, name) }
 

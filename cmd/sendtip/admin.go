@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/sendtip/sendtip/cmd/sendtip/platform"
+	"github.com/sendtip/sendtip/services/user"
+)
+
+func adminCommand(f *flags) *cobra.Command {
+	cmd := &cobra.Command{Use: "admin", Short: "People who run the platform"}
+	var phone, device string
+	create := &cobra.Command{Use: "create", Short: "Create the first administrator; the PIN is asked for or read from standard input", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			pin, err := readPIN(c)
+			if err != nil {
+				return err
+			}
+			set, err := f.keys()
+			if err != nil {
+				return err
+			}
+			admin, err := f.adminURL()
+			if err != nil {
+				return err
+			}
+			environ, err := platform.ServiceEnviron(f.ports(), set, admin, f.brokers(), f.environ(), "user")
+			if err != nil {
+				return err
+			}
+			cfg, err := user.LoadConfig(environ)
+			if err != nil {
+				return err
+			}
+			id, err := user.CreateAdmin(c.Context(), cfg, phone, pin, device)
+			if err != nil {
+				return err
+			}
+			c.Printf("administrator %s created; log in by POST /v1/sessions with device_id %s\n", id, device)
+			return nil
+		}}
+	create.Flags().StringVar(&phone, "phone", "", "E.164 number, for example +254712345678")
+	create.Flags().StringVar(&device, "device", uuid.NewString(), "device id that the administrator will log in from")
+	if err := create.MarkFlagRequired("phone"); err != nil {
+		panic(err) // the flag is declared two lines above
+	}
+	cmd.AddCommand(create)
+	return cmd
+}
+
+// readPIN never takes the PIN from the command line: other users of the machine could see it there.
+func readPIN(c *cobra.Command) (string, error) {
+	const stdin = 0
+	if term.IsTerminal(stdin) {
+		c.Print("PIN (4 to 6 digits): ")
+		b, err := term.ReadPassword(stdin)
+		c.Println()
+		return strings.TrimSpace(string(b)), err
+	}
+	line, err := bufio.NewReader(c.InOrStdin()).ReadString('\n')
+	if line = strings.TrimSpace(line); line == "" {
+		return "", errors.Join(fmt.Errorf("no PIN on standard input"), err)
+	}
+	return line, nil
+}

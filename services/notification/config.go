@@ -1,0 +1,66 @@
+package notification
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"unicode/utf8"
+
+	"github.com/sendtip/sendtip/kit/config"
+)
+
+// maxBrand keeps texts within one SMS; it is also the longest alphanumeric sender id.
+const maxBrand = 11
+
+// Config is the service's settings.
+type Config struct {
+	Common config.Common
+
+	// Brand is the name at the start of each message and under each e-mail.
+	Brand string `env:"SENDTIP_BRAND" envDefault:"SENDTIP"`
+
+	SMSURL      string        `env:"SENDTIP_AT_URL"`
+	SMSUsername string        `env:"SENDTIP_AT_USERNAME" envDefault:"sandbox"`
+	SMSAPIKey   config.Secret `env:"SENDTIP_AT_API_KEY"`
+	SMSSender   string        `env:"SENDTIP_AT_SENDER"` // registered sender id; empty is the shared one
+
+	SMTPAddr     string        `env:"SENDTIP_SMTP_ADDR"`
+	SMTPUsername string        `env:"SENDTIP_SMTP_USERNAME"` // empty sends without authentication
+	SMTPPassword config.Secret `env:"SENDTIP_SMTP_PASSWORD"`
+	MailFrom     string        `env:"SENDTIP_MAIL_FROM"`
+}
+
+// LoadConfig reads the settings.
+func LoadConfig(environ map[string]string) (Config, error) { return config.Load[Config](environ) }
+
+// Validate names the first setting that is missing or cannot be right.
+func (c Config) Validate() error {
+	if err := c.Common.Validate(); err != nil {
+		return err
+	}
+	for _, setting := range []struct{ name, value string }{
+		{"SENDTIP_GATEWAY_URL", c.Common.GatewayURL}, {"SENDTIP_AT_URL", c.SMSURL}, {"SENDTIP_AT_API_KEY", c.SMSAPIKey.Reveal()},
+		{"SENDTIP_SMTP_ADDR", c.SMTPAddr}, {"SENDTIP_MAIL_FROM", c.MailFrom},
+	} {
+		if setting.value == "" {
+			return fmt.Errorf("%s is not set: the service's README lists the settings", setting.name)
+		}
+	}
+	if len(c.Common.KafkaBrokers) == 0 {
+		return errors.New("SENDTIP_KAFKA_BROKERS is not set")
+	}
+	if !c.Common.ServiceKey.Set() {
+		return errors.New("SENDTIP_SERVICE_KEY is not set: `sendtip keys init` makes it")
+	}
+	u, err := url.Parse(c.SMSURL)
+	if err != nil || u.Host == "" {
+		return errors.New("SENDTIP_AT_URL is not a URL")
+	}
+	if c.Common.Production() && u.Scheme != "https" {
+		return errors.New("SENDTIP_AT_URL must be https in production: codes go over it")
+	}
+	if c.Brand == "" || utf8.RuneCountInString(c.Brand) > maxBrand {
+		return fmt.Errorf("SENDTIP_BRAND must have 1 to %d characters", maxBrand)
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+// Package app holds the use cases of the notification service: queueing the messages that an event causes, sending them, taking
+// delivery reports, and showing customers their own messages.
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	notificationdb "github.com/sendtip/sendtip/generated/notification/db"
+	userclient "github.com/sendtip/sendtip/generated/user/client"
+	"github.com/sendtip/sendtip/kit/event"
+	"github.com/sendtip/sendtip/kit/jobs"
+	"github.com/sendtip/sendtip/kit/outbox"
+	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/providers/africastalking"
+
+	"github.com/sendtip/sendtip/services/notification/internal/domain"
+)
+
+// topic is where this service publishes.
+const topic = "sendtip.notification.v1"
+
+// hookPurpose is what the token in the delivery reports' path is made for.
+const hookPurpose = "sms-report"
+
+// HookPath returns the path that the SMS gateway must be told for its delivery reports.
+func HookPath(s *seal.Sealer) string { return "/v1/hooks/sm/" + s.Token(hookPurpose) }
+
+// Deps are what the use cases work with.
+type Deps struct {
+	Pool     *pgxpool.Pool
+	Sealer   *seal.Sealer
+	Jobs     *jobs.Client
+	Users    *userclient.ClientWithResponses
+	SMS      *africastalking.Client
+	SenderID string // registered sender of SMS; "" is the gateway's shared one
+	Mail     *Mailer
+	Texts    *domain.Texts
+	Log      *slog.Logger
+	Now      func() time.Time
+	Registry prometheus.Registerer
+}
+
+// App runs the use cases. It is safe for concurrent use.
+type App struct {
+	Deps
+	q *notificationdb.Queries
+
+	messages *prometheus.CounterVec
+	reports  *prometheus.CounterVec
+}
+
+// New returns the use cases and registers their metrics.
+func New(d Deps) *App {
+	a := &App{
+		Deps: d,
+		q:    notificationdb.New(),
+		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "notification_messages_total", Help: "Messages by channel, template and the state they came to.",
+		}, []string{"channel", "template", "state"}),
+		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "notification_reports_total", Help: "Delivery reports by what became of them.",
+		}, []string{"outcome"}),
+	}
+	if d.Registry != nil {
+		d.Registry.MustRegister(a.messages, a.reports)
+	}
+	return a
+}
+
+func (a *App) count(n notificationdb.Notification, state domain.State) {
+	a.messages.WithLabelValues(n.Channel, n.Template, string(state)).Inc()
+}
+
+// publish appends one of this service's events. The notification's row is locked by the caller.
+func publish(ctx context.Context, tx pgx.Tx, eventType string, key uuid.UUID, data any) error {
+	e, err := event.New(topic, eventType, key.String(), data)
+	if err != nil {
+		return fmt.Errorf("event %s: %w", eventType, err)
+	}
+	return outbox.Append(ctx, tx, e)
+}

@@ -1,0 +1,117 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/pg"
+
+	"github.com/sendtip/sendtip/services/notification/internal/domain"
+)
+
+func as(ctx context.Context, subject string, scopes ...string) context.Context {
+	return auth.With(ctx, auth.Principal{Subject: subject, Scopes: scopes})
+}
+
+func TestListNotifications(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.peer.giveEmail()
+	var queued []uuid.UUID
+	for range 4 {
+		queued = append(queued, w.queue(t, receipt()))
+	}
+	w.send(t, queued[3])
+	w.send(t, w.queue(t, otp(w)))
+	stranger := receipt()
+	stranger.RecipientID = uuid.Must(uuid.NewV7())
+	w.queue(t, stranger)
+
+	ctx := as(t.Context(), "user:"+w.peer.user.String(), "profile")
+	var got []uuid.UUID
+	cursor := ""
+	for pages := 0; ; pages++ {
+		items, next, err := w.app.ListNotifications(ctx, 2, cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range items {
+			got = append(got, i.ID)
+			if i.Template != domain.TransferReceived {
+				t.Errorf("listed %+v", i)
+			}
+		}
+		if next == "" {
+			if pages != 2 {
+				t.Errorf("%d pages", pages+1)
+			}
+			break
+		}
+		cursor = next
+	}
+	slices.Reverse(queued)
+	if len(got) != 5 || !slices.Equal(got[1:], queued) { // the newest is the copy by e-mail
+		t.Errorf("listed %v, want a mail and %v", got, queued)
+	}
+	items, _, err := w.app.ListNotifications(ctx, 0, "")
+	if err != nil || len(items) != 5 {
+		t.Fatalf("%d items, %v", len(items), err)
+	}
+	if i := items[1]; i.State != domain.Sent || i.SentAt == nil || i.Text != w.inbox(t, phone)[0].Text || i.Subject != "" {
+		t.Errorf("the sent message is shown as %+v", i)
+	}
+	if i := items[2]; i.State != domain.Pending || i.SentAt != nil || i.Text != "" {
+		t.Errorf("the waiting message is shown as %+v", i)
+	}
+}
+
+func TestListNotificationsMaximumPage(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	err := pg.InTx(t.Context(), w.db.Pool, func(tx pgx.Tx) error {
+		for range 105 {
+			n := receipt()
+			n.RecipientID, n.SourceEventID, n.OccurredAt = w.peer.user, uuid.Must(uuid.NewV7()), start
+			if err := w.app.QueueMessage(t.Context(), tx, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	items, next, err := w.app.ListNotifications(as(t.Context(), "user:"+w.peer.user.String(), "profile"), 1000, "")
+	if err != nil || len(items) != 100 || next == "" {
+		t.Errorf("%d items, next %q, %v", len(items), next, err)
+	}
+}
+
+func TestListNotificationsRefused(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	for name, c := range map[string]struct {
+		subject string
+		scope   string
+		cursor  string
+		want    *fault.Error
+	}{
+		"no scope":    {"user:" + w.peer.user.String(), "wallet:read", "", fault.ErrForbidden},
+		"a partner":   {"partner:" + w.peer.user.String(), "profile", "", fault.ErrForbidden},
+		"nobody":      {"anonymous", "", "", fault.ErrForbidden},
+		"bad cursor":  {"user:" + w.peer.user.String(), "profile", "AAAA", domain.ErrBadCursor},
+		"not base64":  {"user:" + w.peer.user.String(), "profile", "!!!!", domain.ErrBadCursor},
+		"bad user id": {"user:me", "profile", "", fault.ErrForbidden},
+	} {
+		if _, _, err := w.app.ListNotifications(as(t.Context(), c.subject, c.scope), 10, c.cursor); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	notificationdb "github.com/sendtip/sendtip/generated/notification/db"
+	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/providers/africastalking"
+
+	"github.com/sendtip/sendtip/services/notification/internal/domain"
+)
+
+// What became of a delivery report.
+const (
+	reportReceived   = "received"
+	reportApplied    = "applied"
+	reportIgnored    = "ignored"
+	reportUnmatched  = "unmatched"
+	reportUnreadable = "unreadable"
+)
+
+// ReceiveSmsReport stores a delivery report, sealed as it came, and queues its judgement. The token is checked before anything is
+// stored. A report that is known already (message id and status) is answered like a new one and does nothing.
+func (a *App) ReceiveSmsReport(ctx context.Context, token string, raw []byte) error {
+	if !a.Sealer.TokenMatches(token, hookPurpose) {
+		a.reports.WithLabelValues("wrong_token").Inc()
+		return domain.ErrNoHook
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("id: %w", err)
+	}
+	sealed, err := a.Sealer.Seal(reportPurpose(id), raw)
+	if err != nil {
+		return fmt.Errorf("seal report: %w", err)
+	}
+	row := notificationdb.InsertDeliveryReportParams{ID: id, Body: sealed, Outcome: reportUnreadable, ReceivedAt: a.Now()}
+	if report, err := readReport(raw); err == nil {
+		row.ProviderMessageID, row.Status, row.Outcome = &report.ID, &report.Status, reportReceived
+	}
+	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+		inserted, err := a.q.InsertDeliveryReport(ctx, tx, row)
+		if err != nil || inserted == 0 || row.Outcome == reportUnreadable {
+			return err
+		}
+		_, err = a.Jobs.InsertTx(ctx, tx, JudgeReportArgs{ReportID: id}, nil)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("store report: %w", err)
+	}
+	if row.Outcome == reportUnreadable {
+		a.reports.WithLabelValues(reportUnreadable).Inc()
+		a.Log.WarnContext(ctx, "delivery report without id or status is kept", "report", id)
+	}
+	return nil
+}
+
+func reportPurpose(id uuid.UUID) string { return "notification.report:" + id.String() }
+
+func readReport(raw []byte) (africastalking.DeliveryReport, error) {
+	form, err := url.ParseQuery(string(raw))
+	if err != nil {
+		return africastalking.DeliveryReport{}, err
+	}
+	return africastalking.ParseDeliveryReport(form)
+}
+
+// JudgeReport applies one stored report. It returns how long to wait if the report's message is not known yet: reports can overtake
+// the answer to the send. After an hour the report is set aside as unmatched.
+func (a *App) JudgeReport(ctx context.Context, id uuid.UUID) (time.Duration, error) {
+	var wait time.Duration
+	var outcome string
+	var changed *notificationdb.Notification
+	var next domain.State
+	err := pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+		wait, outcome, changed = 0, "", nil
+		row, err := a.q.LockDeliveryReport(ctx, tx, id)
+		if err != nil || row.Outcome != reportReceived {
+			return err
+		}
+		report, err := a.openReport(row)
+		if err != nil {
+			return err
+		}
+		n, err := a.q.LockByProviderMessage(ctx, tx, string(domain.SMS), row.ProviderMessageID)
+		if pg.IsNoRows(err) {
+			age := a.Now().Sub(row.ReceivedAt)
+			if age < domain.ReportGrace {
+				wait = domain.ReportBackoff(age)
+				return nil
+			}
+			outcome = reportUnmatched
+			return a.q.MarkDeliveryReport(ctx, tx, outcome, a.timeNow(), id)
+		}
+		if err != nil {
+			return err
+		}
+		outcome = reportIgnored
+		state, reason, ok := domain.AfterReport(domain.State(n.State), report)
+		if ok {
+			outcome, changed, next = reportApplied, &n, state
+			if err := a.markState(ctx, tx, n, state, reason, a.Now()); err != nil {
+				return err
+			}
+		}
+		return a.q.MarkDeliveryReport(ctx, tx, outcome, a.timeNow(), id)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("judge report: %w", err)
+	}
+	if outcome != "" {
+		a.reports.WithLabelValues(outcome).Inc()
+	}
+	if changed != nil {
+		a.count(*changed, next)
+	}
+	return wait, nil
+}
+
+func (a *App) openReport(row notificationdb.DeliveryReport) (domain.Report, error) {
+	raw, err := a.Sealer.Open(reportPurpose(row.ID), row.Body)
+	if err != nil {
+		return domain.Report{}, fmt.Errorf("report %s: %w", row.ID, err)
+	}
+	r, err := readReport(raw)
+	if err != nil {
+		return domain.Report{}, err
+	}
+	return domain.Report{Final: r.Final, Delivered: r.Delivered, Status: r.Status, FailureReason: r.FailureReason}, nil
+}
+
+func (a *App) timeNow() *time.Time {
+	now := a.Now()
+	return &now
+}

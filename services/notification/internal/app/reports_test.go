@@ -1,0 +1,205 @@
+package app_test
+
+import (
+	"errors"
+	"net/url"
+	"path"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sendtip/sendtip/kit/fault"
+
+	"github.com/sendtip/sendtip/services/notification/internal/app"
+	"github.com/sendtip/sendtip/services/notification/internal/domain"
+)
+
+func (w *world) token() string { return path.Base(app.HookPath(w.sealer)) }
+
+func form(id, status, reason string) []byte {
+	v := url.Values{"id": {id}, "status": {status}, "phoneNumber": {phone}, "networkCode": {"63902"}}
+	if reason != "" {
+		v.Set("failureReason", reason)
+	}
+	return []byte(v.Encode())
+}
+
+// report receives a report and runs the jobs that wait; it returns the wait that the last one asked for.
+func (w *world) report(t *testing.T, raw []byte) time.Duration {
+	t.Helper()
+	if err := w.app.ReceiveSmsReport(t.Context(), w.token(), raw); err != nil {
+		t.Fatal(err)
+	}
+	return w.judge(t)
+}
+
+// judge runs the judgement of every report, those that are judged too.
+func (w *world) judge(t *testing.T) (wait time.Duration) {
+	t.Helper()
+	rows, err := w.db.Pool.Query(t.Context(), "SELECT (args->>'report_id')::uuid FROM river_job WHERE kind = 'notification.judge_report' ORDER BY id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		if wait, err = w.app.JudgeReport(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return wait
+}
+
+func TestReports(t *testing.T) {
+	t.Parallel()
+	type report struct{ status, reason string }
+	for name, c := range map[string]struct {
+		reports []report
+		state   domain.State
+		reason  string
+		events  []string
+	}{
+		"delivered":              {[]report{{"Sent", ""}, {"Submitted", ""}, {"Success", ""}}, domain.Delivered, "", []string{"notification.delivered"}},
+		"failed":                 {[]report{{"Failed", "UserInBlackList"}}, domain.Failed, "opted_out", []string{"notification.failed"}},
+		"rejected":               {[]report{{"Rejected", "DoNotDisturbRejection"}}, domain.Failed, "do_not_disturb", []string{"notification.failed"}},
+		"expired on the way":     {[]report{{"Expired", ""}}, domain.Failed, "expired", []string{"notification.failed"}},
+		"doubled":                {[]report{{"Success", ""}, {"Success", ""}, {"Success", ""}}, domain.Delivered, "", []string{"notification.delivered"}},
+		"out of order":           {[]report{{"Success", ""}, {"Sent", ""}, {"Buffered", ""}}, domain.Delivered, "", []string{"notification.delivered"}},
+		"failed after delivered": {[]report{{"Success", ""}, {"Failed", "DeliveryFailure"}}, domain.Delivered, "", []string{"notification.delivered"}},
+		"delivered after failed": {[]report{{"Failed", "DeliveryFailure"}, {"Success", ""}}, domain.Failed, "delivery_failed", []string{"notification.failed"}},
+		"never final":            {[]report{{"Sent", ""}, {"Buffered", ""}}, domain.Sent, "", nil},
+		"unknown status":         {[]report{{"Teleported", ""}}, domain.Sent, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			id := w.queue(t, receipt())
+			w.send(t, id)
+			distinct := map[string]bool{}
+			for _, r := range c.reports {
+				distinct[r.status] = true
+				if wait := w.report(t, form(w.row(t, id).providerID, r.status, r.reason)); wait != 0 {
+					t.Errorf("%s waits %s", r.status, wait)
+				}
+			}
+			w.mustBe(t, id, c.state, c.reason)
+			var got []string
+			for _, name := range []string{"notification.delivered", "notification.failed"} {
+				for _, data := range w.published(t, name) {
+					got = append(got, name)
+					if data["notification_id"] != id.String() || data["channel"] != "sms" || data["user_id"] != w.peer.user.String() {
+						t.Errorf("published %v", data)
+					}
+				}
+			}
+			if strings.Join(got, ",") != strings.Join(c.events, ",") {
+				t.Errorf("published %v, want %v", got, c.events)
+			}
+			if n := w.count(t, "SELECT count(*) FROM delivery_reports"); n != len(distinct) {
+				t.Errorf("%d reports are kept, %d were different", n, len(distinct))
+			}
+			if n := w.count(t, "SELECT count(*) FROM delivery_reports WHERE outcome = 'received' OR judged_at IS NULL"); n != 0 {
+				t.Errorf("%d reports are not judged", n)
+			}
+		})
+	}
+}
+
+// A report can overtake the answer to the send.
+func TestReportBeforeItsMessage(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	id := w.queue(t, receipt())
+	if wait := w.report(t, form("ATXid_early", "Success", "")); wait != 2*time.Second {
+		t.Errorf("wait is %s", wait)
+	}
+	w.send(t, id)
+	if _, err := w.db.Pool.Exec(t.Context(), "UPDATE notifications SET provider_message_id = 'ATXid_early' WHERE id = $1", id); err != nil {
+		t.Fatal(err)
+	}
+	w.wait(2 * time.Second)
+	if wait := w.judge(t); wait != 0 {
+		t.Errorf("wait is %s", wait)
+	}
+	w.mustBe(t, id, domain.Delivered, "")
+}
+
+func TestReportWithoutMessage(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.report(t, form("ATXid_stranger", "Success", ""))
+	w.wait(time.Hour - time.Second)
+	if wait := w.judge(t); wait != 5*time.Minute {
+		t.Errorf("wait is %s", wait)
+	}
+	w.wait(time.Second)
+	if wait := w.judge(t); wait != 0 {
+		t.Errorf("wait is %s", wait)
+	}
+	if n := w.count(t, "SELECT count(*) FROM delivery_reports WHERE outcome = 'unmatched'"); n != 1 {
+		t.Error("the report is not set aside")
+	}
+}
+
+func TestReportUnreadable(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	for _, raw := range []string{"", "status=Success", "id=ATXid_1", `{"id":"ATXid_1","status":"Success"}`, "id=%zz", "id=a&status=b&retryCount=x"} {
+		if err := w.app.ReceiveSmsReport(t.Context(), w.token(), []byte(raw)); err != nil {
+			t.Errorf("%q: %v", raw, err)
+		}
+	}
+	if n := w.count(t, "SELECT count(*) FROM delivery_reports WHERE outcome = 'unreadable' AND provider_message_id IS NULL"); n != 6 {
+		t.Errorf("%d reports are kept", n)
+	}
+	if n := w.count(t, "SELECT count(*) FROM river_job WHERE kind = 'notification.judge_report'"); n != 0 {
+		t.Errorf("%d jobs for nothing", n)
+	}
+}
+
+func TestReportWrongToken(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	for _, token := range []string{"", "AAAABBBBCCCCDDDDEEEEFFFFGGGGHHHH", w.token()[1:], w.sealer.Token("other")} {
+		err := w.app.ReceiveSmsReport(t.Context(), token, form("ATXid_1", "Success", ""))
+		if f, ok := fault.As(err); !ok || f.Kind != fault.NotFound || !errors.Is(err, domain.ErrNoHook) {
+			t.Errorf("%q: %v", token, err)
+		}
+	}
+	if n := w.count(t, "SELECT count(*) FROM delivery_reports"); n != 0 {
+		t.Errorf("%d reports were stored", n)
+	}
+	if err := w.app.ReceiveSmsReport(t.Context(), strings.ToUpper(w.token()), form("ATXid_1", "Success", "")); err != nil {
+		t.Errorf("a token in capitals: %v", err)
+	}
+}
+
+func TestReportIsSealed(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.send(t, w.queue(t, receipt()))
+	raw := form("ATXid_1", "Success", "")
+	w.report(t, raw)
+	var id uuid.UUID
+	var body []byte
+	if err := w.db.Pool.QueryRow(t.Context(), "SELECT id, body FROM delivery_reports").Scan(&id, &body); err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := w.sealer.Open("notification.report:"+id.String(), body); err != nil || string(plain) != string(raw) {
+		t.Errorf("opened %q (%v)", plain, err)
+	}
+	if dump := w.dump(t) + w.logs.String(); strings.Contains(dump, phone[1:]) {
+		t.Error("the phone rests in clear")
+	}
+}

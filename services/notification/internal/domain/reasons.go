@@ -1,0 +1,67 @@
+package domain
+
+// reasons are the sentences behind the reason codes of events (of top-ups, transfers and identity checks). A code that has no sentence
+// gets the general one: what a peer writes is never shown as it is, and some reasons, such as an ID that somebody else has used, are
+// not for a text message.
+var reasons = map[string]map[string]string{
+	"en": {
+		"":                         "it could not be completed",
+		"insufficient_funds":       "the balance was too low",
+		"insufficient_mpesa_funds": "the M-Pesa balance was too low",
+		"mpesa_limit":              "an M-Pesa limit was reached",
+		"try_later":                "M-Pesa was busy, try again later",
+		"no_answer":                "there was no answer on the phone",
+		"cancelled_by_customer":    "it was cancelled on the phone",
+		"wrong_pin":                "the PIN was wrong",
+		"declined_by_mpesa":        "M-Pesa declined it",
+		"phone_not_supported":      "this number cannot pay by M-Pesa",
+		"limit_exceeded":           "a limit was reached",
+		"over_maximum":             "the recipient cannot hold more",
+		"account_frozen":           "an account is blocked",
+		"id_not_found":             "the ID number was not found",
+		"id_format_refused":        "the ID number is not valid",
+		"identity_mismatch":        "the details do not match the ID",
+		"birth_date_differs":       "the date of birth does not match",
+		"face_mismatch":            "the photo does not match the ID",
+		"document_unreadable":      "the document could not be read",
+	},
+	"sw": {
+		"":                         "haikuweza kukamilika",
+		"insufficient_funds":       "salio halikutosha",
+		"insufficient_mpesa_funds": "salio la M-Pesa halikutosha",
+		"mpesa_limit":              "kikomo cha M-Pesa kimefikiwa",
+		"try_later":                "M-Pesa ina shughuli, jaribu baadaye",
+		"no_answer":                "hakukuwa na jibu kwenye simu",
+		"cancelled_by_customer":    "ilighairiwa kwenye simu",
+		"wrong_pin":                "PIN haikuwa sahihi",
+		"declined_by_mpesa":        "M-Pesa imekataa",
+		"phone_not_supported":      "nambari hii haiwezi kulipa kwa M-Pesa",
+		"limit_exceeded":           "kikomo kimefikiwa",
+		"over_maximum":             "mpokeaji amefikia kikomo",
+		"account_frozen":           "akaunti imezuiwa",
+		"id_not_found":             "kitambulisho hakikupatikana",
+		"id_format_refused":        "nambari ya kitambulisho si sahihi",
+		"identity_mismatch":        "maelezo hayalingani na kitambulisho",
+		"birth_date_differs":       "tarehe ya kuzaliwa hailingani",
+		"face_mismatch":            "picha hailingani na kitambulisho",
+		"document_unreadable":      "hati haikusomeka",
+	},
+}
+
+// aliases are codes that say the same to a customer.
+var aliases = map[string]string{
+	"wallet_frozen": "account_frozen", "account_closed": "account_frozen", "customer_suspended": "account_frozen",
+	"recipient_limit": "over_maximum", "balance_overflow": "over_maximum",
+	"limit_per_transaction": "limit_exceeded", "limit_per_day": "limit_exceeded", "limit_per_month": "limit_exceeded",
+	"name_near_match": "identity_mismatch", "details_missing": "identity_mismatch",
+}
+
+func reason(language, code string) string {
+	if alias, ok := aliases[code]; ok {
+		code = alias
+	}
+	if text, ok := reasons[language][code]; ok {
+		return text
+	}
+	return reasons[language][""]
+}

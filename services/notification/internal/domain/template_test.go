@@ -1,0 +1,325 @@
+package domain_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sendtip/sendtip/kit/money"
+
+	"github.com/sendtip/sendtip/services/notification/internal/domain"
+)
+
+const id = "01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e"
+
+func kes(minor int64) money.Money { return money.Money{Amount: minor, Currency: "KES"} }
+
+// facts are the params of each template; at is 12:30 in Nairobi.
+var (
+	at    = time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
+	facts = map[domain.Template]domain.Params{
+		domain.OTP:              {Purpose: "login"},
+		domain.KycVerified:      {Tier: 1},
+		domain.KycRejected:      {ReasonCode: "face_mismatch"},
+		domain.KycReviewNeeded:  {},
+		domain.WalletOpened:     {Currency: "KES"},
+		domain.TopupSucceeded:   {Reference: id, Amount: kes(25000), Receipt: "SKL1A2B3C4"},
+		domain.TopupFailed:      {Reference: id, Amount: kes(25000), ReasonCode: "cancelled_by_customer"},
+		domain.DepositReceived:  {Reference: id, Amount: kes(50000), Receipt: "SKL1A2B3C5"},
+		domain.TransferSent:     {Reference: id, Amount: kes(100000), Fee: kes(2300), Excise: kes(345)},
+		domain.TransferReceived: {Reference: id, Amount: kes(100000)},
+		domain.TransferFailed:   {Reference: id, Amount: kes(100000), ReasonCode: "insufficient_funds"},
+	}
+)
+
+func fill(p domain.Params) domain.Fill {
+	return domain.Fill{Params: p, OccurredAt: at, FirstName: "Amina", Code: "482913", ExpiresAt: at.Add(5 * time.Minute)}
+}
+
+// golden is every message in every language, as a customer named Amina gets it on 23 November 2026 at 12:30 in Nairobi.
+var golden = []struct {
+	language string
+	template domain.Template
+	sms      string
+	subject  string
+	email    string // without greeting and closing
+}{
+	{
+		language: "en", template: domain.OTP,
+		sms: "SENDTIP: your code to sign in is 482913, valid until 12:35. Never share it; our staff never ask for it.",
+	},
+	{
+		language: "en", template: domain.KycVerified,
+		sms:     "SENDTIP: your identity is confirmed (tier 1). You can now use your wallet.",
+		subject: "Your identity is confirmed",
+		email:   "your identity is confirmed (tier 1). You can now use your wallet.",
+	},
+	{
+		language: "en", template: domain.KycRejected,
+		sms:     "SENDTIP: we could not confirm your identity: the photo does not match the ID. Open the app to try again.",
+		subject: "We could not confirm your identity",
+		email:   "we could not confirm your identity: the photo does not match the ID. Open the app to try again.",
+	},
+	{
+		language: "en", template: domain.KycReviewNeeded,
+		sms:     "SENDTIP: a person is checking your documents. We will tell you the result; you need not do anything.",
+		subject: "We are checking your documents",
+		email:   "a person is checking your documents. We will tell you the result; you need not do anything.",
+	},
+	{
+		language: "en", template: domain.WalletOpened,
+		sms:     "SENDTIP: your KES wallet is open.",
+		subject: "Your KES wallet is open",
+		email:   "your KES wallet is open since 23/11/2026 12:30.",
+	},
+	{
+		language: "en", template: domain.TopupSucceeded,
+		sms:     "SENDTIP: KES 250.00 added to your wallet on 23/11/2026 12:30. Receipt SKL1A2B3C4. Ref 3F6B2A1C0D4E.",
+		subject: "Top-up of KES 250.00",
+		email:   "your top-up is in your wallet.\n\nAmount: KES 250.00\nDate: 23/11/2026 12:30\nReceipt: SKL1A2B3C4\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.TopupFailed,
+		sms:     "SENDTIP: your top-up of KES 250.00 did not go through: it was cancelled on the phone. Nothing was added to your wallet.",
+		subject: "Top-up of KES 250.00 did not go through",
+		email:   "your top-up of KES 250.00 on 23/11/2026 12:30 did not go through: it was cancelled on the phone. Nothing was added to your wallet.\n\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.DepositReceived,
+		sms:     "SENDTIP: your deposit of KES 500.00 was received on 23/11/2026 12:30. Receipt SKL1A2B3C5.",
+		subject: "Deposit of KES 500.00",
+		email:   "your deposit is in your wallet.\n\nAmount: KES 500.00\nDate: 23/11/2026 12:30\nReceipt: SKL1A2B3C5\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.TransferSent,
+		sms:     "SENDTIP: you sent KES 1,000.00 on 23/11/2026 12:30. Fee KES 23.00, excise duty KES 3.45. Ref 3F6B2A1C0D4E.",
+		subject: "You sent KES 1,000.00",
+		email:   "you sent money.\n\nAmount: KES 1,000.00\nFee: KES 23.00\nExcise duty: KES 3.45\nDate: 23/11/2026 12:30\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.TransferReceived,
+		sms:     "SENDTIP: you received KES 1,000.00 on 23/11/2026 12:30. Ref 3F6B2A1C0D4E.",
+		subject: "You received KES 1,000.00",
+		email:   "you received money.\n\nAmount: KES 1,000.00\nDate: 23/11/2026 12:30\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.TransferFailed,
+		sms:     "SENDTIP: your transfer of KES 1,000.00 did not go through: the balance was too low. No money left your wallet. Ref 3F6B2A1C0D4E.",
+		subject: "Transfer of KES 1,000.00 did not go through",
+		email:   "your transfer of KES 1,000.00 on 23/11/2026 12:30 did not go through: the balance was too low. No money left your wallet.\n\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.OTP,
+		sms: "SENDTIP: nambari yako ya siri ya kuingia ni 482913, hadi 12:35. Usimpe mtu yeyote, hata wafanyakazi wetu.",
+	},
+	{
+		language: "sw", template: domain.KycVerified,
+		sms:     "SENDTIP: utambulisho wako umethibitishwa (daraja 1). Sasa unaweza kutumia pochi yako.",
+		subject: "Utambulisho wako umethibitishwa",
+		email:   "utambulisho wako umethibitishwa (daraja 1). Sasa unaweza kutumia pochi yako.",
+	},
+	{
+		language: "sw", template: domain.KycRejected,
+		sms:     "SENDTIP: hatukuweza kuthibitisha utambulisho wako: picha hailingani na kitambulisho. Fungua programu ujaribu tena.",
+		subject: "Hatukuweza kuthibitisha utambulisho wako",
+		email:   "hatukuweza kuthibitisha utambulisho wako: picha hailingani na kitambulisho. Fungua programu ujaribu tena.",
+	},
+	{
+		language: "sw", template: domain.KycReviewNeeded,
+		sms:     "SENDTIP: mtu anakagua hati zako. Tutakujulisha matokeo; huhitaji kufanya chochote.",
+		subject: "Tunakagua hati zako",
+		email:   "mtu anakagua hati zako. Tutakujulisha matokeo; huhitaji kufanya chochote.",
+	},
+	{
+		language: "sw", template: domain.WalletOpened,
+		sms:     "SENDTIP: pochi yako ya KES imefunguliwa.",
+		subject: "Pochi yako ya KES imefunguliwa",
+		email:   "pochi yako ya KES imefunguliwa tarehe 23/11/2026 12:30.",
+	},
+	{
+		language: "sw", template: domain.TopupSucceeded,
+		sms:     "SENDTIP: KES 250.00 imeongezwa kwenye pochi yako 23/11/2026 12:30. Risiti SKL1A2B3C4. Rejea 3F6B2A1C0D4E.",
+		subject: "Umeongeza KES 250.00",
+		email:   "pesa ulizoongeza ziko kwenye pochi yako.\n\nKiasi: KES 250.00\nTarehe: 23/11/2026 12:30\nRisiti: SKL1A2B3C4\nRejea: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.TopupFailed,
+		sms:     "SENDTIP: kuongeza KES 250.00 hakukufaulu: ilighairiwa kwenye simu. Hakuna kilichoongezwa kwenye pochi yako.",
+		subject: "Kuongeza KES 250.00 hakukufaulu",
+		email:   "kuongeza KES 250.00 tarehe 23/11/2026 12:30 hakukufaulu: ilighairiwa kwenye simu. Hakuna kilichoongezwa kwenye pochi yako.\n\nRejea: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.DepositReceived,
+		sms:     "SENDTIP: amana yako ya KES 500.00 imepokelewa 23/11/2026 12:30. Risiti SKL1A2B3C5.",
+		subject: "Amana ya KES 500.00",
+		email:   "amana yako iko kwenye pochi yako.\n\nKiasi: KES 500.00\nTarehe: 23/11/2026 12:30\nRisiti: SKL1A2B3C5\nRejea: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.TransferSent,
+		sms:     "SENDTIP: umetuma KES 1,000.00 tarehe 23/11/2026 12:30. Ada KES 23.00, ushuru wa bidhaa KES 3.45. Rejea 3F6B2A1C0D4E.",
+		subject: "Umetuma KES 1,000.00",
+		email:   "umetuma pesa.\n\nKiasi: KES 1,000.00\nAda: KES 23.00\nUshuru wa bidhaa: KES 3.45\nTarehe: 23/11/2026 12:30\nRejea: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.TransferReceived,
+		sms:     "SENDTIP: umepokea KES 1,000.00 tarehe 23/11/2026 12:30. Rejea 3F6B2A1C0D4E.",
+		subject: "Umepokea KES 1,000.00",
+		email:   "umepokea pesa.\n\nKiasi: KES 1,000.00\nTarehe: 23/11/2026 12:30\nRejea: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.TransferFailed,
+		sms:     "SENDTIP: kutuma KES 1,000.00 hakukufaulu: salio halikutosha. Hakuna pesa iliyotoka kwenye pochi yako. Rejea 3F6B2A1C0D4E.",
+		subject: "Kutuma KES 1,000.00 hakukufaulu",
+		email:   "kutuma KES 1,000.00 tarehe 23/11/2026 12:30 hakukufaulu: salio halikutosha. Hakuna pesa iliyotoka kwenye pochi yako.\n\nRejea: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+}
+
+var frames = map[string][2]string{
+	"en": {"Hello Amina,\n\n", "\n\nIf you do not know about this, contact us at once. Our staff never ask for your PIN or for a code.\n\nSENDTIP\n"},
+	"sw": {"Habari Amina,\n\n", "\n\nIkiwa hujui kuhusu hili, wasiliana nasi mara moja. Wafanyakazi wetu hawatakuomba kamwe PIN wala nambari ya siri.\n\nSENDTIP\n"},
+}
+
+func texts(t *testing.T) *domain.Texts {
+	t.Helper()
+	x, err := domain.NewTexts("SENDTIP")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func TestRender(t *testing.T) {
+	t.Parallel()
+	x := texts(t)
+	seen := map[string]bool{}
+	for _, want := range golden {
+		seen[want.language+string(want.template)] = true
+		t.Run(want.language+"/"+string(want.template), func(t *testing.T) {
+			t.Parallel()
+			sms, err := x.Render(want.template, domain.SMS, want.language, fill(facts[want.template]))
+			if err != nil || sms != (domain.Message{Text: want.sms}) {
+				t.Errorf("SMS is %q (%v), want %q", sms, err, want.sms)
+			}
+			email, err := x.Render(want.template, domain.Email, want.language, fill(facts[want.template]))
+			if !want.template.HasEmail() {
+				if err == nil {
+					t.Errorf("a one-time code was rendered for e-mail: %q", email)
+				}
+				return
+			}
+			frame := frames[want.language]
+			if err != nil || email != (domain.Message{Subject: want.subject, Text: frame[0] + want.email + frame[1]}) {
+				t.Errorf("e-mail is %q (%v), want %q, %q", email, err, want.subject, frame[0]+want.email+frame[1])
+			}
+		})
+	}
+	if len(seen) != len(domain.All)*len(domain.Languages) {
+		t.Errorf("%d texts are checked, there are %d", len(seen), len(domain.All)*len(domain.Languages))
+	}
+}
+
+// codes are all reason codes that have a sentence, and one that has none.
+var codes = []string{
+	"insufficient_funds", "insufficient_mpesa_funds", "mpesa_limit", "try_later", "no_answer", "cancelled_by_customer", "wrong_pin",
+	"declined_by_mpesa", "phone_not_supported", "limit_exceeded", "over_maximum", "account_frozen", "id_not_found", "id_format_refused",
+	"identity_mismatch", "birth_date_differs", "face_mismatch", "document_unreadable", "duplicate_identity",
+}
+
+// Each part of an SMS is paid for: every text fits one GSM 03.38 part of 160 characters, with large amounts and the longest reason.
+func TestRenderFitsOneSMS(t *testing.T) {
+	t.Parallel()
+	x := texts(t)
+	for _, language := range domain.Languages {
+		for _, template := range domain.All {
+			p := facts[template]
+			p.Amount, p.Fee, p.Excise = kes(14000000), kes(10800), kes(2160)
+			for _, code := range codes {
+				p.ReasonCode = code
+				m, err := x.Render(template, domain.SMS, language, fill(p))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(m.Text) > 160 {
+					t.Errorf("%s %s has %d characters: %s", language, template, len(m.Text), m.Text)
+				}
+				for _, r := range m.Text {
+					if r < ' ' || r > '~' || strings.ContainsRune("`^{}[]~\\|", r) {
+						t.Errorf("%s %s: %q costs more than one GSM character", language, template, r)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestRenderVariants(t *testing.T) {
+	t.Parallel()
+	x := texts(t)
+	with := func(template domain.Template, change func(*domain.Fill)) domain.Fill {
+		f := fill(facts[template])
+		change(&f)
+		return f
+	}
+	for name, c := range map[string]struct {
+		template domain.Template
+		channel  domain.Channel
+		language string
+		fill     domain.Fill
+		want     string
+	}{
+		"regional tag":   {domain.WalletOpened, domain.SMS, "sw-KE", fill(facts[domain.WalletOpened]), "SENDTIP: pochi yako ya KES imefunguliwa."},
+		"other language": {domain.WalletOpened, domain.SMS, "rw", fill(facts[domain.WalletOpened]), "SENDTIP: your KES wallet is open."},
+		"unknown reason": {domain.TopupFailed, domain.SMS, "en", with(domain.TopupFailed, func(f *domain.Fill) { f.ReasonCode = "<b>evil</b>" }),
+			"SENDTIP: your top-up of KES 250.00 did not go through: it could not be completed. Nothing was added to your wallet."},
+		"alias of a reason": {domain.TransferFailed, domain.SMS, "en", with(domain.TransferFailed, func(f *domain.Fill) { f.ReasonCode = "customer_suspended" }),
+			"SENDTIP: your transfer of KES 1,000.00 did not go through: an account is blocked. No money left your wallet. Ref 3F6B2A1C0D4E."},
+		"no receipt": {domain.TopupSucceeded, domain.SMS, "en", with(domain.TopupSucceeded, func(f *domain.Fill) { f.Receipt = "" }),
+			"SENDTIP: KES 250.00 added to your wallet on 23/11/2026 12:30. Ref 3F6B2A1C0D4E."},
+		"no decimals": {domain.TransferReceived, domain.SMS, "en", with(domain.TransferReceived, func(f *domain.Fill) { f.Amount = money.Money{Amount: 1500, Currency: "UGX"} }),
+			"SENDTIP: you received UGX 1,500 on 23/11/2026 12:30. Ref 3F6B2A1C0D4E."},
+		"past midnight in Nairobi": {domain.TransferReceived, domain.SMS, "en", with(domain.TransferReceived, func(f *domain.Fill) { f.OccurredAt = time.Date(2026, 12, 31, 21, 30, 0, 0, time.UTC) }),
+			"SENDTIP: you received KES 1,000.00 on 01/01/2027 00:30. Ref 3F6B2A1C0D4E."},
+		"registration code": {domain.OTP, domain.SMS, "en", with(domain.OTP, func(f *domain.Fill) { f.Purpose = "registration" }),
+			"SENDTIP: your code to sign up is 482913, valid until 12:35. Never share it; our staff never ask for it."},
+		"other purpose": {domain.OTP, domain.SMS, "sw", with(domain.OTP, func(f *domain.Fill) { f.Purpose = "new_one" }),
+			"SENDTIP: nambari yako ya siri ni 482913, hadi 12:35. Usimpe mtu yeyote, hata wafanyakazi wetu."},
+		"name on several lines": {domain.WalletOpened, domain.Email, "en", with(domain.WalletOpened, func(f *domain.Fill) { f.FirstName = "A\r\n\r\nPay 0700 {{.Code}}" }),
+			"Hello A Pay 0700 {{.Code}},\n\nyour KES wallet is open since 23/11/2026 12:30." + frames["en"][1]},
+		"no name": {domain.WalletOpened, domain.Email, "sw", with(domain.WalletOpened, func(f *domain.Fill) { f.FirstName = "" }),
+			"Habari,\n\npochi yako ya KES imefunguliwa tarehe 23/11/2026 12:30." + frames["sw"][1]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := x.Render(c.template, c.channel, c.language, c.fill)
+			if err != nil || m.Text != c.want {
+				t.Errorf("text is %q (%v), want %q", m.Text, err, c.want)
+			}
+		})
+	}
+}
+
+// Every code but the last has a sentence of its own in every language.
+func TestRenderReasons(t *testing.T) {
+	t.Parallel()
+	x := texts(t)
+	for _, language := range domain.Languages {
+		seen := map[string]string{}
+		for _, code := range codes {
+			m, err := x.Render(domain.TopupFailed, domain.SMS, language, fill(domain.Params{Amount: kes(100), ReasonCode: code}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if other, ok := seen[m.Text]; ok {
+				t.Errorf("%s: %s and %s read the same: %s", language, code, other, m.Text)
+			}
+			seen[m.Text] = code
+		}
+	}
+}
+
+func TestRenderUnknownTemplate(t *testing.T) {
+	t.Parallel()
+	if m, err := texts(t).Render("nothing", domain.SMS, "en", domain.Fill{}); err == nil {
+		t.Errorf("an unknown template gave %q", m.Text)
+	}
+}

@@ -1,0 +1,254 @@
+package events_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/sendtip/sendtip/generated/common"
+	payload "github.com/sendtip/sendtip/generated/events"
+	"github.com/sendtip/sendtip/kit/event"
+	kitjobs "github.com/sendtip/sendtip/kit/jobs"
+	"github.com/sendtip/sendtip/kit/money"
+	"github.com/sendtip/sendtip/kit/pgtest"
+	"github.com/sendtip/sendtip/kit/seal"
+	notificationsql "github.com/sendtip/sendtip/sql/notification"
+
+	"github.com/sendtip/sendtip/services/notification/internal/app"
+	"github.com/sendtip/sendtip/services/notification/internal/domain"
+	"github.com/sendtip/sendtip/services/notification/internal/events"
+	"github.com/sendtip/sendtip/services/notification/internal/jobs"
+)
+
+type world struct {
+	db       *pgtest.DB
+	handlers map[string]event.Handler
+}
+
+func setup(t *testing.T) *world {
+	t.Helper()
+	db := pgtest.Open(t, "notification", notificationsql.Migrations())
+	sealer, err := seal.New(bytes.Repeat([]byte{7}, seal.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	workers := river.NewWorkers()
+	queue, err := kitjobs.NewClient(db.Pool, workers, kitjobs.Config{Service: "notification", Queues: jobs.Queues})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := app.New(app.Deps{Pool: db.Pool, Sealer: sealer, Jobs: queue, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	jobs.Register(workers, a)
+	return &world{db: db, handlers: events.Handlers(a)}
+}
+
+func (w *world) dispatch(t *testing.T, e event.Event) error {
+	t.Helper()
+	return event.Dispatch(t.Context(), w.db.Pool, "notification", w.handlers, e)
+}
+
+type message struct {
+	Template, Channel string
+	Recipient         uuid.UUID
+	User              *uuid.UUID
+	Params            domain.Params
+}
+
+func (w *world) messages(t *testing.T) []message {
+	t.Helper()
+	rows, err := w.db.Pool.Query(t.Context(), "SELECT template, channel, recipient_id, user_id, params FROM notifications ORDER BY id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []message
+	var m message
+	var params []byte
+	_, err = pgx.ForEachRow(rows, []any{&m.Template, &m.Channel, &m.Recipient, &m.User, &params}, func() error {
+		m.Params = domain.Params{}
+		out = append(out, m)
+		return json.Unmarshal(params, &out[len(out)-1].Params)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func (w *world) jobs(t *testing.T, queue string) int {
+	t.Helper()
+	var n int
+	if err := w.db.Pool.QueryRow(t.Context(), "SELECT count(*) FROM river_job WHERE kind = 'notification.send_message' AND queue = $1", queue).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func newEvent(t *testing.T, topic, eventType string, data any) event.Event {
+	t.Helper()
+	e, err := event.New(topic, eventType, uuid.NewString(), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+var (
+	alice     = uuid.MustParse("01937c5e-8a40-7c1b-9d7e-000000000001")
+	bob       = uuid.MustParse("01937c5e-8a40-7c1b-9d7e-000000000002")
+	challenge = uuid.MustParse("01937c5e-8a40-7c1b-9d7e-000000000003")
+	object    = uuid.MustParse("01937c5e-8a40-7c1b-9d7e-000000000004")
+	wallet    = uuid.MustParse("01937c5e-8a40-7c1b-9d7e-000000000005")
+	receipt   = "SKL1A2B3C4"
+)
+
+func kes(minor int64) common.Money { return common.Money{Amount: minor, Currency: "KES"} }
+
+func paid(minor int64) money.Money { return money.Money{Amount: minor, Currency: "KES"} }
+
+func TestHandlers(t *testing.T) {
+	t.Parallel()
+	user, walletTopic := "sendtip.user.v1", "sendtip.wallet.v1"
+	id := object.String()
+	for eventType, c := range map[string]struct {
+		topic string
+		data  any
+		want  []message
+	}{
+		"user.otp_requested": {user, payload.UserOtpRequested{ChallengeID: challenge, Purpose: "login"},
+			[]message{{"otp", "sms", challenge, nil, domain.Params{Purpose: "login"}}}},
+		"user.kyc_verified": {user, payload.UserKycVerified{UserID: alice, Tier: 2, Country: "KE", Version: 3},
+			[]message{{"kyc_verified", "sms", alice, &alice, domain.Params{Tier: 2}}}},
+		"user.kyc_rejected": {user, payload.UserKycRejected{UserID: alice, KycID: object, ReasonCode: "face_mismatch", Version: 3},
+			[]message{{"kyc_rejected", "sms", alice, &alice, domain.Params{Reference: id, ReasonCode: "face_mismatch"}}}},
+		"user.kyc_review_needed": {user, payload.UserKycReviewNeeded{UserID: alice, KycID: object, Version: 3},
+			[]message{{"kyc_review_needed", "sms", alice, &alice, domain.Params{Reference: id}}}},
+		"wallet.opened": {walletTopic, payload.WalletOpened{WalletID: wallet, UserID: alice, Currency: "KES"},
+			[]message{{"wallet_opened", "sms", alice, &alice, domain.Params{Reference: wallet.String(), Currency: "KES"}}}},
+		"wallet.topup_succeeded": {walletTopic, payload.WalletTopupSucceeded{TopupID: object, WalletID: wallet, UserID: alice, Amount: kes(25000), Receipt: &receipt},
+			[]message{{"topup_succeeded", "sms", alice, &alice, domain.Params{Reference: id, Amount: paid(25000), Receipt: receipt}}}},
+		"wallet.topup_failed": {walletTopic, payload.WalletTopupFailed{TopupID: object, WalletID: wallet, UserID: alice, Amount: kes(25000), ReasonCode: "cancelled"},
+			[]message{{"topup_failed", "sms", alice, &alice, domain.Params{Reference: id, Amount: paid(25000), ReasonCode: "cancelled"}}}},
+		"wallet.deposit_received": {walletTopic, payload.WalletDepositReceived{DepositID: object, WalletID: wallet, UserID: alice, Amount: kes(50000), Receipt: receipt},
+			[]message{{"deposit_received", "sms", alice, &alice, domain.Params{Reference: id, Amount: paid(50000), Receipt: receipt}}}},
+		"wallet.transfer_completed": {walletTopic, completed(bob),
+			[]message{
+				{"transfer_sent", "sms", alice, &alice, domain.Params{Reference: id, Amount: paid(100000), Fee: paid(2300), Excise: paid(345)}},
+				{"transfer_received", "sms", bob, &bob, domain.Params{Reference: id, Amount: paid(100000)}},
+			}},
+		"wallet.transfer_failed": {walletTopic, payload.WalletTransferFailed{TransferID: object, SenderUserID: alice, SenderWalletID: wallet, Amount: kes(100000), ReasonCode: "insufficient_funds"},
+			[]message{{"transfer_failed", "sms", alice, &alice, domain.Params{Reference: id, Amount: paid(100000), ReasonCode: "insufficient_funds"}}}},
+	} {
+		t.Run(eventType, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			e := newEvent(t, c.topic, eventType, c.data)
+			for range 2 { // the second delivery changes nothing
+				if err := w.dispatch(t, e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := w.messages(t)
+			if len(got) != len(c.want) {
+				t.Fatalf("messages are %+v", got)
+			}
+			for i, want := range c.want {
+				if !equal(got[i], want) {
+					t.Errorf("message is %+v, want %+v", got[i], want)
+				}
+			}
+			queue, others := app.QueueMessages, app.QueueCodes
+			if eventType == "user.otp_requested" {
+				queue, others = others, queue
+			}
+			if w.jobs(t, queue) != len(c.want) || w.jobs(t, others) != 0 {
+				t.Errorf("%d jobs in %s, %d in %s", w.jobs(t, queue), queue, w.jobs(t, others), others)
+			}
+		})
+	}
+}
+
+func completed(recipient uuid.UUID) payload.WalletTransferCompleted {
+	return payload.WalletTransferCompleted{
+		TransferID: object, SenderUserID: alice, RecipientUserID: recipient, SenderWalletID: wallet, RecipientWalletID: object,
+		Amount: kes(100000), Fee: kes(2300), Excise: kes(345),
+	}
+}
+
+func equal(a, b message) bool {
+	sameUser := (a.User == nil) == (b.User == nil) && (a.User == nil || *a.User == *b.User)
+	return sameUser && a.Template == b.Template && a.Channel == b.Channel && a.Recipient == b.Recipient && a.Params == b.Params
+}
+
+// The inbox may be lost before the topic is (it is swept after 90 days): the row's own key still holds.
+func TestHandlersWithoutInbox(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	e := newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", completed(bob))
+	for range 2 {
+		if err := w.dispatch(t, e); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.db.Pool.Exec(t.Context(), "DELETE FROM inbox"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.messages(t); len(got) != 2 || w.jobs(t, app.QueueMessages) != 2 {
+		t.Errorf("%d messages, %d jobs", len(got), w.jobs(t, app.QueueMessages))
+	}
+}
+
+func TestTransferToAnOwnWallet(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	if err := w.dispatch(t, newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", completed(alice))); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.messages(t); len(got) != 1 || got[0].Template != "transfer_sent" {
+		t.Errorf("messages are %+v", got)
+	}
+}
+
+func TestHandlersRefuse(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	bitcoin := completed(bob)
+	bitcoin.Fee.Currency = "BTC"
+	tooLarge := completed(bob)
+	tooLarge.Amount.Amount = money.Max + 1
+	nobody := completed(uuid.Nil)
+	for name, e := range map[string]event.Event{
+		"not an object":    newEvent(t, "sendtip.user.v1", "user.kyc_verified", []int{1}),
+		"bad id":           newEvent(t, "sendtip.user.v1", "user.kyc_verified", map[string]string{"user_id": "x"}),
+		"no user":          newEvent(t, "sendtip.user.v1", "user.kyc_verified", map[string]int{"tier": 1}),
+		"no challenge":     newEvent(t, "sendtip.user.v1", "user.otp_requested", map[string]string{"purpose": "login"}),
+		"unknown currency": newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", bitcoin),
+		"too large":        newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", tooLarge),
+		"no recipient":     newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", nobody),
+	} {
+		if err := w.dispatch(t, e); !event.IsRefused(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := w.messages(t); len(got) != 0 || w.jobs(t, app.QueueMessages) != 0 {
+		t.Errorf("refused events left %+v", got)
+	}
+}
+
+func TestHandlersSkip(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	for _, eventType := range []string{"user.registered", "user.status_changed", "wallet.something_new"} {
+		if err := w.dispatch(t, newEvent(t, "sendtip.user.v1", eventType, map[string]uuid.UUID{"user_id": alice})); err != nil {
+			t.Errorf("%s: %v", eventType, err)
+		}
+	}
+	if got := w.messages(t); len(got) != 0 {
+		t.Errorf("messages are %+v", got)
+	}
+}

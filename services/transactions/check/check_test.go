@@ -1,0 +1,102 @@
+package check_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/pgtest"
+	"github.com/sendtip/sendtip/services/transactions/check"
+	"github.com/sendtip/sendtip/services/transactions/internal/app"
+	"github.com/sendtip/sendtip/services/transactions/internal/domain"
+	transactionssql "github.com/sendtip/sendtip/sql/transactions"
+)
+
+// TestEachRuleIsBroken changes history as the owner with the triggers off, one statement in one transaction that is rolled back, and
+// proves that the checker names the rule. Every rule has at least one statement that breaks it.
+func TestEachRuleIsBroken(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, "transactions", transactionssql.Migrations())
+	fill(t, db)
+	if v, err := check.Check(context.Background(), db.Pool); err != nil || len(v) != 0 {
+		t.Fatalf("a sound ledger: %v, %v", v, err)
+	}
+	owner, err := pgx.Connect(context.Background(), db.OwnerURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = owner.Close(context.Background()) })
+	const one = "(SELECT transaction_id FROM postings ORDER BY transaction_id LIMIT 1)"
+	for _, c := range []struct{ rule, damage string }{
+		{"L1 a transaction that moves", "DELETE FROM postings WHERE transaction_id = " + one},
+		{"L1 a transaction that moves", "UPDATE transactions SET action = 'post' WHERE action = 'hold'"},
+		{"L1 a posting belongs", "DELETE FROM transactions WHERE id = " + one},
+		{"L1 positions", "UPDATE postings SET position = position + 1 WHERE transaction_id = " + one},
+		{"L1 a posting has the currency", "UPDATE postings SET currency = 'UGX' WHERE transaction_id = " + one},
+		{"L2 debits equal credits", "UPDATE accounts SET credits_minor = credits_minor + 1 WHERE code = 'fees.revenue.USD'"},
+		{"L3 counters", "UPDATE accounts SET sequence = sequence + 1 WHERE kind = 'customer_wallet'"},
+		{"L3 counters", "UPDATE postings SET amount_minor = amount_minor + 1 WHERE transaction_id = " + one},
+		{"L3 each entry", "UPDATE postings SET destination_balance_minor = destination_balance_minor + 1 WHERE transaction_id = " + one},
+		{"L3 each entry", "UPDATE postings SET source_sequence = source_sequence + 1000 WHERE transaction_id = " + one},
+		{"L4 reversals never exceed", "UPDATE postings SET amount_minor = 100000 WHERE reverses_position IS NOT NULL"},
+		{"L4 a reversal runs against", "UPDATE postings SET destination_id = gen_random_uuid() WHERE reverses_position IS NOT NULL"},
+		{"L6 amounts", "ALTER TABLE postings DROP CONSTRAINT postings_amount_minor_check; UPDATE postings SET amount_minor = -1 WHERE transaction_id = " + one},
+		{"L7 every reference is decided", "UPDATE ledger_references SET transaction_id = gen_random_uuid() WHERE status = 'posted'"},
+		{"L7 every transaction has", "DELETE FROM ledger_references WHERE status = 'posted'"},
+		{"W1 what is available", "ALTER TABLE accounts DROP CONSTRAINT accounts_minimum; UPDATE accounts SET minimum_minor = 1000000 WHERE kind = 'customer_wallet'"},
+		{"W1 pending counters", "UPDATE accounts SET pending_debits_minor = pending_debits_minor + 1 WHERE code = 'fees.revenue.USD'"},
+		{"W2 a hold is what", "UPDATE holds SET released_minor = released_minor + 1 WHERE status = 'active'"},
+		{"W2 the lines", "UPDATE holds SET lines = '[]' WHERE status = 'active'"},
+	} {
+		if _, err := owner.Exec(context.Background(), "BEGIN; ALTER TABLE postings DISABLE TRIGGER USER; ALTER TABLE transactions DISABLE TRIGGER USER; ALTER TABLE ledger_references DISABLE TRIGGER USER; "+c.damage); err != nil {
+			t.Fatalf("%s: %v", c.damage, err)
+		}
+		found, err := check.In(context.Background(), owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := false
+		for _, v := range found {
+			named = named || strings.HasPrefix(v.Rule, c.rule) && v.Subject != ""
+		}
+		if !named {
+			t.Errorf("%s: the rule %q is not among %v", c.damage, c.rule, found)
+		}
+		if _, err := owner.Exec(context.Background(), "ROLLBACK"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func fill(t *testing.T, db *pgtest.DB) {
+	t.Helper()
+	a := app.New(db.Pool, time.Now, slog.New(slog.DiscardHandler), nil)
+	ctx := auth.With(context.Background(), auth.Principal{Subject: "service:wallet", Scopes: []string{app.ScopePost, app.ScopeAccounts}})
+	id := uuid.Must(uuid.NewV7())
+	if _, _, err := a.PutAccount(ctx, domain.Account{ID: id, OwnerID: id, Kind: domain.KindCustomerWallet, Currency: "KES"}); err != nil {
+		t.Fatal(err)
+	}
+	rail := domain.SystemAccountID("rail.mpesa.paybill.KES")
+	posting := func(from, to uuid.UUID, amount int64) []domain.Posting {
+		return []domain.Posting{{Source: from, Destination: to, Amount: amount, Currency: "KES"}}
+	}
+	one := func(reference string, b domain.Body, want domain.OutcomeStatus) domain.Outcome {
+		b.Type, b.Channel = "test", "internal"
+		out, err := a.PostTransactions(ctx, []domain.Request{{Reference: reference, Body: b}})
+		if err != nil || out[0].Status != want {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		return out[0]
+	}
+	one("in", domain.Body{Action: domain.ActionPost, Postings: posting(rail, id, 1000)}, domain.Posted)
+	one("too_much", domain.Body{Action: domain.ActionPost, Postings: posting(id, rail, 5000)}, domain.Refused)
+	out := one("out", domain.Body{Action: domain.ActionPost, Postings: posting(id, rail, 100)}, domain.Posted)
+	one("back", domain.Body{Action: domain.ActionReverse, OriginalID: out.TransactionID}, domain.Posted)
+	one("hold", domain.Body{Action: domain.ActionHold, Postings: posting(id, rail, 50)}, domain.Posted)
+}

@@ -1,0 +1,96 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sendtip/sendtip/generated/common"
+	transactionsapi "github.com/sendtip/sendtip/generated/transactions/api"
+
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/services/transactions/internal/domain"
+)
+
+// maxTransactions is the longest list of one request.
+const maxTransactions = 100
+
+// PostTransactions answers POST /v1/ledger/transactions.
+func (s *Server) PostTransactions(ctx context.Context, r transactionsapi.PostTransactionsRequestObject) (transactionsapi.PostTransactionsResponseObject, error) {
+	if n := len(r.Body.Transactions); n == 0 || n > maxTransactions {
+		return nil, fault.ErrInvalid.WithField("/transactions", "transactions_invalid", "A request has 1 to 100 transactions.")
+	}
+	requests := make([]domain.Request, len(r.Body.Transactions))
+	for i, t := range r.Body.Transactions {
+		if t.OverMaximum != nil && !t.OverMaximum.Valid() {
+			return nil, fault.ErrInvalid.WithField(fmt.Sprintf("/transactions/%d/over_maximum", i), "over_maximum_invalid", "There is no such choice.")
+		}
+		requests[i] = request(t)
+	}
+	outcomes, err := s.app.PostTransactions(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
+	answer := transactionsapi.PostTransactions200JSONResponse{Outcomes: make([]transactionsapi.Outcome, len(outcomes))}
+	for i, o := range outcomes {
+		answer.Outcomes[i] = outcome(o)
+	}
+	return answer, nil
+}
+
+// GetOutcome answers GET /v1/ledger/outcomes/{reference}.
+func (s *Server) GetOutcome(ctx context.Context, r transactionsapi.GetOutcomeRequestObject) (transactionsapi.GetOutcomeResponseObject, error) {
+	o, err := s.app.GetOutcome(ctx, r.Reference)
+	if err != nil {
+		return nil, err
+	}
+	return transactionsapi.GetOutcome200JSONResponse(outcome(o)), nil
+}
+
+// GetLedgerTransaction answers GET /v1/ledger/transactions/{transaction_id}.
+func (s *Server) GetLedgerTransaction(ctx context.Context, r transactionsapi.GetLedgerTransactionRequestObject) (transactionsapi.GetLedgerTransactionResponseObject, error) {
+	t, err := s.app.GetTransaction(ctx, r.TransactionID)
+	if err != nil {
+		return nil, err
+	}
+	answer := transactionsapi.GetLedgerTransaction200JSONResponse{
+		ID: t.ID, Reference: t.Reference, Action: transactionsapi.LedgerAction(t.Action), Type: t.Type, Channel: transactionsapi.Channel(t.Channel),
+		HoldID: t.HoldID, ReversesID: t.ReversesID, RecordedAt: t.RecordedAt.UTC(), Metadata: t.Facts,
+		Postings: make([]transactionsapi.LedgerPosting, len(t.Postings)),
+	}
+	for i, p := range t.Postings {
+		answer.Postings[i] = transactionsapi.LedgerPosting{
+			Position: int32(p.Position), Source: p.SourceID, Destination: p.DestinationID,
+			Amount:         common.PositiveMoney{Amount: p.AmountMinor, Currency: p.Currency},
+			SourceSequence: p.SourceSequence, SourceBalance: moneyOf(p.SourceBalanceMinor, p.Currency),
+			DestinationSequence: p.DestinationSequence, DestinationBalance: moneyOf(p.DestinationBalanceMinor, p.Currency),
+		}
+	}
+	return answer, nil
+}
+
+func request(t transactionsapi.LedgerRequest) domain.Request {
+	b := domain.Body{Action: domain.Action(t.Action), Type: t.Type, Channel: string(t.Channel), HoldID: idOf(t.HoldID),
+		OriginalID: idOf(t.TransactionID), OverMaximum: t.OverMaximum != nil, Metadata: t.Metadata}
+	for _, p := range t.Postings {
+		b.Postings = append(b.Postings, domain.Posting{Source: domain.ResolveAccount(p.Source), Destination: domain.ResolveAccount(p.Destination),
+			Amount: p.Amount.Amount, Currency: p.Amount.Currency})
+	}
+	if t.Amount != nil {
+		b.HasAmount, b.Amount, b.Currency = true, t.Amount.Amount, t.Amount.Currency
+	}
+	if t.ExpiresAt != nil {
+		b.ExpiresAt = t.ExpiresAt.UTC().Truncate(time.Microsecond) // as the database keeps it
+	}
+	return domain.Request{Reference: t.Reference, Body: b}
+}
+
+func outcome(o domain.Outcome) transactionsapi.Outcome {
+	out := transactionsapi.Outcome{Reference: o.Reference, Status: transactionsapi.OutcomeStatus(o.Status), Code: optional(o.Code),
+		Detail: optional(o.Detail), TransactionID: optional(o.TransactionID), HoldID: optional(o.HoldID), RecordedAt: utc(o.RecordedAt)}
+	for _, b := range o.Balances {
+		out.Balances = append(out.Balances, transactionsapi.OutcomeBalance{AccountID: b.AccountID, Balance: moneyOf(b.Balance, b.Currency),
+			Available: moneyOf(b.Available, b.Currency), Sequence: b.Sequence})
+	}
+	return out
+}

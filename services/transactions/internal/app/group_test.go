@@ -1,0 +1,178 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/services/transactions/internal/domain"
+)
+
+// scripted is a committer whose first batches wait at a gate, so that the test decides who arrives together.
+type scripted struct {
+	*group
+	entered chan struct{}
+	gate    chan struct{}
+	mu      sync.Mutex
+	batches [][]string
+	answer  func(references []string) error
+}
+
+func newScripted(answer func(references []string) error) *scripted {
+	s := &scripted{entered: make(chan struct{}, 100), gate: make(chan struct{}), answer: answer}
+	s.group = newGroup(s.run, slog.New(slog.DiscardHandler))
+	return s
+}
+
+func (s *scripted) run(_ context.Context, requests []domain.Request) ([]domain.Outcome, error) {
+	var references []string
+	var outcomes []domain.Outcome
+	for _, r := range requests {
+		references = append(references, r.Reference)
+		outcomes = append(outcomes, domain.Outcome{Reference: r.Reference})
+	}
+	s.mu.Lock()
+	s.batches = append(s.batches, references)
+	s.mu.Unlock()
+	s.entered <- struct{}{}
+	<-s.gate
+	return outcomes, s.answer(references)
+}
+
+func list(references ...string) (requests []domain.Request) {
+	for _, r := range references {
+		requests = append(requests, domain.Request{Reference: r})
+	}
+	return requests
+}
+
+// together occupies the committers, queues the lists, opens the gate, and returns each list's error. Outcomes must be the list's own.
+func (s *scripted) together(t *testing.T, lists ...[]domain.Request) []error {
+	t.Helper()
+	var wg sync.WaitGroup
+	for range committers {
+		wg.Go(func() { _, _ = s.submit(context.Background(), list("busy")) })
+		<-s.entered
+	}
+	errs := make([]error, len(lists))
+	for i, l := range lists {
+		e := &entry{requests: l, done: make(chan result, 1)}
+		if !s.enqueue(e) {
+			t.Fatal("the queue is full")
+		}
+		wg.Go(func() {
+			r := <-e.done
+			errs[i] = r.err
+			for n, o := range r.outcomes {
+				if o.Reference != l[n].Reference {
+					t.Errorf("%s got the outcome of %s", l[n].Reference, o.Reference)
+				}
+			}
+			if r.err == nil && len(r.outcomes) != len(l) {
+				t.Errorf("%d outcomes for %d requests", len(r.outcomes), len(l))
+			}
+		})
+	}
+	close(s.gate)
+	wg.Wait()
+	return errs
+}
+
+func TestGroupCommitsWhatArrivesTogether(t *testing.T) {
+	t.Parallel()
+	s := newScripted(func([]string) error { return nil })
+	for _, err := range s.together(t, list("a"), list("b", "c"), list("d")) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if got := s.batches[committers:]; len(got) != 1 || !slices.Equal(got[0], []string{"a", "b", "c", "d"}) {
+		t.Errorf("batches %v", got)
+	}
+	if s.depth() != 0 {
+		t.Errorf("%d still wait", s.depth())
+	}
+}
+
+func TestGroupBrokenListFailsAlone(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("check violation")
+	for name, fail := range map[string]func(){"error": func() {}, "panic": func() { panic("impossible") }} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScripted(func(references []string) error {
+				if slices.Contains(references, "bad") {
+					fail()
+					return broken
+				}
+				return nil
+			})
+			errs := s.together(t, list("a"), list("bad"), list("b", "c"))
+			if errs[0] != nil || errs[1] == nil || errs[2] != nil {
+				t.Errorf("%v", errs)
+			}
+		})
+	}
+}
+
+func TestGroupDoesNotSplitWhenTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	s := newScripted(func(references []string) error {
+		if slices.Contains(references, "busy") {
+			return nil
+		}
+		return fault.ErrUnavailable
+	})
+	for _, err := range s.together(t, list("a"), list("b")) {
+		if !errors.Is(err, fault.ErrUnavailable) {
+			t.Error(err)
+		}
+	}
+	if n := len(s.batches); n != committers+1 {
+		t.Errorf("%d batches", n)
+	}
+}
+
+func TestGroupRefusesWhenFull(t *testing.T) {
+	t.Parallel()
+	s := newScripted(func([]string) error { return nil })
+	var wg sync.WaitGroup
+	for range committers {
+		wg.Go(func() { _, _ = s.submit(context.Background(), list("busy")) })
+		<-s.entered
+	}
+	full := &entry{requests: make([]domain.Request, maxWaiting), done: make(chan result, 1)}
+	if !s.enqueue(full) {
+		t.Fatal("the queue refuses what it should take")
+	}
+	_, err := s.submit(context.Background(), list("x"))
+	if f, ok := fault.As(err); !ok || f.Kind != fault.Unavailable || f.RetryAfter == 0 {
+		t.Errorf("%v", err)
+	}
+	close(s.gate)
+	wg.Wait()
+	<-full.done
+}
+
+func TestGroupCallerGone(t *testing.T) {
+	t.Parallel()
+	s := newScripted(func([]string) error { return nil })
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := s.submit(ctx, list("a")); !errors.Is(err, fault.ErrUnavailable) {
+			t.Errorf("%v", err)
+		}
+	})
+	<-s.entered
+	cancel()
+	wg.Wait()
+	close(s.gate) // the batch goes on without its caller
+	if _, err := s.submit(context.Background(), list("b")); err != nil {
+		t.Error(err)
+	}
+}

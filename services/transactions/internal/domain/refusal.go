@@ -1,0 +1,42 @@
+package domain
+
+import "github.com/sendtip/sendtip/kit/fault"
+
+// Refusal is why a well-formed transaction was refused: a stable code and a sentence. It depends on the ledger's state, so it is stored
+// under the transaction's reference and repeated for ever.
+type Refusal struct{ Code, Detail string }
+
+// Error returns the code and the sentence.
+func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }
+
+// The refusals.
+var (
+	RefusedInsufficientFunds  = &Refusal{"insufficient_funds", "The balance is too low."}
+	RefusedOverMaximum        = &Refusal{"over_maximum", "The account may not hold that much."}
+	RefusedAccountNotFound    = &Refusal{"account_not_found", "There is no such account."}
+	RefusedAccountFrozen      = &Refusal{"account_frozen", "The account is frozen."}
+	RefusedAccountClosed      = &Refusal{"account_closed", "The account is closed."}
+	RefusedCurrencyMismatch   = &Refusal{"currency_mismatch", "An account has another currency."}
+	RefusedBalanceOverflow    = &Refusal{"balance_overflow", "The balance would become too large."}
+	RefusedHoldNotFound       = &Refusal{"hold_not_found", "There is no such hold."}
+	RefusedHoldNotActive      = &Refusal{"hold_not_active", "The hold is used up, released or expired."}
+	RefusedHoldMismatch       = &Refusal{"hold_mismatch", "The postings do not fit the hold."}
+	RefusedCaptureAboveHold   = &Refusal{"capture_above_hold", "The hold has less left than is to be captured."}
+	RefusedReleaseAboveHold   = &Refusal{"release_above_hold", "The hold has less left than is to be released."}
+	RefusedTransactionUnknown = &Refusal{"transaction_not_found", "There is no such transaction with postings."}
+	RefusedNotReversible      = &Refusal{"not_reversible", "A reversal cannot be reversed; post a new transaction."}
+	RefusedReversalMismatch   = &Refusal{"reversal_mismatch", "The postings do not run against the original ones."}
+	RefusedReversalAbove      = &Refusal{"reversal_above_original", "Less is left of the original than is to be reversed."}
+
+	// RefusedReferenceReused is the one refusal that is not stored: the reference keeps the outcome of its first body.
+	RefusedReferenceReused = &Refusal{"reference_reused", "The reference was used with another body."}
+)
+
+// Faults of the operations on accounts.
+var (
+	ErrAccountDiffers  = fault.New(fault.Conflict, "account_differs", "The account exists with another owner, kind or currency.")
+	ErrAccountClosed   = fault.New(fault.Conflict, "account_closed", "The account is closed.")
+	ErrAccountNotEmpty = fault.New(fault.Conflict, "account_not_empty", "An account is closed with a balance of zero and no hold.")
+	ErrRulesInvalid    = fault.New(fault.Unprocessable, "account_rules_invalid", "The rules do not fit each other or the balance.")
+	ErrBusy            = fault.New(fault.Unavailable, "ledger_busy", "Too many transactions are waiting; send the same body again.")
+)

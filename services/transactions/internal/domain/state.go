@@ -1,0 +1,166 @@
+package domain
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// State is what Decide works on: everything was read under the locks of the accounts, and Now was read after them.
+type State struct {
+	Accounts  map[uuid.UUID]Account
+	Holds     map[uuid.UUID]HoldState
+	Originals map[uuid.UUID]Original
+	Now       time.Time
+}
+
+// HoldReason says who asked for a hold.
+type HoldReason string
+
+// The reasons of holds.
+const (
+	HoldRequested HoldReason = "requested"
+	HoldOverCap   HoldReason = "over_cap" // the ledger itself, for money above the maximum
+)
+
+// HoldStatus is the state of a hold.
+type HoldStatus string
+
+// The states of a hold; all but the first are final.
+const (
+	HoldActive   HoldStatus = "active"
+	HoldCaptured HoldStatus = "captured" // used up, at least in part by captures
+	HoldReleased HoldStatus = "released"
+	HoldExpired  HoldStatus = "expired"
+)
+
+// HoldState is money of one account that is reserved. The lock of that account guards it.
+type HoldState struct {
+	ID        uuid.UUID
+	AccountID uuid.UUID
+	Currency  string
+	Amount    int64
+	Captured  int64
+	Released  int64
+	Lines     []HoldLine // where it is meant to go; none for money above the maximum
+	Reason    HoldReason
+	Status    HoldStatus
+	ExpiresAt time.Time // zero: never
+	CreatedAt time.Time
+}
+
+// HoldLine is one intended destination, whose credit is pending.
+type HoldLine struct {
+	Destination uuid.UUID `json:"destination"`
+	Amount      int64     `json:"amount"`
+	Remaining   int64     `json:"remaining"`
+}
+
+// Remaining is what is still reserved.
+func (h HoldState) Remaining() int64 { return h.Amount - h.Captured - h.Released }
+
+// Original is a transaction that is to be reversed. The locks of its accounts guard what is left of it.
+type Original struct {
+	ID       uuid.UUID
+	Action   Action
+	Postings []OriginalPosting
+}
+
+// OriginalPosting is one posting with what earlier reversals took of it.
+type OriginalPosting struct {
+	Posting
+	Position int
+	Reversed int64
+}
+
+// Transaction is what is written for a posted request.
+type Transaction struct {
+	ID         uuid.UUID
+	Reference  string
+	Action     Action
+	Type       string
+	Channel    string
+	HoldID     uuid.UUID
+	HoldDelta  int64 // added to what the hold reserves; negative for captures and releases
+	ReversesID uuid.UUID
+	RecordedAt time.Time
+	Metadata   map[string]string
+	Postings   []PostedPosting
+}
+
+// PostedPosting is a posting with the running numbers of both accounts, balances on their normal sides.
+type PostedPosting struct {
+	Posting
+	SourceSequence      int64
+	SourceBalance       int64
+	DestinationSequence int64
+	DestinationBalance  int64
+	ReversesPosition    int // -1: reverses nothing
+}
+
+// AccountIDs returns, sorted and without repeats, the accounts that the transaction touched with postings.
+func (t Transaction) AccountIDs() []uuid.UUID {
+	ids := map[uuid.UUID]bool{}
+	for _, p := range t.Postings {
+		ids[p.Source], ids[p.Destination] = true, true
+	}
+	return sortedIDs(ids)
+}
+
+// OutcomeStatus is posted or refused.
+type OutcomeStatus string
+
+// The two fates of a transaction.
+const (
+	Posted  OutcomeStatus = "posted"
+	Refused OutcomeStatus = "refused"
+)
+
+// Outcome is the fate of one transaction, as it is stored under its reference.
+type Outcome struct {
+	Reference     string           `json:"reference"`
+	Status        OutcomeStatus    `json:"status"`
+	Code          string           `json:"code,omitempty"`
+	Detail        string           `json:"detail,omitempty"`
+	TransactionID uuid.UUID        `json:"transaction_id,omitzero"`
+	HoldID        uuid.UUID        `json:"hold_id,omitzero"`
+	RecordedAt    time.Time        `json:"recorded_at,omitzero"`
+	Balances      []OutcomeBalance `json:"balances,omitempty"`
+}
+
+// OutcomeBalance is an account right after the transaction.
+type OutcomeBalance struct {
+	AccountID uuid.UUID `json:"account_id"`
+	Currency  string    `json:"currency"`
+	Balance   int64     `json:"balance"`
+	Available int64     `json:"available"`
+	Sequence  int64     `json:"sequence"`
+}
+
+// LockIDs returns the accounts that Decide needs, in the order in which they are to be locked.
+func LockIDs(requests []Request, holds map[uuid.UUID]HoldState, originals map[uuid.UUID]Original) []uuid.UUID {
+	ids := map[uuid.UUID]bool{}
+	for _, r := range requests {
+		for _, p := range r.Postings {
+			ids[p.Source], ids[p.Destination] = true, true
+		}
+	}
+	for _, h := range holds {
+		ids[h.AccountID] = true
+		for _, l := range h.Lines {
+			ids[l.Destination] = true
+		}
+	}
+	for _, o := range originals {
+		for _, p := range o.Postings {
+			ids[p.Source], ids[p.Destination] = true, true
+		}
+	}
+	return sortedIDs(ids)
+}
+
+func sortedIDs(set map[uuid.UUID]bool) []uuid.UUID {
+	return slices.SortedFunc(maps.Keys(set), func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
+}

@@ -1,0 +1,155 @@
+package transactions_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/sendtip/sendtip/embedded/kafka"
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/pgtest"
+	"github.com/sendtip/sendtip/kit/service"
+	"github.com/sendtip/sendtip/services/transactions"
+	transactionssql "github.com/sendtip/sendtip/sql/transactions"
+)
+
+const identityKey = "an identity key for tests, 32 b+"
+
+// TestServiceRuns starts the service as its main does: it becomes ready, posts, publishes its event, answers metrics, and stops in order.
+func TestServiceRuns(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, "transactions", transactionssql.Migrations())
+	broker, err := kafka.Start(t.Context(), kafka.Config{Dir: t.TempDir(), Topics: []kafka.Topic{{Name: "sendtip.transactions.v1", Partitions: 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = broker.Stop() })
+	listen, ops := freeAddress(t), freeAddress(t)
+	cfg, err := transactions.LoadConfig(map[string]string{
+		"SENDTIP_LISTEN": listen, "SENDTIP_OPS_LISTEN": ops, "SENDTIP_DATABASE_URL": db.AppURL, "SENDTIP_KAFKA_BROKERS": strings.Join(broker.Brokers(), ","),
+		"SENDTIP_IDENTITY_KEY": identityKey, "SENDTIP_KEK": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	log := slog.New(slog.DiscardHandler)
+	s, err := transactions.New(ctx, cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- service.Run(ctx, s, log) }()
+	eventually(t, "ready", func() bool { status, _ := get(t, "http://"+ops+"/readyz"); return status == http.StatusOK })
+
+	token, err := auth.Mint([]byte(identityKey), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:wallet", Audience: jwt.ClaimStrings{"transactions"}}, Scope: "ledger:post"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := `{"transactions":[{"reference":"a:post","action":"post","type":"test","channel":"internal","postings":[{"source":"rail.mpesa.paybill.KES","destination":"suspense.KES","amount":{"amount":5,"currency":"KES"}}]}]}`
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+listen+"/v1/ledger/transactions", bytes.NewReader([]byte(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set(auth.IdentityHeader, token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	var answer struct{ Outcomes []struct{ Status string } }
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || len(answer.Outcomes) != 1 || answer.Outcomes[0].Status != "posted" {
+		t.Fatalf("%d %+v %v", res.StatusCode, answer, err)
+	}
+	eventually(t, "the event is published", func() bool {
+		var n int
+		err := db.Pool.QueryRow(context.Background(), "SELECT count(*) FROM outbox WHERE published_at IS NOT NULL").Scan(&n)
+		return err == nil && n == 1
+	})
+	eventually(t, "the daily job has run", func() bool {
+		var n int
+		err := db.Pool.QueryRow(context.Background(), "SELECT count(*) FROM river_job WHERE kind = 'transactions.create_partitions' AND state = 'completed'").Scan(&n)
+		return err == nil && n >= 1
+	})
+	if status, text := get(t, "http://"+ops+"/metrics"); status != http.StatusOK || !strings.Contains(text, "ledger_waiting_transactions 0") || !strings.Contains(text, `route="/v1/ledger/transactions"`) {
+		t.Errorf("metrics: %d\n%s", status, text)
+	}
+	stop()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("stopped with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the service does not stop")
+	}
+}
+
+func TestConfigNamesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	full := map[string]string{"SENDTIP_LISTEN": "x", "SENDTIP_DATABASE_URL": "x", "SENDTIP_KAFKA_BROKERS": "x", "SENDTIP_IDENTITY_KEY": identityKey, "SENDTIP_KEK": "x"}
+	if _, err := transactions.LoadConfig(full); err != nil {
+		t.Fatal(err)
+	}
+	for name := range full {
+		part := map[string]string{}
+		for k, v := range full {
+			if k != name {
+				part[k] = v
+			}
+		}
+		if _, err := transactions.LoadConfig(part); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("without %s: %v", name, err)
+		}
+	}
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+func get(t testing.TB, url string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, ""
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(b)
+}
+
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	for !done() {
+		select {
+		case <-deadline:
+			t.Fatalf("never: %s", what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,445 @@
+package app_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/idem"
+	kitjobs "github.com/sendtip/sendtip/kit/jobs"
+	"github.com/sendtip/sendtip/providers/smileid"
+	"github.com/sendtip/sendtip/sandbox/control"
+	"github.com/sendtip/sendtip/services/user/internal/app"
+	"github.com/sendtip/sendtip/services/user/internal/domain"
+)
+
+func details(number string) domain.Submission {
+	return domain.Submission{Country: "KE", IDType: "NATIONAL_ID", IDNumber: number, FirstName: "Amina", LastName: "Wanjiru", DateOfBirth: "1990-04-12"}
+}
+
+func (w *world) submit(c customer, number, key string) (app.Kyc, error) {
+	return w.app.SubmitKyc(c.ctx, app.KycInput{Submission: details(number), ConsentVersion: "2026-01", IdempotencyKey: key})
+}
+
+// decided submits and works the job by hand until there is nothing left to do.
+func (w *world) decided(c customer, number string) app.Kyc {
+	w.Helper()
+	k, err := w.submit(c, number, "key-"+uuid.NewString())
+	w.must(err)
+	return w.settled(c, k.ID)
+}
+
+func (w *world) settled(c customer, id uuid.UUID) app.Kyc {
+	w.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for tries := 0; time.Now().Before(deadline); tries++ {
+		again, err := w.app.AdvanceKyc(w.Context(), id, tries)
+		w.must(err)
+		if again == 0 {
+			k, err := w.app.GetKyc(c.ctx, id)
+			w.must(err)
+			return k
+		}
+	}
+	w.Fatal("no decision")
+	return app.Kyc{}
+}
+
+func TestSubmitKyc(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	k, err := w.submit(c, "30112230", "key-a")
+	w.must(err)
+	if k.Status != "pending" || k.UserID != c.id {
+		t.Errorf("%+v", k)
+	}
+	before := w.everything()
+	again, err := w.submit(c, "30112230", "key-a")
+	w.must(err)
+	if again != k || w.everything() != before {
+		t.Errorf("repeated: %+v, then %+v, %d more rows", k, again, w.everything()-before)
+	}
+	_, err = w.submit(c, "30112238", "key-a")
+	w.want(err, idem.ErrKeyReused)
+	_, err = w.submit(c, "30112230", "key-b")
+	w.want(err, domain.ErrKycInProgress)
+	if n := w.everything(); n != before {
+		t.Errorf("refusals left %d rows", n-before)
+	}
+	other := w.register("+254712000001")
+	_, err = w.app.GetKyc(other.ctx, k.ID)
+	w.want(err, fault.ErrNotFound)
+	_, err = w.app.GetKyc(c.ctx, uuid.New())
+	w.want(err, fault.ErrNotFound)
+	w.noPlaintext("30112230", "Wanjiru", "1990-04-12", phone)
+}
+
+func TestSubmitKycRefused(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	before := w.everything()
+	bad := details("30112230")
+	bad.DateOfBirth = w.clock().Format("2006-01-02")
+	_, err := w.app.SubmitKyc(c.ctx, app.KycInput{Submission: bad, ConsentVersion: "1", IdempotencyKey: "key-a"})
+	w.want(err, domain.ErrKycInvalid)
+	_, err = w.submit(c, "30112230", "")
+	w.want(err, idem.ErrMissing)
+	_, err = w.app.SubmitKyc(w.as(c.id, c.tokens.SessionID, "profile"), app.KycInput{Submission: details("1"), IdempotencyKey: "key-a"})
+	w.want(err, fault.ErrForbidden)
+	_, err = w.app.SubmitKyc(w.service("kyc"), app.KycInput{Submission: details("1"), IdempotencyKey: "key-a"})
+	w.want(err, fault.ErrForbidden)
+	if n := w.everything(); n != before {
+		t.Errorf("refusals left %d rows", n-before)
+	}
+	_, err = w.submit(c, "30112230", "key-a") // a refused request frees its key
+	w.must(err)
+}
+
+func TestSubmitKycConcurrent(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	errs := together(12, func(i int) error { _, err := w.submit(c, "30112230", fmt.Sprint("key-", i)); return err })
+	if ok, refused := tally(errs, domain.ErrKycInProgress); ok != 1 || refused != 11 {
+		t.Errorf("%d accepted, %d refused: %v", ok, refused, errs)
+	}
+	if n := w.count("SELECT count(*) FROM river_job"); n != 1 {
+		t.Errorf("%d jobs", n)
+	}
+}
+
+func TestKycOutcomes(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.must(w.box.SetScript(t.Context(), control.Script{KYCCallback: "lose"})) // polling alone must do
+	for i, c := range []struct{ number, status, reason, event string }{
+		{"30112230", "verified", "", "user.kyc_verified"},
+		{"30112231", "rejected", domain.ReasonNotFound, "user.kyc_rejected"},
+		{"30112232", "rejected", domain.ReasonFormat, "user.kyc_rejected"},
+		{"30112235", "rejected", domain.ReasonMismatch, "user.kyc_rejected"},
+		{"30112236", "review", domain.ReasonProvisional, "user.kyc_review_needed"},
+		{"30112237", "review", domain.ReasonUnknown, "user.kyc_review_needed"},
+	} {
+		customer := w.register(fmt.Sprintf("+25471200001%d", i))
+		k := w.decided(customer, c.number)
+		if k.Status != c.status || k.Reason != c.reason || (k.DecidedAt != nil) != (c.status != "review") {
+			t.Errorf("%s: %+v, want %s %s", c.number, k, c.status, c.reason)
+		}
+		types, last := w.events()
+		if types[len(types)-1] != c.event || last["user_id"] != customer.id.String() {
+			t.Errorf("%s: event %v %v", c.number, types[len(types)-1], last)
+		}
+		p, err := w.app.GetProfile(customer.ctx)
+		w.must(err)
+		tier, name := int32(0), ""
+		if c.status == "verified" {
+			tier, name = 1, "Amina W."
+			if last["tier"] != 1.0 || last["country"] != "KE" || last["version"] != float64(p.Version) || p.Version < 2 {
+				t.Errorf("event %v, version %d", last, p.Version)
+			}
+		}
+		if p.KycStatus != c.status || p.Tier != tier || p.MaskedName() != name {
+			t.Errorf("%s: profile %+v", c.number, p)
+		}
+	}
+}
+
+func TestKycByJobsAndCallback(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	k, err := w.submit(c, "30112230", "key-a")
+	w.must(err)
+	ctx, stop := newLoop(t, w)
+	defer stop()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		got, err := w.app.GetKyc(c.ctx, k.ID)
+		w.must(err)
+		if got.Status == "verified" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still %s", got.Status)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	if n := w.count("SELECT count(*) FROM kyc_callbacks WHERE kyc_id = $1", k.ID); n != 1 {
+		t.Errorf("%d callbacks stored", n)
+	}
+	w.noPlaintext("30112230", "Wanjiru", "WANJIRU")
+}
+
+func TestKycForgedCallback(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	k, err := w.submit(c, "30112231", "key-a") // not found, whatever somebody claims
+	w.must(err)
+	before := w.everything()
+	body := []byte(`{"ResultCode":"1012","FullName":"Amina Wanjiru"}`)
+	w.want(w.app.ReceiveKycCallback(w.anyone(), "guessguessguessguess", k.ID, body), fault.ErrNotFound)
+	other := w.deps.Sealer.Token("kyc", uuid.NewString())
+	w.want(w.app.ReceiveKycCallback(w.anyone(), other, k.ID, body), fault.ErrNotFound)
+	if n := w.everything(); n != before {
+		t.Errorf("a wrong token left %d rows", n-before)
+	}
+	token := w.deps.Sealer.Token("kyc", k.ID.String())
+	for range 30 { // even with the address
+		w.must(w.app.ReceiveKycCallback(w.anyone(), token, k.ID, body))
+	}
+	if n := w.count("SELECT count(*) FROM kyc_callbacks"); n != 20 {
+		t.Errorf("%d callbacks stored, want at most 20", n)
+	}
+	if again, err := w.app.JudgeKyc(t.Context(), k.ID, 0); err != nil || again == 0 {
+		t.Errorf("judged before it was sent: %v, %v", again, err)
+	}
+	if got := w.settled(c, k.ID); got.Status != "rejected" {
+		t.Errorf("%+v", got)
+	}
+	if again, err := w.app.JudgeKyc(t.Context(), k.ID, 0); err != nil || again != 0 {
+		t.Errorf("a late callback: %v, %v", again, err)
+	}
+}
+
+func TestKycLostAnswer(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	k, err := w.submit(c, "30112230", "key-a")
+	w.must(err)
+	if _, err := w.app.AdvanceKyc(t.Context(), k.ID, 0); err != nil {
+		t.Fatal(err)
+	}
+	// The answer was lost: we do not know that it was sent, and the provider says 2215 to the second attempt.
+	_, err = w.db.Pool.Exec(t.Context(), "UPDATE kyc_verifications SET sent_at = NULL WHERE id = $1", k.ID)
+	w.must(err)
+	if got := w.settled(c, k.ID); got.Status != "verified" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestKycAuthorityDown(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	k, err := w.submit(c, "30112233", "key-a")
+	w.must(err)
+	deadline := time.Now().Add(10 * time.Second)
+	for w.count("SELECT attempt FROM kyc_verifications") < 3 {
+		again, err := w.app.AdvanceKyc(t.Context(), k.ID, 0)
+		w.must(err)
+		if again == 0 || time.Now().After(deadline) {
+			t.Fatalf("gave up: %v", again)
+		}
+	}
+	if p, err := w.app.GetProfile(c.ctx); err != nil || p.KycStatus != "pending" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	w.wait(domain.KycPatience + time.Second)
+	if got := w.settled(c, k.ID); got.Status != "review" || got.Reason != domain.ReasonNoResult {
+		t.Errorf("after the patience: %+v", got)
+	}
+}
+
+func TestKycProviderTrouble(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		want   string
+	}{
+		"refused":         {400, `{"error":"Missing required parameters","code":"2213"}`, "review"},
+		"wrong key":       {401, `{"error":"unauthorized","code":"2205"}`, "pending"},
+		"too many":        {429, `{"error":"slow down"}`, "pending"},
+		"broken":          {500, `oops`, "pending"},
+		"system error":    {400, `{"error":"system","code":"2201"}`, "pending"},
+		"success refused": {200, `{"success":false}`, "pending"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			peer := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				rw.WriteHeader(c.status)
+				_, _ = rw.Write([]byte(c.body))
+			}))
+			defer peer.Close()
+			w.with(smileid.New(smileid.Config{BaseURL: peer.URL, PartnerID: "085", APIKey: "k"}))
+			customer := w.register(phone)
+			k, err := w.submit(customer, "30112230", "key-a")
+			w.must(err)
+			again, err := w.app.AdvanceKyc(t.Context(), k.ID, 0)
+			w.must(err)
+			got, err := w.app.GetKyc(customer.ctx, k.ID)
+			w.must(err)
+			if got.Status != c.want || (again > 0) != (c.want == "pending") {
+				t.Errorf("%+v, again in %v, want %s", got, again, c.want)
+			}
+			if w.logs.String() == "" {
+				t.Error("the operator learns nothing")
+			}
+			w.noPlaintext("30112230", "Wanjiru", phone)
+		})
+	}
+}
+
+func TestKycStrangeAnswer(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	stamp := smileid.FormatTimestamp(time.Now())
+	var job string
+	peer := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/job_status" {
+			_, _ = rw.Write([]byte(`{"success":true}`))
+			return
+		}
+		_, _ = fmt.Fprintf(rw, `{"timestamp":%q,"signature":%q,"job_complete":true,"job_success":true,"code":"2302","result":{"ResultCode":"1012","IsFinalResult":"true",
+			"FullName":"Amina Wanjiru","DOB":"1990-04-12","PartnerParams":{"user_id":"somebody","job_id":%q,"job_type":5}}}`, stamp, smileid.Sign("k", "085", stamp), job)
+	}))
+	defer peer.Close()
+	w.with(smileid.New(smileid.Config{BaseURL: peer.URL, PartnerID: "085", APIKey: "k"}))
+	c := w.register(phone)
+	k, err := w.submit(c, "30112230", "key-a")
+	w.must(err)
+	job = k.ID.String()
+	if got := w.settled(c, k.ID); got.Status != "review" || got.Reason != domain.ReasonOther {
+		t.Errorf("somebody else's result: %+v", got)
+	}
+}
+
+func TestKycDuplicateIdentity(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	var customers [4]customer
+	var ids [4]uuid.UUID
+	for i := range customers {
+		customers[i] = w.register(fmt.Sprintf("+25471200002%d", i))
+		k, err := w.submit(customers[i], []string{"30112230", "030112230"}[i%2], "key-a")
+		w.must(err)
+		ids[i] = k.ID
+		if _, err := w.app.AdvanceKyc(t.Context(), k.ID, 0); err != nil { // sent
+			t.Fatal(err)
+		}
+	}
+	together(len(ids), func(i int) error { w.settled(customers[i], ids[i]); return nil })
+	if n := w.count("SELECT count(*) FROM kyc_verifications WHERE status = 'verified'"); n != 1 {
+		t.Errorf("%d customers verified with one document", n)
+	}
+	if n := w.count("SELECT count(*) FROM kyc_verifications WHERE status = 'review' AND reason_code = 'duplicate_identity'"); n != 3 {
+		t.Errorf("%d in review, want 3", n)
+	}
+	_, admin := w.admin()
+	reviews, _, err := w.app.ListKycReviews(admin, 10, uuid.Nil)
+	w.must(err)
+	_, err = w.app.DecideKycReview(admin, app.DecisionInput{KycID: reviews[0].ID, Approve: true, Reason: "looks fine"})
+	w.want(err, domain.ErrDuplicateIdentity)
+}
+
+func TestKycLimits(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	for range domain.MaxKycPerDay {
+		if k := w.decided(c, "30112231"); k.Status != "rejected" {
+			t.Fatalf("%+v", k)
+		}
+	}
+	_, err := w.submit(c, "30112230", "key-a")
+	w.want(err, domain.ErrKycLimit)
+	w.wait(24 * time.Hour)
+	w.decided(c, "30112230")
+	_, err = w.submit(c, "30112230", "key-b")
+	w.want(err, domain.ErrKycVerified)
+}
+
+func TestKycReviews(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	adminID, admin := w.admin()
+	var open []app.Kyc
+	for i := range 5 {
+		open = append(open, w.decided(w.register(fmt.Sprintf("+25471200003%d", i)), "3011223"+fmt.Sprint(i)+"7"))
+	}
+	page, next, err := w.app.ListKycReviews(admin, 3, uuid.Nil)
+	w.must(err)
+	if len(page) != 3 || next == nil || page[0].ID != open[0].ID || page[0].Submitted.FullName() != "Amina Wanjiru" || page[0].Returned == nil {
+		t.Fatalf("page %+v, next %v", page, next)
+	}
+	rest, next, err := w.app.ListKycReviews(admin, 3, *next)
+	w.must(err)
+	if len(rest) != 2 || next != nil || rest[1].ID != open[4].ID {
+		t.Fatalf("rest %+v, next %v", rest, next)
+	}
+	if n := w.count("SELECT count(*) FROM audit_log WHERE action = 'kyc.reviews_read' AND actor = $1", "user:"+adminID.String()); n != 2 {
+		t.Errorf("%d readings audited", n)
+	}
+	approve := app.DecisionInput{KycID: open[0].ID, Approve: true, Reason: "Seen the card of Amina"}
+	errs := together(4, func(int) error { _, err := w.app.DecideKycReview(admin, approve); return err })
+	if ok, _ := tally(errs, nil); ok != 4 {
+		t.Errorf("repeated decisions: %v", errs)
+	}
+	types, last := w.events()
+	if i := slices.Index(types, "user.kyc_verified"); i < 0 || slices.Contains(types[i+1:], "user.kyc_verified") || last["user_id"] != open[0].UserID.String() {
+		t.Errorf("events %v, last %v", types, last)
+	}
+	k, err := w.app.DecideKycReview(admin, app.DecisionInput{KycID: open[1].ID, Reason: "Not the same person"})
+	w.must(err)
+	if k.Status != "rejected" || k.Reason != domain.ReasonRejectedByUser || k.DecidedAt == nil {
+		t.Errorf("%+v", k)
+	}
+	approve.KycID = open[1].ID
+	_, err = w.app.DecideKycReview(admin, approve)
+	w.want(err, domain.ErrKycNotInReview)
+	approve.KycID = uuid.New()
+	_, err = w.app.DecideKycReview(admin, approve)
+	w.want(err, fault.ErrNotFound)
+	w.noPlaintext("Seen the card of Amina")
+	if n := w.count("SELECT count(*) FROM audit_log WHERE action = 'kyc.decided'"); n != 2 {
+		t.Errorf("%d decisions audited", n)
+	}
+}
+
+func TestKycReviewRefused(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	adminID, admin := w.admin()
+	c := w.register(phone)
+	k := w.decided(c, "30112237")
+	in := app.DecisionInput{KycID: k.ID, Approve: true, Reason: "why not"}
+	_, err := w.app.DecideKycReview(w.as(c.id, c.tokens.SessionID, "admin:kyc"), in) // a scope alone makes no operator
+	w.want(err, fault.ErrForbidden)
+	_, err = w.app.DecideKycReview(w.as(adminID, uuid.New(), "admin:users"), in)
+	w.want(err, fault.ErrForbidden)
+	_, _, err = w.app.ListKycReviews(c.ctx, 10, uuid.Nil)
+	w.want(err, fault.ErrForbidden)
+	own := customer{id: adminID, ctx: w.as(adminID, uuid.New(), "kyc")}
+	mine := w.decided(own, "30112247")
+	in.KycID = mine.ID
+	_, err = w.app.DecideKycReview(admin, in)
+	w.want(err, domain.ErrOwnRecord)
+}
+
+// newLoop works jobs as the service does, until stop.
+func newLoop(t *testing.T, w *world) (done interface{ Done() <-chan struct{} }, stop func()) {
+	t.Helper()
+	ctx, cancel := contextWithCancel(t)
+	ended := make(chan error, 1)
+	go func() { ended <- kitjobs.Loop(w.queue)(ctx) }()
+	return ctx, func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}

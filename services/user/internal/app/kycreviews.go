@@ -1,0 +1,141 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	userdb "github.com/sendtip/sendtip/generated/user/db"
+	"github.com/sendtip/sendtip/kit/audit"
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/services/user/internal/domain"
+)
+
+// Review is a submission that waits for a person, opened for the operator's eyes.
+type Review struct {
+	Kyc
+	Submitted domain.Submission
+	Returned  *domain.AuthorityResult // nil: the authority never answered
+}
+
+// ListKycReviews returns a page, oldest first, and the id to go on after; nil on the last page. Who reads it is audited.
+func (a *App) ListKycReviews(ctx context.Context, limit int32, after uuid.UUID) ([]Review, *uuid.UUID, error) {
+	if _, err := a.operator(ctx, "admin:kyc"); err != nil {
+		return nil, nil, err
+	}
+	var rows []userdb.ListKycReviewsRow
+	err := pg.InTx(ctx, a.Pool, func(tx pgx.Tx) (err error) {
+		if rows, err = a.q.ListKycReviews(ctx, tx, after, limit+1); err != nil {
+			return fmt.Errorf("list reviews: %w", err)
+		}
+		return audit.Record(ctx, tx, audit.Entry{Action: "kyc.reviews_read", ObjectType: "kyc", ObjectID: "list", Detail: map[string]string{"after": after.String()}})
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	var next *uuid.UUID
+	if len(rows) > int(limit) {
+		rows = rows[:limit]
+		next = &rows[limit-1].ID
+	}
+	out := make([]Review, len(rows))
+	for i, r := range rows {
+		if out[i], err = a.review(r); err != nil {
+			return nil, nil, err
+		}
+	}
+	return out, next, nil
+}
+
+func (a *App) review(r userdb.ListKycReviewsRow) (Review, error) {
+	out := Review{Kyc: Kyc{ID: r.ID, UserID: r.UserID, Status: domain.KycReview, Reason: r.ReasonCode, Country: r.Country, IDType: r.IDType, SubmittedAt: r.SubmittedAt.UTC()}}
+	var err error
+	if out.Submitted, err = a.submission(r.ID, r.SubmissionSealed); err != nil || r.ResultSealed == nil {
+		return out, err
+	}
+	text, err := a.open("kyc.result", r.ID, r.ResultSealed)
+	if err != nil {
+		return out, err
+	}
+	out.Returned = &domain.AuthorityResult{}
+	if err := json.Unmarshal([]byte(text), out.Returned); err != nil {
+		return out, fmt.Errorf("decode result %s", r.ID) // the cause would show its content
+	}
+	return out, nil
+}
+
+// DecisionInput is an operator's decision.
+type DecisionInput struct {
+	KycID   uuid.UUID
+	Approve bool
+	Reason  string
+}
+
+// DecideKycReview closes a review by a person's judgement.
+func (a *App) DecideKycReview(ctx context.Context, in DecisionInput) (Kyc, error) {
+	operator, err := a.operator(ctx, "admin:kyc")
+	if err != nil {
+		return Kyc{}, err
+	}
+	var k Kyc
+	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) (err error) {
+		k, err = a.decide(ctx, tx, operator, in)
+		return err
+	})
+	if pg.Constraint(err) == "kyc_verifications_identity_once" {
+		return Kyc{}, domain.ErrDuplicateIdentity
+	}
+	return k, err
+}
+
+func (a *App) decide(ctx context.Context, tx pgx.Tx, operator uuid.UUID, in DecisionInput) (Kyc, error) {
+	k, err := a.q.LockKyc(ctx, tx, in.KycID)
+	if pg.IsNoRows(err) {
+		return Kyc{}, fault.ErrNotFound
+	}
+	if err != nil {
+		return Kyc{}, fmt.Errorf("lock kyc: %w", err)
+	}
+	p := userdb.CloseKycParams{ID: k.ID, Status: domain.KycRejected, ReasonCode: domain.ReasonRejectedByUser, DecidedBy: &operator}
+	if in.Approve {
+		p.Status, p.ReasonCode = domain.KycVerified, domain.ReasonApprovedByUser
+	}
+	if k.DecidedBy != nil && *k.DecidedBy == operator && k.Status == p.Status {
+		return kycOf(k), nil // the answer to the first try was lost
+	}
+	if k.Status != domain.KycReview {
+		return Kyc{}, domain.ErrKycNotInReview
+	}
+	if k.UserID == operator {
+		return Kyc{}, domain.ErrOwnRecord
+	}
+	sub, err := a.submission(k.ID, k.SubmissionSealed)
+	if err != nil {
+		return Kyc{}, err
+	}
+	if in.Approve {
+		taken, err := a.q.IdentityTaken(ctx, tx, k.UserID, a.Sealer.Indexes(indexIdentity, sub.IdentityKey()))
+		if err != nil {
+			return Kyc{}, fmt.Errorf("look for identity: %w", err)
+		}
+		if taken {
+			return Kyc{}, domain.ErrDuplicateIdentity
+		}
+	}
+	if err := a.settleKyc(ctx, tx, k, sub, p); err != nil {
+		return Kyc{}, err
+	}
+	detail, err := a.sealedReason(k.ID, in.Reason)
+	if err != nil {
+		return Kyc{}, err
+	}
+	if err := audit.Record(ctx, tx, audit.Entry{Action: "kyc.decided", ObjectType: "kyc", ObjectID: k.ID.String(), Detail: detail}); err != nil {
+		return Kyc{}, err
+	}
+	k, err = a.q.GetKyc(ctx, tx, k.ID)
+	return kycOf(k), err
+}

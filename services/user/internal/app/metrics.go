@@ -1,0 +1,24 @@
+package app
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics count what an operator has to see coming: somebody guessing, and cases that pile up.
+type metrics struct {
+	callbacksRefused prometheus.Counter
+	pinRefused       *prometheus.CounterVec
+	refreshReused    prometheus.Counter
+	kycDecided       *prometheus.CounterVec
+}
+
+func newMetrics(registry prometheus.Registerer) metrics {
+	m := metrics{
+		callbacksRefused: prometheus.NewCounter(prometheus.CounterOpts{Name: "user_kyc_callbacks_refused_total", Help: "Callbacks whose path token was wrong."}),
+		pinRefused:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_pin_refused_total", Help: "PIN tries that failed, by reason."}, []string{"reason"}),
+		refreshReused:    prometheus.NewCounter(prometheus.CounterOpts{Name: "user_refresh_reused_total", Help: "Sessions closed because a refresh token was used twice."}),
+		kycDecided:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_kyc_decided_total", Help: "Identity verifications by outcome."}, []string{"outcome"}),
+	}
+	if registry != nil {
+		registry.MustRegister(m.callbacksRefused, m.pinRefused, m.refreshReused, m.kycDecided)
+	}
+	return m
+}

@@ -1,0 +1,112 @@
+package app
+
+import (
+	"context"
+	"crypto/hmac"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	userdb "github.com/sendtip/sendtip/generated/user/db"
+	"github.com/sendtip/sendtip/kit/audit"
+	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/services/user/internal/domain"
+)
+
+// StartPinReset sends a code if the phone is a customer's and the device one of theirs; nobody can tell from the answer. Operators
+// have no reset by phone: who steals one must not become an operator.
+func (a *App) StartPinReset(ctx context.Context, phone, device string) (Challenge, error) {
+	u, err := a.findByPhone(ctx, a.Pool, phone)
+	if err != nil {
+		return Challenge{}, err
+	}
+	in := challengeInput{purpose: domain.OtpPinReset, phone: phone, language: "en", device: device}
+	if u != nil && u.Role == domain.RoleCustomer {
+		bound, err := a.q.DeviceBound(ctx, a.Pool, u.ID, a.Sealer.Indexes(indexDevice, device))
+		if err != nil {
+			return Challenge{}, fmt.Errorf("read device: %w", err)
+		}
+		if bound {
+			in.user, in.language, in.country, in.send = u, u.Language, u.Country, true
+		}
+	}
+	return a.challenge(ctx, in)
+}
+
+// PinResetInput is the proofs and the new PIN; the document's number only of verified customers.
+type PinResetInput struct {
+	ID                         uuid.UUID
+	Otp, Pin, Device, IDNumber string
+}
+
+// CompletePinReset sets a new PIN, lifts the lock and ends all sessions. A SIM swap has no device of the customer, and a stolen
+// phone does not know the document's number. Each wrong proof costs one of the code's tries.
+func (a *App) CompletePinReset(ctx context.Context, in PinResetInput) error {
+	if err := domain.CheckPin(in.Pin); err != nil {
+		return err // before the code: choosing a better PIN costs no try
+	}
+	c, err := a.tryOtp(ctx, in.ID, domain.OtpPinReset, in.Otp)
+	if err != nil {
+		return err
+	}
+	if c.UserID == nil || !a.sameDevice(c.DeviceIndex, in.Device) {
+		return domain.ErrOtpInvalid
+	}
+	if err := a.proveIdentity(ctx, *c.UserID, in.IDNumber); err != nil {
+		return err
+	}
+	hash, err := a.hashPin(ctx, in.Pin)
+	if err != nil {
+		return err
+	}
+	sealed, err := a.seal("user.pin", *c.UserID, hash)
+	if err != nil {
+		return err
+	}
+	return pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+		u, err := a.q.LockUser(ctx, tx, *c.UserID)
+		if err != nil {
+			return fmt.Errorf("lock user: %w", err)
+		}
+		if u.Status != domain.StatusActive {
+			return domain.ErrUserSuspended
+		}
+		return a.replacePin(ctx, tx, u, c.ID, sealed)
+	})
+}
+
+func (a *App) replacePin(ctx context.Context, tx pgx.Tx, u userdb.User, challenge uuid.UUID, sealed []byte) error {
+	if err := a.spendOtp(ctx, tx, challenge); err != nil {
+		return err
+	}
+	if err := a.q.UpdateUserPin(ctx, tx, u.ID, sealed); err != nil {
+		return fmt.Errorf("update pin: %w", err)
+	}
+	if err := a.q.ClearPinTries(ctx, tx, u.PhoneIndex, a.now()); err != nil {
+		return fmt.Errorf("clear pin tries: %w", err)
+	}
+	if err := a.revokeAll(ctx, tx, u.ID, "pin_reset"); err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, audit.Entry{Action: "user.pin_reset", ObjectType: "user", ObjectID: u.ID.String(), Detail: map[string]string{"challenge": challenge.String()}})
+}
+
+// proveIdentity compares the document's number of a verified customer by its blind index.
+func (a *App) proveIdentity(ctx context.Context, user uuid.UUID, number string) error {
+	k, err := a.q.VerifiedKyc(ctx, a.Pool, user)
+	if pg.IsNoRows(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read kyc: %w", err)
+	}
+	claimed := domain.Submission{Country: k.Country, IDType: k.IDType, IDNumber: strings.ToUpper(strings.TrimSpace(number))}
+	indexes := a.Sealer.Indexes(indexIdentity, claimed.IdentityKey())
+	if number == "" || !slices.ContainsFunc(indexes, func(i []byte) bool { return hmac.Equal(i, k.IDIndex) }) {
+		return domain.ErrIdentityRequired
+	}
+	return nil
+}

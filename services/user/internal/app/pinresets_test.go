@@ -1,0 +1,88 @@
+package app_test
+
+import (
+	"testing"
+
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/services/user/internal/app"
+	"github.com/sendtip/sendtip/services/user/internal/domain"
+)
+
+func (w *world) signIn(pin string) error {
+	_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
+	return err
+}
+
+func TestPinReset(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	for range 5 {
+		w.want(w.signIn("9999"), domain.ErrCredentialsInvalid)
+	}
+	w.want(w.signIn(pin), domain.ErrPinLocked)
+	r, err := w.app.StartPinReset(w.anyone(), phone, device)
+	w.must(err)
+	in := app.PinResetInput{ID: r.ID, Otp: w.code(r.ID), Pin: "8361", Device: device}
+	weak, elsewhere := in, in
+	weak.Pin, elsewhere.Device = "1111", "thief-0123456789"
+	w.want(w.app.CompletePinReset(w.anyone(), weak), domain.ErrPinWeak)
+	w.want(w.app.CompletePinReset(w.anyone(), elsewhere), domain.ErrOtpInvalid)
+	errs := together(3, func(int) error { return w.app.CompletePinReset(w.anyone(), in) })
+	if ok, refused := tally(errs, domain.ErrOtpInvalid); ok != 1 || refused != 2 {
+		t.Errorf("one code resets %d times: %v", ok, errs)
+	}
+	w.want(w.signIn(pin), domain.ErrCredentialsInvalid)
+	w.must(w.signIn("8361"))
+	_, err = w.refresh(c.tokens.Refresh, device, "key-a")
+	w.want(err, domain.ErrRefreshInvalid) // whoever was signed in is out
+	if n := w.count("SELECT count(*) FROM audit_log WHERE action = 'user.pin_reset'"); n != 1 {
+		t.Errorf("%d audit rows", n)
+	}
+}
+
+func TestPinResetOfVerified(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.decided(w.register(phone), "30112230")
+	r, err := w.app.StartPinReset(w.anyone(), phone, device)
+	w.must(err)
+	in := app.PinResetInput{ID: r.ID, Otp: w.code(r.ID), Pin: "8361", Device: device}
+	w.want(w.app.CompletePinReset(w.anyone(), in), domain.ErrIdentityRequired)
+	in.IDNumber = "30112231"
+	w.want(w.app.CompletePinReset(w.anyone(), in), domain.ErrIdentityRequired)
+	w.must(w.signIn(pin)) // nothing has changed
+	in.IDNumber = "030112230"
+	w.must(w.app.CompletePinReset(w.anyone(), in))
+	w.must(w.signIn("8361"))
+
+	r, err = w.app.StartPinReset(w.anyone(), phone, device)
+	w.must(err)
+	in = app.PinResetInput{ID: r.ID, Otp: w.code(r.ID), Pin: "9462", Device: device, IDNumber: "1"}
+	for range 5 {
+		w.want(w.app.CompletePinReset(w.anyone(), in), domain.ErrIdentityRequired)
+	}
+	in.IDNumber = "30112230"
+	w.want(w.app.CompletePinReset(w.anyone(), in), domain.ErrOtpInvalid) // guesses of the number cost the code's tries
+}
+
+func TestPinResetTellsNothing(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.register(phone)
+	w.admin()
+	before, _ := w.events()
+	for _, c := range [][2]string{{"+254712000000", device}, {phone, "thief-0123456789"}, {"+254799000001", device}} {
+		r, err := w.app.StartPinReset(w.anyone(), c[0], c[1])
+		w.must(err)
+		_, err = w.app.TakeOtp(w.service("users:otp"), r.ID)
+		w.want(err, fault.ErrNotFound)
+		w.want(w.app.CompletePinReset(w.anyone(), app.PinResetInput{ID: r.ID, Otp: "123456", Pin: "8361", Device: c[1]}), domain.ErrOtpInvalid)
+	}
+	if after, _ := w.events(); len(after) != len(before) {
+		t.Errorf("%d messages to strangers", len(after)-len(before))
+	}
+	login, err := w.app.StartLoginChallenge(w.anyone(), phone, device)
+	w.must(err)
+	w.want(w.app.CompletePinReset(w.anyone(), app.PinResetInput{ID: login.ID, Otp: w.code(login.ID), Pin: "8361", Device: device}), domain.ErrOtpInvalid) // a code serves its purpose only
+}

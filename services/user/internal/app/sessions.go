@@ -1,0 +1,192 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	userdb "github.com/sendtip/sendtip/generated/user/db"
+	"github.com/sendtip/sendtip/kit/audit"
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/services/user/internal/domain"
+)
+
+// Tokens are what a signed-in phone holds.
+type Tokens struct {
+	Access         string
+	AccessExpires  time.Time
+	Refresh        string
+	RefreshExpires time.Time
+	SessionID      uuid.UUID
+}
+
+// StartLoginChallenge sends a code for signing in on a device, if the phone is a customer's; nobody can tell from the answer.
+func (a *App) StartLoginChallenge(ctx context.Context, phone, device string) (Challenge, error) {
+	u, err := a.findByPhone(ctx, a.Pool, phone)
+	if err != nil {
+		return Challenge{}, err
+	}
+	in := challengeInput{purpose: domain.OtpLogin, phone: phone, language: "en", device: device}
+	if u != nil {
+		in.user, in.language, in.country, in.send = u, u.Language, u.Country, true
+	}
+	return a.challenge(ctx, in)
+}
+
+// SessionInput is what somebody shows to sign in; challenge and code on a new device only.
+type SessionInput struct {
+	Phone, Pin, Device string
+	ChallengeID        *uuid.UUID
+	Otp                string
+}
+
+// CreateSession signs in: the PIN first, then, on an unknown device, the code that was sent for this customer and this device.
+func (a *App) CreateSession(ctx context.Context, in SessionInput) (Tokens, error) {
+	u, err := a.findByPhone(ctx, a.Pool, in.Phone)
+	if err != nil {
+		return Tokens{}, err
+	}
+	if err := a.tryPin(ctx, u, in.Phone, in.Pin); errors.Is(err, errPinWrong) {
+		return Tokens{}, domain.ErrCredentialsInvalid
+	} else if err != nil {
+		return Tokens{}, err
+	}
+	bound, err := a.q.DeviceBound(ctx, a.Pool, u.ID, a.Sealer.Indexes(indexDevice, in.Device))
+	if err != nil {
+		return Tokens{}, fmt.Errorf("read device: %w", err)
+	}
+	if !bound {
+		if err := a.tryDeviceOtp(ctx, *u, in); err != nil {
+			return Tokens{}, err
+		}
+	}
+	var t Tokens
+	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+		locked, err := a.q.LockUser(ctx, tx, u.ID) // a suspension at the same moment comes before or after, never between
+		if err != nil {
+			return fmt.Errorf("lock user: %w", err)
+		}
+		if !bytes.Equal(locked.PinSealed, u.PinSealed) {
+			return domain.ErrCredentialsInvalid // the PIN was reset after it was compared
+		}
+		if locked.Status != domain.StatusActive {
+			return domain.ErrUserSuspended
+		}
+		if !bound {
+			if err := a.bindDevice(ctx, tx, locked, in); err != nil {
+				return err
+			}
+		}
+		t, err = a.openSession(ctx, tx, locked, in.Device)
+		return err
+	})
+	return t, err
+}
+
+func (a *App) tryDeviceOtp(ctx context.Context, u userdb.User, in SessionInput) error {
+	if in.ChallengeID == nil || in.Otp == "" {
+		return domain.ErrDeviceUnknown
+	}
+	c, err := a.tryOtp(ctx, *in.ChallengeID, domain.OtpLogin, in.Otp)
+	if err != nil {
+		return err
+	}
+	if c.UserID == nil || *c.UserID != u.ID || !a.sameDevice(c.DeviceIndex, in.Device) {
+		return domain.ErrOtpInvalid
+	}
+	return nil
+}
+
+func (a *App) sameDevice(index []byte, device string) bool {
+	return slices.ContainsFunc(a.Sealer.Indexes(indexDevice, device), func(i []byte) bool { return string(i) == string(index) })
+}
+
+func (a *App) bindDevice(ctx context.Context, tx pgx.Tx, u userdb.User, in SessionInput) error {
+	if err := a.spendOtp(ctx, tx, *in.ChallengeID); err != nil {
+		return err
+	}
+	if _, err := a.q.BindDevice(ctx, tx, u.ID, a.Sealer.Index(indexDevice, in.Device)); err != nil {
+		return fmt.Errorf("bind device: %w", err)
+	}
+	return audit.Record(ctx, tx, audit.Entry{Action: "device.bound", ObjectType: "user", ObjectID: u.ID.String(), Detail: map[string]string{"challenge": in.ChallengeID.String()}})
+}
+
+// openSession starts a family of refresh tokens.
+func (a *App) openSession(ctx context.Context, tx pgx.Tx, u userdb.User, device string) (Tokens, error) {
+	now := a.now()
+	id, err := newID()
+	if err != nil {
+		return Tokens{}, err
+	}
+	expires := now.Add(domain.SessionLife)
+	if err := a.q.InsertSession(ctx, tx, userdb.InsertSessionParams{
+		ID: id, UserID: u.ID, DeviceIndex: a.Sealer.Index(indexDevice, device), CreatedAt: now, ExpiresAt: expires,
+	}); err != nil {
+		return Tokens{}, fmt.Errorf("insert session: %w", err)
+	}
+	random := make([]byte, 32)
+	if _, err := rand.Read(random); err != nil {
+		return Tokens{}, fmt.Errorf("random: %w", err)
+	}
+	refresh := refreshText(random)
+	if err := a.q.InsertRefreshToken(ctx, tx, refreshHash(refresh), id, now); err != nil {
+		return Tokens{}, fmt.Errorf("insert refresh token: %w", err)
+	}
+	if err := audit.Record(ctx, tx, audit.Entry{Action: "session.created", ObjectType: "session", ObjectID: id.String(), Detail: map[string]string{"user_id": u.ID.String()}}); err != nil {
+		return Tokens{}, err
+	}
+	return a.tokens(u, id, refresh, now, expires)
+}
+
+func (a *App) tokens(u userdb.User, session uuid.UUID, refresh string, now, sessionEnd time.Time) (Tokens, error) {
+	access, expires, err := a.accessToken(u, session, now, sessionEnd)
+	return Tokens{Access: access, AccessExpires: expires, Refresh: refresh, RefreshExpires: sessionEnd.UTC(), SessionID: session}, err
+}
+
+func refreshText(b []byte) string { return "rt_" + base64.RawURLEncoding.EncodeToString(b) }
+
+func refreshHash(token string) []byte {
+	sum := sha256.Sum256([]byte(token))
+	return sum[:]
+}
+
+// DeleteSession signs the caller out. A session that has ended already is fine.
+func (a *App) DeleteSession(ctx context.Context) error {
+	if err := auth.Require(ctx, "profile"); err != nil {
+		return err
+	}
+	user, err := auth.UserFrom(ctx)
+	if err != nil {
+		return err
+	}
+	session, err := uuid.Parse(auth.From(ctx).SessionID)
+	if err != nil {
+		return fault.ErrForbidden
+	}
+	return pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+		return a.revokeSession(ctx, tx, session, user, "signed_out")
+	})
+}
+
+// revokeSession kills the refresh tokens, and by the revocation, which gateways poll, the access tokens.
+func (a *App) revokeSession(ctx context.Context, tx pgx.Tx, session, user uuid.UUID, reason string) error {
+	n, err := a.q.RevokeSession(ctx, tx, userdb.RevokeSessionParams{ID: session, UserID: user, Now: a.now(), Reason: reason})
+	if err != nil || n == 0 {
+		return err
+	}
+	if err := a.q.InsertRevocations(ctx, tx, []uuid.UUID{session}); err != nil {
+		return fmt.Errorf("insert revocation: %w", err)
+	}
+	return audit.Record(ctx, tx, audit.Entry{Action: "session.revoked", ObjectType: "session", ObjectID: session.String(), Detail: map[string]string{"reason": reason}})
+}

@@ -1,0 +1,281 @@
+package app_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
+
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/services/user/internal/app"
+	"github.com/sendtip/sendtip/services/user/internal/domain"
+)
+
+// parse verifies a token as the gateway does, against the public key set.
+func (w *world) parse(token, kind string) jwt.MapClaims {
+	w.Helper()
+	claims := jwt.MapClaims{}
+	parsed, err := jwt.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
+		return publicKey(w.T, w.app.Keys.Public(), t.Header["kid"]), nil
+	}, jwt.WithValidMethods([]string{"ES256"}), jwt.WithIssuer("sendtip"), jwt.WithAudience("sendtip"), jwt.WithTimeFunc(w.clock), jwt.WithExpirationRequired())
+	w.must(err)
+	if parsed.Header["typ"] != kind {
+		w.Fatalf("typ %v, want %s", parsed.Header["typ"], kind)
+	}
+	return claims
+}
+
+func TestCreateSession(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	tokens, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
+	w.must(err)
+	claims := w.parse(tokens.Access, "at+jwt")
+	want := map[string]any{"sub": c.id.String(), "sid": tokens.SessionID.String(), "scope": "profile kyc wallet:read wallet:write", "tier": 0.0, "env": "test"}
+	for k, v := range want {
+		if claims[k] != v {
+			t.Errorf("claim %s = %v, want %v", k, claims[k], v)
+		}
+	}
+	if life := tokens.AccessExpires.Sub(w.clock()); life != 10*time.Minute {
+		t.Errorf("access token lives %v", life)
+	}
+	if tokens.SessionID == c.tokens.SessionID {
+		t.Error("two sign-ins share a session")
+	}
+}
+
+func TestCreateSessionRefused(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.register(phone)
+	before := w.everything()
+	for name, c := range map[string]struct {
+		in   app.SessionInput
+		want error
+	}{
+		"wrong pin":      {app.SessionInput{Phone: phone, Pin: "9999", Device: device}, domain.ErrCredentialsInvalid},
+		"unknown phone":  {app.SessionInput{Phone: "+254712000000", Pin: pin, Device: device}, domain.ErrCredentialsInvalid},
+		"unknown device": {app.SessionInput{Phone: phone, Pin: pin, Device: "another-device-0001"}, domain.ErrDeviceUnknown},
+		"unknown code":   {app.SessionInput{Phone: phone, Pin: pin, Device: "another-device-0001", ChallengeID: ptr(uuid.New()), Otp: "123456"}, domain.ErrOtpInvalid},
+	} {
+		if _, err := w.app.CreateSession(w.anyone(), c.in); err == nil || err.Error() != c.want.Error() {
+			t.Errorf("%s: %v, want exactly %v", name, err, c.want)
+		}
+	}
+	if n := w.everything(); n != before {
+		t.Errorf("refusals left %d rows", n-before)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func TestPinLock(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.register(phone)
+	try := func(phone, pin string) error {
+		_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
+		return err
+	}
+	for range 4 {
+		w.want(try(phone, "9999"), domain.ErrCredentialsInvalid)
+	}
+	w.must(try(phone, pin)) // clears the count
+	lock := 15 * time.Minute
+	for round := range 9 {
+		for range 5 {
+			w.want(try(phone, "9999"), domain.ErrCredentialsInvalid)
+			w.want(try("+254712000000", pin), domain.ErrCredentialsInvalid) // nobody's phone locks alike
+		}
+		for _, p := range []string{phone, "+254712000000"} {
+			err := try(p, pin)
+			w.want(err, domain.ErrPinLocked)
+			if f, _ := fault.As(err); f.RetryAfter != lock {
+				t.Errorf("lock %d of %s lasts %v, want %v", round+1, p, f.RetryAfter, lock)
+			}
+		}
+		w.wait(lock - time.Microsecond)
+		w.want(try(phone, pin), domain.ErrPinLocked)
+		w.wait(time.Microsecond)
+		lock = min(2*lock, 24*time.Hour)
+	}
+	w.must(try(phone, pin))
+	for range 5 {
+		w.want(try(phone, "9999"), domain.ErrCredentialsInvalid)
+	}
+	err := try(phone, pin)
+	if f, _ := fault.As(err); f == nil || f.RetryAfter != 15*time.Minute {
+		t.Errorf("after a success the first lock lasts %v", err)
+	}
+}
+
+func TestPinGuessesRace(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.register(phone)
+	errs := together(60, func(int) error {
+		_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: "9999", Device: device})
+		return err
+	})
+	if _, guesses := tally(errs, domain.ErrCredentialsInvalid); guesses != 5 {
+		t.Errorf("%d guesses were looked at, want 5", guesses)
+	}
+	if _, locked := tally(errs, domain.ErrPinLocked); locked != 55 {
+		t.Errorf("%d were locked out, want 55", locked)
+	}
+}
+
+func TestNewDevice(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.register(phone)
+	other := w.register("+254712000001")
+	const tablet = "tablet-0123456789"
+	c, err := w.app.StartLoginChallenge(w.anyone(), phone, tablet)
+	w.must(err)
+	in := app.SessionInput{Phone: phone, Pin: pin, Device: tablet, ChallengeID: &c.ID, Otp: w.code(c.ID)}
+	misuse := in
+	misuse.Device = "third-device-00001"
+	_, err = w.app.CreateSession(w.anyone(), misuse)
+	w.want(err, domain.ErrOtpInvalid) // the code is bound to its device
+	misuse = in
+	misuse.Phone = other.phone
+	_, err = w.app.CreateSession(w.anyone(), misuse)
+	w.want(err, domain.ErrOtpInvalid) // and to its customer
+	errs := together(6, func(int) error { _, err := w.app.CreateSession(w.anyone(), in); return err })
+	if ok, _ := tally(errs, nil); ok < 1 || w.count("SELECT count(*) FROM devices") != 3 {
+		t.Errorf("new device: %v", errs)
+	}
+	if n := w.count("SELECT count(*) FROM audit_log WHERE action = 'device.bound'"); n != 1 {
+		t.Errorf("bound %d times with one code", n)
+	}
+	_, err = w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: tablet})
+	w.must(err) // known from now on
+}
+
+func TestLoginChallengeTellsNothing(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.register(phone)
+	before, _ := w.events()
+	known, err := w.app.StartLoginChallenge(w.anyone(), phone, device)
+	w.must(err)
+	unknown, err := w.app.StartLoginChallenge(w.anyone(), "+254712000000", device)
+	w.must(err)
+	if !known.ExpiresAt.Equal(unknown.ExpiresAt) || !known.ResendAfter.Equal(unknown.ResendAfter) {
+		t.Errorf("answers differ: %+v, %+v", known, unknown)
+	}
+	if after, _ := w.events(); len(after) != len(before)+1 {
+		t.Errorf("%d messages, want 1: nobody pays for SMS to strangers", len(after)-len(before))
+	}
+	_, err = w.app.TakeOtp(w.service("users:otp"), unknown.ID)
+	w.want(err, fault.ErrNotFound)
+	for range 2 {
+		_, err = w.app.StartLoginChallenge(w.anyone(), "+254712000000", device)
+		w.must(err)
+	}
+	_, err = w.app.StartLoginChallenge(w.anyone(), "+254712000000", device)
+	w.want(err, domain.ErrOtpLimit) // the limit is the same, too
+}
+
+func TestDeleteSession(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	before, none, err := w.app.ListRevocations(w.service("users:revocations"), nil)
+	w.must(err)
+	if len(none) != 0 {
+		t.Errorf("revocations %v", none)
+	}
+	for range 2 {
+		w.must(w.app.DeleteSession(c.ctx))
+	}
+	now, list, err := w.app.ListRevocations(w.service("users:revocations"), &before)
+	w.must(err)
+	if len(list) != 1 || list[0].ID != c.tokens.SessionID || list[0].Kind != "session" || now.Before(list[0].RevokedAt) {
+		t.Errorf("revocations %+v at %v", list, now)
+	}
+	if _, list, _ = w.app.ListRevocations(w.service("users:revocations"), &now); len(list) != 0 {
+		t.Errorf("an old revocation is listed since %v: %+v", now, list)
+	}
+	_, err = w.app.RefreshSession(w.anyone(), app.RefreshInput{Token: c.tokens.Refresh, Device: device, IdempotencyKey: "key-0123456789abcdef"})
+	w.want(err, domain.ErrRefreshInvalid)
+	_, err = w.app.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", QuoteID: uuid.New()})
+	w.want(err, domain.ErrSessionEnded)
+	_, _, err = w.app.ListRevocations(w.service("users:lookup"), nil)
+	w.want(err, fault.ErrForbidden)
+	if n := w.count("SELECT count(*) FROM audit_log WHERE action = 'session.revoked'"); n != 1 {
+		t.Errorf("%d audit rows", n)
+	}
+}
+
+func TestStepUp(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	quote := uuid.MustParse("01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e")
+	in := app.StepUpInput{Pin: pin, Operation: "createTransfer", QuoteID: quote}
+	s, err := w.app.CreateStepUp(c.ctx, in)
+	w.must(err)
+	claims := w.parse(s.Token, "step-up+jwt")
+	want := map[string]any{
+		"sub": c.id.String(), "sid": c.tokens.SessionID.String(), "op": "createTransfer", "env": "test",
+		"hash": "PvBoCujg8O13A27CDGacx70UqNWo8yv_cuGbItGkEFI",
+	}
+	for k, v := range want {
+		if claims[k] != v {
+			t.Errorf("claim %s = %v, want %v", k, claims[k], v)
+		}
+	}
+	if claims["scope"] != nil || claims["jti"] == "" || s.ExpiresAt.Sub(w.clock()) != 5*time.Minute {
+		t.Errorf("claims %v, expires %v", claims, s.ExpiresAt)
+	}
+	again, err := w.app.CreateStepUp(c.ctx, in)
+	w.must(err)
+	if w.parse(again.Token, "step-up+jwt")["jti"] == claims["jti"] {
+		t.Error("two approvals share an id")
+	}
+	bad := in
+	bad.Operation = "deleteEverything"
+	_, err = w.app.CreateStepUp(c.ctx, bad)
+	w.want(err, domain.ErrStepUpUnknown)
+	_, err = w.app.CreateStepUp(w.as(c.id, c.tokens.SessionID), in)
+	w.want(err, fault.ErrForbidden)
+	_, err = w.app.CreateStepUp(w.as(uuid.New(), c.tokens.SessionID, "profile"), in)
+	w.want(err, domain.ErrSessionEnded)
+	bad = in
+	bad.Pin = "9999"
+	for range 5 {
+		_, err = w.app.CreateStepUp(c.ctx, bad)
+		w.want(err, domain.ErrPinInvalid)
+	}
+	_, err = w.app.CreateStepUp(c.ctx, in)
+	w.want(err, domain.ErrPinLocked)
+	_, err = w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
+	w.want(err, domain.ErrPinLocked) // one lock for both
+}
+
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	w.must(w.app.DeleteSession(c.ctx))
+	_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: "+254712000000", Pin: pin, Device: device})
+	w.want(err, domain.ErrCredentialsInvalid)
+	if n, err := w.app.Sweep(t.Context()); err != nil || n != 0 {
+		t.Errorf("swept %d fresh rows, %v", n, err)
+	}
+	w.wait(40 * 24 * time.Hour)
+	if n, err := w.app.Sweep(t.Context()); err != nil || n != 4 { // a code, a try, a revocation, a session
+		t.Errorf("swept %d rows, %v, want 4", n, err)
+	}
+	if n := w.count("SELECT count(*) FROM users"); n != 1 {
+		t.Error("the customer was swept away")
+	}
+	if n := w.count("SELECT count(*) FROM refresh_tokens"); n != 0 {
+		t.Errorf("%d refresh tokens outlive their session", n)
+	}
+}

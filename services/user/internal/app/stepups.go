@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	userdb "github.com/sendtip/sendtip/generated/user/db"
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/services/user/internal/domain"
+)
+
+// StepUpInput is the PIN, and what it approves.
+type StepUpInput struct {
+	Pin, Operation string
+	QuoteID        uuid.UUID
+}
+
+// StepUp is an approval to hand in with the operation.
+type StepUp struct {
+	Token     string
+	ExpiresAt time.Time
+}
+
+// CreateStepUp turns the PIN into an approval of one operation on one object. The operation's owner spends it, so nothing is
+// stored here; wrong PINs count against the same lock as signing in.
+func (a *App) CreateStepUp(ctx context.Context, in StepUpInput) (StepUp, error) {
+	u, session, err := a.caller(ctx)
+	if err != nil {
+		return StepUp{}, err
+	}
+	hash, err := domain.StepUpHash(in.Operation, in.QuoteID)
+	if err != nil {
+		return StepUp{}, err
+	}
+	phone, err := a.open("user.phone", u.ID, u.PhoneSealed)
+	if err != nil {
+		return StepUp{}, err
+	}
+	if err := a.tryPin(ctx, &u, phone, in.Pin); errors.Is(err, errPinWrong) {
+		return StepUp{}, domain.ErrPinInvalid
+	} else if err != nil {
+		return StepUp{}, err
+	}
+	now := a.now()
+	expires := now.Add(domain.StepUpLife).Truncate(time.Second)
+	claims, err := a.registered(u.ID, now, expires)
+	if err != nil {
+		return StepUp{}, err
+	}
+	token, err := a.Keys.signed("step-up+jwt", stepUpClaims{claims, session.String(), in.Operation, hash, a.Env})
+	return StepUp{Token: token, ExpiresAt: expires}, err
+}
+
+// caller returns the active customer of a live session. Gateways learn of a revocation within a second; here it counts at once.
+func (a *App) caller(ctx context.Context) (userdb.User, uuid.UUID, error) {
+	if err := auth.Require(ctx, "profile"); err != nil {
+		return userdb.User{}, uuid.Nil, err
+	}
+	id, err := auth.UserFrom(ctx)
+	if err != nil {
+		return userdb.User{}, uuid.Nil, err
+	}
+	session, err := uuid.Parse(auth.From(ctx).SessionID)
+	if err != nil {
+		return userdb.User{}, uuid.Nil, fault.ErrForbidden
+	}
+	live, err := a.q.SessionLive(ctx, a.Pool, session, id, a.now())
+	if err != nil {
+		return userdb.User{}, uuid.Nil, fmt.Errorf("read session: %w", err)
+	}
+	if !live {
+		return userdb.User{}, uuid.Nil, domain.ErrSessionEnded
+	}
+	u, err := a.q.GetUser(ctx, a.Pool, id)
+	if pg.IsNoRows(err) {
+		return u, session, fault.ErrNotFound
+	}
+	if err != nil {
+		return u, session, fmt.Errorf("read user: %w", err)
+	}
+	if u.Status != domain.StatusActive {
+		return u, session, domain.ErrUserSuspended
+	}
+	return u, session, nil
+}

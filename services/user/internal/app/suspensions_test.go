@@ -1,0 +1,174 @@
+package app_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/services/user/internal/app"
+	"github.com/sendtip/sendtip/services/user/internal/domain"
+)
+
+func TestSuspendUser(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	_, admin := w.admin()
+	c := w.register(phone)
+	second, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
+	w.must(err)
+	errs := together(5, func(int) error { _, err := w.app.SuspendUser(admin, c.id, "Lost phone of Amina"); return err })
+	if ok, _ := tally(errs, nil); ok != 5 {
+		t.Errorf("repeated suspensions: %v", errs)
+	}
+	types, last := w.events()
+	if n := len(types); types[n-1] != "user.status_changed" || types[n-2] == "user.status_changed" || last["status"] != "suspended" || last["version"] != 2.0 {
+		t.Errorf("events %v, last %v", types, last)
+	}
+	_, list, err := w.app.ListRevocations(w.service("users:revocations"), nil)
+	w.must(err)
+	var revoked []uuid.UUID
+	for _, r := range list {
+		revoked = append(revoked, r.ID)
+	}
+	if len(revoked) != 2 || !slices.Contains(revoked, c.tokens.SessionID) || !slices.Contains(revoked, second.SessionID) {
+		t.Errorf("revoked %v", revoked)
+	}
+	_, err = w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
+	w.want(err, domain.ErrUserSuspended)
+	_, err = w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: "9999", Device: device})
+	w.want(err, domain.ErrCredentialsInvalid) // only who knows the PIN learns of the suspension
+	_, err = w.refresh(c.tokens.Refresh, device, "key-a")
+	w.want(err, domain.ErrRefreshInvalid)
+	_, err = w.app.UpdateProfile(c.ctx, app.ProfileInput{Language: ptr("sw")})
+	w.want(err, domain.ErrUserSuspended)
+	_, err = w.submit(c, "30112230", "key-a")
+	w.want(err, domain.ErrUserSuspended)
+	out, err := w.app.ReinstateUser(admin, c.id)
+	w.must(err)
+	if out.Status != "active" || out.Version != 3 {
+		t.Errorf("%+v", out)
+	}
+	if out, err = w.app.ReinstateUser(admin, c.id); err != nil || out.Version != 3 {
+		t.Errorf("repeated: %+v, %v", out, err)
+	}
+	_, err = w.refresh(c.tokens.Refresh, device, "key-a")
+	w.want(err, domain.ErrRefreshInvalid) // old sessions stay dead
+	_, err = w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
+	w.must(err)
+	w.noPlaintext("Lost phone of Amina")
+	for action, want := range map[string]int{"user.suspended": 1, "user.reinstated": 1} {
+		if n := w.count("SELECT count(*) FROM audit_log WHERE action = $1 AND object_id = $2", action, c.id.String()); n != want {
+			t.Errorf("%s audited %d times", action, n)
+		}
+	}
+}
+
+func TestSuspendAgainstSignIn(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	_, admin := w.admin()
+	c := w.register(phone)
+	together(6, func(i int) error {
+		if i == 3 {
+			_, err := w.app.SuspendUser(admin, c.id, "race")
+			return err
+		}
+		_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
+		return err
+	})
+	if n := w.count("SELECT count(*) FROM sessions WHERE revoked_at IS NULL"); n != 0 {
+		t.Errorf("%d sessions of a suspended customer live", n)
+	}
+}
+
+func TestSuspendRefused(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	adminID, admin := w.admin()
+	c := w.register(phone)
+	before := w.everything()
+	_, err := w.app.SuspendUser(c.ctx, adminID, "revenge")
+	w.want(err, fault.ErrForbidden)
+	_, err = w.app.SuspendUser(w.as(c.id, c.tokens.SessionID, "admin:users"), adminID, "revenge")
+	w.want(err, fault.ErrForbidden)
+	_, err = w.app.SuspendUser(admin, adminID, "mistake")
+	w.want(err, domain.ErrOwnRecord)
+	_, err = w.app.SuspendUser(admin, uuid.New(), "nobody")
+	w.want(err, fault.ErrNotFound)
+	if n := w.everything(); n != before {
+		t.Errorf("refusals left %d rows", n-before)
+	}
+}
+
+func TestLookups(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	other := w.register("+254712000001")
+	lookup := w.service("users:lookup")
+	p, err := w.app.LookupRecipient(lookup, phone)
+	w.must(err)
+	if p.ID != c.id || p.MaskedName() != "" || p.Tier != 0 {
+		t.Errorf("before verification: %+v", p)
+	}
+	w.decided(c, "30112230")
+	p, err = w.app.LookupRecipient(lookup, phone)
+	w.must(err)
+	if p.MaskedName() != "Amina W." || p.Tier != 1 || p.Status != "active" {
+		t.Errorf("%+v", p)
+	}
+	_, err = w.app.LookupRecipient(lookup, "+254712000009")
+	w.want(err, domain.ErrRecipientNotFound)
+	_, err = w.app.LookupRecipient(c.ctx, phone)
+	w.want(err, fault.ErrForbidden)
+
+	w.must(ignore(w.app.UpdateProfile(c.ctx, app.ProfileInput{Email: ptr("amina@example.com"), Language: ptr("sw")})))
+	p, err = w.app.GetContacts(w.service("users:contacts"), c.id)
+	w.must(err)
+	if p.Phone != phone || p.Email != "amina@example.com" || p.Language != "sw" || p.FirstName != "Amina" {
+		t.Errorf("contacts %+v", p)
+	}
+	behalf := auth.Principal{Subject: "user:" + other.id.String(), Act: "service:notification", Scopes: []string{"users:contacts"}}
+	_, err = w.app.GetContacts(auth.With(t.Context(), behalf), c.id)
+	w.want(err, fault.ErrForbidden)
+	w.must(ignore(w.app.GetContacts(auth.With(t.Context(), behalf), other.id)))
+	_, err = w.app.GetContacts(w.service("users:lookup"), c.id)
+	w.want(err, fault.ErrForbidden)
+	_, err = w.app.GetContacts(w.service("users:contacts"), uuid.New())
+	w.want(err, fault.ErrNotFound)
+	w.noPlaintext("amina@example.com", "Amina")
+}
+
+func ignore[T any](_ T, err error) error { return err }
+
+func TestUpdateProfile(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	before := w.everything()
+	_, err := w.app.UpdateProfile(c.ctx, app.ProfileInput{})
+	w.want(err, fault.ErrInvalid)
+	_, err = w.app.UpdateProfile(w.as(c.id, c.tokens.SessionID, "kyc"), app.ProfileInput{Language: ptr("sw")})
+	w.want(err, fault.ErrForbidden)
+	_, err = w.app.UpdateProfile(w.service("profile"), app.ProfileInput{Language: ptr("sw")})
+	w.want(err, fault.ErrForbidden)
+	if n := w.everything(); n != before {
+		t.Errorf("refusals left %d rows", n-before)
+	}
+	p, err := w.app.UpdateProfile(c.ctx, app.ProfileInput{Email: ptr("amina@example.com")})
+	w.must(err)
+	if p.Email != "amina@example.com" || p.Language != "en" {
+		t.Errorf("%+v", p)
+	}
+	p, err = w.app.UpdateProfile(c.ctx, app.ProfileInput{Language: ptr("sw")})
+	w.must(err)
+	if p.Email != "amina@example.com" || p.Language != "sw" {
+		t.Errorf("%+v", p)
+	}
+	if n := w.count("SELECT count(*) FROM audit_log WHERE action = 'user.profile_updated'"); n != 2 {
+		t.Errorf("%d audit rows", n)
+	}
+}

@@ -1,0 +1,237 @@
+package domain_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/services/user/internal/domain"
+)
+
+func TestCheckPin(t *testing.T) {
+	t.Parallel()
+	for pin, ok := range map[string]bool{
+		"7294": true, "58201": true, "739164": true, "4917": true, "1827": true,
+		"1234": false, "0000": false, "1111": false, "4321": false, "9012": false, "2468": false, "1212": false, "123123": false,
+		"1221": false, "12321": false, "1987": false, "2024": false, "2580": false, "987654": false, "777777": false, "13579": false,
+		"123": false, "1234567": false, "12a4": false, "": false, "１２３４": false,
+	} {
+		if err := domain.CheckPin(pin); (err == nil) != ok {
+			t.Errorf("CheckPin(%q) = %v, want ok %v", pin, err, ok)
+		}
+	}
+}
+
+func TestCheckPhone(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		phone, country string
+		want           error
+	}{
+		{"+254712345678", "KE", nil},
+		{"+254110123456", "KE", nil},
+		{"+256772123456", "UG", nil},
+		{"+250788123456", "RW", nil},
+		{"+254712345678", "UG", domain.ErrPhoneInvalid},
+		{"+254202222222", "KE", domain.ErrPhoneInvalid}, // a landline gets no SMS
+		{"+25471234567", "KE", domain.ErrPhoneInvalid},
+		{"0712345678", "KE", domain.ErrPhoneInvalid},
+		{"+254 712 345 678", "KE", domain.ErrPhoneInvalid},
+		{"+12025550123", "US", domain.ErrCountryUnsupported},
+	} {
+		if err := domain.CheckPhone(c.phone, c.country); !errors.Is(err, c.want) {
+			t.Errorf("CheckPhone(%s, %s) = %v, want %v", c.phone, c.country, err, c.want)
+		}
+	}
+	if country, err := domain.PhoneCountry("+254712345678"); err != nil || country != "KE" {
+		t.Errorf("PhoneCountry = %q, %v", country, err)
+	}
+	if _, err := domain.PhoneCountry("+12025550123"); !errors.Is(err, domain.ErrPhoneInvalid) {
+		t.Errorf("PhoneCountry abroad = %v", err)
+	}
+}
+
+func TestCheckOtpSends(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
+	recent := []time.Time{now.Add(-14 * time.Minute), now.Add(-10 * time.Minute), now.Add(-time.Minute)}
+	if err := domain.CheckOtpSends(recent[:2], now); err != nil {
+		t.Errorf("third code refused: %v", err)
+	}
+	err := domain.CheckOtpSends(recent, now)
+	f, ok := fault.As(err)
+	if !ok || f.Code != "otp_limit" || f.RetryAfter != time.Minute {
+		t.Errorf("fourth code: %v, retry after %v", err, f)
+	}
+}
+
+func TestMaskedName(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][3]string{{"Amina", "Wanjiru", "Amina W."}, {"Ömer", "élan", "Ömer É."}, {"Amina", "", "Amina"}, {"", "", ""}, {"", "Wanjiru", ""}} {
+		if got := (domain.Profile{FirstName: c[0], LastName: c[1]}).MaskedName(); got != c[2] {
+			t.Errorf("MaskedName(%s, %s) = %q, want %q", c[0], c[1], got, c[2])
+		}
+	}
+}
+
+func TestJudgeRefresh(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
+	at := func(d time.Duration) *time.Time { t := now.Add(-d); return &t }
+	for name, c := range map[string]struct {
+		try  domain.RefreshTry
+		want domain.RefreshVerdict
+	}{
+		"unspent":            {domain.RefreshTry{SameDevice: true, AskedBy: []byte("k")}, domain.RefreshSpend},
+		"unspent elsewhere":  {domain.RefreshTry{AskedBy: []byte("k")}, domain.RefreshReuse},
+		"repeated":           {domain.RefreshTry{SameDevice: true, UsedAt: at(30 * time.Second), UsedBy: []byte("k"), AskedBy: []byte("k")}, domain.RefreshRepeated},
+		"repeated too late":  {domain.RefreshTry{SameDevice: true, UsedAt: at(30*time.Second + 1), UsedBy: []byte("k"), AskedBy: []byte("k")}, domain.RefreshReuse},
+		"another key":        {domain.RefreshTry{SameDevice: true, UsedAt: at(0), UsedBy: []byte("k"), AskedBy: []byte("x")}, domain.RefreshReuse},
+		"another device":     {domain.RefreshTry{UsedAt: at(0), UsedBy: []byte("k"), AskedBy: []byte("k")}, domain.RefreshReuse},
+		"no key at all":      {domain.RefreshTry{SameDevice: true, UsedAt: at(0)}, domain.RefreshReuse},
+		"nothing is allowed": {domain.RefreshTry{}, domain.RefreshReuse},
+	} {
+		c.try.Now = now
+		if got := domain.JudgeRefresh(c.try); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func TestStepUpHash(t *testing.T) {
+	t.Parallel()
+	quote := uuid.MustParse("01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e")
+	got, err := domain.StepUpHash("createTransfer", quote)
+	if err != nil || got != "PvBoCujg8O13A27CDGacx70UqNWo8yv_cuGbItGkEFI" {
+		t.Errorf("StepUpHash = %q, %v", got, err)
+	}
+	if _, err := domain.StepUpHash("deleteEverything", quote); !errors.Is(err, domain.ErrStepUpUnknown) {
+		t.Errorf("unknown operation: %v", err)
+	}
+}
+
+func submission() domain.Submission {
+	return domain.Submission{Country: "KE", IDType: "NATIONAL_ID", IDNumber: "30112230", FirstName: "Amina", MiddleName: "Njeri", LastName: "Wanjiru", DateOfBirth: "1990-04-12"}
+}
+
+func TestSubmissionCheck(t *testing.T) {
+	t.Parallel()
+	today := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		change func(*domain.Submission)
+		field  string
+	}{
+		"fine":                {func(*domain.Submission) {}, ""},
+		"spaces are squeezed": {func(s *domain.Submission) { s.FirstName = "  Amina   Zawadi " }, ""},
+		"alien card":          {func(s *domain.Submission) { s.IDType, s.IDNumber = "ALIEN_CARD", "123456" }, ""},
+		"passport lower case": {func(s *domain.Submission) { s.IDType, s.IDNumber = "PASSPORT", "a1234567" }, ""},
+		"uganda": {func(s *domain.Submission) {
+			s.Country, s.IDType, s.IDNumber = "UG", "NATIONAL_ID_NO_PHOTO", "CM12345678ABCD"
+		}, ""},
+		"rwanda has no lookup": {func(s *domain.Submission) { s.Country = "RW" }, "/id_type"},
+		"unknown document":     {func(s *domain.Submission) { s.IDType = "LIBRARY_CARD" }, "/id_type"},
+		"letters in number":    {func(s *domain.Submission) { s.IDNumber = "3011223A" }, "/id_number"},
+		"number too long":      {func(s *domain.Submission) { s.IDNumber = "1234567890" }, "/id_number"},
+		"name without letters": {func(s *domain.Submission) { s.LastName = "--" }, "/last_name"},
+		"born 31 February":     {func(s *domain.Submission) { s.DateOfBirth = "1990-02-31" }, "/date_of_birth"},
+		"18 today":             {func(s *domain.Submission) { s.DateOfBirth = "2008-11-23" }, ""},
+		"18 tomorrow":          {func(s *domain.Submission) { s.DateOfBirth = "2008-11-24" }, "/date_of_birth"},
+	} {
+		s := submission()
+		c.change(&s)
+		_, err := s.Check(today)
+		f, _ := fault.As(err)
+		if (err == nil) != (c.field == "") || err != nil && (f == nil || f.Fields[0].Pointer != c.field) {
+			t.Errorf("%s: %v, want field %q", name, err, c.field)
+		}
+	}
+}
+
+func TestIdentityKey(t *testing.T) {
+	t.Parallel()
+	key := func(kind, number string) string {
+		return domain.Submission{Country: "KE", IDType: kind, IDNumber: number}.IdentityKey()
+	}
+	if key("NATIONAL_ID", "01234567") != key("NATIONAL_ID_NO_PHOTO", "1234567") {
+		t.Error("the same card under two names verifies twice")
+	}
+	if key("NATIONAL_ID", "0000000") != key("NATIONAL_ID", "00000000") || key("NATIONAL_ID", "0") == key("NATIONAL_ID", "1") {
+		t.Error("zeros")
+	}
+	if key("NATIONAL_ID", "1234567") == key("ALIEN_CARD", "1234567") || key("PASSPORT", "A123456") == key("PASSPORT", "0A123456") {
+		t.Error("different documents share a key")
+	}
+}
+
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	ok := domain.AuthorityResult{Code: "1012", Final: true, Country: "KE", IDType: "NATIONAL_ID", IDNumber: "30112230", FullName: "AMINA NJERI WANJIRU", DateOfBirth: "1990-04-12"}
+	for name, c := range map[string]struct {
+		change func(*domain.Submission, *domain.AuthorityResult)
+		want   domain.Outcome
+		reason string
+	}{
+		"same":                 {nil, "verified", ""},
+		"another order":        {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Wanjiru, Amina Njeri" }, "verified", ""},
+		"more returned names":  {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Zawadi Njeri Wanjiru" }, "verified", ""},
+		"no middle name given": {func(s *domain.Submission, _ *domain.AuthorityResult) { s.MiddleName = "" }, "verified", ""},
+		"diacritics and hyphen": {func(s *domain.Submission, r *domain.AuthorityResult) {
+			s.FirstName, r.FullName = "Améline-Rosé", "Rose Ameline Njeri WANJIRU"
+		}, "verified", ""},
+		"apostrophe": {func(s *domain.Submission, r *domain.AuthorityResult) {
+			s.LastName, r.FullName = "Ng'ang'a", "Amina Njeri NGANG’A"
+		}, "verified", ""},
+		"number not returned": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.IDNumber = "" }, "verified", ""},
+		"one letter off":      {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Njeri Wanjiro" }, "review", domain.ReasonNear},
+		"two swapped":         {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amnia Njeri Wanjiru" }, "review", domain.ReasonNear},
+		"one name missing":    {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Wanjiru" }, "review", domain.ReasonNear},
+		"a name counts once": {func(s *domain.Submission, r *domain.AuthorityResult) {
+			s.MiddleName, s.LastName, r.FullName = "", "Amina", "Amina Wanjiru"
+		}, "review", domain.ReasonNear},
+		"born on another day": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-13" }, "review", domain.ReasonBirthDate},
+		"less than half":      {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Otieno Odhiambo" }, "rejected", domain.ReasonMismatch},
+		"near and another day": {func(_ *domain.Submission, r *domain.AuthorityResult) {
+			r.FullName, r.DateOfBirth = "Amina Njeri", "1991-01-01"
+		}, "rejected", domain.ReasonMismatch},
+		"somebody else":         {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Nelson Mandela" }, "rejected", domain.ReasonMismatch},
+		"no name returned":      {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "" }, "review", domain.ReasonMissing},
+		"no birth date":         {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "" }, "review", domain.ReasonMissing},
+		"another number":        {func(_ *domain.Submission, r *domain.AuthorityResult) { r.IDNumber = "30112231" }, "review", domain.ReasonOther},
+		"another document":      {func(_ *domain.Submission, r *domain.AuthorityResult) { r.IDType = "PASSPORT" }, "review", domain.ReasonOther},
+		"another country":       {func(_ *domain.Submission, r *domain.AuthorityResult) { r.Country = "UG" }, "review", domain.ReasonOther},
+		"provisional":           {func(_ *domain.Submission, r *domain.AuthorityResult) { r.Final = false }, "review", domain.ReasonProvisional},
+		"provisional enrolment": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.Code = "0814" }, "review", domain.ReasonProvisional},
+		"not found":             {func(_ *domain.Submission, r *domain.AuthorityResult) { r.Code = "1013" }, "rejected", domain.ReasonNotFound},
+		"format":                {func(_ *domain.Submission, r *domain.AuthorityResult) { r.Code = "1014" }, "rejected", domain.ReasonFormat},
+		"authority down":        {func(_ *domain.Submission, r *domain.AuthorityResult) { r.Code = "1015" }, "retry", domain.ReasonAuthorityDown},
+		"unknown code":          {func(_ *domain.Submission, r *domain.AuthorityResult) { r.Code = "1099" }, "review", domain.ReasonUnknown},
+		"another product's ok":  {func(_ *domain.Submission, r *domain.AuthorityResult) { r.Code = "1020" }, "review", domain.ReasonUnknown},
+		"no code":               {func(_ *domain.Submission, r *domain.AuthorityResult) { r.Code = "" }, "review", domain.ReasonUnknown},
+	} {
+		s, r := submission(), ok
+		if c.change != nil {
+			c.change(&s, &r)
+		}
+		if got := domain.Decide(s, r); got.Outcome != c.want || got.Reason != c.reason {
+			t.Errorf("%s: %+v, want %s %s", name, got, c.want, c.reason)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	last := time.Duration(0)
+	for n := range 60 {
+		d := domain.RetryAfter(n)
+		if d < last || d < 2*time.Second || d > 10*time.Minute {
+			t.Fatalf("RetryAfter(%d) = %v after %v", n, d, last)
+		}
+		last = d
+	}
+	if domain.RetryAfter(3) != 2*time.Second || last != 10*time.Minute {
+		t.Errorf("RetryAfter(3) = %v, RetryAfter(59) = %v", domain.RetryAfter(3), last)
+	}
+}

@@ -1,0 +1,202 @@
+package domain
+
+import (
+	"regexp"
+	"strings"
+	"time"
+)
+
+// MaxKycPerDay bounds what one customer can make us pay the authority.
+const MaxKycPerDay = 5
+
+// MinAgeYears is the age of majority in all supported countries.
+const MinAgeYears = 18
+
+// Reasons of decisions and reviews; stable codes.
+const (
+	ReasonNotFound       = "id_not_found"
+	ReasonFormat         = "id_format_refused"
+	ReasonMismatch       = "identity_mismatch"
+	ReasonNear           = "name_near_match"
+	ReasonBirthDate      = "birth_date_differs"
+	ReasonMissing        = "details_missing"
+	ReasonUnknown        = "unknown_result"
+	ReasonProvisional    = "provisional_result"
+	ReasonOther          = "result_of_another_request"
+	ReasonDuplicate      = "duplicate_identity"
+	ReasonAuthorityDown  = "authority_unavailable"
+	ReasonNoResult       = "no_result"
+	ReasonRefused        = "refused_by_provider"
+	ReasonApprovedByUser = "approved_by_operator"
+	ReasonRejectedByUser = "rejected_by_operator"
+)
+
+// Submission is what a customer says about themselves. It is stored sealed.
+type Submission struct {
+	Country     string `json:"country"`
+	IDType      string `json:"id_type"`
+	IDNumber    string `json:"id_number"`
+	FirstName   string `json:"first_name"`
+	MiddleName  string `json:"middle_name,omitempty"`
+	LastName    string `json:"last_name"`
+	DateOfBirth string `json:"date_of_birth"` // YYYY-MM-DD
+}
+
+// FullName joins the names.
+func (s Submission) FullName() string {
+	return strings.Join(strings.Fields(s.FirstName+" "+s.MiddleName+" "+s.LastName), " ")
+}
+
+type idKind struct {
+	number *regexp.Regexp
+	class  string // documents of one class carry the same number
+	digits bool   // leading zeros mean nothing
+}
+
+// idKinds are the documents that an authority can look up (providers/smile-id.md A7); other countries have none.
+var idKinds = map[string]idKind{
+	"KE/NATIONAL_ID":          {regexp.MustCompile(`^[0-9]{1,9}$`), "national", true},
+	"KE/NATIONAL_ID_NO_PHOTO": {regexp.MustCompile(`^[0-9]{1,9}$`), "national", true},
+	"KE/ALIEN_CARD":           {regexp.MustCompile(`^[0-9]{6,9}$`), "alien", true},
+	"KE/PASSPORT":             {regexp.MustCompile(`^[A-Z0-9]{7,9}$`), "passport", false},
+	"UG/NATIONAL_ID_NO_PHOTO": {regexp.MustCompile(`^[A-Z0-9]{14}$`), "national", false},
+}
+
+// Check returns the submission in normal form, or what is wrong with it. today is the customer's calendar day.
+func (s Submission) Check(today time.Time) (Submission, error) {
+	s.IDNumber = strings.ToUpper(strings.TrimSpace(s.IDNumber))
+	s.FirstName, s.MiddleName, s.LastName = squeeze(s.FirstName), squeeze(s.MiddleName), squeeze(s.LastName)
+	kind, ok := idKinds[s.Country+"/"+s.IDType]
+	if !ok {
+		return s, ErrKycInvalid.WithField("/id_type", "unsupported", "This document cannot be verified in this country.")
+	}
+	if !kind.number.MatchString(s.IDNumber) {
+		return s, ErrKycInvalid.WithField("/id_number", "pattern", "The number has not the form of this document.")
+	}
+	for pointer, name := range map[string]string{"/first_name": s.FirstName, "/last_name": s.LastName} {
+		if len(nameTokens(name)) == 0 {
+			return s, ErrKycInvalid.WithField(pointer, "required", "A name has letters.")
+		}
+	}
+	born, err := time.Parse(time.DateOnly, s.DateOfBirth)
+	if err != nil || born.Year() < 1900 {
+		return s, ErrKycInvalid.WithField("/date_of_birth", "format", "This is not a date of birth.")
+	}
+	if born.AddDate(MinAgeYears, 0, 0).After(today) {
+		return s, ErrKycInvalid.WithField("/date_of_birth", "under_age", "Customers are 18 years or older.")
+	}
+	return s, nil
+}
+
+func squeeze(name string) string { return strings.Join(strings.Fields(name), " ") }
+
+// IdentityKey names the document for the rule that one document verifies one customer.
+func (s Submission) IdentityKey() string {
+	kind := idKinds[s.Country+"/"+s.IDType]
+	number := s.IDNumber
+	if kind.digits {
+		if number = strings.TrimLeft(number, "0"); number == "" {
+			number = "0"
+		}
+	}
+	return s.Country + "/" + kind.class + "/" + number
+}
+
+// AuthorityResult is what the issuing authority answered, by way of the provider. Empty fields were not returned.
+type AuthorityResult struct {
+	Code        string `json:"code"`
+	Final       bool   `json:"final"`
+	Country     string `json:"country,omitempty"`
+	IDType      string `json:"id_type,omitempty"`
+	IDNumber    string `json:"id_number,omitempty"`
+	FullName    string `json:"full_name,omitempty"`
+	DateOfBirth string `json:"date_of_birth,omitempty"`
+}
+
+// Outcome of a result.
+type Outcome string
+
+// Outcomes; Retry means that the authority has to be asked again later.
+const (
+	OutcomeVerified Outcome = KycVerified
+	OutcomeRejected Outcome = KycRejected
+	OutcomeReview   Outcome = KycReview
+	OutcomeRetry    Outcome = "retry"
+)
+
+// Decision is an outcome and its reason; a verified one has none.
+type Decision struct {
+	Outcome Outcome
+	Reason  string
+}
+
+// Decide judges a result (codes: providers/smile-id.md A5). Only a final 1012 can verify, and only when the document is the
+// one asked for, every submitted name stands in the returned full name and the date of birth is the same. 1012 alone says only
+// that the number exists.
+//
+// A near match goes to a person: all names but another date of birth, or the date of birth and at least half of the names
+// (one letter off counts). Less than that is somebody else's document. Codes that are not known are never trusted.
+func Decide(s Submission, r AuthorityResult) Decision {
+	switch {
+	case !r.Final:
+		return Decision{OutcomeReview, ReasonProvisional}
+	case r.Code == "1013":
+		return Decision{OutcomeRejected, ReasonNotFound}
+	case r.Code == "1014":
+		return Decision{OutcomeRejected, ReasonFormat}
+	case r.Code == "1015":
+		return Decision{OutcomeRetry, ReasonAuthorityDown}
+	case r.Code == "0814":
+		return Decision{OutcomeReview, ReasonProvisional}
+	case r.Code != "1012":
+		return Decision{OutcomeReview, ReasonUnknown}
+	case differs(r.Country, s.Country), differs(r.IDType, s.IDType), differs(r.IDNumber, s.IDNumber):
+		return Decision{OutcomeReview, ReasonOther}
+	}
+	return decideIdentity(s, r)
+}
+
+func decideIdentity(s Submission, r AuthorityResult) Decision {
+	submitted, returned := nameTokens(s.FullName()), nameTokens(r.FullName)
+	if len(submitted) == 0 || len(returned) == 0 || r.DateOfBirth == "" {
+		return Decision{OutcomeReview, ReasonMissing}
+	}
+	exact, near := nameMatch(submitted, returned)
+	sameBirth := s.DateOfBirth == r.DateOfBirth
+	switch {
+	case exact == len(submitted) && sameBirth:
+		return Decision{Outcome: OutcomeVerified}
+	case exact == len(submitted):
+		return Decision{OutcomeReview, ReasonBirthDate}
+	case sameBirth && 2*(exact+near) >= len(submitted):
+		return Decision{OutcomeReview, ReasonNear}
+	}
+	return Decision{OutcomeRejected, ReasonMismatch}
+}
+
+// differs: a field that was not returned proves nothing against the result.
+func differs(returned, submitted string) bool {
+	return returned != "" && !strings.EqualFold(returned, submitted)
+}
+
+// RetryAfter is the pause before the n-th further question to the authority or the provider (n from 0): 2 s four times, then
+// growing to 10 minutes.
+func RetryAfter(n int) time.Duration {
+	if n < 4 {
+		return 2 * time.Second
+	}
+	return min(4*time.Second<<min(n-4, 10), 10*time.Minute)
+}
+
+// KycPatience is how long an answer is waited for before a person looks at it.
+const KycPatience = 72 * time.Hour
+
+// Today is the calendar day in the country: the day that decides whether somebody is of age. None of these countries changes
+// its clocks.
+func Today(now time.Time, country string) time.Time {
+	offset := 3 * time.Hour // East Africa Time
+	if country == "RW" {
+		offset = 2 * time.Hour // Central Africa Time
+	}
+	return now.UTC().Add(offset).Truncate(24 * time.Hour)
+}

@@ -1,0 +1,65 @@
+package domain
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Lives of tokens (assurance.md section 5, JWT and refresh).
+const (
+	AccessLife  = 10 * time.Minute
+	StepUpLife  = 5 * time.Minute
+	SessionLife = 30 * 24 * time.Hour // absolute, whatever is refreshed
+	// RefreshRepeat is how long a spent refresh token still yields its successor to a caller who lost the answer.
+	RefreshRepeat = 30 * time.Second
+	// RevocationKeep is how long a revocation can matter: an access token's life and as much again for clocks that differ.
+	RevocationKeep = 2 * AccessLife
+)
+
+// RefreshTry is what is known when a refresh token is shown.
+type RefreshTry struct {
+	SameDevice bool
+	UsedAt     *time.Time // nil: unspent
+	UsedBy     []byte     // hash of the key that spent it
+	AskedBy    []byte     // hash of the key of this request
+	Now        time.Time
+}
+
+// RefreshVerdict is what happens with a refresh token.
+type RefreshVerdict int
+
+// RefreshReuse is the zero value: whatever is not proved to be fine closes the session.
+const (
+	RefreshReuse RefreshVerdict = iota
+	RefreshSpend
+	RefreshRepeated
+)
+
+// JudgeRefresh decides: an unspent token on its device is spent; a spent one, repeated with the same key on the same device
+// within RefreshRepeat, yields the same successor; everything else is somebody who should not have the token.
+func JudgeRefresh(t RefreshTry) RefreshVerdict {
+	switch {
+	case !t.SameDevice:
+		return RefreshReuse
+	case t.UsedAt == nil:
+		return RefreshSpend
+	case len(t.AskedBy) > 0 && bytes.Equal(t.UsedBy, t.AskedBy) && t.Now.Sub(*t.UsedAt) <= RefreshRepeat:
+		return RefreshRepeated
+	}
+	return RefreshReuse
+}
+
+// StepUpHash is the hash of what a step-up token approves: base64url of SHA-256 over the canonical string of the operation's
+// object. The operation's owner computes the same.
+func StepUpHash(operation string, quoteID uuid.UUID) (string, error) {
+	switch operation {
+	case "createTransfer":
+		sum := sha256.Sum256([]byte("quote_id=" + quoteID.String()))
+		return base64.RawURLEncoding.EncodeToString(sum[:]), nil
+	}
+	return "", ErrStepUpUnknown.WithField("/operation", "unknown", "The operation cannot be approved.")
+}

@@ -1,0 +1,169 @@
+package user_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/pgtest"
+	"github.com/sendtip/sendtip/kit/service"
+	user "github.com/sendtip/sendtip/services/user"
+	usersql "github.com/sendtip/sendtip/sql/user"
+)
+
+var identityKey = bytes.Repeat([]byte{9}, 32)
+
+// environ is what an operator sets; the addresses are free ports.
+func environ(t *testing.T, database string) map[string]string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "signing.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{
+		"SENDTIP_LISTEN": freeAddress(t), "SENDTIP_OPS_LISTEN": freeAddress(t), "SENDTIP_DATABASE_URL": database,
+		"SENDTIP_KAFKA_BROKERS": "127.0.0.1:1", // down: requests must be served all the same
+		"SENDTIP_IDENTITY_KEY":  base64.StdEncoding.EncodeToString(identityKey), "SENDTIP_KEK": base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)),
+		"SENDTIP_PUBLIC_URL": "http://127.0.0.1:1", "SENDTIP_SIGNING_KEY": "file:" + file,
+		"SENDTIP_SMILEID_URL": "http://127.0.0.1:1/v1", "SENDTIP_SMILEID_PARTNER_ID": "085", "SENDTIP_SMILEID_API_KEY": "key",
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+func TestService(t *testing.T) {
+	t.Parallel()
+	env := environ(t, pgtest.Open(t, "user", usersql.Migrations()).AppURL)
+	cfg, err := user.LoadConfig(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id, err := user.CreateAdmin(t.Context(), cfg, "+254799000001", "5821", "operators-laptop-1"); err != nil || id.Version() != 7 {
+		t.Fatalf("create admin: %v, %v", id, err)
+	}
+	if _, err := user.CreateAdmin(t.Context(), cfg, "+254799000001", "5821", "operators-laptop-1"); err == nil {
+		t.Error("a second operator with the same phone")
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	s, err := user.New(ctx, cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- service.Run(ctx, s, slog.New(slog.DiscardHandler)) }()
+	waitReady(t, "http://"+env["SENDTIP_OPS_LISTEN"]+"/readyz")
+
+	signIn := `{"phone":"+254799000001","pin":"5821","device_id":"operators-laptop-1"}`
+	if status, _ := post(t, "http://"+env["SENDTIP_LISTEN"]+"/v1/sessions", signIn, ""); status != http.StatusUnauthorized {
+		t.Errorf("around the gateway: %d", status)
+	}
+	token, err := auth.Mint(identityKey, auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "anonymous", Audience: jwt.ClaimStrings{"user"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, body := post(t, "http://"+env["SENDTIP_LISTEN"]+"/v1/sessions", signIn, token)
+	if status != http.StatusCreated || body["access_token"] == nil {
+		t.Errorf("sign in: %d %v", status, body)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+func waitReady(t *testing.T, url string) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	t.Fatal("never ready")
+}
+
+func post(t *testing.T, url, body, token string) (int, map[string]any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set(auth.IdentityHeader, token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out map[string]any
+	if err := json.Unmarshal(raw, &out); err != nil {
+		t.Fatalf("%s: %v", raw, err)
+	}
+	return resp.StatusCode, out
+}
+
+func TestLoadConfig(t *testing.T) {
+	t.Parallel()
+	full := environ(t, "postgres://localhost/user")
+	if _, err := user.LoadConfig(full); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"SENDTIP_LISTEN", "SENDTIP_DATABASE_URL", "SENDTIP_IDENTITY_KEY", "SENDTIP_KEK", "SENDTIP_SIGNING_KEY",
+		"SENDTIP_SMILEID_URL", "SENDTIP_SMILEID_PARTNER_ID", "SENDTIP_SMILEID_API_KEY", "SENDTIP_PUBLIC_URL",
+	} {
+		env := maps.Clone(full)
+		delete(env, name)
+		if _, err := user.LoadConfig(env); err == nil {
+			t.Errorf("starts without %s", name)
+		}
+	}
+}

@@ -1,0 +1,30 @@
+-- name: InsertAPIKey :one
+INSERT INTO api_keys (id, name, hint, hash, scopes, created_by, expires_at)
+VALUES (@id, @name, @hint, @hash, @scopes, @created_by, sqlc.narg(expires_at))
+RETURNING created_at;
+
+-- name: ListAPIKeys :many
+-- Newest first; ids are UUIDv7 and grow with time.
+SELECT id, name, hint, scopes, created_at, expires_at, revoked_at
+FROM api_keys
+WHERE (sqlc.narg(before)::uuid IS NULL OR id < sqlc.narg(before)::uuid)
+ORDER BY id DESC
+LIMIT @page_size;
+
+-- name: LockAPIKey :one
+SELECT id, revoked_at FROM api_keys WHERE id = @id FOR UPDATE;
+
+-- name: RevokeAPIKey :exec
+UPDATE api_keys SET revoked_at = now() WHERE id = @id;
+
+-- name: ListLiveAPIKeys :many
+SELECT id, hash, scopes, expires_at FROM api_keys
+WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now() - interval '30 days')
+ORDER BY id LIMIT 100000;
+
+-- name: GetLiveAPIKey :one
+SELECT id, hash, scopes, expires_at FROM api_keys WHERE id = @id AND revoked_at IS NULL;
+
+-- name: NotifyAPIKey :exec
+-- Delivered to every gateway at commit.
+SELECT pg_notify('gateway_api_keys', @id::text);

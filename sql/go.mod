@@ -1,0 +1,3 @@
+module github.com/sendtip/sendtip/sql
+
+go 1.26.0

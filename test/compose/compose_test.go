@@ -1,0 +1,283 @@
+// Package compose_test checks docker-compose.yml without a Docker engine: that it is a valid Compose file, that each service would accept
+// the settings that it gets there, and that addresses, volumes and programs lead somewhere.
+package compose_test
+
+import (
+	"maps"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/sendtip/sendtip/cmd/sendtip/keys"
+	"github.com/sendtip/sendtip/cmd/sendtip/platform"
+	"github.com/sendtip/sendtip/gateway"
+	"github.com/sendtip/sendtip/kit/config"
+	"github.com/sendtip/sendtip/sandbox"
+	"github.com/sendtip/sendtip/services/notification"
+	"github.com/sendtip/sendtip/services/transactions"
+	"github.com/sendtip/sendtip/services/user"
+	"github.com/sendtip/sendtip/services/wallet"
+)
+
+const root = "../.."
+
+func load(t *testing.T) *types.Project {
+	t.Helper()
+	o, err := cli.NewProjectOptions([]string{filepath.Join(root, "docker-compose.yml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := cli.ProjectFromOptions(t.Context(), o)
+	if err != nil {
+		t.Fatalf("docker-compose.yml is not valid: %v", err)
+	}
+	return p
+}
+
+func TestEachServiceAcceptsItsSettings(t *testing.T) {
+	t.Parallel()
+	p, dealt := load(t), dealKeys(t)
+	common := map[string]func(map[string]string) (config.Common, error){
+		"gateway": func(e map[string]string) (config.Common, error) {
+			c, err := gateway.LoadConfig(e)
+			if len(c.Upstreams) != len(platform.Services)-1 {
+				t.Errorf("the gateway knows %d upstreams", len(c.Upstreams))
+			}
+			for _, s := range platform.Services {
+				if !slices.ContainsFunc(c.IdentityKeys, func(k gateway.Pair) bool { return k.Name == s }) || !slices.ContainsFunc(c.ServiceKeyHashes, func(k gateway.Pair) bool { return k.Name == s }) {
+					t.Errorf("the gateway has no keys of %s", s)
+				}
+			}
+			return c.Common, err
+		},
+		"user":         func(e map[string]string) (config.Common, error) { c, err := user.LoadConfig(e); return c.Common, err },
+		"wallet":       func(e map[string]string) (config.Common, error) { c, err := wallet.LoadConfig(e); return c.Common, err },
+		"transactions": func(e map[string]string) (config.Common, error) { c, err := transactions.LoadConfig(e); return c.Common, err },
+		"notification": func(e map[string]string) (config.Common, error) { c, err := notification.LoadConfig(e); return c.Common, err },
+	}
+	for _, name := range platform.Services {
+		s, ok := p.Services[name]
+		if !ok {
+			t.Errorf("%s is missing", name)
+			continue
+		}
+		c, err := common[name](environ(t, s, dealt))
+		if err != nil {
+			t.Errorf("%s refuses its settings: %v", name, err)
+			continue
+		}
+		if want := port(t, c.OpsListen); !strings.Contains(strings.Join(s.HealthCheck.Test, " "), "127.0.0.1:"+want+"/readyz") {
+			t.Errorf("%s is not asked for readiness on its operations port %s", name, want)
+		}
+		u, err := url.Parse(c.DatabaseURL.Reveal())
+		if err != nil || u.Hostname() != "postgres" || u.Path != "/"+name || u.User.Username() != name+"_app" {
+			t.Errorf("%s has not the address of its database", name)
+		}
+	}
+}
+
+// A service whose secrets another service can read is not apart from it.
+func TestEachServiceSeesItsOwnKeysOnly(t *testing.T) {
+	t.Parallel()
+	p := load(t)
+	for _, name := range platform.Services {
+		for _, v := range p.Services[name].Volumes {
+			if v.Source != "keys-"+name || !v.ReadOnly {
+				t.Errorf("%s has the volume %s (read only: %t)", name, v.Source, v.ReadOnly)
+			}
+		}
+	}
+	for _, name := range []string{"keys", "migrate"} {
+		if p.Services[name].Restart != "" {
+			t.Errorf("%s must run once", name)
+		}
+	}
+}
+
+// Every host:port in a setting is a service of the file that listens on that port.
+func TestAddressesLeadToListeners(t *testing.T) {
+	t.Parallel()
+	p := load(t)
+	listens := map[string][]string{"postgres": {"5432"}, "redis": {"6379"}, "redpanda": {"9092"}}
+	for name, s := range p.Services {
+		for _, key := range []string{"SENDTIP_LISTEN", "SENDTIP_OPS_LISTEN", "SENDTIP_INTERNAL_LISTEN", "SENDTIP_SANDBOX_ADDR", "SENDTIP_SANDBOX_SMTP_ADDR"} {
+			if v := s.Environment[key]; v != nil {
+				listens[name] = append(listens[name], port(t, *v))
+			}
+		}
+		for _, published := range s.Ports {
+			if published.HostIP != "127.0.0.1" || published.Published == "" {
+				t.Errorf("%s publishes %d to every network", name, published.Target)
+			}
+		}
+	}
+	checked := 0
+	address := regexp.MustCompile(`(?:^|//)([a-z]+):(\d+)(?:/\d)?$`)
+	for name, s := range p.Services {
+		for key, v := range s.Environment {
+			m := address.FindStringSubmatch(*v)
+			if m == nil {
+				continue
+			}
+			checked++
+			if !slices.Contains(listens[m[1]], m[2]) {
+				t.Errorf("%s of %s leads to %s, where nothing listens", key, name, *v)
+			}
+		}
+	}
+	if checked < 20 {
+		t.Errorf("only %d addresses were found", checked)
+	}
+	for name, s := range p.Services {
+		for _, published := range s.Ports {
+			if !slices.ContainsFunc(listens[name], func(l string) bool { return l == published.Published }) {
+				t.Errorf("%s publishes port %s, where nothing listens", name, published.Published)
+			}
+		}
+	}
+}
+
+// The ports inside are those of the documents, and the sandbox's credentials are those that the sandbox takes.
+func TestAgreesWithTheOneBinary(t *testing.T) {
+	t.Parallel()
+	p := load(t)
+	set, err := keys.Init(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range platform.Services {
+		one, err := platform.ServiceEnviron(platform.Ports{Base: platform.DefaultPortBase}, set, "postgres://postgres@127.0.0.1/postgres", []string{"127.0.0.1:1"}, nil, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		here := p.Services[name].Environment
+		for key, v := range one {
+			mine := here[key]
+			switch {
+			case mine == nil: // the one binary gives every service the credentials of all providers
+				if !provider(key) {
+					t.Errorf("%s has no %s", name, key)
+				}
+			case strings.HasSuffix(key, "_LISTEN"):
+				if port(t, *mine) != port(t, v) {
+					t.Errorf("%s of %s: %s, in the one binary %s", key, name, *mine, v)
+				}
+			case provider(key) && !strings.HasSuffix(key, "_URL") && !strings.HasSuffix(key, "_ADDR"):
+				if *mine != v {
+					t.Errorf("%s of %s is not what the sandbox takes", key, name)
+				}
+			}
+		}
+	}
+	cfg := p.Services["sandbox"].Environment
+	if _, err := sandbox.New(sandbox.Config{Environment: *cfg["SENDTIP_ENV"]}); err != nil {
+		t.Error(err)
+	}
+}
+
+func provider(key string) bool {
+	return slices.ContainsFunc([]string{"DARAJA", "SMILEID", "AT", "SMTP", "MAIL"}, func(p string) bool { return strings.HasPrefix(key, "SENDTIP_"+p+"_") })
+}
+
+// Each container of ours starts a program that the image has, and depends on what it talks to.
+func TestProgramsAreInTheImage(t *testing.T) {
+	t.Parallel()
+	p := load(t)
+	file, err := os.ReadFile(filepath.Join(root, "deploy", "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]bool{"sh": true, "sendtip-keys": true}
+	for _, m := range regexp.MustCompile(`\./((?:[a-z]+/)*([a-z]+))`).FindAllStringSubmatch(string(file), -1) {
+		if _, err := os.Stat(filepath.Join(root, m[1], "main.go")); err != nil {
+			t.Errorf("the Dockerfile builds %s: %v", m[1], err)
+		}
+		have[m[2]] = true
+	}
+	ours := 0
+	for name, s := range p.Services {
+		if s.Build == nil {
+			continue
+		}
+		ours++
+		if len(s.Command) == 0 || !have[s.Command[0]] {
+			t.Errorf("%s starts %v, which the image has not", name, s.Command)
+		}
+		if _, err := os.Stat(filepath.Join(s.Build.Context, s.Build.Dockerfile)); err != nil {
+			t.Error(err)
+		}
+	}
+	if ours != len(platform.Services)+4 {
+		t.Errorf("%d containers of ours", ours)
+	}
+	for _, name := range platform.Services {
+		for _, before := range []string{"keys", "migrate", "topics"} {
+			if d := p.Services[name].DependsOn[before]; d.Condition != types.ServiceConditionCompletedSuccessfully {
+				t.Errorf("%s does not wait for %s", name, before)
+			}
+		}
+	}
+	for name, s := range p.Services {
+		for _, d := range slices.Sorted(maps.Keys(s.DependsOn)) {
+			if s.DependsOn[d].Condition == types.ServiceConditionHealthy && p.Services[d].HealthCheck == nil {
+				t.Errorf("%s waits for the health of %s, which has no check", name, d)
+			}
+		}
+	}
+}
+
+// dealKeys runs the script of the keys container on real keys and returns the folder with one folder per service.
+func dealKeys(t *testing.T) string {
+	t.Helper()
+	all, dealt, bin := t.TempDir(), t.TempDir(), t.TempDir()
+	if _, err := keys.Init(filepath.Join(all, "keys")); err != nil {
+		t.Fatal(err)
+	}
+	// `sendtip keys init` would make the same files with the function above.
+	if err := os.WriteFile(filepath.Join(bin, "sendtip"), []byte("#!/bin/sh\n[ \"$*\" = \"keys init --dir "+all+"\" ]\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", filepath.Join(root, "deploy", "keys.sh"), all, dealt)
+	cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "POSTGRES_HOST=postgres"}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return dealt
+}
+
+// environ is a container's environment with /keys mapped to the folder that its volume was filled from.
+func environ(t *testing.T, s types.ServiceConfig, dealt string) map[string]string {
+	t.Helper()
+	e := map[string]string{}
+	for k, v := range s.Environment {
+		if v == nil {
+			t.Errorf("%s of %s has no value", k, s.Name)
+			continue
+		}
+		e[k] = *v
+		if path, ok := strings.CutPrefix(*v, "file:/keys/"); ok {
+			e[k] = "file:" + filepath.Join(dealt, s.Name, path)
+		} else if strings.HasPrefix(*v, "file:") {
+			t.Errorf("%s of %s is a file outside /keys", k, s.Name)
+		}
+	}
+	return e
+}
+
+func port(t *testing.T, listen string) string {
+	t.Helper()
+	_, p, err := net.SplitHostPort(listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
