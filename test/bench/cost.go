@@ -9,12 +9,18 @@ import (
 	"time"
 )
 
-// cost is CPU time: of this process, which holds the whole platform and the load generator, and of all PostgreSQL processes that it reads.
-type cost struct{ platform, postgres time.Duration }
+// cost is CPU time: of this process, which holds the whole platform and the load generator; of the run's PostgreSQL; and of the machine.
+type cost struct{ platform, postgres, machine time.Duration }
 
 func (c cost) since(before cost) cost {
-	return cost{platform: c.platform - before.platform, postgres: c.postgres - before.postgres}
+	return cost{platform: c.platform - before.platform, postgres: c.postgres - before.postgres, machine: c.machine - before.machine}
 }
+
+// others is what programs that are no part of the run used.
+func (c cost) others() time.Duration { return max(0, c.machine-c.platform-c.postgres) }
+
+// tick is the unit of /proc: USER_HZ is 100 on every Linux architecture that Go knows.
+const tick = time.Second / 100
 
 // postmaster is the process id of the run's PostgreSQL; 0 as long as it is unknown.
 var postmaster int
@@ -25,7 +31,7 @@ func spent() cost {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return cost{}
 	}
-	c := cost{platform: time.Duration(u.Utime.Nano() + u.Stime.Nano())}
+	c := cost{platform: time.Duration(u.Utime.Nano() + u.Stime.Nano()), machine: machineSpent()}
 	if postmaster == 0 {
 		return c
 	}
@@ -45,10 +51,43 @@ func spent() cost {
 		if pid == postmaster {
 			last = 15 // and of its children that have ended
 		}
-		for _, ticks := range f[11:last] {
-			n, _ := strconv.ParseInt(ticks, 10, 64)
-			c.postgres += time.Duration(n) * (time.Second / 100) // USER_HZ is 100 on every Linux architecture that Go knows
-		}
+		c.postgres += ticks(f[11:last])
 	}
 	return c
+}
+
+// machineSpent is the time that all cores were not idle, by the first line of /proc/stat: user nice system idle iowait irq softirq.
+func machineSpent() time.Duration {
+	data, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	f := strings.Fields(line)
+	if len(f) < 8 {
+		return 0
+	}
+	return ticks(f[1:4]) + ticks(f[6:8])
+}
+
+func ticks(fields []string) (d time.Duration) {
+	for _, f := range fields {
+		n, _ := strconv.ParseInt(f, 10, 64)
+		d += time.Duration(n) * tick
+	}
+	return d
+}
+
+// processSpent is the CPU time of another process.
+func processSpent(pid int) time.Duration {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(data), ") ")
+	f := strings.Fields(rest)
+	if len(f) < 13 {
+		return 0
+	}
+	return ticks(f[11:13])
 }

@@ -27,6 +27,7 @@ type report struct {
 	without               string
 	firstStart, warmStart time.Duration
 	idleBytes             int64
+	idlePerMille          int64 // of one core
 	transfers, reads      []round
 	baseline              baseline
 	sent, unwanted        int
@@ -95,6 +96,7 @@ func (r *report) markdown() string {
 	p("| First `sendtip up` on an empty folder, compiled before | %.1f s | ≤ %.0f s |", r.firstStart.Seconds(), firstTarget.Seconds())
 	p("| `sendtip up` on an existing folder | %.1f s | ≤ %.0f s |", r.warmStart.Seconds(), warmTarget.Seconds())
 	p("| Memory of `sendtip up` at rest, without PostgreSQL | %.0f MB | < %d MB |", float64(r.idleBytes)/(1<<20), idleTarget>>20)
+	p("| CPU of the same | %.1f %% of a core | |", float64(r.idlePerMille)/10)
 	p("\n| Request | Clients | Answers | Per second | p50 ms | p95 ms | p99 ms | CPU ms, platform and load | CPU ms, PostgreSQL |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for _, x := range append(append([]round{}, r.transfers...), r.reads...) {
 		n := float64(max(1, len(x.times)))
@@ -103,6 +105,9 @@ func (r *report) markdown() string {
 	}
 	p("\nA transfer passes gateway, wallet, gateway and ledger. Target: %d/s and p99 ≤ %d ms with 64 clients. CPU is per answer, events and messages included.",
 		rateTarget, p99Target.Milliseconds())
+	if busy := r.disturbance(); busy > 5 {
+		p("**Other programs used up to %d %% of the cores during these rounds: the rates are too low; CPU per answer is what to read.**", busy)
+	}
 	p("\n| Same database, same machine | Per second | Transfers per second ÷ this |\n|---|---:|---:|")
 	p("| %s | %.0f | %.2f |", r.baseline.name, r.baseline.perSecond, r.ratio())
 	if len(r.broken) == 0 {
@@ -122,6 +127,17 @@ func (r *report) busiest() round {
 		return round{took: time.Second}
 	}
 	return r.transfers[len(r.transfers)-1]
+}
+
+// disturbance is the largest share, in percent of all cores, that programs outside the run took during a round.
+func (r *report) disturbance() int {
+	var most int64
+	for _, x := range append(append([]round{}, r.transfers...), r.reads...) {
+		if all := int64(x.took) * int64(runtime.NumCPU()); all > 0 {
+			most = max(most, int64(x.cost.others())*100/all)
+		}
+	}
+	return int(most)
 }
 
 // ratio compares with the database's own rate, which differs by machine.

@@ -18,7 +18,9 @@ import (
 const (
 	startTimeout = 2 * time.Minute
 	// settle is how long the platform is left alone before its memory is read.
-	settle = 8 * time.Second
+	settle = 5 * time.Second
+	// rest is how long its use of CPU is watched then.
+	rest = 5 * time.Second
 )
 
 // measureStart runs `sendtip up` twice as a process of its own: on an empty folder, and again on what the first left. Times run from the
@@ -42,6 +44,9 @@ func measureStart(ctx context.Context, root, dir string, base int, r *report) er
 		} else {
 			r.warmStart = took
 			wait(ctx, settle)
+			before := processSpent(c.cmd.Process.Pid)
+			wait(ctx, rest)
+			r.idlePerMille = int64((processSpent(c.cmd.Process.Pid) - before) * 1000 / rest)
 			r.idleBytes, err = residentBytes(c.cmd.Process.Pid)
 		}
 		if err := errors.Join(err, c.stop()); err != nil {

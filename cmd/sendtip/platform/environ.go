@@ -57,6 +57,9 @@ func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string
 // gatewayEnviron adds what only the gateway knows: where services are, each one's identity key, and the hashes of their service keys.
 func gatewayEnviron(e map[string]string, ports Ports, set keys.Set) error {
 	e["SENDTIP_INTERNAL_LISTEN"] = loopback(ports.Internal())
+	if e["SENDTIP_WEBHOOK_SOURCES"] == "" && e["SENDTIP_ENV"] != "production" {
+		e["SENDTIP_WEBHOOK_SOURCES"] = "st=127.0.0.0/8,cb=127.0.0.0/8,ky=127.0.0.0/8,sm=127.0.0.0/8" // the sandbox
+	}
 	e["SENDTIP_DELEGATION_KEY"] = set.File(keys.Delegation)
 	var hashes, identities []string
 	for _, s := range Services {

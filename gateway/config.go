@@ -1,0 +1,208 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sendtip/sendtip/gateway/internal/contract"
+	"github.com/sendtip/sendtip/kit/config"
+)
+
+// Config is the gateway's settings.
+type Config struct {
+	Common         config.Common
+	InternalListen string `env:"SENDTIP_INTERNAL_LISTEN"` // for services only
+	RedisURL       string `env:"SENDTIP_REDIS_URL" envDefault:"redis://127.0.0.1:8179"`
+
+	// IdentityKeys and ServiceKeyHashes are `service=value` pairs, separated by commas or lines, or file:/path to such a list.
+	IdentityKeys     Pairs         `env:"SENDTIP_IDENTITY_KEYS"`      // the same keys as the services' SENDTIP_IDENTITY_KEY; of two of one service the first is used
+	ServiceKeyHashes Pairs         `env:"SENDTIP_SERVICE_KEY_HASHES"` // hex SHA-256; a service may be listed twice during a rotation
+	DelegationKey    config.Secret `env:"SENDTIP_DELEGATION_KEY"`     // known to gateways only
+	DelegationOld    config.Secret `env:"SENDTIP_DELEGATION_KEY_PREVIOUS"`
+
+	TrustedProxies Networks `env:"SENDTIP_TRUSTED_PROXIES"` // whose X-Forwarded-For is believed
+	WebhookSources Pairs    `env:"SENDTIP_WEBHOOK_SOURCES"` // `st=196.201.214.0/24`: two letters of the path and a network, repeated
+	RatePolicies   Pairs    `env:"SENDTIP_RATE_POLICIES"`   // `address=60000/60/5000`: limit/window_s/burst instead of services.yaml
+	SampleAnswers  float64  `env:"SENDTIP_SAMPLE_ANSWERS" envDefault:"-1"`
+
+	// Upstreams are the addresses of the services, from SENDTIP_UPSTREAM_<SERVICE>.
+	Upstreams map[string]string `env:"-"`
+	// Transport, Now and OpenAPI are set by tests.
+	Now func() time.Time `env:"-"`
+}
+
+const upstreamPrefix = "SENDTIP_UPSTREAM_"
+
+// LoadConfig reads the settings.
+func LoadConfig(environ map[string]string) (Config, error) {
+	cfg, err := config.Load[Config](environ)
+	if err != nil {
+		return cfg, err
+	}
+	cfg.Upstreams = map[string]string{}
+	for name, value := range environ {
+		if s, ok := strings.CutPrefix(name, upstreamPrefix); ok && value != "" {
+			cfg.Upstreams[strings.ToLower(s)] = value
+		}
+	}
+	if cfg.SampleAnswers < 0 { // one in a hundred while developing, none where customers wait
+		cfg.SampleAnswers = 0.01
+		if cfg.Common.Production() {
+			cfg.SampleAnswers = 0
+		}
+	}
+	return cfg, nil
+}
+
+var envPattern = regexp.MustCompile(`^[a-z][a-z0-9]{1,15}$`)
+
+// Validate names the first fault.
+func (c Config) Validate() error {
+	if err := c.Common.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case c.InternalListen == "":
+		return errors.New("SENDTIP_INTERNAL_LISTEN is not set: services reach each other through it")
+	case !envPattern.MatchString(c.Common.Env):
+		return errors.New("SENDTIP_ENV must be a short word in lower case: API keys carry it")
+	case len(c.DelegationKey.Bytes()) < 32:
+		return errors.New("SENDTIP_DELEGATION_KEY is not set or shorter than 32 bytes: `sendtip keys init` makes it")
+	case c.Common.Production() && c.SampleAnswers > 0:
+		return errors.New("SENDTIP_SAMPLE_ANSWERS must be 0 in production")
+	}
+	for _, p := range c.IdentityKeys {
+		if bytes.Equal(p.secret(), c.DelegationKey.Bytes()) {
+			return fmt.Errorf("the identity key of %s is the delegation key: a service could then act for anybody", p.Name)
+		}
+		if len(p.secret()) < 32 {
+			return fmt.Errorf("the identity key of %s is shorter than 32 bytes", p.Name)
+		}
+	}
+	if _, err := c.sources(); err != nil {
+		return err
+	}
+	return c.policies(map[string]contract.Policy{})
+}
+
+// Pair is one `name=value`.
+type Pair struct{ Name, value string }
+
+// String hides the value.
+func (p Pair) String() string { return p.Name + "=[secret]" }
+
+func (p Pair) secret() []byte { return config.NewSecret(p.value).Bytes() }
+
+// Pairs is a list of `name=value`, which may name one thing twice.
+type Pairs []Pair
+
+// UnmarshalText reads the list, or the file that it names.
+func (p *Pairs) UnmarshalText(text []byte) error {
+	if path, ok := strings.CutPrefix(string(text), "file:"); ok {
+		data, err := os.ReadFile(path) // #nosec G304 -- the operator names the file
+		if err != nil {
+			return fmt.Errorf("read list: %w", err)
+		}
+		text = data
+	}
+	for _, item := range strings.FieldsFunc(string(text), func(r rune) bool { return r == ',' || r == '\n' || r == '\r' }) {
+		name, value, ok := strings.Cut(strings.TrimSpace(item), "=")
+		if !ok || name == "" || value == "" {
+			return errors.New("a list of name=value pairs is expected")
+		}
+		var secret config.Secret
+		if err := secret.UnmarshalText([]byte(value)); err != nil { // a value may be file:/path, too
+			return err
+		}
+		*p = append(*p, Pair{Name: strings.TrimSpace(name), value: secret.Reveal()})
+	}
+	return nil
+}
+
+// HashServiceKey returns what the gateway is told of a service's key.
+func HashServiceKey(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
+}
+
+func (c Config) identityKeys() map[string][]byte {
+	out := map[string][]byte{"gateway": c.Common.IdentityKey.Bytes()}
+	for _, p := range c.IdentityKeys {
+		if _, ok := out[p.Name]; !ok {
+			out[p.Name] = p.secret()
+		}
+	}
+	return out
+}
+
+func (c Config) serviceHashes() map[string][]string {
+	out := map[string][]string{}
+	for _, p := range c.ServiceKeyHashes {
+		out[p.Name] = append(out[p.Name], p.value)
+	}
+	return out
+}
+
+func (c Config) delegationKeys() [][]byte {
+	out := [][]byte{c.DelegationKey.Bytes()}
+	if c.DelegationOld.Set() {
+		out = append(out, c.DelegationOld.Bytes())
+	}
+	return out
+}
+
+func (c Config) sources() (map[string][]netip.Prefix, error) {
+	out := map[string][]netip.Prefix{}
+	for _, p := range c.WebhookSources {
+		network, err := netip.ParsePrefix(p.value)
+		if err != nil {
+			return nil, fmt.Errorf("SENDTIP_WEBHOOK_SOURCES: %s: a network such as 196.201.214.0/24 is expected", p.Name)
+		}
+		out[p.Name] = append(out[p.Name], network)
+	}
+	return out, nil
+}
+
+// policies replaces named policies.
+func (c Config) policies(all map[string]contract.Policy) error {
+	for _, p := range c.RatePolicies {
+		var n [3]int
+		for i, text := range strings.SplitN(p.value, "/", 3) {
+			n[i], _ = strconv.Atoi(text)
+		}
+		if n[0] < 1 || n[1] < 1 || n[2] < 1 {
+			return fmt.Errorf("SENDTIP_RATE_POLICIES: %s: limit/window_s/burst is expected", p.Name)
+		}
+		all[p.Name] = contract.Policy{Name: p.Name, Limit: n[0], Window: time.Duration(n[1]) * time.Second, Burst: n[2]}
+	}
+	return nil
+}
+
+// Networks is a list of networks, separated by commas.
+type Networks []netip.Prefix
+
+// UnmarshalText reads the list.
+func (n *Networks) UnmarshalText(text []byte) error { return n.set(string(text)) }
+
+func (n *Networks) set(text string) error {
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		p, err := netip.ParsePrefix(item)
+		if err != nil {
+			return errors.New("a list of networks such as 10.0.0.0/8 is expected")
+		}
+		*n = append(*n, p)
+	}
+	return nil
+}

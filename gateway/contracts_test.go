@@ -1,0 +1,204 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/sendtip/sendtip/gateway/internal/contract"
+	"github.com/sendtip/sendtip/gateway/internal/docs"
+	"github.com/sendtip/sendtip/openapi"
+)
+
+// TestRealContracts starts a gateway from the contracts of the platform: what it cannot enforce stops here, not in production.
+func TestRealContracts(t *testing.T) {
+	t.Parallel()
+	set, err := contract.Load(openapi.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := setup(t)
+	cfg := w.cfg
+	for _, s := range set.Services {
+		if cfg.identityKeys()[s] == nil {
+			cfg.IdentityKeys = append(cfg.IdentityKeys, Pair{s, string(identityKey(s))})
+		}
+		if s != name && cfg.Upstreams[s] == "" {
+			cfg.Upstreams[s] = w.wallet.URL
+		}
+	}
+	s, err := New(context.Background(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	for _, op := range set.Operations {
+		if op.StepUp && !op.Idempotent {
+			t.Errorf("%s moves money and has no Idempotency-Key", op.ID)
+		}
+	}
+	checkDocument(t, openapi.FS, set.Services)
+}
+
+// checkDocument merges contracts and holds the result against what was promised of it.
+func checkDocument(t *testing.T, fsys fs.FS, services []string) string {
+	t.Helper()
+	doc, err := docs.Merge(fsys, services, "x", "https://api.example.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := openapi3.NewLoader().LoadFromData(doc)
+	if err != nil {
+		t.Fatalf("the merged contract cannot be loaded: %v", err)
+	}
+	if err := loaded.Validate(context.Background(), openapi3.DisableExamplesValidation()); err != nil {
+		t.Fatalf("the merged contract is not valid: %v", err)
+	}
+	for _, leak := range []string{`"x-`, "common.yaml", "serviceKey", "/v1/internal/", "/v1/hooks/", "localhost"} {
+		if strings.Contains(string(doc), leak) {
+			t.Errorf("the public contract has %s", leak)
+		}
+	}
+	refs := string(doc)
+	for kind, definitions := range map[string][]string{"schemas": names(loaded.Components.Schemas), "responses": names(loaded.Components.Responses), "parameters": names(loaded.Components.Parameters)} {
+		for _, n := range definitions {
+			if !strings.Contains(refs, `"#/components/`+kind+`/`+n+`"`) {
+				t.Errorf("%s %s is used by nothing", kind, n)
+			}
+		}
+	}
+	return refs
+}
+
+func names[T any](m map[string]T) []string {
+	var out []string
+	for n := range m {
+		out = append(out, n)
+	}
+	return out
+}
+
+func TestMergedDocument(t *testing.T) {
+	t.Parallel()
+	doc := checkDocument(t, contracts(t), []string{"gateway", "transactions", "user", "wallet"})
+	var parsed struct {
+		Servers    []struct{ URL string }
+		Paths      map[string]map[string]struct{ OperationID string }
+		Components struct{ Schemas map[string]json.RawMessage }
+		Tags       []struct{ Name string }
+	}
+	if err := json.Unmarshal([]byte(doc), &parsed); err != nil {
+		t.Fatal(err)
+	}
+	if len(parsed.Servers) != 1 || parsed.Servers[0].URL != "https://api.example.test" {
+		t.Errorf("servers %v", parsed.Servers)
+	}
+	if parsed.Paths["/v1/transfers"]["post"].OperationID != "createTransfer" || parsed.Paths["/v1/jwks"]["get"].OperationID != "getJwks" {
+		t.Error("public operations are missing")
+	}
+	if _, ok := parsed.Components.Schemas["OnlyInternal"]; ok {
+		t.Error("a schema that only internal operations use is public")
+	}
+	for _, tag := range parsed.Tags {
+		if tag.Name == "lookups" || tag.Name == "ledger" || tag.Name == "hooks" {
+			t.Errorf("tag %s belongs to no public operation", tag.Name)
+		}
+	}
+}
+
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	get := func(path string, header map[string]string) answer {
+		return w.do(ask{method: "GET", path: path, header: header})
+	}
+	spec := get("/openapi.json", nil)
+	if spec.status != 200 || !strings.Contains(spec.body, `"url":"https://api.example.test"`) || spec.header.Get("Content-Type") != "application/json" {
+		t.Fatalf("%d %v", spec.status, spec.header)
+	}
+	if again := get("/openapi.json", map[string]string{"If-None-Match": spec.header.Get("ETag")}); again.status != 304 || again.body != "" {
+		t.Errorf("ETag: %d", again.status)
+	}
+	page := get("/docs", nil)
+	if page.status != 200 || !strings.Contains(page.body, "persistAuthorization: true") || !strings.Contains(page.body, "/docs/wallet.json") {
+		t.Fatalf("%d %s", page.status, page.body)
+	}
+	if strings.Contains(page.body, "//cdn") || strings.Contains(page.body, "unpkg") {
+		t.Error("the page loads from elsewhere")
+	}
+	policy := page.header.Get("Content-Security-Policy")
+	if strings.Contains(policy, "script-src 'self' 'unsafe-inline'") || strings.Count(policy, "'sha256-") != strings.Count(page.body, "<script>") || !strings.Contains(policy, "frame-ancestors 'none'") {
+		t.Errorf("policy %s", policy)
+	}
+	for _, m := range regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page.body, -1) {
+		if got := get(m[1], nil); got.status != 200 || got.body == "" {
+			t.Errorf("asset %s: %d", m[1], got.status)
+		}
+	}
+	if got := get("/docs/wallet.json", nil); got.status != 200 || !strings.Contains(got.body, `"url":"/"`) || strings.Contains(got.body, "startRegistration") {
+		t.Errorf("one service: %d", got.status)
+	}
+	if got := get("/", nil); got.status != http.StatusFound || got.header.Get("Location") != "/docs" {
+		t.Errorf("root: %d", got.status)
+	}
+	for path, status := range map[string]int{"/docs/../v1/wallets": 404, "/docs/nothing.js": 404, "/docs/swagger-ui.css.gz": 404, "/docsx": 404} {
+		if got := get(path, nil); got.status != status {
+			t.Errorf("%s: %d, want %d", path, got.status, status)
+		}
+	}
+	if got := w.do(ask{method: "POST", path: "/docs"}); got.status != 405 {
+		t.Errorf("POST: %d", got.status)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	key := strings.Repeat("k", 32)
+	good := map[string]string{"SENDTIP_LISTEN": ":0", "SENDTIP_INTERNAL_LISTEN": ":0", "SENDTIP_DATABASE_URL": "postgres://x", "SENDTIP_IDENTITY_KEY": key,
+		"SENDTIP_KEK": key, "SENDTIP_DELEGATION_KEY": "d" + key, "SENDTIP_IDENTITY_KEYS": "user=" + key + "1,wallet=" + key + "2\nwallet=" + key + "3",
+		"SENDTIP_SERVICE_KEY_HASHES": "wallet=" + HashServiceKey("a"), "SENDTIP_UPSTREAM_USER": "http://127.0.0.1:1", "SENDTIP_TRUSTED_PROXIES": "10.0.0.0/8, ::1/128"}
+	cfg, err := LoadConfig(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(cfg.identityKeys()["wallet"]) != key+"2" || cfg.Upstreams["user"] != "http://127.0.0.1:1" || len(cfg.TrustedProxies) != 2 || cfg.SampleAnswers != 0.01 {
+		t.Fatalf("%+v", cfg)
+	}
+	for name, change := range map[string]map[string]string{
+		"no internal listener":   {"SENDTIP_INTERNAL_LISTEN": ""},
+		"no delegation key":      {"SENDTIP_DELEGATION_KEY": ""},
+		"short delegation key":   {"SENDTIP_DELEGATION_KEY": "short"},
+		"delegation = identity":  {"SENDTIP_DELEGATION_KEY": key + "2"},
+		"short identity key":     {"SENDTIP_IDENTITY_KEYS": "user=short"},
+		"no pair":                {"SENDTIP_IDENTITY_KEYS": "user"},
+		"missing file":           {"SENDTIP_IDENTITY_KEYS": "file:/does/not/exist"},
+		"network":                {"SENDTIP_TRUSTED_PROXIES": "ten"},
+		"source":                 {"SENDTIP_WEBHOOK_SOURCES": "st=ten"},
+		"policy":                 {"SENDTIP_RATE_POLICIES": "address=1/2"},
+		"environment name":       {"SENDTIP_ENV": "My Env"},
+		"sampling in production": {"SENDTIP_ENV": "production", "SENDTIP_SAMPLE_ANSWERS": "0.5"},
+	} {
+		environ := map[string]string{}
+		for k, v := range good {
+			environ[k] = v
+		}
+		for k, v := range change {
+			environ[k] = v
+		}
+		if _, err := LoadConfig(environ); err == nil {
+			t.Errorf("%s: accepted", name)
+		} else if strings.Contains(err.Error(), key) {
+			t.Errorf("%s: the error shows a key", name)
+		}
+	}
+	if cfg, err := LoadConfig(func() map[string]string { good["SENDTIP_ENV"] = "production"; return good }()); err != nil || cfg.SampleAnswers != 0 {
+		t.Errorf("production: %v, %v answers sampled", err, cfg.SampleAnswers)
+	}
+}

@@ -1,0 +1,88 @@
+// Package api maps the generated server's requests to the gateway's use cases and their results back; nothing else.
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/sendtip/sendtip/gateway/internal/app"
+	gatewayapi "github.com/sendtip/sendtip/generated/gateway/api"
+	"github.com/sendtip/sendtip/kit/web"
+)
+
+// defaultPage is the limit's default in the contract.
+const defaultPage = 25
+
+// Server answers the gateway's own operations.
+type Server struct {
+	app *app.App
+	now func() time.Time
+}
+
+var _ gatewayapi.StrictServerInterface = (*Server)(nil)
+
+// Handler serves the contract openapi/gateway.yaml.
+func Handler(a *app.App, now func() time.Time) http.Handler {
+	strict := gatewayapi.NewStrictHandlerWithOptions(&Server{app: a, now: now}, nil, gatewayapi.StrictHTTPServerOptions{
+		RequestErrorHandlerFunc: web.StrictRequestError, ResponseErrorHandlerFunc: web.StrictResponseError})
+	return gatewayapi.HandlerWithOptions(strict, gatewayapi.ChiServerOptions{BaseRouter: chi.NewRouter(), ErrorHandlerFunc: web.BindError})
+}
+
+// CreateAPIKey answers 201; only the first answer has the secret.
+func (s *Server) CreateAPIKey(ctx context.Context, r gatewayapi.CreateAPIKeyRequestObject) (gatewayapi.CreateAPIKeyResponseObject, error) {
+	k, err := s.app.CreateAPIKey(ctx, app.CreateInput{Name: r.Body.Name, Scopes: r.Body.Scopes, ExpiresAt: r.Body.ExpiresAt, IdempotencyKey: r.Params.IdempotencyKey})
+	if err != nil {
+		return nil, err
+	}
+	return gatewayapi.CreateAPIKey201JSONResponse(s.key(k)), nil
+}
+
+// ListAPIKeys answers a page.
+func (s *Server) ListAPIKeys(ctx context.Context, r gatewayapi.ListAPIKeysRequestObject) (gatewayapi.ListAPIKeysResponseObject, error) {
+	limit, cursor := defaultPage, ""
+	if r.Params.Limit != nil {
+		limit = int(*r.Params.Limit)
+	}
+	if r.Params.Cursor != nil {
+		cursor = *r.Params.Cursor
+	}
+	page, next, err := s.app.ListAPIKeys(ctx, limit, cursor)
+	if err != nil {
+		return nil, err
+	}
+	out := gatewayapi.ListAPIKeys200JSONResponse{Data: make([]gatewayapi.APIKey, 0, len(page))}
+	for _, k := range page {
+		out.Data = append(out.Data, s.key(k))
+	}
+	if next != "" {
+		out.NextCursor = &next
+	}
+	return out, nil
+}
+
+// RevokeAPIKey answers 204.
+func (s *Server) RevokeAPIKey(ctx context.Context, r gatewayapi.RevokeAPIKeyRequestObject) (gatewayapi.RevokeAPIKeyResponseObject, error) {
+	if err := s.app.RevokeAPIKey(ctx, r.KeyID); err != nil {
+		return nil, err
+	}
+	return gatewayapi.RevokeAPIKey204Response{}, nil
+}
+
+func (s *Server) key(k app.APIKey) gatewayapi.APIKey {
+	out := gatewayapi.APIKey{ID: k.ID, Name: k.Name, Hint: k.Hint, Scopes: k.Scopes, Status: k.Status(s.now()), CreatedAt: k.CreatedAt.UTC()}
+	if k.ExpiresAt != nil {
+		t := k.ExpiresAt.UTC()
+		out.ExpiresAt = &t
+	}
+	if k.RevokedAt != nil {
+		t := k.RevokedAt.UTC()
+		out.RevokedAt = &t
+	}
+	if k.Secret != "" {
+		out.Secret = &k.Secret
+	}
+	return out
+}

@@ -1,0 +1,184 @@
+package app
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sendtip/sendtip/gateway/internal/keys"
+	"github.com/sendtip/sendtip/generated/events"
+	gatewaydb "github.com/sendtip/sendtip/generated/gateway/db"
+	"github.com/sendtip/sendtip/kit/audit"
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/event"
+	"github.com/sendtip/sendtip/kit/idem"
+	"github.com/sendtip/sendtip/kit/outbox"
+	"github.com/sendtip/sendtip/kit/pg"
+)
+
+// Topic is where the gateway publishes.
+const Topic = "sendtip.gateway.v1"
+
+// scope is what every operation here needs; the gateway checks it too.
+const scope = "admin:api_keys"
+
+// APIKey is a key's record. Secret is set only in the answer that creates it, and never stored.
+type APIKey struct {
+	ID        uuid.UUID  `json:"id"`
+	Name      string     `json:"name"`
+	Hint      string     `json:"hint"`
+	Scopes    []string   `json:"scopes"`
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	RevokedAt *time.Time `json:"revoked_at,omitempty"`
+	Secret    string     `json:"-"`
+}
+
+// Status is active, expired or revoked.
+func (k APIKey) Status(now time.Time) string {
+	switch {
+	case k.RevokedAt != nil:
+		return "revoked"
+	case k.ExpiresAt != nil && !now.Before(*k.ExpiresAt):
+		return "expired"
+	}
+	return "active"
+}
+
+// CreateInput is a key to be made.
+type CreateInput struct {
+	Name           string
+	Scopes         []string
+	ExpiresAt      *time.Time
+	IdempotencyKey string
+}
+
+// CreateAPIKey makes a key and returns it with its secret; a repeated request gets the same record without it.
+func (a *App) CreateAPIKey(ctx context.Context, in CreateInput) (APIKey, error) {
+	if err := auth.Require(ctx, scope); err != nil {
+		return APIKey{}, err
+	}
+	var k APIKey
+	err := pg.InTx(ctx, a.pool, func(tx pgx.Tx) error {
+		key := idem.NewKey(ctx, "createApiKey", in.IdempotencyKey, in.Name, in.Scopes, in.ExpiresAt)
+		stored, err := a.idem.Begin(ctx, tx, key, idem.Once)
+		if err != nil {
+			return err
+		}
+		if stored != nil {
+			return stored.Decode(&k)
+		}
+		if k, err = a.insert(ctx, tx, in); err != nil {
+			return err
+		}
+		return a.idem.Finish(ctx, tx, key, http.StatusCreated, k)
+	})
+	return k, err
+}
+
+func (a *App) insert(ctx context.Context, tx pgx.Tx, in CreateInput) (APIKey, error) {
+	for _, s := range in.Scopes {
+		if !slices.Contains(a.scopes, s) {
+			return APIKey{}, ErrScopeUnknown
+		}
+	}
+	if in.ExpiresAt != nil && !in.ExpiresAt.After(a.now()) {
+		return APIKey{}, ErrExpiryPast
+	}
+	id := uuid.Must(uuid.NewV7())
+	k := APIKey{ID: id, Name: in.Name, Scopes: in.Scopes, ExpiresAt: in.ExpiresAt, Secret: keys.New(a.env, id)}
+	k.Hint = keys.Hint(k.Secret)
+	created, err := a.q.InsertAPIKey(ctx, tx, gatewaydb.InsertAPIKeyParams{ID: id, Name: k.Name, Hint: k.Hint, Hash: keys.Hash(k.Secret),
+		Scopes: k.Scopes, CreatedBy: auth.From(ctx).Subject, ExpiresAt: k.ExpiresAt})
+	if err != nil {
+		return APIKey{}, fmt.Errorf("insert API key: %w", err)
+	}
+	k.CreatedAt = created.UTC()
+	if err := a.q.NotifyAPIKey(ctx, tx, id.String()); err != nil {
+		return APIKey{}, fmt.Errorf("notify gateways: %w", err)
+	}
+	return k, audit.Record(ctx, tx, audit.Entry{Action: "api_key.created", ObjectType: "api_key", ObjectID: id.String(),
+		Detail: map[string]string{"scopes": strings.Join(k.Scopes, " ")}})
+}
+
+// ListAPIKeys returns a page of keys, newest first, and the cursor of the next one, or "".
+func (a *App) ListAPIKeys(ctx context.Context, limit int, cursor string) ([]APIKey, string, error) {
+	if err := auth.Require(ctx, scope); err != nil {
+		return nil, "", err
+	}
+	var before *uuid.UUID
+	if cursor != "" {
+		raw, err := base64.RawURLEncoding.DecodeString(cursor)
+		if err != nil {
+			return nil, "", ErrCursor
+		}
+		id, err := uuid.FromBytes(raw)
+		if err != nil {
+			return nil, "", ErrCursor
+		}
+		before = &id
+	}
+	rows, err := a.q.ListAPIKeys(ctx, a.pool, before, int32(limit)+1) // #nosec G115 -- at most 100
+	if err != nil {
+		return nil, "", fmt.Errorf("list API keys: %w", err)
+	}
+	next := ""
+	if len(rows) > limit {
+		rows = rows[:limit]
+		last := rows[limit-1].ID
+		next = base64.RawURLEncoding.EncodeToString(last[:])
+	}
+	out := make([]APIKey, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, APIKey{ID: r.ID, Name: r.Name, Hint: r.Hint, Scopes: r.Scopes, CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, RevokedAt: r.RevokedAt})
+	}
+	return out, next, nil
+}
+
+// RevokeAPIKey ends a key for good. All gateways know at the commit.
+func (a *App) RevokeAPIKey(ctx context.Context, id uuid.UUID) error {
+	if err := auth.Require(ctx, scope); err != nil {
+		return err
+	}
+	err := pg.InTx(ctx, a.pool, func(tx pgx.Tx) error {
+		row, err := a.q.LockAPIKey(ctx, tx, id)
+		if pg.IsNoRows(err) {
+			return ErrKeyUnknown
+		}
+		if err != nil {
+			return fmt.Errorf("lock API key: %w", err)
+		}
+		if row.RevokedAt != nil {
+			return nil
+		}
+		return a.revoke(ctx, tx, id)
+	})
+	if err == nil {
+		a.wake()
+	}
+	return err
+}
+
+func (a *App) revoke(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	if err := a.q.RevokeAPIKey(ctx, tx, id); err != nil {
+		return fmt.Errorf("revoke API key: %w", err)
+	}
+	if err := a.q.NotifyAPIKey(ctx, tx, id.String()); err != nil {
+		return fmt.Errorf("notify gateways: %w", err)
+	}
+	e, err := event.New(Topic, "gateway.api_key_revoked", id.String(), events.GatewayAPIKeyRevoked{KeyID: id})
+	if err != nil {
+		return err
+	}
+	if err := outbox.Append(ctx, tx, e); err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, audit.Entry{Action: "api_key.revoked", ObjectType: "api_key", ObjectID: id.String()})
+}

@@ -1,0 +1,191 @@
+package limit
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// maxLocal bounds the counters that one gateway holds while Redis is away.
+const maxLocal = 100_000
+
+// local counts in memory. Past its bound new keys share one counter: limited too early is better than not at all.
+type local struct {
+	mu    sync.Mutex
+	start time.Time
+	now   func() time.Time
+	max   int
+	tats  map[string]time.Duration
+}
+
+func newLocal(now func() time.Time, size int) *local {
+	return &local{start: now(), now: now, max: size, tats: map[string]time.Duration{}}
+}
+
+func (l *local) take(_ context.Context, asks []Ask) ([]Answer, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now().Sub(l.start)
+	answers, next, all := make([]Answer, len(asks)), make([]time.Duration, len(asks)), true
+	for i, a := range asks {
+		next[i], answers[i] = gcra(a.Policy, l.tats[l.place(a, now)], now, a.cost)
+		all = all && answers[i].Allowed
+	}
+	for i, a := range asks {
+		if all {
+			l.tats[l.place(a, now)] = next[i]
+		}
+	}
+	return answers, nil
+}
+
+// place returns the key, or the shared one of the policy when there is no room.
+func (l *local) place(a Ask, now time.Duration) string {
+	if _, ok := l.tats[a.Key]; ok || len(l.tats) < l.max {
+		return a.Key
+	}
+	for k, tat := range l.tats {
+		if tat <= now {
+			delete(l.tats, k)
+		}
+	}
+	if len(l.tats) < l.max {
+		return a.Key
+	}
+	return a.Policy.Name + ":overflow"
+}
+
+// leases hold what this gateway has taken from Redis ahead of time for busy counters, above all the address of a proxy or a load
+// test: without them each request pays a round trip. They never let more through than Redis gave out; what is left after leaseLife is lost.
+type leases struct {
+	mu   sync.Mutex
+	now  func() time.Time
+	held map[string]*lease
+}
+
+type lease struct {
+	left    int
+	size    int
+	answer  Answer
+	fetched time.Time
+	asking  bool      // somebody asks for more than one now: the others ask for one each, or a burst would take what it does not need
+	blocked time.Time // until then Redis would refuse for certain, so it is not asked: a flood stops here
+}
+
+const (
+	leaseLife = 2 * time.Second
+	maxBlock  = time.Second
+	maxLeases = 10_000
+	// minLeased is the smallest burst of which tokens are taken ahead: of a smaller one, twins of one request would use up what they
+	// do not need, and a customer would be refused too early.
+	minLeased = 100
+)
+
+func newLeases(now func() time.Time) *leases {
+	return &leases{now: now, held: map[string]*lease{}}
+}
+
+// spend takes one of each if all are held, or refuses if one is known to be empty.
+func (l *leases) spend(asks []Ask) ([]Answer, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now, all := l.now(), true
+	for _, a := range asks {
+		h := l.held[a.Key]
+		if h != nil && h.left < 1 && now.Before(h.blocked) {
+			refusal := h.answer // of an earlier or a later request: answers overtake each other
+			refusal.Allowed, refusal.Remaining, refusal.Retry = false, 0, h.blocked.Sub(now)
+			return []Answer{refusal}, true
+		}
+		all = all && h != nil && h.left > 0 && now.Sub(h.fetched) <= leaseLife
+	}
+	if !all {
+		return nil, false
+	}
+	answers := make([]Answer, len(asks))
+	for i, a := range asks {
+		h := l.held[a.Key]
+		h.left--
+		answers[i] = h.answer
+		answers[i].Remaining += h.left
+	}
+	return answers, true
+}
+
+// size asks for more where a counter is asked for often: twice as much as last time, at most an eighth of the burst, and at most half
+// of what will be used before it is lost if requests keep coming as they did. Who asks a few times a second is counted one by one.
+func (l *leases) size(asks []Ask) []Ask {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now, out := l.now(), slices.Clone(asks)
+	if !leasable(asks) {
+		return out
+	}
+	for i, a := range asks {
+		if h := l.held[a.Key]; h != nil && now.Sub(h.fetched) < leaseLife {
+			elapsed := max(now.Sub(h.fetched), time.Microsecond)
+			expected := int(time.Duration(h.size) * leaseLife / elapsed)
+			if more := min(h.size*2, a.Policy.Burst/8, expected/2); more > 1 && !h.asking {
+				out[i].cost, h.asking = more, true
+			}
+		}
+	}
+	return out
+}
+
+// leasable says whether all counters of a request may be taken ahead: a request that must ask Redis for one of them asks for all.
+func leasable(asks []Ask) bool {
+	return !slices.ContainsFunc(asks, func(a Ask) bool { return a.Policy.Burst < minLeased })
+}
+
+// asked ends what size began, whether Redis answered or not.
+func (l *leases) asked(sized []Ask) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range sized {
+		if h := l.held[a.Key]; h != nil && a.cost > 1 {
+			h.asking = false
+		}
+	}
+}
+
+func (l *leases) keep(asks []Ask, answers []Answer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	if len(l.held)+len(asks) > maxLeases {
+		for k, h := range l.held {
+			if now.Sub(h.fetched) > max(leaseLife, maxBlock) {
+				delete(l.held, k)
+			}
+		}
+		if len(l.held)+len(asks) > maxLeases {
+			clear(l.held) // what is lost only limits earlier
+		}
+	}
+	all := true
+	for _, a := range answers {
+		all = all && a.Allowed
+	}
+	for i, a := range asks {
+		if answers[i].Allowed && (!all || !leasable(asks)) {
+			continue // counted one by one
+		}
+		h := l.held[a.Key]
+		if h == nil {
+			h = &lease{}
+			l.held[a.Key] = h
+		}
+		if now.Sub(h.fetched) > leaseLife {
+			h.left = 0
+		}
+		h.size, h.answer, h.fetched = answers[i].taken, answers[i], now
+		if !answers[i].Allowed {
+			h.blocked = now.Add(min(answers[i].Retry, maxBlock))
+			continue
+		}
+		h.left += answers[i].taken - 1
+		answers[i].Remaining += h.left
+	}
+}
