@@ -1,0 +1,78 @@
+package wallet
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/sendtip/sendtip/kit/config"
+)
+
+// Config is the service's settings.
+type Config struct {
+	Common config.Common
+
+	// Country is whose prices a caller without a country of its own gets (partners).
+	Country string `env:"SENDTIP_COUNTRY" envDefault:"KE"`
+
+	DarajaURL            string        `env:"SENDTIP_DARAJA_URL"`
+	DarajaConsumerKey    config.Secret `env:"SENDTIP_DARAJA_CONSUMER_KEY"`
+	DarajaConsumerSecret config.Secret `env:"SENDTIP_DARAJA_CONSUMER_SECRET"`
+	DarajaShortCode      string        `env:"SENDTIP_DARAJA_SHORT_CODE"`
+	DarajaPasskey        config.Secret `env:"SENDTIP_DARAJA_PASSKEY"`
+	// DarajaRegisterC2b tells Safaricom at each start where to confirm paybill payments. Production takes one registration per short code,
+	// so a repeat there does nothing.
+	DarajaRegisterC2b bool `env:"SENDTIP_DARAJA_REGISTER_C2B" envDefault:"true"`
+}
+
+// LoadConfig reads the settings.
+func LoadConfig(environ map[string]string) (Config, error) {
+	cfg, err := config.Load[Config](environ)
+	cfg.Common.PublicURL = strings.TrimRight(cfg.Common.PublicURL, "/")
+	return cfg, err
+}
+
+// forbiddenWords are what Safaricom refuses in a callback address (Daraja, C2B registration).
+var forbiddenWords = []string{"mpesa", "m-pesa", "safaricom", "exe", "cmd", "sql", "query"}
+
+// Validate names the first setting that is missing or cannot be right.
+func (c Config) Validate() error {
+	if err := c.Common.Validate(); err != nil {
+		return err
+	}
+	for _, setting := range []struct{ name, value string }{
+		{"SENDTIP_GATEWAY_URL", c.Common.GatewayURL}, {"SENDTIP_PUBLIC_URL", c.Common.PublicURL}, {"SENDTIP_DARAJA_URL", c.DarajaURL},
+		{"SENDTIP_DARAJA_CONSUMER_KEY", c.DarajaConsumerKey.Reveal()}, {"SENDTIP_DARAJA_CONSUMER_SECRET", c.DarajaConsumerSecret.Reveal()},
+		{"SENDTIP_DARAJA_SHORT_CODE", c.DarajaShortCode}, {"SENDTIP_DARAJA_PASSKEY", c.DarajaPasskey.Reveal()},
+	} {
+		if setting.value == "" {
+			return fmt.Errorf("%s is not set: the service's README lists the settings", setting.name)
+		}
+	}
+	if len(c.Common.KafkaBrokers) == 0 {
+		return errors.New("SENDTIP_KAFKA_BROKERS is not set")
+	}
+	if !c.Common.ServiceKey.Set() {
+		return errors.New("SENDTIP_SERVICE_KEY is not set: `sendtip keys init` makes it")
+	}
+	if !c.Common.KEK.Set() || len(c.Common.KEK.Bytes()) != 32 {
+		return errors.New("SENDTIP_KEK must be 32 bytes in base64: `sendtip keys init` makes it")
+	}
+	for name, value := range map[string]string{"SENDTIP_DARAJA_URL": c.DarajaURL, "SENDTIP_PUBLIC_URL": c.Common.PublicURL} {
+		u, err := url.Parse(value)
+		if err != nil || u.Host == "" {
+			return fmt.Errorf("%s is not a URL", name)
+		}
+		if c.Common.Production() && u.Scheme != "https" {
+			return fmt.Errorf("%s must be https in production", name)
+		}
+	}
+	public := strings.ToLower(c.Common.PublicURL)
+	for _, word := range forbiddenWords {
+		if strings.Contains(public, word) {
+			return fmt.Errorf("SENDTIP_PUBLIC_URL contains %q, which Safaricom refuses in callback addresses", word)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,349 @@
+package api_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-chi/chi/v5"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/web"
+
+	"github.com/sendtip/sendtip/services/wallet/internal/api"
+	"github.com/sendtip/sendtip/services/wallet/internal/app"
+	"github.com/sendtip/sendtip/services/wallet/internal/domain"
+	"github.com/sendtip/sendtip/services/wallet/internal/testworld"
+)
+
+var identityKey = bytes.Repeat([]byte{3}, 32)
+
+// world is a testworld with the HTTP interface in front, every answer checked against the contract.
+type world struct {
+	*testworld.World
+	t       *testing.T
+	handler http.Handler
+}
+
+func setup(t *testing.T) *world {
+	t.Helper()
+	w := &world{World: testworld.New(t), t: t}
+	w.handler = testworld.Checked(t, "wallet.yaml", w.bare())
+	return w
+}
+
+func (w *world) bare() http.Handler {
+	r := chi.NewRouter()
+	r.Use(web.Middleware(slog.New(slog.DiscardHandler), web.NewMetrics(prometheus.NewRegistry()), 64<<10))
+	r.Use(auth.NewVerifier("wallet", identityKey).Middleware(web.WriteProblem))
+	api.Mount(r, w.App)
+	return r
+}
+
+// identity is what the gateway mints.
+func identity(t *testing.T, subject, scope string, change func(c *auth.Claims)) string {
+	t.Helper()
+	c := auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: subject, Audience: jwt.ClaimStrings{"wallet"}}, Scope: scope}
+	if change != nil {
+		change(&c)
+	}
+	token, err := auth.Mint(identityKey, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+type request struct {
+	method, path, body, identity string
+	header                       map[string]string
+}
+
+func (w *world) send(r request) *httptest.ResponseRecorder {
+	w.t.Helper()
+	req := httptest.NewRequestWithContext(w.t.Context(), r.method, r.path, strings.NewReader(r.body))
+	if r.body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Idempotency-Key", uuid.NewString())
+	req.Header.Set("Step-Up-Token", "checked.by.the.gateway")
+	for k, v := range r.header {
+		req.Header.Set(k, v)
+	}
+	if r.identity != "" {
+		req.Header.Set(auth.IdentityHeader, r.identity)
+	}
+	rec := httptest.NewRecorder()
+	w.handler.ServeHTTP(rec, req)
+	return rec
+}
+
+func (w *world) as(p testworld.Person) string {
+	return identity(w.t, "user:"+p.UserID.String(), "wallet:read wallet:write", nil)
+}
+
+func (w *world) approved(p testworld.Person, quote string) string {
+	return identity(w.t, "user:"+p.UserID.String(), "wallet:write", func(c *auth.Claims) {
+		c.StepUpJTI, c.StepUpHash = uuid.NewString(), domain.ApprovalHash(uuid.MustParse(quote))
+		c.StepUpExp = jwt.NewNumericDate(time.Now().Add(time.Minute))
+	})
+}
+
+func decode(t *testing.T, rec *httptest.ResponseRecorder, status int) map[string]any {
+	t.Helper()
+	if rec.Code != status {
+		t.Fatalf("status %d, want %d: %s", rec.Code, status, rec.Body)
+	}
+	var out map[string]any
+	if err := json.Unmarshal(rec.Body.Bytes(), &out); err != nil {
+		t.Fatalf("%v: %s", err, rec.Body)
+	}
+	return out
+}
+
+func problem(t *testing.T, rec *httptest.ResponseRecorder, status int, code string) {
+	t.Helper()
+	got := decode(t, rec, status)
+	if got["code"] != code || rec.Header().Get("Content-Type") != "application/problem+json" || got["request_id"] == "" {
+		t.Errorf("problem is %v, want %s", got, code)
+	}
+}
+
+// TestAuthorization walks the contract: each operation refuses a request without identity, and one without its scope; hooks refuse a
+// wrong token. The bodies are the contract's own examples.
+func TestAuthorization(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	doc := testworld.LoadDocument(t, "wallet.yaml")
+	operations, bare := 0, w.bare()
+	for path, item := range doc.Paths.Map() {
+		path = strings.NewReplacer("{wallet_id}", uuid.NewString(), "{topup_id}", uuid.NewString(), "{transfer_id}", uuid.NewString(),
+			"{token}", "abcdefghijklmnopqrstuvwxyz234567").Replace(path)
+		for method, op := range item.Operations() {
+			operations++
+			body := ""
+			if op.RequestBody != nil {
+				raw, err := json.Marshal(op.RequestBody.Value.Content.Get("application/json").Example)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body = string(raw)
+			}
+			anonymous := httptest.NewRecorder() // past the contract check: only a request around the gateway gets this answer from a hook
+			bare.ServeHTTP(anonymous, httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body)))
+			problem(t, anonymous, http.StatusUnauthorized, "unauthenticated")
+			if len(*op.Security) == 0 {
+				problem(t, w.send(request{method: method, path: path, body: body, identity: identity(t, "provider:mpesa", "", nil)}), http.StatusNotFound, "not_found")
+				continue
+			}
+			for _, other := range []string{"", "profile kyc", "ledger:post", "admin:users"} {
+				problem(t, w.send(request{method: method, path: path, body: body, identity: identity(t, "user:"+uuid.NewString(), other, nil)}),
+					http.StatusForbidden, "forbidden")
+			}
+			// The right scope alone does not make a partner or a service a customer.
+			if op.OperationID != "estimateFee" {
+				problem(t, w.send(request{method: method, path: path, body: body, identity: identity(t, "service:banking", "wallet:read wallet:write", nil)}),
+					http.StatusForbidden, "forbidden")
+			}
+		}
+	}
+	if operations != 15 {
+		t.Errorf("%d operations walked", operations)
+	}
+}
+
+// TestContract proves that the contract is well formed and that its examples fit its schemas.
+func TestContract(t *testing.T) {
+	t.Parallel()
+	doc := testworld.LoadDocument(t, "wallet.yaml")
+	if err := doc.Validate(t.Context(), openapi3.EnableExamplesValidation()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWalletsAndLimits(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	p, other := w.Person(1, 0), w.Person(1, 0)
+	list := decode(t, w.send(request{method: "GET", path: "/v1/wallets", identity: w.as(p)}), 200)["data"].([]any)
+	if len(list) != 1 || list[0].(map[string]any)["id"] != p.WalletID.String() {
+		t.Errorf("wallets: %v", list)
+	}
+	decode(t, w.send(request{method: "GET", path: "/v1/wallets/" + p.WalletID.String(), identity: w.as(p)}), 200)
+	problem(t, w.send(request{method: "GET", path: "/v1/wallets/" + p.WalletID.String(), identity: w.as(other)}), 404, "not_found")
+	k := map[string]string{"Idempotency-Key": uuid.NewString()}
+	decode(t, w.send(request{method: "POST", path: "/v1/wallets", body: `{"currency":"UGX"}`, identity: w.as(p), header: k}), 201)
+	again := w.send(request{method: "POST", path: "/v1/wallets", body: `{"currency":"UGX"}`, identity: w.as(p), header: k})
+	decode(t, again, 201)
+	if again.Header().Get("Idempotency-Replayed") != "true" {
+		t.Error("the replay is not marked")
+	}
+	decode(t, w.send(request{method: "POST", path: "/v1/wallets", body: `{"currency":"UGX"}`, identity: w.as(p)}), 200)
+	limits := decode(t, w.send(request{method: "GET", path: "/v1/limits", identity: w.as(p)}), 200)
+	if limits["tier"] != 1.0 || len(limits["limits"].([]any)) != 5 || len(limits["maximum_balances"].([]any)) != 4 {
+		t.Errorf("limits: %v", limits)
+	}
+	stranger := testworld.Person{UserID: uuid.New()}
+	if got := decode(t, w.send(request{method: "GET", path: "/v1/limits", identity: w.as(stranger)}), 200); got["tier"] != 0.0 {
+		t.Errorf("limits of nobody: %v", got)
+	}
+}
+
+func TestEstimateFee(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	body := `{"kind":"transfer","amount":{"amount":100000,"currency":"KES"}}`
+	partner := identity(t, "partner:"+uuid.NewString(), "tariffs:read", nil)
+	got := decode(t, w.send(request{method: "POST", path: "/v1/fee-estimates", body: body, identity: partner}), 200)
+	if got["total"].(map[string]any)["amount"] != 101495.0 {
+		t.Errorf("estimate: %v", got)
+	}
+	problem(t, w.send(request{method: "POST", path: "/v1/fee-estimates", body: strings.Replace(body, "KES", "XXX", 1), identity: partner}), 400, "invalid_request")
+	problem(t, w.send(request{method: "POST", path: "/v1/fee-estimates", body: strings.Replace(body, "transfer", "gift", 1), identity: partner}), 422, "no_price")
+}
+
+func TestTransfers(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	from, to := w.Person(1, 3000), w.Person(1, 0)
+	quote := func(shillings string) string {
+		body := `{"wallet_id":"` + from.WalletID.String() + `","recipient_phone":"` + to.Phone + `","amount":{"amount":` + shillings + `00,"currency":"KES"}}`
+		got := decode(t, w.send(request{method: "POST", path: "/v1/transfer-quotes", body: body, identity: w.as(from)}), 201)
+		if got["recipient_name"] != "Amina W." {
+			t.Errorf("quote: %v", got)
+		}
+		return got["id"].(string)
+	}
+	pay := func(q string) *httptest.ResponseRecorder {
+		return w.send(request{method: "POST", path: "/v1/transfers", body: `{"quote_id":"` + q + `","note":"rent","client_reference":"c-1"}`, identity: w.approved(from, q)})
+	}
+	done := decode(t, pay(quote("1000")), 201)
+	if done["status"] != "completed" || done["note"] != "rent" {
+		t.Errorf("transfer: %v", done)
+	}
+	problem(t, pay(quote("2500")), 422, "insufficient_funds")
+	w.Ledger.Lose(nil, func() bool { return true })
+	pending := decode(t, pay(quote("100")), 202)
+	if pending["status"] != "pending" {
+		t.Errorf("transfer: %v", pending)
+	}
+	w.Ledger.Lose(nil, nil)
+	decode(t, w.send(request{method: "GET", path: "/v1/transfers/" + pending["id"].(string), identity: w.as(from)}), 200)
+	problem(t, w.send(request{method: "GET", path: "/v1/transfers/" + pending["id"].(string), identity: w.as(to)}), 404, "not_found")
+	q := quote("10")
+	problem(t, w.send(request{method: "POST", path: "/v1/transfers", body: `{"quote_id":"` + q + `"}`, identity: w.as(from)}), 403, "step_up_required")
+
+	var seen []string
+	cursor := ""
+	for range 4 {
+		page := decode(t, w.send(request{method: "GET", path: "/v1/transfers?client_reference=c-1&limit=1" + cursor, identity: w.as(from)}), 200)
+		for _, row := range page["data"].([]any) {
+			seen = append(seen, row.(map[string]any)["status"].(string))
+		}
+		next, more := page["next_cursor"].(string)
+		if !more {
+			break
+		}
+		cursor = "&cursor=" + next
+	}
+	if strings.Join(seen, " ") != "pending failed completed" {
+		t.Errorf("pages: %v", seen)
+	}
+}
+
+func TestTopups(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	p := w.Person(1, 0)
+	body := `{"wallet_id":"` + p.WalletID.String() + `","amount":{"amount":10000,"currency":"KES"},"phone":"+254712345678"}`
+	made := decode(t, w.send(request{method: "POST", path: "/v1/topups", body: body, identity: w.as(p)}), 202)
+	id := made["id"].(string)
+	if made["status"] != "stored" {
+		t.Errorf("top-up: %v", made)
+	}
+	w.RunJobs()
+	status := func() string {
+		s, _ := decode(t, w.send(request{method: "GET", path: "/v1/topups/" + id, identity: w.as(p)}), 200)["status"].(string)
+		return s
+	}
+	testworld.Eventually(t, "the prompt is out", func() bool { return status() == "prompted" })
+	if got := w.Mpesa.Pushes()[0]["PhoneNumber"]; got != "254712345678" {
+		t.Errorf("prompted %s", got)
+	}
+	hook := "/v1/hooks/st/" + w.Sealer.Token("stk", id) + "/" + id
+	provider := identity(t, "provider:mpesa", "", nil)
+	for range 3 {
+		got := decode(t, w.send(request{method: "POST", path: hook, body: string(testworld.StkSuccess(testworld.CheckoutID(1), "UKN1", 100)), identity: provider}), 200)
+		if got["ResultCode"] != 0.0 || got["ResultDesc"] != "Accepted" {
+			t.Errorf("answer: %v", got)
+		}
+	}
+	testworld.Eventually(t, "the wallet is credited", func() bool { return status() == "paid" })
+	if n := w.Count("SELECT count(*) FROM callbacks"); n != 1 || w.Ledger.Balance(p.WalletID.String()) != 10000 {
+		t.Errorf("%d callbacks, balance %d", n, w.Ledger.Balance(p.WalletID.String()))
+	}
+	if got := decode(t, w.send(request{method: "GET", path: "/v1/topups?limit=1", identity: w.as(p)}), 200); len(got["data"].([]any)) != 1 || got["next_cursor"] != nil {
+		t.Errorf("list: %v", got)
+	}
+	problem(t, w.send(request{method: "GET", path: "/v1/topups?cursor=bm9uZQ", identity: w.as(p)}), 400, "invalid_request")
+	problem(t, w.send(request{method: "GET", path: "/v1/topups/" + id, identity: w.as(testworld.Person{UserID: uuid.New()})}), 404, "not_found")
+
+	c2b := "/v1/hooks/cb/" + w.Sealer.Token("c2b", testworld.ShortCode) + "/"
+	paid := string(testworld.C2b("UKN2", made["account_reference"].(string), 50))
+	if got := decode(t, w.send(request{method: "POST", path: c2b + "validation", body: paid, identity: provider}), 200); got["ResultCode"] != "0" {
+		t.Errorf("validation: %v", got)
+	}
+	decode(t, w.send(request{method: "POST", path: c2b + "confirmation", body: paid, identity: provider}), 200)
+	testworld.Eventually(t, "the deposit is credited", func() bool { return w.Ledger.Balance(p.WalletID.String()) == 15000 })
+}
+
+// TestFailureDoors opens each way in which the generated server refuses by itself; none shows what was sent.
+func TestFailureDoors(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	p := w.Person(1, 0)
+	secret := "do-not-echo"
+	for name, c := range map[string]struct {
+		r      request
+		status int
+		code   string
+	}{
+		"path_parameter": {request{method: "GET", path: "/v1/wallets/" + secret}, 400, "invalid_request"},
+		"query":          {request{method: "GET", path: "/v1/topups?limit=" + secret}, 400, "invalid_request"},
+		"body":           {request{method: "POST", path: "/v1/wallets", body: `{"currency":"` + secret}, 400, "invalid_request"},
+		"type":           {request{method: "POST", path: "/v1/topups", body: `{"wallet_id":"` + secret + `"}`}, 400, "invalid_request"},
+		"too_large":      {request{method: "POST", path: "/v1/wallets", body: `{"currency":"` + strings.Repeat("x", 70<<10) + `"}`}, 413, "payload_too_large"},
+		"use_case":       {request{method: "GET", path: "/v1/transfers/" + uuid.NewString()}, 404, "not_found"},
+		"hook_body":      {request{method: "POST", path: "/v1/hooks/cb/" + w.Sealer.Token("c2b", testworld.ShortCode) + "/confirmation", body: `{"` + secret}, 400, "invalid_request"},
+	} {
+		c.r.identity = w.as(p)
+		rec := w.send(c.r)
+		problem(t, rec, c.status, c.code)
+		if strings.Contains(rec.Body.String(), secret) {
+			t.Errorf("%s echoes the input: %s", name, rec.Body)
+		}
+	}
+	missing := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/wallets", strings.NewReader(`{"currency":"USD"}`))
+	missing.Header.Set(auth.IdentityHeader, w.as(p))
+	missing.Header.Set("Content-Type", "application/json")
+	rec := httptest.NewRecorder()
+	w.handler.ServeHTTP(rec, missing)
+	problem(t, rec, 400, "invalid_request")
+
+	w.Rebuild(func(d *app.Deps) { d.Pool = unreachable(t) })
+	w.handler = testworld.Checked(t, "wallet.yaml", w.bare())
+	rec = w.send(request{method: "GET", path: "/v1/wallets", identity: w.as(p)})
+	problem(t, rec, 503, "unavailable")
+	if rec.Header().Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+}

@@ -1,0 +1,163 @@
+// Package app holds the use cases of the wallet service: customers and their wallets, limits and prices, transfers, M-Pesa top-ups and
+// paybill deposits. It decides who owns what, opens transactions, and asks the ledger, user and M-Pesa outside of them.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	transactionsclient "github.com/sendtip/sendtip/generated/transactions/client"
+	userclient "github.com/sendtip/sendtip/generated/user/client"
+	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
+	"github.com/sendtip/sendtip/kit/event"
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/idem"
+	"github.com/sendtip/sendtip/kit/jobs"
+	"github.com/sendtip/sendtip/kit/outbox"
+	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/providers/daraja"
+
+	"github.com/sendtip/sendtip/services/wallet/internal/domain"
+)
+
+// topic is where this service publishes.
+const topic = "sendtip.wallet.v1"
+
+// closeTimeout bounds the last transaction of a payment, which the caller's connection does not.
+const closeTimeout = 5 * time.Second
+
+// Deps are what the use cases work with.
+type Deps struct {
+	Pool      *pgxpool.Pool
+	Sealer    *seal.Sealer
+	Jobs      *jobs.Client
+	Ledger    *transactionsclient.ClientWithResponses
+	Users     *userclient.ClientWithResponses
+	Mpesa     *daraja.Client
+	ShortCode string // the paybill
+	PublicURL string // where Safaricom reaches our hooks, without a slash at the end
+	Country   string // whose prices a caller without a country gets
+	Log       *slog.Logger
+	Now       func() time.Time // UTC
+	Registry  prometheus.Registerer
+	// SettleTimeout bounds one call to the ledger; zero means 5 s.
+	SettleTimeout time.Duration
+}
+
+// App runs the use cases. It is safe for concurrent use.
+type App struct {
+	Deps
+	q    *walletdb.Queries
+	idem *idem.Store
+
+	rulesMu     sync.Mutex
+	rulesCache  domain.Rules
+	rulesLoaded time.Time
+
+	metrics metrics
+}
+
+// New returns the use cases and registers their metrics.
+func New(d Deps) *App {
+	if d.SettleTimeout == 0 {
+		d.SettleTimeout = 5 * time.Second
+	}
+	a := &App{Deps: d, q: walletdb.New(), idem: idem.New(d.Sealer.Derive("idempotency"), d.Sealer), metrics: newMetrics()}
+	if d.Registry != nil {
+		d.Registry.MustRegister(a.metrics.all()...)
+	}
+	return a
+}
+
+// publish appends one of this service's events. The caller has locked the aggregate's row.
+func publish(ctx context.Context, tx pgx.Tx, eventType string, key uuid.UUID, data any) error {
+	e, err := event.New(topic, eventType, key.String(), data)
+	if err != nil {
+		return fmt.Errorf("event %s: %w", eventType, err)
+	}
+	return outbox.Append(ctx, tx, e)
+}
+
+// alarm reports something that a person must look at. what is a stable word; ids only, never personal data.
+func (a *App) alarm(ctx context.Context, what string, args ...any) {
+	a.metrics.alarms.WithLabelValues(what).Inc()
+	a.Log.ErrorContext(ctx, "alarm: "+what, args...)
+}
+
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+
+func newAccountNumber(kind byte) string {
+	var random [domain.AccountNumberBytes]byte
+	_, _ = rand.Read(random[:]) // crypto/rand never fails; it ends the program instead
+	return domain.AccountNumber(kind, random)
+}
+
+// sealText seals a text of a row; an empty text stays absent.
+func (a *App) sealText(purpose string, row uuid.UUID, text string) ([]byte, error) {
+	if text == "" {
+		return nil, nil
+	}
+	return a.Sealer.Seal(purpose+":"+row.String(), []byte(text))
+}
+
+func (a *App) openText(purpose string, row uuid.UUID, sealed []byte) (string, error) {
+	if len(sealed) == 0 {
+		return "", nil
+	}
+	text, err := a.Sealer.Open(purpose+":"+row.String(), sealed)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", purpose, err)
+	}
+	return string(text), nil
+}
+
+// maxPage is the most rows that one page of a list holds.
+const maxPage, defaultPage = 100, 25
+
+// Page asks for one page of a list, newest first.
+type Page struct {
+	Limit  int32  // 0 means 25
+	Cursor string // of the page before; "" starts
+}
+
+// ErrCursor refuses a cursor that no page gave.
+var ErrCursor = fault.ErrInvalid.WithField("cursor", "invalid", "The cursor is not one of ours.")
+
+// read returns the row to start before and the page size.
+func (p Page) read() (before uuid.UUID, size int32, err error) {
+	size = p.Limit
+	if size < 1 {
+		size = defaultPage
+	}
+	size = min(size, maxPage)
+	if p.Cursor == "" {
+		return uuid.Max, size, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(p.Cursor)
+	if err != nil {
+		return uuid.Nil, 0, ErrCursor
+	}
+	if before, err = uuid.FromBytes(raw); err != nil {
+		return uuid.Nil, 0, ErrCursor
+	}
+	return before, size, nil
+}
+
+// cut takes the extra row off, which tells that there is another page, and returns the cursor to it.
+func cut[T any](rows []T, size int32, id func(T) uuid.UUID) ([]T, string) {
+	if len(rows) <= int(size) {
+		return rows, ""
+	}
+	last := id(rows[size-1])
+	return rows[:size], base64.RawURLEncoding.EncodeToString(last[:])
+}

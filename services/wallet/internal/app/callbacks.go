@@ -1,0 +1,203 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/providers/daraja"
+
+	"github.com/sendtip/sendtip/services/wallet/internal/domain"
+)
+
+const sealCallback = "callback"
+
+// Kinds of messages that M-Pesa posts.
+const (
+	kindStk = "stk"
+	kindC2b = "c2b"
+)
+
+// ReceiveStkCallback stores the result of a prompt, sealed and once, and leaves the judgement to a job. A wrong token is 404.
+func (a *App) ReceiveStkCallback(ctx context.Context, token string, topupID uuid.UUID, body []byte) error {
+	if !a.Sealer.TokenMatches(token, tokenStk, topupID.String()) {
+		a.metrics.callbacks.WithLabelValues(kindStk, "wrong_token").Inc()
+		return fault.ErrNotFound
+	}
+	providerID := "topup:" + topupID.String()
+	if c, err := daraja.ParseSTKCallback(body); err == nil {
+		providerID = c.CheckoutRequestID
+	}
+	return a.storeCallback(ctx, kindStk, providerID, &topupID, body)
+}
+
+// ReceiveC2bConfirmation stores a paybill payment, sealed and once, and leaves the judgement to a job. A wrong token is 404.
+func (a *App) ReceiveC2bConfirmation(ctx context.Context, token string, body []byte) error {
+	if !a.Sealer.TokenMatches(token, tokenC2b, a.ShortCode) {
+		a.metrics.callbacks.WithLabelValues(kindC2b, "wrong_token").Inc()
+		return fault.ErrNotFound
+	}
+	sum := sha256.Sum256(body)
+	providerID := "body:" + hex.EncodeToString(sum[:])
+	if c, err := daraja.ParseC2B(body); err == nil {
+		providerID = c.TransID
+	}
+	return a.storeCallback(ctx, kindC2b, providerID, nil, body)
+}
+
+func (a *App) storeCallback(ctx context.Context, kind, providerID string, topupID *uuid.UUID, body []byte) error {
+	id := newID()
+	sealed, err := a.Sealer.Seal(sealCallback+":"+id.String(), body)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(body)
+	return pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+		_, err := a.q.InsertCallback(ctx, tx, walletdb.InsertCallbackParams{ID: id, Kind: kind, ProviderID: providerID, BodyHash: sum[:],
+			BodySealed: sealed, TopupID: topupID, ReceivedAt: a.Now()})
+		if pg.IsNoRows(err) {
+			return nil // the same message again
+		}
+		if err != nil {
+			return fmt.Errorf("store callback: %w", err)
+		}
+		if _, err := a.Jobs.InsertTx(ctx, tx, JudgeCallbackArgs{CallbackID: id}, nil); err != nil {
+			return fmt.Errorf("enqueue: %w", err)
+		}
+		return nil
+	})
+}
+
+// Verdict answers Safaricom's question whether a payment is welcome: "0", or one of its codes.
+type Verdict struct{ Code, Text string }
+
+// Safaricom's codes (Daraja C2B, validation).
+var (
+	verdictWelcome   = Verdict{"0", "Accepted"}
+	verdictAccount   = Verdict{"C2B00012", "Rejected"}
+	verdictShortCode = Verdict{"C2B00015", "Rejected"}
+	verdictOther     = Verdict{"C2B00016", "Rejected"}
+)
+
+// ValidateC2b says whether a payment to the paybill is welcome: to an account of an active customer.
+func (a *App) ValidateC2b(ctx context.Context, token string, body []byte) (Verdict, error) {
+	if !a.Sealer.TokenMatches(token, tokenC2b, a.ShortCode) {
+		a.metrics.callbacks.WithLabelValues(kindC2b, "wrong_token").Inc()
+		return Verdict{}, fault.ErrNotFound
+	}
+	c, err := daraja.ParseC2B(body)
+	if err != nil {
+		return verdictOther, nil //nolint:nilerr // an unreadable question is answered, not failed
+	}
+	if c.ShortCode != a.ShortCode {
+		return verdictShortCode, nil
+	}
+	account := normalAccount(c.BillRef)
+	var walletStatus, customerStatus string
+	if t, err := a.q.ReferenceKnown(ctx, a.Pool, account); err == nil {
+		walletStatus, customerStatus = t.WalletStatus, t.CustomerStatus
+	} else if !pg.IsNoRows(err) {
+		return Verdict{}, fmt.Errorf("find account: %w", err)
+	}
+	if w, err := a.q.GetWalletByDepositAccount(ctx, a.Pool, &account); err == nil {
+		walletStatus, customerStatus = w.Status, w.CustomerStatus
+	} else if !pg.IsNoRows(err) {
+		return Verdict{}, fmt.Errorf("find account: %w", err)
+	}
+	if walletStatus != domain.WalletOpen || customerStatus != domain.CustomerActive {
+		return verdictAccount, nil
+	}
+	return verdictWelcome, nil
+}
+
+// What was made of a message. Verdicts that are not harmless raise an alarm of the same name.
+const (
+	verdictApplied          = "applied"
+	verdictDuplicate        = "duplicate"
+	verdictNoResult         = "no_result"
+	verdictDeposit          = "deposit"
+	verdictSuspense         = "suspense"
+	verdictUnreadable       = "unreadable"
+	verdictUnknownTopup     = "unknown_topup"
+	verdictNotRequested     = "not_requested"
+	verdictCheckoutMismatch = "checkout_mismatch"
+	verdictAmountMismatch   = "amount_mismatch"
+	verdictRefuted          = "refuted"
+	verdictConflict         = "conflict"
+	verdictOtherShortCode   = "other_short_code"
+)
+
+func harmless(verdict string) bool {
+	switch verdict {
+	case verdictApplied, verdictDuplicate, verdictNoResult, verdictDeposit:
+		return true
+	}
+	return false
+}
+
+// JudgeCallback decides what a stored message means, once. It returns how long to wait when the time has not come.
+func (a *App) JudgeCallback(ctx context.Context, id uuid.UUID) (time.Duration, error) {
+	row, err := a.q.GetCallback(ctx, a.Pool, id)
+	if err != nil {
+		return 0, fmt.Errorf("get callback: %w", err)
+	}
+	if row.JudgedAt != nil {
+		return 0, nil
+	}
+	body, err := a.Sealer.Open(sealCallback+":"+id.String(), row.BodySealed)
+	if err != nil {
+		return 0, fmt.Errorf("open callback: %w", err)
+	}
+	if row.Kind == kindC2b {
+		err := a.judge(ctx, row, func(tx pgx.Tx) (string, error) { return a.judgeC2b(ctx, tx, body, row.ReceivedAt) })
+		if errors.Is(err, errNotYet) {
+			return confirmWait, nil
+		}
+		return 0, err
+	}
+	c, err := daraja.ParseSTKCallback(body)
+	if err != nil || row.TopupID == nil {
+		return 0, a.judge(ctx, row, func(pgx.Tx) (string, error) { return verdictUnreadable, nil })
+	}
+	wait, confirmed, err := a.prepareStk(ctx, row, c)
+	if err != nil || wait > 0 {
+		return wait, err
+	}
+	return 0, a.judge(ctx, row, func(tx pgx.Tx) (string, error) { return a.judgeStk(ctx, tx, *row.TopupID, c, confirmed) })
+}
+
+// judge runs do under the message's lock and stores its verdict in the same transaction, so that a message has its effect once.
+func (a *App) judge(ctx context.Context, row walletdb.GetCallbackRow, do func(tx pgx.Tx) (string, error)) error {
+	var verdict string
+	err := pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+		verdict = ""
+		locked, err := a.q.LockCallback(ctx, tx, row.ID)
+		if err != nil {
+			return fmt.Errorf("lock callback: %w", err)
+		}
+		if locked.JudgedAt != nil {
+			return nil
+		}
+		if verdict, err = do(tx); err != nil {
+			return err
+		}
+		return a.q.JudgeCallback(ctx, tx, a.Now(), verdict, row.ID)
+	})
+	if err != nil || verdict == "" {
+		return err
+	}
+	a.metrics.callbacks.WithLabelValues(row.Kind, verdict).Inc()
+	if !harmless(verdict) {
+		a.alarm(ctx, "callback_"+verdict, "callback", row.ID)
+	}
+	return nil
+}

@@ -1,0 +1,277 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
+	"github.com/sendtip/sendtip/kit/money"
+	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/providers/daraja"
+
+	"github.com/sendtip/sendtip/services/wallet/internal/domain"
+)
+
+const (
+	// requestedWait gives the answer to the request time to arrive: a callback can be faster.
+	requestedWait = 2 * time.Second
+	// requestedPatience is how long a callback waits for it; the request itself gives up earlier.
+	requestedPatience = 60 * time.Second
+	confirmWait       = 10 * time.Second
+	// contradictionPatience is how long a confirmation with another amount waits for its top-up's own result.
+	contradictionPatience = domain.QueryWindow + time.Minute
+
+	sourceCallback = "callback"
+	sourceC2b      = "c2b"
+)
+
+// receiptPattern is wider than Safaricom's ten capitals and digits, and fits into a ledger reference.
+var receiptPattern = regexp.MustCompile(`^[A-Za-z0-9]{1,50}$`)
+
+// prepareStk does what must not happen inside a transaction. A success for a prompt whose request got no answer is confirmed by a query,
+// as there is no CheckoutRequestID of our own to compare; confirmed holds the outcome.
+func (a *App) prepareStk(ctx context.Context, row walletdb.GetCallbackRow, c daraja.STKCallback) (wait time.Duration, confirmed daraja.Outcome, err error) {
+	stored, err := a.q.GetTopup(ctx, a.Pool, *row.TopupID)
+	if pg.IsNoRows(err) {
+		return 0, daraja.Unknown, nil
+	}
+	if err != nil {
+		return 0, "", fmt.Errorf("get topup: %w", err)
+	}
+	t := topup(stored)
+	if t.Status == domain.TopupRequested && a.Now().Sub(row.ReceivedAt) < requestedPatience {
+		return requestedWait, "", nil
+	}
+	if t.CheckoutRequestID != "" || t.Status == domain.TopupStored || c.Outcome != daraja.Paid {
+		return 0, c.Outcome, nil
+	}
+	if a.Now().Sub(row.ReceivedAt) > domain.QueryEnd {
+		return 0, daraja.Unknown, nil // Safaricom has confirmed nothing for a day: a person must look
+	}
+	status, err := a.Mpesa.STKQuery(ctx, c.CheckoutRequestID)
+	if err != nil {
+		a.Log.WarnContext(ctx, "confirm callback", "topup", t.ID, "err", err)
+		return confirmWait, "", nil
+	}
+	if status.Outcome == daraja.Pending || status.Outcome == daraja.Unknown {
+		return confirmWait, "", nil
+	}
+	return 0, status.Outcome, nil
+}
+
+// judgeStk applies the result of a prompt under the top-up's lock.
+func (a *App) judgeStk(ctx context.Context, tx pgx.Tx, topupID uuid.UUID, c daraja.STKCallback, confirmed daraja.Outcome) (string, error) {
+	t, err := a.lockTopup(ctx, tx, topupID)
+	switch {
+	case pg.IsNoRows(err):
+		return verdictUnknownTopup, nil
+	case err != nil:
+		return "", err
+	case t.Status == domain.TopupStored:
+		return verdictNotRequested, nil
+	case t.CheckoutRequestID != "" && t.CheckoutRequestID != c.CheckoutRequestID:
+		return verdictCheckoutMismatch, nil
+	}
+	switch c.Outcome {
+	case daraja.Failed:
+		return a.declineTopup(ctx, tx, t, c)
+	case daraja.Paid:
+	default:
+		return verdictNoResult, nil
+	}
+	paid := money.Money{Amount: c.AmountMinor, Currency: domain.MpesaCurrency}
+	switch {
+	case confirmed != daraja.Paid:
+		return verdictRefuted, nil
+	case paid != t.Amount && receiptPattern.MatchString(c.Receipt) && t.Receipt == "":
+		// No credit on a message that contradicts the request: Safaricom itself is asked, now. The receipt stays tied to the top-up, so
+		// that a confirmation that is wrong in the same way is no deposit.
+		if _, err := a.claimReceipt(ctx, tx, c.Receipt, t, sourceCallback); err != nil {
+			return "", err
+		}
+		return verdictAmountMismatch, a.watchStk(ctx, tx, t.ID, 0)
+	case paid != t.Amount:
+		return verdictAmountMismatch, a.watchStk(ctx, tx, t.ID, 0)
+	case !receiptPattern.MatchString(c.Receipt):
+		return verdictUnreadable, a.watchStk(ctx, tx, t.ID, 0)
+	}
+	if t.PromptedAt != nil {
+		a.metrics.callbackSeconds.Observe(a.Now().Sub(*t.PromptedAt).Seconds())
+	}
+	if t.CheckoutRequestID == "" {
+		t.CheckoutRequestID, t.MerchantRequestID = c.CheckoutRequestID, c.MerchantRequestID
+	}
+	return a.takeCallbackReceipt(ctx, tx, t, c.Receipt)
+}
+
+func (a *App) declineTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, c daraja.STKCallback) (string, error) {
+	if t.CheckoutRequestID == "" {
+		t.CheckoutRequestID, t.MerchantRequestID = c.CheckoutRequestID, c.MerchantRequestID
+	}
+	was := t.Status
+	_, moved, err := a.moveTopup(ctx, tx, t, domain.EventDeclined, domain.FailureOf(c.ResultCode))
+	switch {
+	case err != nil:
+		return "", err
+	case moved:
+		return verdictApplied, nil
+	case was == domain.TopupPaid:
+		return verdictConflict, nil // paid is the end; somebody must look
+	}
+	return verdictDuplicate, nil
+}
+
+// takeCallbackReceipt credits a receipt once: to the top-up, or, where a paybill payment under the reused reference has taken the
+// top-up's place, as a deposit of its own.
+func (a *App) takeCallbackReceipt(ctx context.Context, tx pgx.Tx, t domain.Topup, receipt string) (string, error) {
+	if t.Receipt == receipt {
+		return verdictDuplicate, nil
+	}
+	if t.Receipt != "" {
+		taken, err := a.q.GetReceipt(ctx, tx, t.Receipt)
+		if err != nil {
+			return "", fmt.Errorf("get receipt: %w", err)
+		}
+		if taken.Source == sourceCallback {
+			return verdictConflict, nil // a prompt has one receipt: a second one moves nothing
+		}
+		return a.newDeposit(ctx, tx, payment{Receipt: receipt, Amount: t.Amount, WalletID: &t.WalletID, UserID: &t.UserID, Source: sourceCallback})
+	}
+	switch claimed, err := a.claimReceipt(ctx, tx, receipt, t, sourceCallback); {
+	case err != nil:
+		return "", err
+	case claimed:
+		return verdictApplied, a.payTopup(ctx, tx, t, receipt)
+	case t.Status == domain.TopupPaid:
+		return verdictConflict, nil
+	}
+	// The payment is credited as something else. Keeping its receipt stops a query from paying the top-up with the same money.
+	t.Receipt = receipt
+	return verdictConflict, a.saveTopup(ctx, tx, t)
+}
+
+// payTopup writes the receipt, and pays the top-up unless a query did so before.
+func (a *App) payTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, receipt string) error {
+	t.Receipt = receipt
+	_, moved, err := a.moveTopup(ctx, tx, t, domain.EventPaid, "")
+	if err != nil || moved {
+		return err
+	}
+	return a.saveTopup(ctx, tx, t)
+}
+
+// claimReceipt books a receipt for a top-up; false means that it is booked for something else. A top-up whose callback contradicted the
+// request has its receipt booked already, without being paid.
+func (a *App) claimReceipt(ctx context.Context, tx pgx.Tx, receipt string, t domain.Topup, source string) (bool, error) {
+	_, err := a.q.InsertReceipt(ctx, tx, walletdb.InsertReceiptParams{Receipt: receipt, TopupID: &t.ID, Source: source,
+		AmountMinor: t.Amount.Amount, CreatedAt: a.Now()})
+	if err == nil {
+		return true, nil
+	}
+	if !pg.IsNoRows(err) {
+		return false, fmt.Errorf("take receipt: %w", err)
+	}
+	taken, err := a.q.GetReceipt(ctx, tx, receipt)
+	if err != nil {
+		return false, fmt.Errorf("get receipt: %w", err)
+	}
+	return taken.TopupID != nil && *taken.TopupID == t.ID && t.Receipt == "", nil
+}
+
+// payment is money on the paybill that is no top-up.
+type payment struct {
+	Receipt  string
+	Amount   money.Money
+	WalletID *uuid.UUID // nil: nobody knows whose it is
+	UserID   *uuid.UUID
+	Source   string
+}
+
+// newDeposit books a receipt as a deposit and leaves the credit to a job.
+func (a *App) newDeposit(ctx context.Context, tx pgx.Tx, p payment) (string, error) {
+	id, now := newID(), a.Now()
+	_, err := a.q.InsertReceipt(ctx, tx, walletdb.InsertReceiptParams{Receipt: p.Receipt, DepositID: &id, Source: p.Source,
+		AmountMinor: p.Amount.Amount, CreatedAt: now})
+	if pg.IsNoRows(err) {
+		return verdictDuplicate, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("take receipt: %w", err)
+	}
+	err = a.q.InsertDeposit(ctx, tx, walletdb.InsertDepositParams{ID: id, Receipt: p.Receipt, UserID: p.UserID, WalletID: p.WalletID,
+		Currency: p.Amount.Currency, AmountMinor: p.Amount.Amount, CreatedAt: now})
+	if err != nil {
+		return "", fmt.Errorf("insert deposit: %w", err)
+	}
+	if _, err := a.Jobs.InsertTx(ctx, tx, CreditDepositArgs{DepositID: id}, nil); err != nil {
+		return "", fmt.Errorf("enqueue: %w", err)
+	}
+	if p.WalletID == nil {
+		return verdictSuspense, nil
+	}
+	return verdictDeposit, nil
+}
+
+// judgeC2b attributes a paybill payment: by its receipt; else by its account, if that is a top-up that still lacks a receipt and the
+// amount agrees; else it is a new deposit, for the wallet of that account or for suspense.
+func (a *App) judgeC2b(ctx context.Context, tx pgx.Tx, body []byte, receivedAt time.Time) (string, error) {
+	c, err := daraja.ParseC2B(body)
+	if err != nil || !receiptPattern.MatchString(c.TransID) {
+		return verdictUnreadable, nil //nolint:nilerr // what cannot be read is stored and reported
+	}
+	if c.ShortCode != a.ShortCode {
+		return verdictOtherShortCode, nil
+	}
+	p := payment{Receipt: c.TransID, Amount: money.Money{Amount: c.AmountMinor, Currency: domain.MpesaCurrency}, Source: sourceC2b}
+	account := normalAccount(c.BillRef)
+	row, err := a.q.LockTopupByReference(ctx, tx, account)
+	if err == nil {
+		return a.judgeC2bOfTopup(ctx, tx, topup(row), p, receivedAt)
+	}
+	if !pg.IsNoRows(err) {
+		return "", fmt.Errorf("lock topup: %w", err)
+	}
+	w, err := a.q.GetWalletByDepositAccount(ctx, tx, &account)
+	switch {
+	case err == nil:
+		p.WalletID, p.UserID = &w.ID, &w.UserID
+	case !pg.IsNoRows(err):
+		return "", fmt.Errorf("find account: %w", err)
+	}
+	return a.newDeposit(ctx, tx, p)
+}
+
+// errNotYet rolls a judgement back: what it depends on is still open.
+var errNotYet = errors.New("not yet")
+
+// judgeC2bOfTopup attributes a payment under a top-up's reference, under the top-up's lock: its callback takes turns with us.
+func (a *App) judgeC2bOfTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, p payment, receivedAt time.Time) (string, error) {
+	taken, err := a.q.GetReceipt(ctx, tx, p.Receipt)
+	known := err == nil
+	switch {
+	case err != nil && !pg.IsNoRows(err):
+		return "", fmt.Errorf("get receipt: %w", err)
+	case known && taken.AmountMinor != p.Amount.Amount:
+		return verdictConflict, nil
+	case t.TakesConfirmation(p.Amount):
+		claimed, err := a.claimReceipt(ctx, tx, p.Receipt, t, sourceC2b)
+		if err != nil || !claimed {
+			return verdictDuplicate, err
+		}
+		return verdictApplied, a.payTopup(ctx, tx, t, p.Receipt)
+	case known:
+		return verdictDuplicate, nil
+	case !t.Contradicts(p.Amount):
+		p.WalletID, p.UserID = &t.WalletID, &t.UserID
+		return a.newDeposit(ctx, tx, p)
+	case t.Status != domain.TopupPaid && a.Now().Sub(receivedAt) < contradictionPatience:
+		return "", errNotYet
+	}
+	return verdictAmountMismatch, nil
+}

@@ -1,0 +1,87 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/sendtip/sendtip/generated/common"
+	transactionsclient "github.com/sendtip/sendtip/generated/transactions/client"
+	"github.com/sendtip/sendtip/kit/call"
+	"github.com/sendtip/sendtip/kit/money"
+
+	"github.com/sendtip/sendtip/services/wallet/internal/domain"
+)
+
+// posting is what the ledger says about one transaction.
+type posting struct {
+	Posted        bool
+	Code          string // of a refusal
+	TransactionID uuid.UUID
+}
+
+// post asks the ledger to post a transaction. A nil error means that the outcome is known, posted or refused for ever. Every error means
+// that it is not: an earlier try may have posted, whatever this answer says, so the same request must be sent again.
+func (a *App) post(ctx context.Context, r domain.LedgerRequest) (posting, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.SettleTimeout)
+	defer cancel()
+	answer, err := a.Ledger.PostTransactionsWithResponse(ctx, transactionsclient.PostTransactionsRequest{
+		Transactions: []transactionsclient.LedgerRequest{ledgerBody(r)}})
+	if err != nil {
+		return posting{}, fmt.Errorf("post %s: %w", r.Type, err)
+	}
+	if answer.JSON200 == nil {
+		return posting{}, fmt.Errorf("post %s: %w", r.Type, call.Problem(answer.StatusCode(), answer.Body))
+	}
+	if len(answer.JSON200.Outcomes) != 1 || answer.JSON200.Outcomes[0].Reference != r.Reference {
+		return posting{}, errors.New("post: the answer is for something else")
+	}
+	switch o := answer.JSON200.Outcomes[0]; {
+	case o.Status == transactionsclient.OutcomeStatusPosted && o.TransactionID != nil:
+		return posting{Posted: true, TransactionID: *o.TransactionID}, nil
+	case o.Status == transactionsclient.OutcomeStatusRefused && o.Code != nil && *o.Code != "reference_reused":
+		return posting{Code: *o.Code}, nil
+	case o.Status == transactionsclient.OutcomeStatusRefused:
+		// The reference has another body: a fault of ours, and no statement about the first one.
+		a.alarm(ctx, "reference_reused", "reference", r.Reference)
+	}
+	return posting{}, errors.New("post: the answer is no outcome")
+}
+
+func ledgerBody(r domain.LedgerRequest) transactionsclient.LedgerRequest {
+	body := transactionsclient.LedgerRequest{
+		Reference: r.Reference, Action: transactionsclient.LedgerActionPost, Type: r.Type, Channel: transactionsclient.Channel(r.Channel),
+	}
+	for _, p := range r.Postings {
+		body.Postings = append(body.Postings, transactionsclient.PostingRequest{Source: p.Source, Destination: p.Destination,
+			Amount: common.PositiveMoney{Amount: p.Amount.Amount, Currency: p.Amount.Currency}})
+	}
+	if r.HoldOverMaximum {
+		hold := transactionsclient.LedgerRequestOverMaximumHold
+		body.OverMaximum = &hold
+	}
+	return body
+}
+
+// putAccount makes a wallet's account, or changes its maximum. It may be repeated.
+func (a *App) putAccount(ctx context.Context, w domain.Wallet, maximumMinor int64) error {
+	ctx, cancel := context.WithTimeout(ctx, a.SettleTimeout)
+	defer cancel()
+	minimum := int64(0)
+	answer, err := a.Ledger.PutAccountWithResponse(ctx, w.ID, transactionsclient.PutAccountRequest{
+		OwnerID: w.UserID, Kind: transactionsclient.AccountKindCustomerWallet, Currency: w.Currency, MinimumMinor: &minimum, MaximumMinor: &maximumMinor,
+	})
+	if err != nil {
+		return fmt.Errorf("put account: %w", err)
+	}
+	if answer.JSON200 == nil && answer.JSON201 == nil {
+		return fmt.Errorf("put account: %w", call.Problem(answer.StatusCode(), answer.Body))
+	}
+	return nil
+}
+
+func wireMoney(m money.Money) common.Money {
+	return common.Money{Amount: m.Amount, Currency: m.Currency}
+}

@@ -1,0 +1,103 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// pendingAlarm is the age of an unsettled payment at which a person must look.
+const pendingAlarm = 5 * time.Minute
+
+type metrics struct {
+	alarms, transfers, topups, callbacks *prometheus.CounterVec
+	pendingTransfers, pendingAge         prometheus.Gauge
+	unknownTopups, unknownMinor          prometheus.Gauge
+	dueCredits, dueAge                   prometheus.Gauge
+	callbackSeconds                      prometheus.Histogram
+}
+
+func newMetrics() metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	return metrics{
+		alarms:           counter("wallet_alarms_total", "Things that a person must look at.", "alarm"),
+		transfers:        counter("wallet_transfers_total", "Transfers by the state they came to.", "status"),
+		topups:           counter("wallet_topups_total", "Top-ups by the state they came to.", "status"),
+		callbacks:        counter("wallet_callbacks_total", "Messages of M-Pesa by kind and verdict.", "kind", "verdict"),
+		pendingTransfers: gauge("wallet_transfers_pending", "Transfers whose outcome is not known."),
+		pendingAge:       gauge("wallet_transfers_pending_age_seconds", "Age of the oldest of them."),
+		unknownTopups:    gauge("wallet_topups_unknown", "Top-ups whose outcome is not known."),
+		unknownMinor:     gauge("wallet_topups_unknown_minor", "Their value in minor units of KES."),
+		dueCredits:       gauge("wallet_topups_due", "Paid top-ups that are not credited yet."),
+		dueAge:           gauge("wallet_topups_due_age_seconds", "Age of the oldest of them."),
+		callbackSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "wallet_stk_callback_seconds",
+			Help: "From the prompt to its callback.", Buckets: []float64{1, 2, 5, 10, 20, 30, 60, 120, 300}}),
+	}
+}
+
+func (m metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{m.alarms, m.transfers, m.topups, m.callbacks, m.pendingTransfers, m.pendingAge, m.unknownTopups,
+		m.unknownMinor, m.dueCredits, m.dueAge, m.callbackSeconds}
+}
+
+// Measure refreshes the gauges of what is not settled, and raises the alarm when something waits for too long.
+func (a *App) Measure(ctx context.Context) error {
+	transfers, err := a.q.CountPendingTransfers(ctx, a.Pool)
+	if err != nil {
+		return err
+	}
+	topups, err := a.q.CountOpenTopups(ctx, a.Pool)
+	if err != nil {
+		return err
+	}
+	a.metrics.pendingTransfers.Set(float64(transfers.Pending))
+	a.metrics.pendingAge.Set(transfers.OldestSeconds)
+	a.metrics.unknownTopups.Set(float64(topups.Unknown))
+	a.metrics.unknownMinor.Set(float64(topups.UnknownMinor))
+	a.metrics.dueCredits.Set(float64(topups.Due))
+	a.metrics.dueAge.Set(topups.OldestDueSeconds)
+	if transfers.OldestSeconds > pendingAlarm.Seconds() {
+		a.alarm(ctx, "transfer_pending_too_long", "transfers", transfers.Pending, "oldest_s", int(transfers.OldestSeconds))
+	}
+	if topups.OldestDueSeconds > pendingAlarm.Seconds() {
+		a.alarm(ctx, "topup_not_credited", "topups", topups.Due, "oldest_s", int(topups.OldestDueSeconds))
+	}
+	return nil
+}
+
+// Sweep deletes quotes that nobody used and step-up rows that are not needed any more.
+func (a *App) Sweep(ctx context.Context) error {
+	if err := a.q.SweepQuotes(ctx, a.Pool, a.Now().Add(-24*time.Hour)); err != nil {
+		return err
+	}
+	return a.q.SweepStepUps(ctx, a.Pool, a.Now().Add(-24*time.Hour))
+}
+
+// Housekeep measures every 15 s and sweeps every hour until ctx ends.
+func (a *App) Housekeep(ctx context.Context) error {
+	ticks := time.NewTicker(15 * time.Second)
+	defer ticks.Stop()
+	var swept time.Time
+	for {
+		if err := a.Measure(ctx); err != nil && ctx.Err() == nil {
+			a.Log.WarnContext(ctx, "measure", "err", err)
+		}
+		if time.Since(swept) > time.Hour {
+			swept = time.Now()
+			if err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
+				a.Log.WarnContext(ctx, "sweep", "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticks.C:
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/money"
+
+	"github.com/sendtip/sendtip/services/wallet/internal/domain"
+)
+
+// rulesFresh is how long loaded rules are used. Rows are dated ahead, so a new price begins on time all the same.
+const rulesFresh = 10 * time.Second
+
+// rules returns all prices, taxes and limits. They are a few dozen rows that change a few times a year; reading them for each payment
+// would cost more than the payment. Call it outside transactions: it may take a connection of its own.
+func (a *App) rules(ctx context.Context) (domain.Rules, error) {
+	a.rulesMu.Lock()
+	defer a.rulesMu.Unlock()
+	if !a.rulesLoaded.IsZero() && time.Since(a.rulesLoaded) < rulesFresh {
+		return a.rulesCache, nil
+	}
+	r, err := a.loadRules(ctx)
+	if err != nil {
+		return domain.Rules{}, fmt.Errorf("load rules: %w", err)
+	}
+	a.rulesCache, a.rulesLoaded = r, time.Now()
+	return r, nil
+}
+
+func (a *App) loadRules(ctx context.Context) (domain.Rules, error) {
+	var r domain.Rules
+	tariffs, err := a.q.ListTariffs(ctx, a.Pool)
+	if err != nil {
+		return r, err
+	}
+	last := int32(-1)
+	for _, t := range tariffs { // by tariff, then by band
+		if t.ID != last {
+			last = t.ID
+			r.Tariffs = append(r.Tariffs, domain.Tariff{Country: t.Country, Kind: t.Kind, Currency: t.Currency,
+				ExciseIncluded: t.ExciseIncluded, EffectiveFrom: t.EffectiveFrom})
+		}
+		current := &r.Tariffs[len(r.Tariffs)-1]
+		current.Bands = append(current.Bands, domain.Band{UpTo: t.UpToMinor, Fee: t.FeeMinor})
+	}
+	taxes, err := a.q.ListTaxes(ctx, a.Pool)
+	if err != nil {
+		return r, err
+	}
+	for _, t := range taxes {
+		r.Taxes = append(r.Taxes, domain.Tax{Country: t.Country, Name: t.Tax, RatePPM: t.RatePpm, EffectiveFrom: t.EffectiveFrom})
+	}
+	limits, err := a.q.ListLimits(ctx, a.Pool)
+	if err != nil {
+		return r, err
+	}
+	for _, l := range limits {
+		r.Limits = append(r.Limits, domain.Limit{Country: l.Country, Tier: l.Tier, Kind: l.Kind, Currency: l.Currency,
+			PerTransaction: l.PerTransactionMinor, PerDay: l.PerDayMinor, PerMonth: l.PerMonthMinor, EffectiveFrom: l.EffectiveFrom})
+	}
+	balances, err := a.q.ListBalanceLimits(ctx, a.Pool)
+	for _, b := range balances {
+		r.Balances = append(r.Balances, domain.BalanceLimit{Country: b.Country, Tier: b.Tier, Currency: b.Currency,
+			Maximum: b.MaximumMinor, EffectiveFrom: b.EffectiveFrom})
+	}
+	return r, err
+}
+
+// EstimateFee prices an amount for the caller's country, or for the one named, or for the platform's. Partners have none of their own.
+func (a *App) EstimateFee(ctx context.Context, kind, country string, amount money.Money) (domain.Price, error) {
+	rules, err := a.rules(ctx)
+	if err != nil {
+		return domain.Price{}, err
+	}
+	if userID, ok := auth.From(ctx).UserID(); ok && country == "" {
+		c, err := a.customer(ctx, userID)
+		if err != nil {
+			return domain.Price{}, err
+		}
+		country = c.Country
+	}
+	if country == "" {
+		country = a.Country
+	}
+	return rules.Price(country, kind, amount, a.Now())
+}
+
+// LimitUse is one limit with what is used of it.
+type LimitUse struct {
+	domain.Limit
+	Used domain.Used
+}
+
+// Limits are what a customer may do.
+type Limits struct {
+	Customer domain.Customer
+	Day      time.Time // the local day, at 00:00 UTC
+	Limits   []LimitUse
+	Balances []domain.BalanceLimit
+}
+
+// GetLimits returns the caller's limits and what is used of them today and this month.
+func (a *App) GetLimits(ctx context.Context) (Limits, error) {
+	userID, err := auth.UserFrom(ctx)
+	if err != nil {
+		return Limits{}, err
+	}
+	rules, err := a.rules(ctx)
+	if err != nil {
+		return Limits{}, err
+	}
+	c, err := a.customer(ctx, userID)
+	if err != nil {
+		return Limits{}, err
+	}
+	now := a.Now()
+	period := domain.PeriodOf(c.Country, now)
+	rows, err := a.q.ListUsage(ctx, a.Pool, userID, date(period.Day), date(period.Month))
+	if err != nil {
+		return Limits{}, fmt.Errorf("list usage: %w", err)
+	}
+	out := Limits{Customer: c, Day: period.Day, Balances: rules.BalancesOf(c, now)}
+	for _, l := range rules.LimitsOf(c, now) {
+		out.Limits = append(out.Limits, LimitUse{Limit: l, Used: usedOf(rows, l)})
+	}
+	return out, nil
+}
+
+func usedOf(rows []walletdb.ListUsageRow, l domain.Limit) domain.Used {
+	var u domain.Used
+	for _, r := range rows {
+		switch {
+		case r.Kind != l.Kind || r.Currency != l.Currency:
+		case r.Span == "day":
+			u.Day = r.AmountMinor
+		default:
+			u.Month = r.AmountMinor
+		}
+	}
+	return u
+}
+
+func date(t time.Time) pgtype.Date { return pgtype.Date{Time: t, Valid: true} }

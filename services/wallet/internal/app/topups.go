@@ -1,0 +1,217 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sendtip/sendtip/generated/events"
+	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
+	"github.com/sendtip/sendtip/kit/audit"
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/idem"
+	"github.com/sendtip/sendtip/kit/money"
+	"github.com/sendtip/sendtip/kit/pg"
+
+	"github.com/sendtip/sendtip/services/wallet/internal/domain"
+)
+
+const sealPhone = "topup phone"
+
+// TopupInput asks for money from M-Pesa.
+type TopupInput struct {
+	Key      string `json:"-"` // Idempotency-Key
+	WalletID uuid.UUID
+	Amount   money.Money
+	Phone    string // E.164; "" is the customer's own
+}
+
+// CreateTopup stores a top-up, reserves its limit, and leaves the prompt to a job.
+func (a *App) CreateTopup(ctx context.Context, in TopupInput) (domain.Topup, error) {
+	userID, err := auth.UserFrom(ctx)
+	if err != nil {
+		return domain.Topup{}, err
+	}
+	if err := domain.CheckTopupAmount(in.Amount); err != nil {
+		return domain.Topup{}, err
+	}
+	if in.Phone != "" {
+		if err := domain.CheckTopupPhone(in.Phone); err != nil {
+			return domain.Topup{}, err
+		}
+	}
+	rules, err := a.rules(ctx)
+	if err != nil {
+		return domain.Topup{}, err
+	}
+	var t domain.Topup
+	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+		key := idem.NewKey(ctx, "createTopup", in.Key, in)
+		stored, err := a.idem.Begin(ctx, tx, key, idem.Once)
+		if err != nil {
+			return err
+		}
+		if stored != nil {
+			return stored.Decode(&t)
+		}
+		if t, err = a.openTopup(ctx, tx, userID, in, rules); err != nil {
+			return err
+		}
+		return a.idem.Finish(ctx, tx, key, 202, t)
+	})
+	return t, err
+}
+
+func (a *App) openTopup(ctx context.Context, tx pgx.Tx, userID uuid.UUID, in TopupInput, rules domain.Rules) (domain.Topup, error) {
+	now := a.Now()
+	w, err := a.q.GetWalletOwner(ctx, tx, in.WalletID)
+	switch {
+	case pg.IsNoRows(err), err == nil && w.UserID != userID:
+		return domain.Topup{}, fault.ErrNotFound
+	case err != nil:
+		return domain.Topup{}, fmt.Errorf("get wallet: %w", err)
+	case w.Currency != in.Amount.Currency:
+		return domain.Topup{}, domain.ErrCurrencyMismatch
+	}
+	c := domain.Customer{UserID: userID, Status: w.CustomerStatus, Tier: w.Tier, Country: w.Country}
+	if err := c.MayPay(); err != nil {
+		return domain.Topup{}, err
+	}
+	if w.Status != domain.WalletOpen {
+		return domain.Topup{}, domain.ErrWalletNotOpen
+	}
+	limit := rules.Limit(c, domain.KindTopup, in.Amount.Currency, now)
+	if err := limit.CheckAmount(in.Amount.Amount); err != nil {
+		return domain.Topup{}, err
+	}
+	t := domain.Topup{ID: newID(), UserID: userID, WalletID: w.ID, Amount: in.Amount, AccountReference: newAccountNumber(domain.AccountOfTopup),
+		Status: domain.TopupStored, Credit: domain.CreditNone, CreatedAt: now, UpdatedAt: now}
+	phone, err := a.sealText(sealPhone, t.ID, in.Phone)
+	if err != nil {
+		return domain.Topup{}, err
+	}
+	period := domain.PeriodOf(c.Country, now)
+	used, err := a.q.OpenTopup(ctx, tx, walletdb.OpenTopupParams{ID: t.ID, UserID: userID, WalletID: w.ID, Currency: t.Amount.Currency,
+		AmountMinor: t.Amount.Amount, PhoneSealed: phone, AccountReference: t.AccountReference, Day: date(period.Day), Month: date(period.Month), CreatedAt: now})
+	if err != nil {
+		return domain.Topup{}, fmt.Errorf("open topup: %w", err)
+	}
+	if err := limit.CheckUsed(domain.Used{Day: used.UsedDay, Month: used.UsedMonth}); err != nil {
+		return domain.Topup{}, err
+	}
+	if _, err := a.Jobs.InsertTx(ctx, tx, RequestStkArgs{TopupID: t.ID}, nil); err != nil {
+		return domain.Topup{}, fmt.Errorf("enqueue: %w", err)
+	}
+	return t, audit.Record(ctx, tx, audit.Entry{Action: "topup.created", ObjectType: "topup", ObjectID: t.ID.String()})
+}
+
+// GetTopup returns one of the caller's top-ups.
+func (a *App) GetTopup(ctx context.Context, id uuid.UUID) (domain.Topup, error) {
+	userID, err := auth.UserFrom(ctx)
+	if err != nil {
+		return domain.Topup{}, err
+	}
+	row, err := a.q.GetTopup(ctx, a.Pool, id)
+	switch {
+	case pg.IsNoRows(err), err == nil && row.UserID != userID:
+		return domain.Topup{}, fault.ErrNotFound
+	case err != nil:
+		return domain.Topup{}, fmt.Errorf("get topup: %w", err)
+	}
+	return topup(row), nil
+}
+
+// ListTopups returns a page of the caller's top-ups, newest first.
+func (a *App) ListTopups(ctx context.Context, page Page) ([]domain.Topup, string, error) {
+	userID, err := auth.UserFrom(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	before, size, err := page.read()
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := a.q.ListTopups(ctx, a.Pool, userID, before, size+1)
+	if err != nil {
+		return nil, "", fmt.Errorf("list topups: %w", err)
+	}
+	rows, next := cut(rows, size, func(t walletdb.Topup) uuid.UUID { return t.ID })
+	out := make([]domain.Topup, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, topup(r))
+	}
+	return out, next, nil
+}
+
+func topup(r walletdb.Topup) domain.Topup {
+	text := func(s *string) string {
+		if s == nil {
+			return ""
+		}
+		return *s
+	}
+	return domain.Topup{ID: r.ID, UserID: r.UserID, WalletID: r.WalletID, Amount: money.Money{Amount: r.AmountMinor, Currency: r.Currency},
+		AccountReference: r.AccountReference, Status: domain.TopupStatus(r.Status), FailureCode: r.FailureCode,
+		CheckoutRequestID: text(r.CheckoutRequestID), MerchantRequestID: text(r.MerchantRequestID), Receipt: text(r.Receipt),
+		Credit: domain.Credit(r.Credit), LedgerTransactionID: r.LedgerTransactionID, CreatedAt: r.CreatedAt, PromptedAt: r.PromptedAt, UpdatedAt: r.UpdatedAt}
+}
+
+// lockTopup locks a top-up's row: everything that is decided about a top-up is decided under this lock.
+func (a *App) lockTopup(ctx context.Context, tx pgx.Tx, id uuid.UUID) (domain.Topup, error) {
+	row, err := a.q.LockTopup(ctx, tx, id)
+	if err != nil {
+		return domain.Topup{}, fmt.Errorf("lock topup: %w", err)
+	}
+	return topup(row), nil
+}
+
+// moveTopup applies an event to a locked top-up and writes it with what follows: the limit, the credit's job, the event. It writes
+// nothing and reports false when the event changes nothing.
+func (a *App) moveTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, e domain.TopupEvent, failure string) (domain.Topup, bool, error) {
+	next, share, moved := t.Apply(e, failure, a.Now())
+	if !moved {
+		return t, false, nil
+	}
+	if err := a.saveTopup(ctx, tx, next); err != nil {
+		return t, false, err
+	}
+	if share != domain.ShareKept {
+		at := a.Now()
+		if _, err := a.q.SettleReservation(ctx, tx, string(share), &at, next.ID); err != nil {
+			return t, false, fmt.Errorf("settle limit: %w", err)
+		}
+	}
+	a.metrics.topups.WithLabelValues(string(next.Status)).Inc()
+	switch next.Status {
+	case domain.TopupPaid:
+		if _, err := a.Jobs.InsertTx(ctx, tx, CreditTopupArgs{TopupID: next.ID}, nil); err != nil {
+			return t, false, fmt.Errorf("enqueue: %w", err)
+		}
+	case domain.TopupFailed, domain.TopupExpired:
+		err := publish(ctx, tx, "wallet.topup_failed", next.WalletID, events.WalletTopupFailed{
+			TopupID: next.ID, WalletID: next.WalletID, UserID: next.UserID, Amount: wireMoney(next.Amount), ReasonCode: next.FailureCode})
+		if err != nil {
+			return t, false, err
+		}
+	}
+	return next, true, nil
+}
+
+func (a *App) saveTopup(ctx context.Context, tx pgx.Tx, t domain.Topup) error {
+	optional := func(s string) *string {
+		if s == "" {
+			return nil
+		}
+		return &s
+	}
+	err := a.q.UpdateTopup(ctx, tx, walletdb.UpdateTopupParams{ID: t.ID, Status: string(t.Status), FailureCode: t.FailureCode,
+		CheckoutRequestID: optional(t.CheckoutRequestID), MerchantRequestID: optional(t.MerchantRequestID), Receipt: optional(t.Receipt),
+		Credit: string(t.Credit), LedgerTransactionID: t.LedgerTransactionID, PromptedAt: t.PromptedAt, UpdatedAt: a.Now()})
+	if err != nil {
+		return fmt.Errorf("update topup: %w", err)
+	}
+	return nil
+}

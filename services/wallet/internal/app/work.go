@@ -1,0 +1,114 @@
+package app
+
+import (
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/sendtip/sendtip/kit/jobs"
+)
+
+// The queues. Credits and callbacks have their own, so that slow answers of M-Pesa never stand before money that has arrived.
+const (
+	QueueMoney = "money"
+	QueueMpesa = "mpesa"
+)
+
+func moneyOn(queue string) river.InsertOpts {
+	o := jobs.MoneyOpts()
+	o.Queue = queue
+	return o
+}
+
+// OpenAccountArgs is the job that gives a wallet its account at the ledger, with the maximum of the customer's tier.
+type OpenAccountArgs struct {
+	WalletID uuid.UUID `json:"wallet_id"`
+}
+
+// Kind names the job.
+func (OpenAccountArgs) Kind() string { return "wallet.open_account" }
+
+// InsertOpts makes it a job that is never given up.
+func (OpenAccountArgs) InsertOpts() river.InsertOpts { return moneyOn(QueueMoney) }
+
+// PostTransferArgs is the job that ends a transfer whose outcome its request did not learn.
+type PostTransferArgs struct {
+	TransferID uuid.UUID `json:"transfer_id"`
+}
+
+// Kind names the job.
+func (PostTransferArgs) Kind() string { return "wallet.post_transfer" }
+
+// InsertOpts makes it a job that is never given up.
+func (PostTransferArgs) InsertOpts() river.InsertOpts { return moneyOn(QueueMoney) }
+
+// RequestStkArgs is the job that sends a top-up's prompt.
+type RequestStkArgs struct {
+	TopupID uuid.UUID `json:"topup_id"`
+}
+
+// Kind names the job.
+func (RequestStkArgs) Kind() string { return "wallet.request_stk" }
+
+// InsertOpts makes it a job that is never given up.
+func (RequestStkArgs) InsertOpts() river.InsertOpts { return moneyOn(QueueMpesa) }
+
+// QueryStkArgs is the job that asks for the result of a prompt.
+type QueryStkArgs struct {
+	TopupID uuid.UUID `json:"topup_id"`
+}
+
+// Kind names the job.
+func (QueryStkArgs) Kind() string { return "wallet.query_stk" }
+
+// InsertOpts makes it a job that is never given up.
+func (QueryStkArgs) InsertOpts() river.InsertOpts { return moneyOn(QueueMpesa) }
+
+// JudgeCallbackArgs is the job that decides what a message of M-Pesa means.
+type JudgeCallbackArgs struct {
+	CallbackID uuid.UUID `json:"callback_id"`
+}
+
+// Kind names the job.
+func (JudgeCallbackArgs) Kind() string { return "wallet.judge_callback" }
+
+// InsertOpts makes it a job that is never given up.
+func (JudgeCallbackArgs) InsertOpts() river.InsertOpts { return moneyOn(QueueMoney) }
+
+// CreditTopupArgs is the job that credits a paid top-up.
+type CreditTopupArgs struct {
+	TopupID uuid.UUID `json:"topup_id"`
+}
+
+// Kind names the job.
+func (CreditTopupArgs) Kind() string { return "wallet.credit_topup" }
+
+// InsertOpts makes it a job that is never given up.
+func (CreditTopupArgs) InsertOpts() river.InsertOpts { return moneyOn(QueueMoney) }
+
+// CreditDepositArgs is the job that credits a paybill deposit.
+type CreditDepositArgs struct {
+	DepositID uuid.UUID `json:"deposit_id"`
+}
+
+// Kind names the job.
+func (CreditDepositArgs) Kind() string { return "wallet.credit_deposit" }
+
+// InsertOpts makes it a job that is never given up.
+func (CreditDepositArgs) InsertOpts() river.InsertOpts { return moneyOn(QueueMoney) }
+
+// RegisterC2bArgs is the job that tells Safaricom where to confirm paybill payments.
+type RegisterC2bArgs struct {
+	ShortCode string `json:"short_code"`
+}
+
+// Kind names the job.
+func (RegisterC2bArgs) Kind() string { return "wallet.register_c2b" }
+
+// InsertOpts keeps one such job at a time.
+func (RegisterC2bArgs) InsertOpts() river.InsertOpts {
+	o := moneyOn(QueueMpesa)
+	o.UniqueOpts = river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStatePending,
+		rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled}}
+	return o
+}

@@ -1,0 +1,36 @@
+// Package domain holds the rules about wallets: prices, limits, transfers, top-ups and deposits. It knows no SQL, HTTP, Kafka, clock
+// or randomness, so each rule is tested without a database.
+package domain
+
+import "github.com/sendtip/sendtip/kit/fault"
+
+// Refusals that a customer may read. Codes are stable.
+var (
+	ErrKycRequired        = fault.New(fault.Forbidden, "kyc_required", "Verify your identity first.")
+	ErrSuspended          = fault.New(fault.Forbidden, "customer_suspended", "Your account is suspended.")
+	ErrCurrency           = fault.New(fault.Unprocessable, "currency_not_supported", "This currency is not available to you.")
+	ErrCurrencyMismatch   = fault.New(fault.Unprocessable, "currency_mismatch", "The amount is not in the wallet's currency.")
+	ErrWalletNotOpen      = fault.New(fault.Unprocessable, "wallet_not_open", "The wallet is not open yet.")
+	ErrNoPrice            = fault.New(fault.Unprocessable, "no_price", "There is no price for this kind of payment and amount.")
+	ErrLimitTransaction   = fault.New(fault.Unprocessable, "limit_per_transaction", "The amount is above your limit per payment.")
+	ErrLimitDay           = fault.New(fault.Unprocessable, "limit_per_day", "The amount is above what is left of your limit today.")
+	ErrLimitMonth         = fault.New(fault.Unprocessable, "limit_per_month", "The amount is above what is left of your limit this month.")
+	ErrRecipientMissing   = fault.New(fault.NotFound, "recipient_not_found", "There is no such recipient.")
+	ErrRecipientCannot    = fault.New(fault.Unprocessable, "recipient_cannot_receive", "The recipient cannot receive this payment.")
+	ErrRecipientLimit     = fault.New(fault.Unprocessable, "recipient_limit", "The recipient's wallet cannot hold this amount.")
+	ErrRecipientSelf      = fault.New(fault.Unprocessable, "recipient_is_sender", "You cannot send money to yourself.")
+	ErrRecipientAmbiguous = fault.New(fault.Invalid, "recipient_ambiguous", "Give exactly one of recipient_phone and recipient_wallet_id.")
+	ErrQuoteNotFound      = fault.New(fault.NotFound, "quote_not_found", "There is no such quote.")
+	ErrQuoteExpired       = fault.New(fault.Unprocessable, "quote_expired", "The quote has expired; ask for a new one.")
+	ErrQuoteSpent         = fault.New(fault.Conflict, "quote_spent", "The quote has been used.")
+	ErrStepUpMissing      = fault.New(fault.Forbidden, "step_up_required", "Approve this payment with your PIN first.")
+	ErrStepUpExpired      = fault.New(fault.Forbidden, "step_up_expired", "The approval has expired; enter your PIN again.")
+	ErrStepUpMismatch     = fault.New(fault.Forbidden, "step_up_mismatch", "The approval is for something else.")
+	ErrStepUpUsed         = fault.New(fault.Forbidden, "step_up_used", "The approval has been used; enter your PIN again.")
+	ErrInsufficientFunds  = fault.New(fault.Unprocessable, "insufficient_funds", "The balance is too low.")
+	ErrWalletFrozen       = fault.New(fault.Unprocessable, "wallet_frozen", "The wallet is frozen.")
+	ErrTransferRefused    = fault.New(fault.Unprocessable, "transfer_refused", "The transfer was refused.")
+	ErrTopupAmount        = fault.New(fault.Unprocessable, "topup_amount", "M-Pesa takes whole shillings from 1 to 250,000.")
+	ErrTopupPhone         = fault.New(fault.Unprocessable, "topup_phone", "This is not a Safaricom Kenya number.")
+	ErrTopupCurrency      = fault.New(fault.Unprocessable, "topup_currency", "Only wallets in KES can be topped up from M-Pesa.")
+)

@@ -1,0 +1,81 @@
+package domain
+
+import (
+	"encoding/base32"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// States of a wallet.
+const (
+	WalletOpening = "opening" // the ledger has no account yet
+	WalletOpen    = "open"
+)
+
+// States of a customer.
+const (
+	CustomerActive    = "active"
+	CustomerSuspended = "suspended"
+)
+
+// Customer is what user's events say about somebody.
+type Customer struct {
+	UserID  uuid.UUID
+	Status  string
+	Tier    int16
+	Country string // ISO 3166-1; empty until the identity is verified
+	Version int64
+}
+
+// MayPay says whether the customer may start a payment.
+func (c Customer) MayPay() error {
+	switch {
+	case c.Status != CustomerActive:
+		return ErrSuspended
+	case c.Tier < 1:
+		return ErrKycRequired
+	}
+	return nil
+}
+
+// MayReceive says whether money may be sent to the customer. The sender learns no more than that.
+func (c Customer) MayReceive() error {
+	if c.Status != CustomerActive || c.Tier < 1 {
+		return ErrRecipientCannot
+	}
+	return nil
+}
+
+// Wallet is a customer's purse in one currency. Its id is its account's id at the ledger, which alone knows the balance.
+type Wallet struct {
+	ID             uuid.UUID
+	UserID         uuid.UUID
+	Currency       string
+	Status         string
+	DepositAccount string // what a payer types at the paybill; only wallets in KES
+	CreatedAt      time.Time
+}
+
+// HomeCurrency is the currency of the first wallet in a country, or "" for a country that the platform does not serve.
+func HomeCurrency(country string) string {
+	return map[string]string{"KE": "KES", "UG": "UGX", "RW": "RWF"}[country]
+}
+
+// MpesaCurrency is the only currency of the paybill.
+const MpesaCurrency = "KES"
+
+// AccountNumberBytes is how many random bytes an account number needs.
+const AccountNumberBytes = 7
+
+// AccountNumber makes the 12 characters that M-Pesa allows for an account out of random bytes: a letter for its kind and 11 of base32,
+// 55 bits, so that nobody hits another's by guessing or by a slip.
+func AccountNumber(kind byte, random [AccountNumberBytes]byte) string {
+	return string(kind) + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:])[:11]
+}
+
+// The first letters of account numbers.
+const (
+	AccountOfWallet byte = 'W'
+	AccountOfTopup  byte = 'T'
+)
