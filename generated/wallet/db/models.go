@@ -134,7 +134,8 @@ type Topup struct {
 	AccountReference    string
 	Status              string
 	FailureCode         string
-	CheckoutRequestID   *string
+	CheckoutSealed      []byte
+	CheckoutIndex       []byte
 	MerchantRequestID   *string
 	Receipt             *string
 	Credit              string

@@ -40,7 +40,7 @@ func (q *Queries) CountOpenTopups(ctx context.Context, db DBTX) (CountOpenTopups
 }
 
 const getTopup = `-- name: GetTopup :one
-SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_request_id,
+SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
 	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
 FROM topups WHERE id = $1
 `
@@ -58,7 +58,8 @@ func (q *Queries) GetTopup(ctx context.Context, db DBTX, id uuid.UUID) (Topup, e
 		&i.AccountReference,
 		&i.Status,
 		&i.FailureCode,
-		&i.CheckoutRequestID,
+		&i.CheckoutSealed,
+		&i.CheckoutIndex,
 		&i.MerchantRequestID,
 		&i.Receipt,
 		&i.Credit,
@@ -71,7 +72,7 @@ func (q *Queries) GetTopup(ctx context.Context, db DBTX, id uuid.UUID) (Topup, e
 }
 
 const listTopups = `-- name: ListTopups :many
-SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_request_id,
+SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
 	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
 FROM topups WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
 `
@@ -95,7 +96,8 @@ func (q *Queries) ListTopups(ctx context.Context, db DBTX, userID uuid.UUID, bef
 			&i.AccountReference,
 			&i.Status,
 			&i.FailureCode,
-			&i.CheckoutRequestID,
+			&i.CheckoutSealed,
+			&i.CheckoutIndex,
 			&i.MerchantRequestID,
 			&i.Receipt,
 			&i.Credit,
@@ -115,7 +117,7 @@ func (q *Queries) ListTopups(ctx context.Context, db DBTX, userID uuid.UUID, bef
 }
 
 const lockTopup = `-- name: LockTopup :one
-SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_request_id,
+SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
 	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
 FROM topups WHERE id = $1 FOR UPDATE
 `
@@ -133,7 +135,8 @@ func (q *Queries) LockTopup(ctx context.Context, db DBTX, id uuid.UUID) (Topup, 
 		&i.AccountReference,
 		&i.Status,
 		&i.FailureCode,
-		&i.CheckoutRequestID,
+		&i.CheckoutSealed,
+		&i.CheckoutIndex,
 		&i.MerchantRequestID,
 		&i.Receipt,
 		&i.Credit,
@@ -146,7 +149,7 @@ func (q *Queries) LockTopup(ctx context.Context, db DBTX, id uuid.UUID) (Topup, 
 }
 
 const lockTopupByReference = `-- name: LockTopupByReference :one
-SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_request_id,
+SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
 	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
 FROM topups WHERE account_reference = $1 FOR UPDATE
 `
@@ -164,7 +167,8 @@ func (q *Queries) LockTopupByReference(ctx context.Context, db DBTX, accountRefe
 		&i.AccountReference,
 		&i.Status,
 		&i.FailureCode,
-		&i.CheckoutRequestID,
+		&i.CheckoutSealed,
+		&i.CheckoutIndex,
 		&i.MerchantRequestID,
 		&i.Receipt,
 		&i.Credit,
@@ -250,16 +254,17 @@ func (q *Queries) ReferenceKnown(ctx context.Context, db DBTX, accountReference 
 }
 
 const updateTopup = `-- name: UpdateTopup :exec
-UPDATE topups SET status = $1, failure_code = $2, checkout_request_id = $3,
-	merchant_request_id = $4, receipt = $5, credit = $6, ledger_transaction_id = $7,
-	prompted_at = $8, updated_at = $9
-WHERE id = $10
+UPDATE topups SET status = $1, failure_code = $2, checkout_sealed = $3, checkout_index = $4,
+	merchant_request_id = $5, receipt = $6, credit = $7, ledger_transaction_id = $8,
+	prompted_at = $9, updated_at = $10
+WHERE id = $11
 `
 
 type UpdateTopupParams struct {
 	Status              string
 	FailureCode         string
-	CheckoutRequestID   *string
+	CheckoutSealed      []byte
+	CheckoutIndex       []byte
 	MerchantRequestID   *string
 	Receipt             *string
 	Credit              string
@@ -274,7 +279,8 @@ func (q *Queries) UpdateTopup(ctx context.Context, db DBTX, arg UpdateTopupParam
 	_, err := db.Exec(ctx, updateTopup,
 		arg.Status,
 		arg.FailureCode,
-		arg.CheckoutRequestID,
+		arg.CheckoutSealed,
+		arg.CheckoutIndex,
 		arg.MerchantRequestID,
 		arg.Receipt,
 		arg.Credit,

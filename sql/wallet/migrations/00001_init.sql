@@ -164,7 +164,8 @@ CREATE TABLE topups (
 	account_reference     text        NOT NULL CONSTRAINT topups_account_reference UNIQUE CHECK (account_reference ~ '^T[A-Z2-7]{11}$'),
 	status                text        NOT NULL CHECK (status IN ('stored', 'requested', 'prompted', 'paid', 'failed', 'expired', 'unknown')),
 	failure_code          text        NOT NULL DEFAULT '',
-	checkout_request_id   text        CONSTRAINT topups_checkout_request_id UNIQUE,
+	checkout_sealed       bytea, -- Safaricom's CheckoutRequestID ends with nine digits of the phone
+	checkout_index        bytea       CONSTRAINT topups_checkout_index UNIQUE,
 	merchant_request_id   text,
 	receipt               text        CONSTRAINT topups_receipt UNIQUE,
 	credit                text        NOT NULL DEFAULT 'none' CHECK (credit IN ('none', 'due', 'wallet', 'suspense')),
@@ -233,7 +234,7 @@ BEGIN
 	EXECUTE format('GRANT UPDATE (expires_at), DELETE ON transfer_quotes TO %I', app);
 	EXECUTE format('GRANT UPDATE (status, failure_code, ledger_transaction_id, closed_at) ON transfers TO %I', app);
 	EXECUTE format('GRANT DELETE ON step_ups TO %I', app);
-	EXECUTE format('GRANT UPDATE (phone_sealed, status, failure_code, checkout_request_id, merchant_request_id, receipt, credit,
+	EXECUTE format('GRANT UPDATE (phone_sealed, status, failure_code, checkout_sealed, checkout_index, merchant_request_id, receipt, credit,
 		ledger_transaction_id, prompted_at, updated_at) ON topups TO %I', app);
 	EXECUTE format('GRANT UPDATE (credit, ledger_transaction_id, closed_at) ON deposits TO %I', app);
 	EXECUTE format('GRANT UPDATE (judged_at, verdict) ON callbacks TO %I', app);

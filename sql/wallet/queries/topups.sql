@@ -17,28 +17,28 @@ SELECT COALESCE(sum(amount_minor) FILTER (WHERE span = 'day'), 0)::bigint AS use
 FROM usage;
 
 -- name: GetTopup :one
-SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_request_id,
+SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
 	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
 FROM topups WHERE id = $1;
 
 -- name: LockTopup :one
-SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_request_id,
+SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
 	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
 FROM topups WHERE id = $1 FOR UPDATE;
 
 -- name: LockTopupByReference :one
-SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_request_id,
+SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
 	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
 FROM topups WHERE account_reference = $1 FOR UPDATE;
 
 -- name: ListTopups :many
-SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_request_id,
+SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
 	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
 FROM topups WHERE user_id = @user_id AND id < @before ORDER BY id DESC LIMIT @page_size;
 
 -- name: UpdateTopup :exec
 -- Writes the state of a row that the caller has locked.
-UPDATE topups SET status = @status, failure_code = @failure_code, checkout_request_id = @checkout_request_id,
+UPDATE topups SET status = @status, failure_code = @failure_code, checkout_sealed = @checkout_sealed, checkout_index = @checkout_index,
 	merchant_request_id = @merchant_request_id, receipt = @receipt, credit = @credit, ledger_transaction_id = @ledger_transaction_id,
 	prompted_at = @prompted_at, updated_at = @updated_at
 WHERE id = @id;

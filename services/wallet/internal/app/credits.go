@@ -59,7 +59,10 @@ func (a *App) CreditTopup(ctx context.Context, id uuid.UUID) (time.Duration, err
 	if err != nil {
 		return 0, fmt.Errorf("get topup: %w", err)
 	}
-	t := topup(row)
+	t, err := a.topup(row)
+	if err != nil {
+		return 0, err
+	}
 	if t.Credit != domain.CreditDue {
 		return 0, nil
 	}

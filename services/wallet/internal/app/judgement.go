@@ -44,7 +44,10 @@ func (a *App) prepareStk(ctx context.Context, row walletdb.GetCallbackRow, c dar
 	if err != nil {
 		return 0, "", fmt.Errorf("get topup: %w", err)
 	}
-	t := topup(stored)
+	t, err := a.topup(stored)
+	if err != nil {
+		return 0, "", err
+	}
 	if t.Status == domain.TopupRequested && a.Now().Sub(row.ReceivedAt) < requestedPatience {
 		return requestedWait, "", nil
 	}
@@ -232,7 +235,11 @@ func (a *App) judgeC2b(ctx context.Context, tx pgx.Tx, body []byte, receivedAt t
 	account := normalAccount(c.BillRef)
 	row, err := a.q.LockTopupByReference(ctx, tx, account)
 	if err == nil {
-		return a.judgeC2bOfTopup(ctx, tx, topup(row), p, receivedAt)
+		t, err := a.topup(row)
+		if err != nil {
+			return "", err
+		}
+		return a.judgeC2bOfTopup(ctx, tx, t, p, receivedAt)
 	}
 	if !pg.IsNoRows(err) {
 		return "", fmt.Errorf("lock topup: %w", err)

@@ -35,7 +35,10 @@ func (a *App) RequestStk(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return fmt.Errorf("get topup: %w", err)
 	}
-	t := topup(row)
+	t, err := a.topup(row)
+	if err != nil {
+		return err
+	}
 	switch t.Status {
 	case domain.TopupStored:
 	case domain.TopupRequested: // an earlier run ended between the request and its answer
@@ -138,7 +141,10 @@ func (a *App) QueryStk(ctx context.Context, id uuid.UUID) (time.Duration, error)
 	if err != nil {
 		return 0, fmt.Errorf("get topup: %w", err)
 	}
-	t := topup(row)
+	t, err := a.topup(row)
+	if err != nil {
+		return 0, err
+	}
 	if t.Status == domain.TopupPaid || t.Status == domain.TopupFailed {
 		return 0, nil
 	}

@@ -19,7 +19,10 @@ import (
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
 )
 
-const sealPhone = "topup phone"
+const (
+	sealPhone    = "topup phone"
+	sealCheckout = "topup checkout" // the id ends with nine digits of the payer's phone
+)
 
 // TopupInput asks for money from M-Pesa.
 type TopupInput struct {
@@ -121,7 +124,7 @@ func (a *App) GetTopup(ctx context.Context, id uuid.UUID) (domain.Topup, error) 
 	case err != nil:
 		return domain.Topup{}, fmt.Errorf("get topup: %w", err)
 	}
-	return topup(row), nil
+	return a.topup(row)
 }
 
 // ListTopups returns a page of the caller's top-ups, newest first.
@@ -141,12 +144,20 @@ func (a *App) ListTopups(ctx context.Context, page Page) ([]domain.Topup, string
 	rows, next := cut(rows, size, func(t walletdb.Topup) uuid.UUID { return t.ID })
 	out := make([]domain.Topup, 0, len(rows))
 	for _, r := range rows {
-		out = append(out, topup(r))
+		t, err := a.topup(r)
+		if err != nil {
+			return nil, "", err
+		}
+		out = append(out, t)
 	}
 	return out, next, nil
 }
 
-func topup(r walletdb.Topup) domain.Topup {
+func (a *App) topup(r walletdb.Topup) (domain.Topup, error) {
+	checkout, err := a.openText(sealCheckout, r.ID, r.CheckoutSealed)
+	if err != nil {
+		return domain.Topup{}, err
+	}
 	text := func(s *string) string {
 		if s == nil {
 			return ""
@@ -155,8 +166,8 @@ func topup(r walletdb.Topup) domain.Topup {
 	}
 	return domain.Topup{ID: r.ID, UserID: r.UserID, WalletID: r.WalletID, Amount: money.Money{Amount: r.AmountMinor, Currency: r.Currency},
 		AccountReference: r.AccountReference, Status: domain.TopupStatus(r.Status), FailureCode: r.FailureCode,
-		CheckoutRequestID: text(r.CheckoutRequestID), MerchantRequestID: text(r.MerchantRequestID), Receipt: text(r.Receipt),
-		Credit: domain.Credit(r.Credit), LedgerTransactionID: r.LedgerTransactionID, CreatedAt: r.CreatedAt, PromptedAt: r.PromptedAt, UpdatedAt: r.UpdatedAt}
+		CheckoutRequestID: checkout, MerchantRequestID: text(r.MerchantRequestID), Receipt: text(r.Receipt),
+		Credit: domain.Credit(r.Credit), LedgerTransactionID: r.LedgerTransactionID, CreatedAt: r.CreatedAt, PromptedAt: r.PromptedAt, UpdatedAt: r.UpdatedAt}, nil
 }
 
 // lockTopup locks a top-up's row: everything that is decided about a top-up is decided under this lock.
@@ -165,7 +176,7 @@ func (a *App) lockTopup(ctx context.Context, tx pgx.Tx, id uuid.UUID) (domain.To
 	if err != nil {
 		return domain.Topup{}, fmt.Errorf("lock topup: %w", err)
 	}
-	return topup(row), nil
+	return a.topup(row)
 }
 
 // moveTopup applies an event to a locked top-up and writes it with what follows: the limit, the credit's job, the event. It writes
@@ -207,8 +218,16 @@ func (a *App) saveTopup(ctx context.Context, tx pgx.Tx, t domain.Topup) error {
 		}
 		return &s
 	}
-	err := a.q.UpdateTopup(ctx, tx, walletdb.UpdateTopupParams{ID: t.ID, Status: string(t.Status), FailureCode: t.FailureCode,
-		CheckoutRequestID: optional(t.CheckoutRequestID), MerchantRequestID: optional(t.MerchantRequestID), Receipt: optional(t.Receipt),
+	sealed, err := a.sealText(sealCheckout, t.ID, t.CheckoutRequestID)
+	if err != nil {
+		return fmt.Errorf("seal checkout id: %w", err)
+	}
+	var index []byte
+	if t.CheckoutRequestID != "" {
+		index = a.Sealer.Index(sealCheckout, t.CheckoutRequestID)
+	}
+	err = a.q.UpdateTopup(ctx, tx, walletdb.UpdateTopupParams{ID: t.ID, Status: string(t.Status), FailureCode: t.FailureCode,
+		CheckoutSealed: sealed, CheckoutIndex: index, MerchantRequestID: optional(t.MerchantRequestID), Receipt: optional(t.Receipt),
 		Credit: string(t.Credit), LedgerTransactionID: t.LedgerTransactionID, PromptedAt: t.PromptedAt, UpdatedAt: a.Now()})
 	if err != nil {
 		return fmt.Errorf("update topup: %w", err)
