@@ -30,7 +30,7 @@ verify: generate ## generate again and fail on any difference; build every modul
 	@test -z "$$(git status --porcelain -- generated)" || { echo "generated/ has files that are not committed"; exit 1; }
 	@scripts/build-alone.sh
 
-lint: ## lint contracts and code, and look for known vulnerabilities
+lint: ## lint contracts (and compare them with main) and code
 	@scripts/setup.sh contract
 	@scripts/lint-contracts.sh
 	@for m in $(MODULES); do (cd $$m && $(CURDIR)/.bin/golangci-lint run --config $(CURDIR)/.golangci.yaml ./...) || exit 1; done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a target needs and nothing twice: Debian packages (as root), Go tools into .bin, npm tools into node_modules.
-# Usage: scripts/setup.sh go|contract|kafka|postgres…
+# Usage: scripts/setup.sh go|tools|contract|postgres|race|kafka…
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -59,10 +59,16 @@ func TestEachServiceAcceptsItsSettings(t *testing.T) {
 			}
 			return c.Common, err
 		},
-		"user":         func(e map[string]string) (config.Common, error) { c, err := user.LoadConfig(e); return c.Common, err },
-		"wallet":       func(e map[string]string) (config.Common, error) { c, err := wallet.LoadConfig(e); return c.Common, err },
-		"transactions": func(e map[string]string) (config.Common, error) { c, err := transactions.LoadConfig(e); return c.Common, err },
-		"notification": func(e map[string]string) (config.Common, error) { c, err := notification.LoadConfig(e); return c.Common, err },
+		"user":   func(e map[string]string) (config.Common, error) { c, err := user.LoadConfig(e); return c.Common, err },
+		"wallet": func(e map[string]string) (config.Common, error) { c, err := wallet.LoadConfig(e); return c.Common, err },
+		"transactions": func(e map[string]string) (config.Common, error) {
+			c, err := transactions.LoadConfig(e)
+			return c.Common, err
+		},
+		"notification": func(e map[string]string) (config.Common, error) {
+			c, err := notification.LoadConfig(e)
+			return c.Common, err
+		},
 	}
 	for _, name := range platform.Services {
 		s, ok := p.Services[name]
@@ -166,6 +172,11 @@ func TestAgreesWithTheOneBinary(t *testing.T) {
 			case mine == nil: // the one binary gives every service the credentials of all providers
 				if !provider(key) {
 					t.Errorf("%s has no %s", name, key)
+				}
+			case key == "SENDTIP_WEBHOOK_SOURCES": // the same hooks, from this file's network
+				subnet := p.Networks["default"].Ipam.Config[0].Subnet
+				if *mine != strings.ReplaceAll(v, "127.0.0.0/8", subnet) {
+					t.Errorf("%s of %s is %s, and the network is %s", key, name, *mine, subnet)
 				}
 			case strings.HasSuffix(key, "_LISTEN"):
 				if port(t, *mine) != port(t, v) {
