@@ -17,7 +17,7 @@ import (
 // code and passkey are the public ones of Safaricom's portal.
 const (
 	DefaultShortCode      = "174379"
-	DefaultPasskey        = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919"
+	DefaultPasskey        = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919" //nolint:gosec // printed on Safaricom's portal for everybody
 	DefaultConsumerKey    = "sendtip-sandbox-consumer"
 	DefaultConsumerSecret = "sendtip-sandbox-consumer-secret"
 	DefaultSmilePartnerID = "085"

@@ -303,7 +303,11 @@ func TestMails(t *testing.T) {
 	web, mails := listen(t), listen(t)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(t.Context(), web, mails) }()
-	t.Cleanup(func() { <-done })
+	t.Cleanup(func() {
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
 	body := strings.Join([]string{
 		"From: SENDTIP <no-reply@sendtip.test>", "To: amina@example.test", "Subject: =?utf-8?q?Karibu_=E2=9C=93?=", "MIME-Version: 1.0",
 		`Content-Type: multipart/alternative; boundary="b"`, "", "--b", "Content-Type: text/plain; charset=utf-8",

@@ -135,7 +135,7 @@ func (p place) run(cfg Config, programs programs, port int, data *filelock.Lock)
 // settings suit two cores and a development machine. The log never shows statements or row values: they
 // contain personal data.
 func (p place) settings(cfg Config, port int) map[string]string {
-	settings := map[string]string{
+	settings := map[string]string{ //nolint:gosec // names of settings, no credentials
 		"listen_addresses":                "127.0.0.1",
 		"port":                            strconv.Itoa(port),
 		"unix_socket_directories":         p.sockets(),
@@ -200,7 +200,7 @@ func openLog(path string) (*os.File, error) {
 
 // writeFile replaces a secret file at once: a reader sees the old or the new one.
 func writeFile(path, text string) error {
-	if err := os.WriteFile(path+".tmp", []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path+".tmp", []byte(text), 0o600); err != nil { //nolint:gosec // a path of ours
 		return err
 	}
 	return os.Rename(path+".tmp", path)

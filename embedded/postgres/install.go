@@ -41,11 +41,11 @@ func installWithApt(ctx context.Context, cfg Config) error {
 	cfg.Progress("installing PostgreSQL with apt-get, once; this takes about a minute")
 	ctx, cancel := context.WithTimeout(ctx, installTimeout)
 	defer cancel()
-	if err := os.MkdirAll(filepath.Dir(noDefaultCluster), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(noDefaultCluster), 0o755); err != nil { //nolint:gosec // a system folder that others read
 		return err
 	}
 	text := "# Written by sendtip before it installed PostgreSQL: it runs a cluster of its own.\ncreate_main_cluster = false\n"
-	if err := os.WriteFile(noDefaultCluster, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(noDefaultCluster, []byte(text), 0o644); err != nil { //nolint:gosec // no secret is in it, and PostgreSQL's user reads it
 		return err
 	}
 	for _, args := range [][]string{
@@ -107,7 +107,7 @@ func prebuilt(ctx context.Context, cfg Config, where place, want int) (string, e
 // prebuiltCache is a folder whose programs the server's user can run.
 func prebuiltCache(where place) (string, error) {
 	if where.as != nil {
-		return rootBase, os.MkdirAll(rootBase, 0o755)
+		return rootBase, os.MkdirAll(rootBase, 0o755) //nolint:gosec // the server's user must pass through
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {

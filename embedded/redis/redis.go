@@ -6,26 +6,58 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 )
 
+// tick is how often keys age. The server's own clock (ClockTTL) walks over all keys at each command, which costs more than the command.
+const tick = 250 * time.Millisecond
+
 // Server is a running server.
-type Server struct{ mini *miniredis.Miniredis }
+type Server struct {
+	mini *miniredis.Miniredis
+	stop chan struct{}
+	once sync.Once
+}
 
 // Start listens on the loopback port; 0 picks a free one.
 func Start(port int) (*Server, error) {
 	mini := miniredis.NewMiniRedis()
-	mini.ClockTTL(true) // without it no key ever expires
 	if err := mini.StartAddr(net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
 		return nil, fmt.Errorf("start the embedded Redis on port %d: %w; stop the program that uses the port, "+
 			"or set SENDTIP_PORT_BASE, or give a server in SENDTIP_REDIS_URL", port, err)
 	}
-	return &Server{mini: mini}, nil
+	s := &Server{mini: mini, stop: make(chan struct{})}
+	go s.age()
+	return s, nil
+}
+
+// age lets keys expire: without it none ever does.
+func (s *Server) age() {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-ticker.C:
+			now := time.Now()
+			s.mini.FastForward(now.Sub(last))
+			last = now
+		}
+	}
 }
 
 // URL is the address for SENDTIP_REDIS_URL.
 func (s *Server) URL() string { return "redis://" + s.mini.Addr() + "/0" }
 
 // Stop closes the server and every connection to it.
-func (s *Server) Stop() { s.mini.Close() }
+func (s *Server) Stop() {
+	s.once.Do(func() {
+		close(s.stop)
+		s.mini.Close()
+	})
+}

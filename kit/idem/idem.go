@@ -167,13 +167,9 @@ func (s *Store) FinishFault(ctx context.Context, tx pgx.Tx, id uuid.UUID, f *fau
 
 // FinishByID is Finish for a job that finishes somebody else's key. A key that is finished already stays as it is.
 func (s *Store) FinishByID(ctx context.Context, tx pgx.Tx, id uuid.UUID, status int, result any) error {
-	b, err := json.Marshal(result)
+	sealed, err := s.sealed(id, result)
 	if err != nil {
-		return fmt.Errorf("encode result: %w", err)
-	}
-	sealed, err := s.sealer.Seal(purpose(id), b)
-	if err != nil {
-		return fmt.Errorf("seal result: %w", err)
+		return err
 	}
 	if _, err = tx.Exec(ctx, `UPDATE idempotency_keys SET status = $2, result = $3, finished_at = now() WHERE id = $1 AND status IS NULL`, id, status, sealed); err != nil {
 		return fmt.Errorf("finish idempotency key: %w", err)

@@ -110,7 +110,7 @@ func (c *Client) Send(ctx context.Context, m Message) (Receipt, error) {
 	req.Header.Set("apiKey", c.cfg.APIKey)
 	req.Header.Set("Accept", "application/json") // XML otherwise
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := c.http.Do(req)
+	resp, err := c.http.Do(req) //nolint:bodyclose // wire.ReadBody reads it to its limit and closes it
 	if err != nil {
 		return failed(&Error{NotSent: wire.NeverSent(err), Err: err})
 	}

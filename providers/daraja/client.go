@@ -116,7 +116,7 @@ func (c *Client) post(ctx context.Context, path, token string, body []byte) ([]b
 
 // do sends one request and returns the body of a 200; everything else is an *Error.
 func (c *Client) do(req *http.Request) ([]byte, error) {
-	resp, err := c.http.Do(req)
+	resp, err := c.http.Do(req) //nolint:bodyclose // wire.ReadBody reads it to its limit and closes it
 	if err != nil {
 		return nil, &Error{NotSent: wire.NeverSent(err), Err: err}
 	}

@@ -219,7 +219,7 @@ func (c *Client) post(ctx context.Context, path string, body any) ([]byte, error
 		return nil, &Error{NotSent: true, Err: err}
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := c.http.Do(req)
+	resp, err := c.http.Do(req) //nolint:bodyclose // wire.ReadBody reads it to its limit and closes it
 	if err != nil {
 		return nil, &Error{NotSent: wire.NeverSent(err), Err: err}
 	}

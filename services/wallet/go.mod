@@ -27,6 +27,8 @@ require (
 	github.com/sendtip/sendtip/sql v0.0.0-00010101000000-000000000000
 )
 
+require github.com/vgarvardt/pgx-google-uuid/v5 v5.6.0 // indirect
+
 require (
 	github.com/IBM/sarama v1.61.1 // indirect
 	github.com/ThreeDotsLabs/watermill v1.5.1 // indirect

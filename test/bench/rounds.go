@@ -87,6 +87,9 @@ func (w *world) transferRounds(ctx context.Context, all []customer, o options, r
 			return err
 		}
 		say("%d clients: %.0f/s, p99 %s, statuses %v %s", p.clients, result.rate(), result.at(990), result.statuses, result.failure)
+		if len(result.times) == 0 {
+			return fmt.Errorf("no transfer succeeded: %s", result.failure)
+		}
 		r.sent += len(result.times)
 		r.unwanted += result.unwanted()
 		if i > 0 {

@@ -20,7 +20,7 @@ import (
 var databases = []string{"wallet", "transactions", "notification", "user", "gateway"}
 
 // policies are the rate limits of the run: one address sends the load of a town. The limiter works as ever, it only never refuses.
-const policies = "address=100000000/60/10000000,default=1000000/60/100000,lookup=1000000/60/100000,payment=1000000/60/100000"
+const policies = "address=100000000/60/10000000,default=1000000/60/100000,lookup=1000000/60/100000,payment=1000000/60/100000,service=100000000/60/10000000"
 
 // world is the platform under load, with the administrator's connections to its databases.
 type world struct {

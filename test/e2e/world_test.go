@@ -11,9 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/cmd/sendtip/journey"
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
@@ -30,6 +34,7 @@ type world struct {
 	log     *buffer
 	checker *contract.Checker
 	dir     string
+	ports   platform.Ports
 }
 
 // start runs a platform of its own for the test; change may set options.
@@ -54,6 +59,7 @@ func newWorld(ctx context.Context, dir string, change func(*platform.Options)) (
 		if change != nil {
 			change(&o)
 		}
+		w.ports = o.Ports
 		if w.p, err = platform.Start(ctx, o); err == nil {
 			break
 		}
@@ -144,6 +150,73 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	t.Fatalf("waited a minute for %s", what)
 }
 
+// sms waits for a message to the customer that contains every word and returns its text.
+func (w *world) sms(t testing.TB, c *journey.Customer, words ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	m, err := w.Sandbox.WaitSMS(ctx, c.Phone, func(m control.Message) bool {
+		for _, word := range words {
+			if !strings.Contains(m.Text, word) {
+				return false
+			}
+		}
+		return true
+	})
+	if err != nil {
+		t.Fatalf("SMS with %q: %v", words, err)
+	}
+	return m.Text
+}
+
+// query reads one value from a service's database as the superuser: what no operation shows.
+func query[T any](t testing.TB, w *world, database, sql string, args ...any) T {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), w.p.AdminURL(database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	var v T
+	if err := conn.QueryRow(t.Context(), sql, args...).Scan(&v); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return v
+}
+
+// ask sends a request as it is and expects status and, unless it is empty, the problem's code.
+func ask(t testing.TB, c *journey.Customer, method, path, body string, header map[string]string, status int, code string) {
+	t.Helper()
+	gotStatus, gotCode, err := c.Raw(t.Context(), method, path, body, header)
+	if err != nil || gotStatus != status || code != "" && gotCode != code {
+		t.Errorf("%s %s: want %d %s, got %d %s %v", method, path, status, code, gotStatus, gotCode, err)
+	}
+}
+
+// dies checks that a credential stops working: no request that is sent later than a second from now is served.
+func dies(t testing.TB, c *journey.Customer, path, body string, header map[string]string) {
+	t.Helper()
+	method := http.MethodGet
+	if body != "" {
+		method = http.MethodPost
+	}
+	for revoked := time.Now(); ; <-time.After(20 * time.Millisecond) {
+		sent := time.Now()
+		status, code, err := c.Raw(t.Context(), method, path, body, header)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case status == http.StatusUnauthorized:
+			return
+		case sent.Sub(revoked) > time.Second:
+			t.Fatalf("%s after the credential was revoked, %s was served: %d %s", sent.Sub(revoked), path, status, code)
+		}
+	}
+}
+
+// key is a new idempotency key.
+func key() string { return "e2e-" + uuid.NewString() }
+
 func freePorts() platform.Ports {
 	for {
 		p := platform.Ports{Base: 20000 + 400*rand.IntN(60)} //nolint:gosec // a port needs no secrecy
@@ -168,7 +241,10 @@ func shared(t testing.TB) *world {
 			sharedErr = err
 			return
 		}
-		sharedWorld, sharedErr = newWorld(context.Background(), dir, nil)
+		sharedWorld, sharedErr = newWorld(context.Background(), dir, func(o *platform.Options) {
+			// All customers of all tests share one address here, and some do in a second what takes a person an hour.
+			o.Environ["SENDTIP_RATE_POLICIES"] = "address=60000/60/10000,default=60000/60/10000,otp_address=60000/60/10000,lookup=60000/60/10000,step_up=60000/60/10000,payment=60000/60/10000"
+		})
 	})
 	if sharedErr != nil {
 		t.Fatal(sharedErr)

@@ -36,15 +36,46 @@ func (w World) Register(ctx context.Context, c *Customer) error {
 	if done.JSON201 == nil {
 		return refusal(done.StatusCode(), done.Body)
 	}
-	c.UserID, c.SessionID = done.JSON201.User.UserID, done.JSON201.Tokens.SessionID
-	c.SignIn(done.JSON201.Tokens.AccessToken)
+	c.UserID = done.JSON201.User.UserID
+	c.keep(done.JSON201.Tokens)
 	return nil
+}
+
+// LogIn opens a session with phone and PIN on the customer's device, which must be known.
+func (c *Customer) LogIn(ctx context.Context) error {
+	resp, err := c.User.CreateSessionWithResponse(ctx, userclient.SessionRequest{Phone: c.Phone, Pin: c.PIN, DeviceID: c.Device})
+	if err != nil {
+		return err
+	}
+	if resp.JSON201 == nil {
+		return refusal(resp.StatusCode(), resp.Body)
+	}
+	c.keep(*resp.JSON201)
+	return nil
+}
+
+// keep makes later calls use the tokens.
+func (c *Customer) keep(t userclient.Tokens) {
+	c.Tokens, c.SessionID = t, t.SessionID
+	c.SignIn(t.AccessToken)
 }
 
 // SetEmail stores the customer's e-mail address.
 func (c *Customer) SetEmail(ctx context.Context) error {
 	email := openapitypes.Email(c.Email)
 	resp, err := c.User.UpdateProfileWithResponse(ctx, userclient.ProfileUpdate{Email: &email})
+	if err != nil {
+		return err
+	}
+	if resp.JSON200 == nil {
+		return refusal(resp.StatusCode(), resp.Body)
+	}
+	return nil
+}
+
+// SetLanguage stores the language of messages to the customer ("en" or "sw").
+func (c *Customer) SetLanguage(ctx context.Context, language string) error {
+	resp, err := c.User.UpdateProfileWithResponse(ctx, userclient.ProfileUpdate{Language: &language})
 	if err != nil {
 		return err
 	}
@@ -94,6 +125,9 @@ func (c *Customer) WaitWallet(ctx context.Context) error {
 		for _, wl := range resp.JSON200.Data {
 			if wl.Currency == "KES" && wl.Status == "open" {
 				c.WalletID = wl.ID
+				if wl.DepositAccount != nil {
+					c.DepositAccount = *wl.DepositAccount
+				}
 				return true, nil
 			}
 		}

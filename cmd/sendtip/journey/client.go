@@ -25,6 +25,10 @@ type Customer struct {
 	UserID    uuid.UUID
 	WalletID  uuid.UUID
 	SessionID uuid.UUID
+	// DepositAccount is what a payer types at the paybill to pay into the wallet.
+	DepositAccount string
+	// Tokens are those of the last sign-in.
+	Tokens userclient.Tokens
 
 	User         *userclient.ClientWithResponses
 	Wallet       *walletclient.ClientWithResponses

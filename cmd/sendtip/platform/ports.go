@@ -29,7 +29,7 @@ func (p Ports) Ops(service string) int {
 // Internal is the gateway's listener for services.
 func (p Ports) Internal() int { return p.Base + 90 }
 
-// Postgres, Kafka, Redis, Sandbox and SMTP are the ports of the embedded parts.
+// Postgres is the embedded cluster's port.
 func (p Ports) Postgres() int { return p.Base + 132 }
 
 // Kafka is the embedded broker's port.
@@ -57,7 +57,7 @@ func (p Ports) all() map[int]string {
 // Free answers nil if nothing listens on any of the ports, else an error that names the port.
 func (p Ports) Free() error {
 	for port, what := range p.all() {
-		l, err := net.Listen("tcp", loopback(port)) //nolint:noctx // a probe that returns at once
+		l, err := net.Listen("tcp", loopback(port))
 		if err != nil {
 			return fmt.Errorf("port %d (%s) is in use: stop the program that uses it, or set SENDTIP_PORT_BASE (now %d)", port, what, p.Base)
 		}

@@ -85,7 +85,7 @@ type process struct {
 }
 
 func startProcess(name, path string, environ map[string]string, w io.Writer) (*process, error) {
-	cmd := exec.Command(path) // #nosec G204 -- the caller names the executable //nolint:noctx // it is stopped by signals
+	cmd := exec.Command(path) //nolint:noctx // it is stopped by signals
 	for k, v := range environ {
 		cmd.Env = append(cmd.Env, k+"="+v)
 	}

@@ -20,7 +20,7 @@ type sandboxPart struct {
 }
 
 func startSandbox(ctx context.Context, o Options, set keys.Set, l *slog.Logger) (*sandboxPart, error) {
-	reports, err := reportURL(o, set)
+	reports, err := ReportURL("http://"+loopback(o.Ports.Of("gateway")), set)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +54,9 @@ func (s *sandboxPart) stop(ctx context.Context) error {
 	}
 }
 
-// reportURL is where the SMS counterpart posts its delivery reports; a real account has it in its dashboard.
-func reportURL(o Options, set keys.Set) (string, error) {
+// ReportURL is where the SMS provider must post its delivery reports, under the gateway's public address; a real account has it in its
+// dashboard. It holds a secret.
+func ReportURL(public string, set keys.Set) (string, error) {
 	kek, err := set.Read(keys.Of("notification", keys.KEK))
 	if err != nil {
 		return "", err
@@ -64,5 +65,5 @@ func reportURL(o Options, set keys.Set) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("address for delivery reports: %w", err)
 	}
-	return "http://" + loopback(o.Ports.Of("gateway")) + path, nil
+	return public + path, nil
 }

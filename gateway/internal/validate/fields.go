@@ -55,7 +55,7 @@ func fieldsOf(err error) []fault.Field {
 		return nil
 	}
 	var fields []fault.Field
-	collect(err, &fields)
+	collect(err, &fields, map[string]bool{})
 	if len(fields) == 0 {
 		fields = []fault.Field{{Code: "invalid", Detail: detailOf("invalid")}}
 	}
@@ -63,13 +63,15 @@ func fieldsOf(err error) []fault.Field {
 	return fields
 }
 
-func collect(err error, out *[]fault.Field) {
+// collect walks kin's tree. named are the objects whose unknown properties were named already: kin repeats the object for each of them,
+// and a body can hold thousands.
+func collect(err error, out *[]fault.Field, named map[string]bool) {
 	if len(*out) >= maxFields {
 		return
 	}
 	if many, ok := err.(openapi3.MultiError); ok { //nolint:errorlint // the tree is walked node by node
 		for _, e := range many {
-			collect(e, out)
+			collect(e, out, named)
 		}
 		return
 	}
@@ -81,7 +83,7 @@ func collect(err error, out *[]fault.Field) {
 		before := len(*out)
 		if inner := errors.Unwrap(se.Origin); inner != nil {
 			for _, e := range unwrapAll(inner) {
-				collect(e, out)
+				collect(e, out, named)
 			}
 		}
 		if len(*out) > before {
@@ -90,7 +92,10 @@ func collect(err error, out *[]fault.Field) {
 	}
 	path := se.JSONPointer()
 	if se.SchemaField == "properties" {
-		unknown(se, path, out)
+		if place := strings.Join(path, "/"); !named[place] {
+			named[place] = true
+			unknown(se, path, out)
+		}
 		return
 	}
 	*out = append(*out, fault.Field{Pointer: pointer(path), Code: se.SchemaField, Detail: detailOf(se.SchemaField)})

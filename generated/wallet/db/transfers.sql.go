@@ -53,6 +53,42 @@ func (q *Queries) CloseTransfer(ctx context.Context, db DBTX, arg CloseTransferP
 	return id, err
 }
 
+const completeTransfers = `-- name: CompleteTransfers :many
+WITH input AS (
+	SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS ledger_transaction_id, unnest($3::timestamptz[]) AS closed_at
+), locked AS MATERIALIZED (
+	SELECT t.id FROM transfers t WHERE t.id = ANY($1::uuid[]) AND t.status = 'created' ORDER BY t.id FOR UPDATE
+), closed AS (
+	UPDATE transfers t SET status = 'completed', ledger_transaction_id = i.ledger_transaction_id, closed_at = i.closed_at
+	FROM locked l JOIN input i ON i.id = l.id WHERE t.id = l.id
+	RETURNING t.id, t.closed_at
+), settled AS (
+	UPDATE limit_reservations r SET status = 'committed', closed_at = c.closed_at FROM closed c WHERE r.id = c.id
+)
+SELECT closed.id FROM closed
+`
+
+// CloseTransfer for many transfers that were posted. Those come back that were still created; rows are locked in the order of their ids.
+func (q *Queries) CompleteTransfers(ctx context.Context, db DBTX, ids []uuid.UUID, ledgerTransactionIds []uuid.UUID, closedAt []time.Time) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, completeTransfers, ids, ledgerTransactionIds, closedAt)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const countPendingTransfers = `-- name: CountPendingTransfers :one
 SELECT count(*) AS pending, COALESCE(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_seconds
 FROM transfers WHERE status = 'created'

@@ -60,6 +60,21 @@ WITH closed AS (
 )
 SELECT closed.id FROM closed;
 
+-- name: CompleteTransfers :many
+-- CloseTransfer for many transfers that were posted. Those come back that were still created; rows are locked in the order of their ids.
+WITH input AS (
+	SELECT unnest(@ids::uuid[]) AS id, unnest(@ledger_transaction_ids::uuid[]) AS ledger_transaction_id, unnest(@closed_at::timestamptz[]) AS closed_at
+), locked AS MATERIALIZED (
+	SELECT t.id FROM transfers t WHERE t.id = ANY(@ids::uuid[]) AND t.status = 'created' ORDER BY t.id FOR UPDATE
+), closed AS (
+	UPDATE transfers t SET status = 'completed', ledger_transaction_id = i.ledger_transaction_id, closed_at = i.closed_at
+	FROM locked l JOIN input i ON i.id = l.id WHERE t.id = l.id
+	RETURNING t.id, t.closed_at
+), settled AS (
+	UPDATE limit_reservations r SET status = 'committed', closed_at = c.closed_at FROM closed c WHERE r.id = c.id
+)
+SELECT closed.id FROM closed;
+
 -- name: GetTransfer :one
 SELECT id, quote_id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency, amount_minor, fee_minor,
 	excise_minor, status, failure_code, note_sealed, client_reference, idempotency_id, job_id, ledger_transaction_id, created_at, closed_at
