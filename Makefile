@@ -5,7 +5,7 @@ MODULES = $(shell scripts/modules.sh)
 PACKAGES = $(MODULES:%=./%/...)
 SENDTIP = .bin/sendtip
 
-.PHONY: help up demo generate verify lint test test-kafka e2e bench check tidy build clean
+.PHONY: help up demo generate verify lint test test-kafka e2e bench check tidy build reset clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -41,7 +41,8 @@ test: ## run every test of every module, against real PostgreSQL, Kafka and Redi
 
 test-kafka: ## run the event tests and the journey on Apache Kafka's own broker
 	@scripts/setup.sh tools postgres kafka
-	@scripts/test.sh -tags=kafka -run 'Kafka' ./embedded/apachekafka/... ./test/...
+	@scripts/test.sh -tags=kafka ./embedded/apachekafka/... ./kit/event/...
+	@scripts/test.sh -tags=kafka -run Kafka ./test/e2e/...
 
 e2e: ## run the end-to-end journeys only
 	@scripts/setup.sh tools postgres
@@ -55,6 +56,9 @@ check: verify lint test ## everything that CI checks, but for the real Kafka bro
 
 tidy: ## tidy every module and keep shared versions equal
 	@scripts/tidy.sh
+
+reset: build ## delete this folder's platform: accounts, keys, logs (the next make up starts from nothing)
+	@$(SENDTIP) reset --yes
 
 clean: ## remove built programs and caches (data in .sendtip stays)
 	@rm -rf .bin .cache node_modules

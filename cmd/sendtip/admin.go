@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
+	"github.com/sendtip/sendtip/kit/config"
 	"github.com/sendtip/sendtip/services/user"
 )
 
@@ -35,11 +36,11 @@ func adminCommand(f *flags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg, err := user.LoadConfig(environ)
+			common, err := config.Load[config.Common](environ) // the database and the keys: no provider is needed
 			if err != nil {
 				return err
 			}
-			id, err := user.CreateAdmin(c.Context(), cfg, phone, pin, device)
+			id, err := user.CreateAdmin(c.Context(), user.Config{Common: common}, phone, pin, device)
 			if err != nil {
 				return err
 			}

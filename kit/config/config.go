@@ -59,6 +59,12 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue("[secret]") }
 // MarshalJSON hides the value from encoders.
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"[secret]"`), nil }
 
+// sandboxPrefix begins every credential that the sandbox made up; they are in the public source.
+const sandboxPrefix = "sendtip-sandbox-"
+
+// FromSandbox says whether a credential is one of the sandbox's, which production refuses.
+func FromSandbox(s Secret) bool { return strings.HasPrefix(s.value, sandboxPrefix) }
+
 // Common is what every service needs to know; a service's Config has it as a field.
 type Common struct {
 	Env         string `env:"SENDTIP_ENV" envDefault:"development"`
@@ -106,6 +112,13 @@ func (c Common) Validate() error {
 	} {
 		if missing {
 			return fmt.Errorf("%s is not set: `sendtip keys init` makes the keys, and the service's README lists the settings", name)
+		}
+	}
+	// Everything else counts as development: a slip of the pen must not switch the refusals of production off.
+	switch strings.ToLower(strings.TrimSpace(c.Env)) {
+	case "production", "prod", "prd", "live":
+		if !c.Production() {
+			return errors.New("SENDTIP_ENV looks like production; write `production`")
 		}
 	}
 	if len(c.IdentityKey.Bytes()) < 32 {

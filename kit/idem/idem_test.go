@@ -198,3 +198,29 @@ func TestSweepKeepsYoungAndRunningKeys(t *testing.T) {
 		t.Fatalf("swept %d: %v", n, err)
 	}
 }
+
+// TestKeyRotation repeats requests after the key-encryption key was replaced: they are replayed or refused as before.
+func TestKeyRotation(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	ctx := as(t, "user:1")
+	first, _, err := w.once(ctx, idem.NewKey(ctx, "pay", "k", "body"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer, err := seal.New(bytes.Repeat([]byte{8}, 32), bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.store = idem.New(sealer.Derive("idem"), sealer, sealer.DerivePrevious("idem")...)
+	again, replayed, err := w.once(ctx, idem.NewKey(ctx, "pay", "k", "body"), nil)
+	if err != nil || !replayed || again != first {
+		t.Errorf("got %+v, replayed %v, %v", again, replayed, err)
+	}
+	if _, _, err := w.once(ctx, idem.NewKey(ctx, "pay", "k", "another"), nil); !errors.Is(err, idem.ErrKeyReused) {
+		t.Errorf("another body: %v", err)
+	}
+	if n := w.effects(t); n != 1 {
+		t.Errorf("%d effects", n)
+	}
+}

@@ -78,6 +78,9 @@ func (w *world) stop(t testing.TB) {
 	if err := w.p.Stop(ctx); err != nil {
 		t.Errorf("stop: %v", err)
 	}
+	if err := platform.Remove(ctx, w.dir); err != nil {
+		t.Errorf("remove: %v", err)
+	}
 	for _, f := range w.checker.Faults() {
 		t.Errorf("contract: %s", f)
 	}
@@ -268,7 +271,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("operations by status:")
 		sharedWorld.checker.Table(os.Stdout)
 		if code == 0 {
-			_ = os.RemoveAll(sharedWorld.dir)
+			_ = platform.Remove(context.Background(), sharedWorld.dir)
 		}
 	}
 	os.Exit(code)

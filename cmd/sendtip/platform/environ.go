@@ -20,8 +20,11 @@ func (p *Platform) environ(name string) (map[string]string, error) {
 // where the platform has no better knowledge.
 func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string, given map[string]string, name string) (map[string]string, error) {
 	e := map[string]string{"SENDTIP_ENV": "development", "SENDTIP_LOG_LEVEL": "info"}
-	maps.Copy(e, providerDefaults(ports))
+	if given["SENDTIP_ENV"] != "production" { // there a forgotten credential must be missing, not the sandbox's
+		maps.Copy(e, providerDefaults(ports))
+	}
 	maps.Copy(e, given)
+	delete(e, "SENDTIP_POSTGRES_URL") // the superuser's: no service's business
 	password, err := set.Read(keys.Of(name, keys.AppPassword))
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	"github.com/sendtip/sendtip/embedded/filelock"
+	"github.com/sendtip/sendtip/embedded/postgres"
 )
 
 // Options say where and how to run.
@@ -254,7 +255,16 @@ func (p *Platform) Stop(ctx context.Context) error {
 	return p.stopErr
 }
 
-// Failed is closed when a service ended although nobody asked for it.
+// Remove deletes a stopped platform: its keys, data and logs, wherever they lie (as root the database is not inside the folder).
+func Remove(ctx context.Context, dir string) error {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(postgres.Remove(ctx, postgres.Config{Dir: abs}), os.RemoveAll(abs))
+}
+
+// Failed waits until a service ends although nobody asked for it, and says why; it answers nil when ctx ends first.
 func (p *Platform) Failed(ctx context.Context) error {
 	p.mu.Lock()
 	running := map[string]runner{}

@@ -1,0 +1,38 @@
+package platform
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sendtip/sendtip/cmd/sendtip/keys"
+)
+
+// TestServiceEnviron: what a forgotten setting becomes, and what a service must not learn.
+func TestServiceEnviron(t *testing.T) {
+	t.Parallel()
+	set, err := keys.Init(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const admin = "postgres://postgres:of-the-superuser@127.0.0.1:5432/postgres"
+	for _, c := range []struct {
+		env     string
+		sandbox bool
+	}{{"development", true}, {"production", false}} {
+		for _, name := range Services {
+			e, err := ServiceEnviron(Ports{Base: DefaultPortBase}, set, admin, []string{"127.0.0.1:9092"},
+				map[string]string{"SENDTIP_ENV": c.env, "SENDTIP_POSTGRES_URL": admin}, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := e["SENDTIP_SMILEID_API_KEY"]; ok != c.sandbox {
+				t.Errorf("%s, %s: sandbox credentials stand in for forgotten ones: %t", c.env, name, ok)
+			}
+			for setting, value := range e {
+				if strings.Contains(value, "of-the-superuser") {
+					t.Errorf("%s, %s: %s holds the superuser's password", c.env, name, setting)
+				}
+			}
+		}
+	}
+}
