@@ -28,11 +28,15 @@ put "$out/gateway/delegation" <"$all/gateway.delegation"
 for s in $services; do echo "$s=$(cat "$all/$s.identity")"; done | put "$out/gateway/identities"
 for s in $services; do echo "$s=$(tr -d '\n' <"$all/$s.service" | sha256sum | cut -d ' ' -f 1)"; done | put "$out/gateway/service-key-hashes"
 
+# The database server sees the superuser's password and no key: who reads its disk must not find there what its sealed columns open with.
+mkdir -p "$out/postgres"
+put "$out/postgres/password" <"$all/postgres.password"
+
 # Only `sendtip migrate` gets the superuser's address.
 echo "postgres://postgres:$(cat "$all/postgres.password")@$host:$port/postgres?$options" | put "$1/postgres-url"
 
 # Volumes begin as root's; the programs run as a user without rights. The folder above the volumes may be read-only.
 if [ "$(id -u)" = 0 ]; then
   chown -R 65532:65532 "$1"
-  for s in $services; do chown -R 65532:65532 "$out/$s"; done
+  for s in $services postgres; do chown -R 65532:65532 "$out/$s"; done
 fi

@@ -158,6 +158,23 @@ func TestDocs(t *testing.T) {
 	}
 }
 
+func TestDocsAreLimited(t *testing.T) {
+	t.Parallel()
+	w := setup(t, func(w *world) { w.cfg.RatePolicies = Pairs{{"address", "6/60/5"}} })
+	served := 0
+	for range 8 {
+		got := w.do(ask{method: "GET", path: "/openapi.json"})
+		if got.status == 200 {
+			served++
+			continue
+		}
+		refused(t, got, 429, "rate_limited")
+	}
+	if served != 5 {
+		t.Errorf("%d pages from one address, want 5", served)
+	}
+}
+
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	key := strings.Repeat("k", 32)

@@ -165,7 +165,7 @@ func (p *parts) edge(upstreams map[string]*proxy.Upstream, tokenKeys *auth.Keys,
 
 // upstreams are the configured services, and the gateway's own operations behind the same identity check.
 func (p *parts) upstreams() (map[string]*proxy.Upstream, error) {
-	own := app.New(p.pool, idem.New(p.sealer.Derive("idempotency"), p.sealer), p.cfg.Common.Env, p.set.SchemeScopes(contract.APIKey), p.cfg.Now, p.relay.Wake)
+	own := app.New(p.pool, idem.New(p.sealer.Derive("idempotency"), p.sealer, p.sealer.DerivePrevious("idempotency")...), p.cfg.Common.Env, p.set.SchemeScopes(contract.APIKey), p.cfg.Now, p.relay.Wake)
 	handler := web.Middleware(p.log, web.NewMetrics(p.registry), contract.DefaultMaxBody)(
 		kitauth.NewVerifier(name, p.cfg.Common.IdentityKeys()...).Middleware(web.WriteProblem)(api.Handler(own, p.cfg.Now)))
 	self, err := proxy.New(name, "http://gateway", proxy.InProcess{Handler: handler})

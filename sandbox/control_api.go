@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/sendtip/sendtip/sandbox/control"
 	"github.com/sendtip/sendtip/sandbox/internal/daraja"
@@ -43,7 +45,24 @@ func (s *Sandbox) controlRoutes(mux *http.ServeMux) {
 	api.HandleFunc("GET /sandbox/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	mux.Handle("/sandbox/", http.NewCrossOriginProtection().Handler(api))
+	mux.Handle("/sandbox/", s.ownHost(http.NewCrossOriginProtection().Handler(api)))
+}
+
+// ownHost lets in who asks for an address, for a name without dots (this machine, a container) or for the configured one. A page
+// elsewhere can point its own name at this machine; its requests are then of the same origin, and it could read messages with codes.
+func (s *Sandbox) ownHost(next http.Handler) http.Handler {
+	configured := ""
+	if u, err := url.Parse(s.cfg.PublicURL); err == nil {
+		configured = u.Hostname()
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := (&url.URL{Host: r.Host}).Hostname()
+		if _, err := netip.ParseAddr(host); err != nil && strings.Contains(host, ".") && host != configured {
+			refuse(w, http.StatusForbidden, errors.New("this name is not the sandbox's: ask for its address, or set SENDTIP_SANDBOX_URL"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func withPhone(next func(http.ResponseWriter, *http.Request, string)) http.HandlerFunc {

@@ -361,6 +361,19 @@ func TestScriptsAreChecked(t *testing.T) {
 	}
 }
 
+// A page whose own name leads to this machine is of the sandbox's origin, as far as a browser can tell.
+func TestNamesOfOthers(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	for host, want := range map[string]int{"127.0.0.1:8180": 200, "[::1]:8180": 200, "localhost:8180": 200, "sandbox:8180": 200, "evil.example:8180": 403, "evil.example": 403} {
+		req, _ := http.NewRequestWithContext(limit(t), http.MethodGet, b.url+"/sandbox/phones/254712345678/messages", nil)
+		req.Host = host
+		if status := b.do(t, req, nil); status != want {
+			t.Errorf("%s: %d, want %d", host, status, want)
+		}
+	}
+}
+
 func TestPage(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)

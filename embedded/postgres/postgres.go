@@ -172,6 +172,21 @@ func Remove(ctx context.Context, cfg Config) error {
 	return errors.Join(os.RemoveAll(where.base), data.Release(), owner.Release())
 }
 
+// EndOrphan returns when no server is left of an earlier run on the cluster that cfg names: a killed owner's server needs a moment to end
+// and holds its port until then. It refuses while another process runs the cluster.
+func EndOrphan(ctx context.Context, cfg Config) error {
+	cfg = cfg.withDefaults()
+	where, err := findPlace(cfg)
+	if err != nil {
+		return err
+	}
+	owner, data, err := where.claim(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(data.Release(), owner.Release())
+}
+
 // waitReady asks until the server answers a query, which also proves that it is ours: it knows the password.
 func (s *Server) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)

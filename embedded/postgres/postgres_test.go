@@ -288,6 +288,29 @@ func TestOrphanIsStopped(t *testing.T) {
 	}
 }
 
+// TestEndOrphan: afterwards nothing holds the port, so that a restart right after kill -9 may look whether its ports are free.
+func TestEndOrphan(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	orphan, err := Start(t.Context(), Config{DataDir: dir, NoFsync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := EndOrphan(t.Context(), Config{DataDir: dir}); !errors.Is(err, ErrRunning) {
+		t.Fatalf("while its owner lives: %v, want ErrRunning", err)
+	}
+	if err := orphan.owner.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if err := EndOrphan(t.Context(), Config{DataDir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	if conn, err := pgx.Connect(t.Context(), orphan.URL("postgres")); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Fatalf("the port is still held: %v %v", conn, err)
+	}
+	begin(t, Config{DataDir: dir, NoFsync: true}) // both locks are free
+}
+
 // TestStalePidFile starts although postmaster.pid names a living process that the server would believe in.
 func TestStalePidFile(t *testing.T) {
 	t.Parallel()

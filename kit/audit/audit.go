@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/web"
@@ -20,8 +20,13 @@ type Entry struct {
 	Detail     map[string]string
 }
 
+// Execer is a pgx.Tx, or a pipeline of statements that is sent in one.
+type Execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
 // Record adds the entry; actor, operation and request id come from ctx.
-func Record(ctx context.Context, tx pgx.Tx, e Entry) error {
+func Record(ctx context.Context, tx Execer, e Entry) error {
 	if e.Detail == nil {
 		e.Detail = map[string]string{}
 	}

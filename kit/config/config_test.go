@@ -58,3 +58,15 @@ func TestSecretIsNeverShown(t *testing.T) {
 		}
 	}
 }
+
+// A misspelt production would start with the sandbox's credentials and without https.
+func TestProductionIsSpeltOneWay(t *testing.T) {
+	t.Parallel()
+	e := environ(t)
+	for env, good := range map[string]bool{"production": true, "staging": true, "Production": false, "production ": false, "prod": false, "live": false} {
+		e["SENDTIP_ENV"] = env
+		if _, err := config.Load[settings](e); (err == nil) != good {
+			t.Errorf("SENDTIP_ENV=%q: %v", env, err)
+		}
+	}
+}

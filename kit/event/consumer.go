@@ -36,6 +36,8 @@ type ConsumerConfig struct {
 
 	HandlerTimeout time.Duration // one attempt of one handler; 0 means 30 s
 	MaxBackoff     time.Duration // the longest wait between attempts; 0 means 30 s
+	// Together applies events that arrive at the same time in one transaction; nil applies each alone. Types without a handler do not come.
+	Together BatchHandler
 }
 
 // Consumer receives events of several topics and dispatches them to handlers by type.
@@ -43,6 +45,7 @@ type Consumer struct {
 	cfg      ConsumerConfig
 	handlers map[string]Handler
 	dead     *Publisher
+	together *together // nil: each alone
 
 	mu     sync.Mutex
 	joined map[string]membership // by topic
@@ -66,7 +69,13 @@ func NewConsumer(cfg ConsumerConfig, handlers map[string]Handler) *Consumer {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Consumer{cfg: cfg, handlers: handlers, joined: map[string]membership{}}
+	c := &Consumer{cfg: cfg, handlers: handlers, joined: map[string]membership{}}
+	if cfg.Together != nil {
+		c.together = &together{timeout: cfg.HandlerTimeout, log: cfg.Log, dispatch: func(ctx context.Context, events []Event) error {
+			return DispatchAll(ctx, cfg.Pool, cfg.Group, cfg.Together, events)
+		}}
+	}
+	return c
 }
 
 // Run consumes until ctx ends, then drains and returns nil. A missing broker or topic does not end it: it tries again
@@ -157,6 +166,9 @@ func (c *Consumer) receive(topic string) message.NoPublishHandlerFunc {
 		}
 		ctx, cancel := context.WithTimeout(msg.Context(), c.cfg.HandlerTimeout)
 		defer cancel()
+		if _, wanted := c.handlers[e.Type]; wanted && c.together != nil && c.together.submit(ctx, e) {
+			return nil
+		}
 		return Dispatch(ctx, c.cfg.Pool, c.cfg.Group, c.handlers, e)
 	}
 }

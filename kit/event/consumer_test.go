@@ -34,6 +34,13 @@ func consume(t testing.TB, brokers []string, pool *pgxpool.Pool, handlers map[st
 	c := event.NewConsumer(event.ConsumerConfig{
 		Brokers: brokers, Group: "wallet", Topics: []string{topic}, Pool: pool, MaxBackoff: time.Second,
 	}, handlers)
+	run(t, c)
+	return c
+}
+
+// run lets a consumer work until the test ends.
+func run(t testing.TB, c *event.Consumer) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(ctx) }()
@@ -48,7 +55,6 @@ func consume(t testing.TB, brokers []string, pool *pgxpool.Pool, handlers map[st
 			t.Error("the consumer did not end")
 		}
 	})
-	return c
 }
 
 func publisher(t testing.TB, brokers []string) *event.Publisher {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sendtip/sendtip/kit/auth"
@@ -26,7 +27,7 @@ import (
 // ReplayedHeader marks an answer that was stored earlier.
 const ReplayedHeader = "Idempotency-Replayed"
 
-// Keep is how long a key is remembered.
+// Keep is how long a key is remembered after its result is known.
 const Keep = 7 * 24 * time.Hour
 
 // Refusals of a key.
@@ -90,15 +91,28 @@ func (s *Stored) Err() error {
 
 // Store keeps keys in the table idempotency_keys of the service's database.
 type Store struct {
-	mac    []byte
+	macs   [][]byte // the current one first
 	sealer *seal.Sealer
 }
 
-// New makes a store. mac keys the fingerprint: a plain hash of a PIN or a phone number could be guessed.
-func New(mac []byte, sealer *seal.Sealer) *Store { return &Store{mac: mac, sealer: sealer} }
+// New makes a store. mac keys the fingerprint: a plain hash of a PIN or a phone number could be guessed. The previous keys know
+// fingerprints that were made before a rotation.
+func New(mac []byte, sealer *seal.Sealer, previous ...[]byte) *Store {
+	return &Store{macs: append([][]byte{mac}, previous...), sealer: sealer}
+}
 
-func (s *Store) fingerprint(k Key) []byte {
-	h := hmac.New(sha256.New, s.mac)
+// sameRequest says whether a stored fingerprint, made under any of the keys, is that of k.
+func (s *Store) sameRequest(stored []byte, k Key) bool {
+	for _, mac := range s.macs {
+		if hmac.Equal(stored, fingerprint(mac, k)) {
+			return true
+		}
+	}
+	return false
+}
+
+func fingerprint(mac []byte, k Key) []byte {
+	h := hmac.New(sha256.New, mac)
 	_, _ = fmt.Fprintf(h, "%d:%s", len(k.operation), k.operation)
 	_, _ = h.Write(k.asked)
 	return h.Sum(nil)
@@ -107,12 +121,25 @@ func (s *Store) fingerprint(k Key) []byte {
 // Begin claims the key inside tx. nil means that the caller does the work and calls Finish; a Stored is the result of the first
 // request, to be answered again. It answers ErrKeyReused, or ErrInProgress with the place of the running request.
 func (s *Store) Begin(ctx context.Context, tx pgx.Tx, k Key, m Mode) (*Stored, error) {
+	tag, err := s.Claim(ctx, tx, k, m)
+	return s.Claimed(ctx, tx, k, tag, err)
+}
+
+// Claim is the first half of Begin, for a pipeline that sends the claim together with what comes after it: its answer goes to Claimed.
+// The statements after it must be harmless when the key turns out to be taken.
+func (s *Store) Claim(ctx context.Context, tx Execer, k Key, m Mode) (pgconn.CommandTag, error) {
+	if k.err != nil {
+		return pgconn.CommandTag{}, k.err
+	}
+	return tx.Exec(ctx, `INSERT INTO idempotency_keys (id, principal, operation, key, fingerprint, location) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT ON CONSTRAINT idempotency_keys_once DO NOTHING`, k.id, k.principal, k.operation, k.key, fingerprint(s.macs[0], k), m.location)
+}
+
+// Claimed is the second half of Begin; tag and err are the answer of Claim's statement.
+func (s *Store) Claimed(ctx context.Context, tx pgx.Tx, k Key, tag pgconn.CommandTag, err error) (*Stored, error) {
 	if k.err != nil {
 		return nil, k.err
 	}
-	print := s.fingerprint(k)
-	tag, err := tx.Exec(ctx, `INSERT INTO idempotency_keys (id, principal, operation, key, fingerprint, location) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT ON CONSTRAINT idempotency_keys_once DO NOTHING`, k.id, k.principal, k.operation, k.key, print, m.location)
 	if pg.IsLockTimeout(err) {
 		return nil, ErrInProgress
 	}
@@ -122,10 +149,10 @@ func (s *Store) Begin(ctx context.Context, tx pgx.Tx, k Key, m Mode) (*Stored, e
 	if tag.RowsAffected() == 1 {
 		return nil, nil
 	}
-	return s.stored(ctx, tx, k, print)
+	return s.stored(ctx, tx, k)
 }
 
-func (s *Store) stored(ctx context.Context, tx pgx.Tx, k Key, print []byte) (*Stored, error) {
+func (s *Store) stored(ctx context.Context, tx pgx.Tx, k Key) (*Stored, error) {
 	var (
 		id       uuid.UUID
 		first    []byte
@@ -141,7 +168,7 @@ func (s *Store) stored(ctx context.Context, tx pgx.Tx, k Key, print []byte) (*St
 	if err != nil {
 		return nil, fmt.Errorf("read idempotency key: %w", err)
 	}
-	if !hmac.Equal(first, print) {
+	if !s.sameRequest(first, k) {
 		return nil, ErrKeyReused
 	}
 	if status == nil {
@@ -179,9 +206,9 @@ func (s *Store) FinishByID(ctx context.Context, tx pgx.Tx, id uuid.UUID, status 
 
 func purpose(id uuid.UUID) string { return "idem:" + id.String() }
 
-// Sweep deletes finished keys that are older than Keep, at most 1,000 at a time, and returns how many.
+// Sweep deletes keys that were finished longer than Keep ago, at most 1,000 at a time, and returns how many.
 func Sweep(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
-	tag, err := pool.Exec(ctx, `DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE finished_at IS NOT NULL AND created_at < $1 LIMIT 1000)`,
+	tag, err := pool.Exec(ctx, `DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE created_at < $1 AND finished_at < $1 LIMIT 1000)`,
 		time.Now().Add(-Keep))
 	if err != nil {
 		return 0, fmt.Errorf("sweep idempotency keys: %w", err)

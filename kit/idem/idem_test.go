@@ -181,21 +181,39 @@ func TestSweepKeepsYoungAndRunningKeys(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	ctx := as(t, "user:1")
-	for _, k := range []string{"key-old-0123456789", "key-new-0123456789"} {
+	for _, k := range []string{"key-old-0123456789", "key-new-0123456789", "key-late-0123456789"} {
 		if _, _, err := w.once(ctx, idem.NewKey(ctx, "op", k, 1), nil); err != nil {
 			t.Fatal(err)
 		}
+	}
+	err := pg.InTx(ctx, w.db.Pool, func(tx pgx.Tx) error {
+		_, err := w.store.Begin(ctx, tx, idem.NewKey(ctx, "op", "key-running-0123456789", 1), idem.Phased("/v1/things/1"))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	owner, err := pgx.Connect(ctx, w.db.OwnerURL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = owner.Close(ctx) }()
-	if _, err := owner.Exec(ctx, "UPDATE idempotency_keys SET created_at = now() - interval '8 days' WHERE key LIKE 'key-old%'"); err != nil {
+	if _, err := owner.Exec(ctx, "UPDATE idempotency_keys SET created_at = now() - interval '8 days' WHERE key NOT LIKE 'key-new%'"); err != nil {
+		t.Fatal(err)
+	}
+	// The late one began as long ago, and ended just now: its caller has yet to learn the result.
+	if _, err := owner.Exec(ctx, "UPDATE idempotency_keys SET finished_at = created_at WHERE key LIKE 'key-old%'"); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := idem.Sweep(ctx, w.db.Pool); err != nil || n != 1 {
 		t.Fatalf("swept %d: %v", n, err)
+	}
+	var left string
+	if err := owner.QueryRow(ctx, "SELECT string_agg(key, ' ' ORDER BY key) FROM idempotency_keys").Scan(&left); err != nil {
+		t.Fatal(err)
+	}
+	if left != "key-late-0123456789 key-new-0123456789 key-running-0123456789" {
+		t.Errorf("left are %s", left)
 	}
 }
 

@@ -162,6 +162,10 @@ func migrateRiver(ctx context.Context, pool *pgxpool.Pool) error {
 	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return fmt.Errorf("river: %w", err)
 	}
+	// Nothing here searches jobs by arguments or metadata, and each change of a job pays for these two: they are most of a job's cost.
+	if _, err := conn.Exec(ctx, "DROP INDEX IF EXISTS river_job_args_index, river_job_metadata_index"); err != nil {
+		return fmt.Errorf("river: indexes: %w", err)
+	}
 	const grant = `DO $$ DECLARE t text; app text := regexp_replace(current_user, '_owner$', '_app'); BEGIN
 		FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'river\_%' AND tablename <> 'river_migration' LOOP
 			EXECUTE format('GRANT UPDATE, DELETE ON %I TO %I', t, app);

@@ -145,6 +145,15 @@ func (s *Sealer) Derive(purpose string) []byte {
 	return s.keys[0].derive("derived", purpose, KeySize)
 }
 
+// DerivePrevious returns what Derive returned under each previous KEK: values that were made then are compared with these.
+func (s *Sealer) DerivePrevious(purpose string) [][]byte {
+	var out [][]byte
+	for _, k := range s.keys[1:] {
+		out = append(out, k.derive("derived", purpose, KeySize))
+	}
+	return out
+}
+
 // cipher gives every value its own key, so the limit of 2^32 random nonces per key is never near.
 func (k kek) cipher(salt []byte) (cipher.AEAD, []byte, error) {
 	material, err := hkdf.Key(sha256.New, k.secret, salt, "sendtip seal v1: value", KeySize+nonceSize)

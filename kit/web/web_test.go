@@ -149,3 +149,17 @@ func TestServeDrains(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Whoever reaches a service's port may invent methods; none of them becomes a label.
+func TestMethodsAreNoLabels(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	h := web.Middleware(slog.New(slog.DiscardHandler), web.NewMetrics(registry), 16)(http.NotFoundHandler())
+	for i := range 50 {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(fmt.Sprintf("INVENTED%d", i), "/", nil))
+	}
+	families, err := registry.Gather()
+	if err != nil || len(families) != 1 || len(families[0].GetMetric()) != 1 {
+		t.Fatalf("%d families, %v, want one series: %v", len(families), err, families)
+	}
+}

@@ -12,6 +12,9 @@ import (
 // maxBrand keeps texts within one SMS; it is also the longest alphanumeric sender id.
 const maxBrand = 11
 
+// sandboxUsername is Africa's Talking's for its sandbox, which delivers to nobody.
+const sandboxUsername = "sandbox"
+
 // Config is the service's settings.
 type Config struct {
 	Common config.Common
@@ -58,6 +61,9 @@ func (c Config) Validate() error {
 	}
 	if c.Common.Production() && u.Scheme != "https" {
 		return errors.New("SENDTIP_AT_URL must be https in production: codes go over it")
+	}
+	if c.Common.Production() && (c.SMSUsername == sandboxUsername || config.FromSandbox(c.SMSAPIKey)) {
+		return errors.New("SENDTIP_AT_USERNAME or SENDTIP_AT_API_KEY is the sandbox's: production needs an account of its own")
 	}
 	if c.Brand == "" || utf8.RuneCountInString(c.Brand) > maxBrand {
 		return fmt.Errorf("SENDTIP_BRAND must have 1 to %d characters", maxBrand)

@@ -82,7 +82,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 	jobs.Register(workers, a)
 	relay := outbox.NewRelay(pool, publisher, log, registry)
 	consumer := event.NewConsumer(event.ConsumerConfig{
-		Brokers: cfg.Common.KafkaBrokers, Group: name, Topics: events.Topics, Pool: pool, Log: log,
+		Brokers: cfg.Common.KafkaBrokers, Group: name, Topics: events.Topics, Pool: pool, Log: log, Together: events.Together(a),
 	}, events.Handlers(a))
 	return &service.Service{
 		Name: name, Listen: cfg.Common.Listen, OpsListen: cfg.Common.OpsListen, Registry: registry,

@@ -284,3 +284,17 @@ func without(environ map[string]string, name, value string) map[string]string {
 	}
 	return out
 }
+
+func TestProductionRefusesTheSandbox(t *testing.T) {
+	t.Parallel()
+	good := environ("postgres://localhost/notification", "http://localhost:8090", []string{"localhost:9092"}, "https://api.africastalking.com", "localhost:25")
+	good = without(without(without(good, "SENDTIP_ENV", "production"), "SENDTIP_AT_USERNAME", "acme"), "SENDTIP_AT_API_KEY", "a-key-of-our-own")
+	if _, err := notification.LoadConfig(good); err != nil {
+		t.Fatal(err)
+	}
+	for setting, value := range map[string]string{"SENDTIP_AT_USERNAME": "sandbox", "SENDTIP_AT_API_KEY": "sendtip-sandbox-sms-key", "SENDTIP_AT_URL": "http://api.africastalking.com"} {
+		if _, err := notification.LoadConfig(without(good, setting, value)); err == nil || !strings.Contains(err.Error(), setting) {
+			t.Errorf("%s=%s: %v", setting, value, err)
+		}
+	}
+}

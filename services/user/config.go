@@ -2,6 +2,8 @@ package user
 
 import (
 	"errors"
+	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/sendtip/sendtip/kit/config"
@@ -36,6 +38,22 @@ func (c Config) Validate() error {
 		return errors.New("SENDTIP_SMILEID_URL, _PARTNER_ID or _API_KEY is not set: the sandbox's are in docs, real ones come from Smile ID")
 	case c.Common.PublicURL == "":
 		return errors.New("SENDTIP_PUBLIC_URL is not set: Smile ID calls back there")
+	}
+	if c.Common.Production() {
+		return c.validateProduction()
+	}
+	return nil
+}
+
+// validateProduction keeps identity details off plain connections, and the sandbox's key, which everybody knows, away from real people.
+func (c Config) validateProduction() error {
+	for _, setting := range []struct{ name, value string }{{"SENDTIP_SMILEID_URL", c.SmileURL}, {"SENDTIP_PUBLIC_URL", c.Common.PublicURL}} {
+		if u, err := url.Parse(setting.value); err != nil || u.Scheme != "https" || u.Host == "" {
+			return fmt.Errorf("%s must be https in production: identity details go over it", setting.name)
+		}
+	}
+	if config.FromSandbox(c.SmileAPIKey) {
+		return errors.New("SENDTIP_SMILEID_API_KEY is the sandbox's: production needs the one from Smile ID")
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/pgtest"
 	"github.com/sendtip/sendtip/kit/service"
+	"github.com/sendtip/sendtip/sandbox"
 	user "github.com/sendtip/sendtip/services/user"
 	usersql "github.com/sendtip/sendtip/sql/user"
 )
@@ -164,6 +165,26 @@ func TestLoadConfig(t *testing.T) {
 		delete(env, name)
 		if _, err := user.LoadConfig(env); err == nil {
 			t.Errorf("starts without %s", name)
+		}
+	}
+}
+
+func TestProductionRefuses(t *testing.T) {
+	t.Parallel()
+	good := environ(t, "postgres://localhost/user")
+	maps.Copy(good, map[string]string{"SENDTIP_ENV": "production", "SENDTIP_SMILEID_URL": "https://api.smileidentity.com", "SENDTIP_PUBLIC_URL": "https://api.example.com",
+		"SENDTIP_SMILEID_API_KEY": "a-key-of-our-own"})
+	if _, err := user.LoadConfig(good); err != nil {
+		t.Fatal(err)
+	}
+	for setting, value := range map[string]string{
+		"SENDTIP_SMILEID_URL": "http://api.smileidentity.com", "SENDTIP_PUBLIC_URL": "http://api.example.com", "SENDTIP_SMILEID_API_KEY": sandbox.DefaultSmileAPIKey,
+		"SENDTIP_ENV": "Production",
+	} {
+		env := maps.Clone(good)
+		env[setting] = value
+		if _, err := user.LoadConfig(env); err == nil || !strings.Contains(err.Error(), setting) {
+			t.Errorf("%s=%s: %v", setting, value, err)
 		}
 	}
 }

@@ -33,6 +33,9 @@ func LoadConfig(environ map[string]string) (Config, error) {
 	return cfg, err
 }
 
+// testShortCode is Safaricom's public test short code (Daraja portal).
+const testShortCode = "174379"
+
 // forbiddenWords are what Safaricom refuses in a callback address (Daraja, C2B registration).
 var forbiddenWords = []string{"mpesa", "m-pesa", "safaricom", "exe", "cmd", "sql", "query"}
 
@@ -67,6 +70,9 @@ func (c Config) Validate() error {
 		if c.Common.Production() && u.Scheme != "https" {
 			return fmt.Errorf("%s must be https in production", name)
 		}
+	}
+	if c.Common.Production() && (c.DarajaShortCode == testShortCode || config.FromSandbox(c.DarajaConsumerKey) || config.FromSandbox(c.DarajaConsumerSecret)) {
+		return errors.New("SENDTIP_DARAJA_* are the sandbox's: production needs the credentials that Safaricom issued at go-live")
 	}
 	public := strings.ToLower(c.Common.PublicURL)
 	for _, word := range forbiddenWords {

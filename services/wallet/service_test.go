@@ -65,6 +65,24 @@ func TestLoadConfig(t *testing.T) {
 }
 
 // TestNewConnectsToNothing: a service is made while all its dependencies are down, answers 503 and says that it is not ready.
+func TestProductionRefusesTheSandbox(t *testing.T) {
+	t.Parallel()
+	good := environ()
+	maps.Copy(good, map[string]string{"SENDTIP_ENV": "production", "SENDTIP_PUBLIC_URL": "https://pay.example", "SENDTIP_DARAJA_URL": "https://api.safaricom.co.ke",
+		"SENDTIP_DARAJA_SHORT_CODE": "600123"})
+	if _, err := wallet.LoadConfig(good); err != nil {
+		t.Fatal(err)
+	}
+	for setting, value := range map[string]string{"SENDTIP_DARAJA_SHORT_CODE": "174379", "SENDTIP_DARAJA_CONSUMER_KEY": "sendtip-sandbox-consumer",
+		"SENDTIP_DARAJA_CONSUMER_SECRET": "sendtip-sandbox-consumer-secret"} {
+		bad := maps.Clone(good)
+		bad[setting] = value
+		if _, err := wallet.LoadConfig(bad); err == nil || strings.Contains(err.Error(), value) {
+			t.Errorf("%s of the sandbox: %v", setting, err)
+		}
+	}
+}
+
 func TestNewConnectsToNothing(t *testing.T) {
 	t.Parallel()
 	cfg, err := wallet.LoadConfig(environ())

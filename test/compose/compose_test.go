@@ -102,6 +102,17 @@ func TestEachServiceSeesItsOwnKeysOnly(t *testing.T) {
 			}
 		}
 	}
+	for name, s := range p.Services { // the folder of all keys opens everything
+		for _, v := range s.Volumes {
+			if v.Source == "keys" && name != "keys" && name != "migrate" {
+				t.Errorf("%s has the volume of all keys", name)
+			}
+		}
+	}
+	dealt := filepath.Join(dealKeys(t), "postgres", "password")
+	if b, err := os.ReadFile(dealt); err != nil || strings.TrimSpace(string(b)) == "" || *p.Services["postgres"].Environment["POSTGRES_PASSWORD_FILE"] != "/keys/password" {
+		t.Errorf("the database server has no password: %v", err)
+	}
 	for _, name := range []string{"keys", "migrate"} {
 		if p.Services[name].Restart != "" {
 			t.Errorf("%s must run once", name)

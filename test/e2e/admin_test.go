@@ -20,7 +20,7 @@ import (
 // admin is an operator made as `sendtip admin create` makes one, signed in through the API.
 func (w *world) admin(t testing.TB) *journey.Customer {
 	t.Helper()
-	c, err := w.World.NewCustomer("Operator")
+	c, err := w.NewCustomer("Operator")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,14 +43,14 @@ func (w *world) admin(t testing.TB) *journey.Customer {
 
 // nationalID is a number whose last digit decides what the sandbox's authority says.
 func nationalID(last int) string {
-	return fmt.Sprintf("4%06d%d", rand.IntN(1_000_000), last) //nolint:gosec // no secret
+	return fmt.Sprintf("4%06d%d", rand.IntN(1_000_000), last)
 }
 
 func TestAPIKeys(t *testing.T) {
 	t.Parallel()
 	w := shared(t)
 	admin, customer := w.admin(t), w.registered(t, "Amina")
-	partner, err := w.World.NewCustomer("Partner")
+	partner, err := w.NewCustomer("Partner")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -178,17 +178,19 @@ func TestDailyLimitUnderConcurrency(t *testing.T) {
 	w.posted(t, "c2b:"+w.deposit(t, amina, amina.DepositAccount, 5_000_00).Receipt)
 
 	const each = 100_00
-	quotes := map[uuid.UUID]string{} // with its approval
+	var all []approved
 	for range 30 {
 		quote, err := amina.Quote(t.Context(), brian, each)
 		if err != nil || quote.JSON201 == nil {
 			t.Fatalf("quote: %v %v", quote, err)
 		}
-		if quotes[quote.JSON201.ID], err = amina.StepUp(t.Context(), quote.JSON201.ID); err != nil {
+		approval, err := amina.StepUp(t.Context(), quote.JSON201.ID)
+		if err != nil {
 			t.Fatal(err)
 		}
+		all = append(all, approved{quote.JSON201.ID, approval})
 	}
-	outcomes := transferAll(t, amina, quotes)
+	outcomes := transferAll(t, amina, all)
 	if outcomes["201 "] != 10 || outcomes["422 limit_per_day"] != 20 {
 		t.Errorf("want 10 transfers and 20 over the limit, got %v", outcomes)
 	}
@@ -206,14 +208,20 @@ func TestDailyLimitUnderConcurrency(t *testing.T) {
 	}
 }
 
+// approved is a quote and the PIN's approval of it.
+type approved struct {
+	quote    uuid.UUID
+	approval string
+}
+
 // transferAll carries out approved quotes at the same time, each under its own key, and counts the answers.
-func transferAll(t testing.TB, c *journey.Customer, quotes map[uuid.UUID]string) map[string]int {
+func transferAll(t testing.TB, c *journey.Customer, all []approved) map[string]int {
 	var mu sync.Mutex
 	outcomes := map[string]int{}
 	var wg sync.WaitGroup
-	for quote, approval := range quotes {
+	for _, a := range all {
 		wg.Go(func() {
-			resp, err := c.Transfer(t.Context(), quote, approval, key())
+			resp, err := c.Transfer(t.Context(), a.quote, a.approval, key())
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -251,30 +259,15 @@ func TestQuoteSpentOnce(t *testing.T) {
 	if err != nil || quote.JSON201 == nil {
 		t.Fatalf("quote: %v %v", quote, err)
 	}
-	var approvals []string
+	var all []approved
 	for range 10 {
-		a, err := amina.StepUp(t.Context(), quote.JSON201.ID)
+		approval, err := amina.StepUp(t.Context(), quote.JSON201.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		approvals = append(approvals, a)
+		all = append(all, approved{quote.JSON201.ID, approval})
 	}
-	var mu sync.Mutex
-	outcomes := map[string]int{}
-	var wg sync.WaitGroup
-	for _, a := range approvals {
-		wg.Go(func() {
-			resp, err := amina.Transfer(t.Context(), quote.JSON201.ID, a, key())
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			outcomes[fmt.Sprint(resp.StatusCode(), " ", refusalOf(resp.Body))]++
-		})
-	}
-	wg.Wait()
+	outcomes := transferAll(t, amina, all)
 	if outcomes["201 "] != 1 || outcomes["409 quote_spent"] != 9 {
 		t.Errorf("want one transfer and nine refusals, got %v", outcomes)
 	}

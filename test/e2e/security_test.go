@@ -53,14 +53,14 @@ func operations(t *testing.T) []operation {
 func TestAuthorization(t *testing.T) {
 	t.Parallel()
 	w := shared(t)
-	customer, err := w.World.NewCustomer("Zawadi")
+	customer, err := w.NewCustomer("Zawadi")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Register(t.Context(), customer); err != nil {
 		t.Fatal(err)
 	}
-	nobody, err := w.World.NewCustomer("Nobody")
+	nobody, err := w.NewCustomer("Nobody")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 // registered is a customer with a PIN and a session, without a checked identity.
 func (w *world) registered(t testing.TB, name string) *journey.Customer {
 	t.Helper()
-	c, err := w.World.NewCustomer(name)
+	c, err := w.NewCustomer(name)
 	if err != nil {
 		t.Fatal(err)
 	}

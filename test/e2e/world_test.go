@@ -44,8 +44,20 @@ func start(t testing.TB, change func(*platform.Options)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.stop(t) })
+	t.Cleanup(func() {
+		w.stop(t)
+		removeCluster(t.Logf, w.dir)
+	})
 	return w
+}
+
+// removeCluster deletes a stopped platform with its database, which lies outside the test's folder when root runs the tests.
+func removeCluster(log func(string, ...any), dir string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := platform.Remove(ctx, dir); err != nil {
+		log("remove the database of %s: %v\n", dir, err)
+	}
 }
 
 func newWorld(ctx context.Context, dir string, change func(*platform.Options)) (*world, error) {
@@ -105,7 +117,7 @@ func (w *world) checkLedger(ctx context.Context) (string, error) {
 // customer is a signed-up customer with an open wallet and some money.
 func (w *world) customer(t testing.TB, name string, minor int64) *journey.Customer {
 	t.Helper()
-	c, err := w.World.NewCustomer(name)
+	c, err := w.NewCustomer(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +234,7 @@ func key() string { return "e2e-" + uuid.NewString() }
 
 func freePorts() platform.Ports {
 	for {
-		p := platform.Ports{Base: 20000 + 400*rand.IntN(60)} //nolint:gosec // a port needs no secrecy
+		p := platform.Ports{Base: 20000 + 400*rand.IntN(60)}
 		if p.Free() == nil {
 			return p
 		}

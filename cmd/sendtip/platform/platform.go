@@ -116,6 +116,9 @@ func withDefaults(o Options) Options {
 }
 
 func (p *Platform) start(ctx context.Context) error {
+	if err := p.endOrphan(ctx); err != nil {
+		return err
+	}
 	if err := p.o.Ports.Free(); err != nil {
 		return err
 	}
@@ -141,6 +144,15 @@ func (p *Platform) start(ctx context.Context) error {
 		}
 	}
 	return p.WaitReady(ctx, p.o.Targets...)
+}
+
+// endOrphan waits for the database server of a run on this folder that was killed: it ends a moment after its owner, and its port would
+// look like somebody else's.
+func (p *Platform) endOrphan(ctx context.Context) error {
+	if p.o.Environ["SENDTIP_POSTGRES_URL"] != "" {
+		return nil
+	}
+	return postgres.EndOrphan(ctx, postgres.Config{Dir: p.o.Dir, Log: p.log, Progress: p.o.Progress})
 }
 
 // StartService runs one service, for example after StopService.

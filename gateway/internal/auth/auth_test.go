@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -180,6 +181,23 @@ func TestRevocations(t *testing.T) {
 	_ = r.Poll(t.Context())
 	if len(r.sessions)+len(r.users) != 0 {
 		t.Errorf("%d entries are kept for ever", len(r.sessions)+len(r.users))
+	}
+}
+
+// A full list goes on: until the rest is read, a gateway that has just started must not take it for the whole.
+func TestFullListOfRevocations(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	at := c.now().UTC().Format(time.RFC3339Nano)
+	entry := `{"kind":"session","id":"dead","revoked_at":"` + at + `"}`
+	doc := `{"database_time":"` + at + `","data":[` + strings.Repeat(entry+",", fullList-1) + entry + `]}`
+	r := NewRevocations(func(context.Context, string) ([]byte, error) { return []byte(doc), nil }, c.now, discard)
+	if err := r.Poll(t.Context()); err != nil || r.Ready(t.Context()) == nil {
+		t.Fatalf("%v, or ready too early", err)
+	}
+	doc = `{"database_time":"` + at + `","data":[]}`
+	if err := r.Poll(t.Context()); err != nil || r.Ready(t.Context()) != nil {
+		t.Fatalf("%v, or never ready", err)
 	}
 }
 

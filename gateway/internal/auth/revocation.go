@@ -18,6 +18,8 @@ const (
 	pollEvery = 500 * time.Millisecond
 	// overlap: rows commit out of order, so the last half minute is read again each time.
 	overlap = 30 * time.Second
+	// fullList is the most entries of one answer (maxItems of RevocationList); its time is then that of its last entry.
+	fullList = 100_000
 	// remember is the life of an access token plus skew: after it no token can be left that a revocation concerns.
 	remember = maxLife + time.Minute
 )
@@ -143,7 +145,9 @@ func (r *Revocations) Poll(ctx context.Context) error {
 	}
 	r.since = list.DatabaseTime.Add(-overlap).UTC().Format(time.RFC3339Nano)
 	r.sweep(now)
-	r.lastOK.Store(now.UnixNano())
+	if len(list.Data) < fullList { // else more follows: the list is not whole yet
+		r.lastOK.Store(now.UnixNano())
+	}
 	return nil
 }
 

@@ -156,6 +156,11 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer l.finish(x, start)
 	if l.docs != nil && outside(r.URL.Path) {
+		x.address = l.g.clientAddress(r)
+		if err := l.g.limitPages(x); err != nil {
+			l.refuse(x, err)
+			return
+		}
 		l.docs.ServeHTTP(rec, r)
 		return
 	}

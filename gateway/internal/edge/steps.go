@@ -87,6 +87,11 @@ func (g *Gateway) limitAddress(x *exchange) error {
 	return g.take(x, x.end.before, func(contract.Limit) (string, string) { return "address", addressKey(x.address) })
 }
 
+// limitPages counts pages outside the contracts: they are large answers to small questions.
+func (g *Gateway) limitPages(x *exchange) error {
+	return g.take(x, []contract.Limit{{Policy: g.address, Key: "address"}}, func(contract.Limit) (string, string) { return "address", addressKey(x.address) })
+}
+
 // limitStrangers counts webhooks by address unless they come from where the provider is known to send: a busy provider has few
 // addresses, and a refused callback is money that waits.
 func (g *Gateway) limitStrangers(x *exchange) error {

@@ -91,6 +91,61 @@ func (q *Queries) InsertNotification(ctx context.Context, db DBTX, arg InsertNot
 	return result.RowsAffected(), nil
 }
 
+const insertNotifications = `-- name: InsertNotifications :many
+INSERT INTO notifications (id, source_event_id, recipient_id, user_id, channel, template, params, occurred_at, created_at, updated_at)
+SELECT n.id, n.source_event_id, n.recipient_id, NULLIF(n.user_id, '00000000-0000-0000-0000-000000000000'::uuid), $1, n.template, n.params::jsonb,
+	n.occurred_at, $2, $2
+FROM (SELECT generate_subscripts($3::uuid[], 1) AS place, unnest($3::uuid[]) AS id, unnest($4::uuid[]) AS source_event_id,
+	unnest($5::uuid[]) AS recipient_id, unnest($6::uuid[]) AS user_id, unnest($7::text[]) AS template,
+	unnest($8::text[]) AS params, unnest($9::timestamptz[]) AS occurred_at) n
+ORDER BY n.place
+ON CONFLICT ON CONSTRAINT notifications_once DO NOTHING
+RETURNING id
+`
+
+type InsertNotificationsParams struct {
+	Channel        string
+	Now            time.Time
+	Ids            []uuid.UUID
+	SourceEventIds []uuid.UUID
+	RecipientIds   []uuid.UUID
+	UserIds        []uuid.UUID
+	Templates      []string
+	Params         []string
+	OccurredAts    []time.Time
+}
+
+// InsertNotification for many, in their order. The ids of those come back that were not there. The nil UUID is no user.
+func (q *Queries) InsertNotifications(ctx context.Context, db DBTX, arg InsertNotificationsParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, insertNotifications,
+		arg.Channel,
+		arg.Now,
+		arg.Ids,
+		arg.SourceEventIds,
+		arg.RecipientIds,
+		arg.UserIds,
+		arg.Templates,
+		arg.Params,
+		arg.OccurredAts,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listByUser = `-- name: ListByUser :many
 SELECT id, template, channel, state, message, created_at, sent_at
 FROM notifications

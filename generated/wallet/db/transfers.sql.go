@@ -57,7 +57,7 @@ const completeTransfers = `-- name: CompleteTransfers :many
 WITH input AS (
 	SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS ledger_transaction_id, unnest($3::timestamptz[]) AS closed_at
 ), locked AS MATERIALIZED (
-	SELECT t.id FROM transfers t WHERE t.id = ANY($1::uuid[]) AND t.status = 'created' ORDER BY t.id FOR UPDATE
+	SELECT t.id FROM transfers t WHERE t.id = ANY($1::uuid[]) AND t.status = 'created' ORDER BY t.id FOR UPDATE SKIP LOCKED
 ), closed AS (
 	UPDATE transfers t SET status = 'completed', ledger_transaction_id = i.ledger_transaction_id, closed_at = i.closed_at
 	FROM locked l JOIN input i ON i.id = l.id WHERE t.id = l.id
@@ -68,7 +68,8 @@ WITH input AS (
 SELECT closed.id FROM closed
 `
 
-// CloseTransfer for many transfers that were posted. Those come back that were still created; rows are locked in the order of their ids.
+// CloseTransfer for many transfers that were posted. Those come back that it closed: not one that another finisher closed, or holds now, for
+// that must not keep its neighbours waiting.
 func (q *Queries) CompleteTransfers(ctx context.Context, db DBTX, ids []uuid.UUID, ledgerTransactionIds []uuid.UUID, closedAt []time.Time) ([]uuid.UUID, error) {
 	rows, err := db.Query(ctx, completeTransfers, ids, ledgerTransactionIds, closedAt)
 	if err != nil {
@@ -291,7 +292,8 @@ SELECT q.id, q.user_id, q.wallet_id, q.recipient_user_id, q.recipient_wallet_id,
 	q.amount_minor, q.fee_minor, q.excise_minor, q.expires_at,
 	EXISTS (SELECT FROM transfers t WHERE t.quote_id = q.id) AS spent,
 	w.status AS wallet_status, s.status AS sender_status, s.tier AS sender_tier, s.country AS sender_country,
-	v.status AS recipient_wallet_status, r.status AS recipient_status, r.tier AS recipient_tier
+	v.status AS recipient_wallet_status, r.status AS recipient_status, r.tier AS recipient_tier,
+	nextval('river_job_id_seq')::bigint AS job_id
 FROM transfer_quotes q
 JOIN wallets w ON w.id = q.wallet_id
 JOIN customers s ON s.user_id = w.user_id
@@ -321,9 +323,10 @@ type LockQuoteRow struct {
 	RecipientWalletStatus string
 	RecipientStatus       string
 	RecipientTier         int16
+	JobID                 int64
 }
 
-// The quote with everything that the first step of a transfer judges. The lock makes two spenders of one quote take turns.
+// The quote with everything that the first step of a transfer judges, and the id for its job. The lock makes two spenders of one quote take turns.
 func (q *Queries) LockQuote(ctx context.Context, db DBTX, id uuid.UUID) (LockQuoteRow, error) {
 	row := db.QueryRow(ctx, lockQuote, id)
 	var i LockQuoteRow
@@ -347,6 +350,7 @@ func (q *Queries) LockQuote(ctx context.Context, db DBTX, id uuid.UUID) (LockQuo
 		&i.RecipientWalletStatus,
 		&i.RecipientStatus,
 		&i.RecipientTier,
+		&i.JobID,
 	)
 	return i, err
 }

@@ -5,12 +5,13 @@ VALUES (@id, @user_id, @wallet_id, @recipient_user_id, @recipient_wallet_id, @re
 	@amount_minor, @fee_minor, @excise_minor, @created_at, @expires_at);
 
 -- name: LockQuote :one
--- The quote with everything that the first step of a transfer judges. The lock makes two spenders of one quote take turns.
+-- The quote with everything that the first step of a transfer judges, and the id for its job. The lock makes two spenders of one quote take turns.
 SELECT q.id, q.user_id, q.wallet_id, q.recipient_user_id, q.recipient_wallet_id, q.recipient_name_sealed, q.currency,
 	q.amount_minor, q.fee_minor, q.excise_minor, q.expires_at,
 	EXISTS (SELECT FROM transfers t WHERE t.quote_id = q.id) AS spent,
 	w.status AS wallet_status, s.status AS sender_status, s.tier AS sender_tier, s.country AS sender_country,
-	v.status AS recipient_wallet_status, r.status AS recipient_status, r.tier AS recipient_tier
+	v.status AS recipient_wallet_status, r.status AS recipient_status, r.tier AS recipient_tier,
+	nextval('river_job_id_seq')::bigint AS job_id
 FROM transfer_quotes q
 JOIN wallets w ON w.id = q.wallet_id
 JOIN customers s ON s.user_id = w.user_id
@@ -61,11 +62,12 @@ WITH closed AS (
 SELECT closed.id FROM closed;
 
 -- name: CompleteTransfers :many
--- CloseTransfer for many transfers that were posted. Those come back that were still created; rows are locked in the order of their ids.
+-- CloseTransfer for many transfers that were posted. Those come back that it closed: not one that another finisher closed, or holds now, for
+-- that must not keep its neighbours waiting.
 WITH input AS (
 	SELECT unnest(@ids::uuid[]) AS id, unnest(@ledger_transaction_ids::uuid[]) AS ledger_transaction_id, unnest(@closed_at::timestamptz[]) AS closed_at
 ), locked AS MATERIALIZED (
-	SELECT t.id FROM transfers t WHERE t.id = ANY(@ids::uuid[]) AND t.status = 'created' ORDER BY t.id FOR UPDATE
+	SELECT t.id FROM transfers t WHERE t.id = ANY(@ids::uuid[]) AND t.status = 'created' ORDER BY t.id FOR UPDATE SKIP LOCKED
 ), closed AS (
 	UPDATE transfers t SET status = 'completed', ledger_transaction_id = i.ledger_transaction_id, closed_at = i.closed_at
 	FROM locked l JOIN input i ON i.id = l.id WHERE t.id = l.id

@@ -164,10 +164,10 @@ func (w *world) queue(t *testing.T, n int) {
 	t.Helper()
 	err := pg.InTx(t.Context(), w.db.Pool, func(tx pgx.Tx) error {
 		for range n {
-			err := w.app.QueueMessage(t.Context(), tx, app.Notice{
+			err := w.app.QueueMessages(t.Context(), tx, []app.Notice{{
 				SourceEventID: uuid.Must(uuid.NewV7()), OccurredAt: time.Now(), Template: domain.TransferReceived, RecipientID: user,
 				Params: domain.Params{Reference: event.String(), Amount: money.Money{Amount: 100000, Currency: "KES"}},
-			})
+			}})
 			if err != nil {
 				return err
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/pg"
 
+	"github.com/sendtip/sendtip/services/notification/internal/app"
 	"github.com/sendtip/sendtip/services/notification/internal/domain"
 )
 
@@ -79,7 +80,7 @@ func TestListNotificationsMaximumPage(t *testing.T) {
 		for range 105 {
 			n := receipt()
 			n.RecipientID, n.SourceEventID, n.OccurredAt = w.peer.user, uuid.Must(uuid.NewV7()), start
-			if err := w.app.QueueMessage(t.Context(), tx, n); err != nil {
+			if err := w.app.QueueMessages(t.Context(), tx, []app.Notice{n}); err != nil {
 				return err
 			}
 		}

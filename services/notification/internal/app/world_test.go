@@ -169,7 +169,7 @@ func (w *world) queue(t *testing.T, n app.Notice) uuid.UUID {
 	if n.OccurredAt.IsZero() {
 		n.OccurredAt = w.clock()
 	}
-	err := pg.InTx(t.Context(), w.db.Pool, func(tx pgx.Tx) error { return w.app.QueueMessage(t.Context(), tx, n) })
+	err := pg.InTx(t.Context(), w.db.Pool, func(tx pgx.Tx) error { return w.app.QueueMessages(t.Context(), tx, []app.Notice{n}) })
 	if err != nil {
 		t.Fatal(err)
 	}

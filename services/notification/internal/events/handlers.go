@@ -22,43 +22,78 @@ import (
 // Topics are what this service listens to.
 var Topics = []string{"sendtip.user.v1", "sendtip.wallet.v1"}
 
-// Handlers returns one handler per event type. Types that are not listed cause no message.
-func Handlers(a *app.App) map[string]event.Handler {
-	return map[string]event.Handler{
-		"user.otp_requested":        handle(a, otpRequested),
-		"user.kyc_verified":         handle(a, kycVerified),
-		"user.kyc_rejected":         handle(a, kycRejected),
-		"user.kyc_review_needed":    handle(a, kycReviewNeeded),
-		"wallet.opened":             handle(a, walletOpened),
-		"wallet.topup_succeeded":    handle(a, topupSucceeded),
-		"wallet.topup_failed":       handle(a, topupFailed),
-		"wallet.deposit_received":   handle(a, depositReceived),
-		"wallet.transfer_completed": handle(a, transferCompleted),
-		"wallet.transfer_failed":    handle(a, transferFailed),
+// reader tells which messages an event causes, in their order. Its error is a refusal.
+type reader func(e event.Event) ([]app.Notice, error)
+
+// readers returns one reader per event type. Types that are not listed cause no message.
+func readers() map[string]reader {
+	return map[string]reader{
+		"user.otp_requested":        read(otpRequested),
+		"user.kyc_verified":         read(kycVerified),
+		"user.kyc_rejected":         read(kycRejected),
+		"user.kyc_review_needed":    read(kycReviewNeeded),
+		"wallet.opened":             read(walletOpened),
+		"wallet.topup_succeeded":    read(topupSucceeded),
+		"wallet.topup_failed":       read(topupFailed),
+		"wallet.deposit_received":   read(depositReceived),
+		"wallet.transfer_completed": read(transferCompleted),
+		"wallet.transfer_failed":    read(transferFailed),
 	}
 }
 
-// handle decodes the payload and queues its messages in order. A payload that cannot be read or names nobody is refused for good.
-func handle[T any](a *app.App, messages func(T) ([]app.Notice, error)) event.Handler {
-	return func(ctx context.Context, tx pgx.Tx, e event.Event) error {
+// Handlers returns one handler per event type.
+func Handlers(a *app.App) map[string]event.Handler {
+	handlers := map[string]event.Handler{}
+	for eventType, messages := range readers() {
+		handlers[eventType] = func(ctx context.Context, tx pgx.Tx, e event.Event) error {
+			notices, err := messages(e)
+			if err != nil {
+				return err
+			}
+			return a.QueueMessages(ctx, tx, notices)
+		}
+	}
+	return handlers
+}
+
+// Together returns the handler for events that arrive at the same time.
+func Together(a *app.App) event.BatchHandler {
+	byType := readers()
+	return func(ctx context.Context, tx pgx.Tx, events []event.Event) error {
+		var all []app.Notice
+		for _, e := range events {
+			messages, known := byType[e.Type]
+			if !known {
+				continue
+			}
+			notices, err := messages(e)
+			if err != nil {
+				return err
+			}
+			all = append(all, notices...)
+		}
+		return a.QueueMessages(ctx, tx, all)
+	}
+}
+
+// read decodes the payload. One that cannot be read or names nobody is refused for good.
+func read[T any](messages func(T) ([]app.Notice, error)) reader {
+	return func(e event.Event) ([]app.Notice, error) {
 		var payload T
 		if err := json.Unmarshal(e.Data, &payload); err != nil {
-			return event.Refuse(errors.New("payload does not fit its schema"))
+			return nil, event.Refuse(errors.New("payload does not fit its schema"))
 		}
 		notices, err := messages(payload)
 		if err != nil {
-			return event.Refuse(err)
+			return nil, event.Refuse(err)
 		}
-		for _, n := range notices {
-			if n.RecipientID == uuid.Nil {
-				return event.Refuse(fmt.Errorf("%s names no recipient", e.Type))
+		for i := range notices {
+			if notices[i].RecipientID == uuid.Nil {
+				return nil, event.Refuse(fmt.Errorf("%s names no recipient", e.Type))
 			}
-			n.SourceEventID, n.OccurredAt = e.ID, e.Time
-			if err := a.QueueMessage(ctx, tx, n); err != nil {
-				return err
-			}
+			notices[i].SourceEventID, notices[i].OccurredAt = e.ID, e.Time
 		}
-		return nil
+		return notices, nil
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 	"github.com/sendtip/sendtip/services/notification/internal/domain"
 )
 
-// Queues are how many jobs run at a time. Sending waits for a provider most of the time.
-var Queues = map[string]int{app.QueueCodes: 8, app.QueueMessages: 8, app.QueueReports: 4}
+// Queues are how many jobs run at a time. Somebody waits for a code; receipts may take their time, and few at once leave the cores to the
+// money that causes them.
+var Queues = map[string]int{app.QueueCodes: 8, app.QueueMessages: 3, app.QueueReports: 2}
 
 // Register adds the workers of this service.
 func Register(workers *river.Workers, a *app.App) {

@@ -17,7 +17,8 @@ import (
 )
 
 // PutAccount opens the account, or replaces its rules and status; created says which. Owner, kind and currency never change. Every
-// change has its audit row, and equal values change nothing.
+// change has its audit row, and equal values change nothing. Without a status an account that exists keeps its own: who follows a
+// customer's tier must not thaw what an operator froze.
 func (a *App) PutAccount(ctx context.Context, want domain.Account) (got domain.Account, created bool, err error) {
 	if err := auth.Require(ctx, ScopeAccounts); err != nil {
 		return got, false, err
@@ -25,6 +26,7 @@ func (a *App) PutAccount(ctx context.Context, want domain.Account) (got domain.A
 	if user, ok := auth.From(ctx).UserID(); ok && user != want.OwnerID {
 		return got, false, fault.ErrForbidden // a service acts for this user only
 	}
+	keepStatus := want.Status == ""
 	if want, err = domain.NewAccount(want); err != nil {
 		return got, false, err
 	}
@@ -42,7 +44,11 @@ func (a *App) PutAccount(ctx context.Context, want domain.Account) (got domain.A
 		if created {
 			return a.auditAccount(ctx, tx, "ledger_account.opened", got)
 		}
-		changed, err := got.Change(want)
+		change := want
+		if keepStatus {
+			change.Status = got.Status
+		}
+		changed, err := got.Change(change)
 		if err != nil || !changed {
 			return err
 		}

@@ -64,6 +64,9 @@ func TestFrozenAndClosed(t *testing.T) {
 	if err := put(alice, domain.Frozen); err != nil {
 		t.Fatal(err)
 	}
+	if err := put(alice, ""); err != nil || w.account(t, alice.ID).Status != domain.Frozen {
+		t.Errorf("a change of the rules thawed the account: %v", err) // as when a customer's tier changes
+	}
 	w.refused(t, w.request(domain.ActionPost, kes(alice.ID, bob.ID, 1)), "account_frozen")
 	w.refused(t, w.request(domain.ActionHold, kes(alice.ID, bob.ID, 1)), "account_frozen")
 	w.fund(t, alice.ID, 10)

@@ -85,8 +85,10 @@ func (a *App) replacePin(ctx context.Context, tx pgx.Tx, u userdb.User, challeng
 	if err := a.q.UpdateUserPin(ctx, tx, u.ID, sealed); err != nil {
 		return fmt.Errorf("update pin: %w", err)
 	}
-	if err := a.q.ClearPinTries(ctx, tx, u.PhoneIndex, a.now()); err != nil {
-		return fmt.Errorf("clear pin tries: %w", err)
+	for _, index := range [][]byte{u.PhoneIndex, ownTries(u.ID)} {
+		if err := a.q.ClearPinTries(ctx, tx, index, a.now()); err != nil {
+			return fmt.Errorf("clear pin tries: %w", err)
+		}
 	}
 	if err := a.revokeAll(ctx, tx, u.ID, "pin_reset"); err != nil {
 		return err

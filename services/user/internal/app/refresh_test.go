@@ -32,7 +32,7 @@ func TestRefresh(t *testing.T) {
 		}
 		token = next.Refresh
 	}
-	if n := w.count("SELECT count(*) FROM refresh_tokens WHERE encode(hash, 'escape') LIKE '%rt_%'"); n != 0 {
+	if n := w.count("SELECT count(*) FROM refresh_tokens WHERE encode(hash, 'escape') LIKE '%rt\\_%'"); n != 0 {
 		t.Error("tokens are stored in plain")
 	}
 }

@@ -57,14 +57,18 @@ func (a *App) CreateSession(ctx context.Context, in SessionInput) (Tokens, error
 	if err != nil {
 		return Tokens{}, err
 	}
-	if err := a.tryPin(ctx, u, in.Phone, in.Pin); errors.Is(err, errPinWrong) {
+	user := uuid.Nil // nobody's device: an unknown phone takes the same way
+	if u != nil {
+		user = u.ID
+	}
+	bound, err := a.q.DeviceBound(ctx, a.Pool, user, a.Sealer.Indexes(indexDevice, in.Device))
+	if err != nil {
+		return Tokens{}, fmt.Errorf("read device: %w", err)
+	}
+	if err := a.tryPin(ctx, pinTry{user: u, phone: in.Phone, pin: in.Pin, own: bound}); errors.Is(err, errPinWrong) {
 		return Tokens{}, domain.ErrCredentialsInvalid
 	} else if err != nil {
 		return Tokens{}, err
-	}
-	bound, err := a.q.DeviceBound(ctx, a.Pool, u.ID, a.Sealer.Indexes(indexDevice, in.Device))
-	if err != nil {
-		return Tokens{}, fmt.Errorf("read device: %w", err)
 	}
 	if !bound {
 		if err := a.tryDeviceOtp(ctx, *u, in); err != nil {

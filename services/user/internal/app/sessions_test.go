@@ -279,3 +279,29 @@ func TestSweep(t *testing.T) {
 		t.Errorf("%d refresh tokens outlive their session", n)
 	}
 }
+
+// TestStrangersTries: who knows only a phone number locks neither its owner's devices nor profits from the owner's right PINs.
+func TestStrangersTries(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	stranger := func() error {
+		_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: "9999", Device: "stranger-0123456789"})
+		return err
+	}
+	for range 4 {
+		w.want(stranger(), domain.ErrCredentialsInvalid)
+	}
+	w.must(w.signIn(pin)) // the owner's success is no fresh start for the stranger
+	w.want(stranger(), domain.ErrCredentialsInvalid)
+	w.want(stranger(), domain.ErrPinLocked)
+	_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: "stranger-0123456789"})
+	w.want(err, domain.ErrPinLocked) // the right PIN is no better
+	w.must(w.signIn(pin))
+	_, err = w.app.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", QuoteID: uuid.New()})
+	w.must(err)
+	r, err := w.app.StartPinReset(w.anyone(), phone, device)
+	w.must(err)
+	w.must(w.app.CompletePinReset(w.anyone(), app.PinResetInput{ID: r.ID, Otp: w.code(r.ID), Pin: "8361", Device: device}))
+	w.want(stranger(), domain.ErrCredentialsInvalid) // a reset lifts both locks
+}

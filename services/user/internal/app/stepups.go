@@ -28,7 +28,8 @@ type StepUp struct {
 }
 
 // CreateStepUp turns the PIN into an approval of one operation on one object. The operation's owner spends it, so nothing is
-// stored here; wrong PINs count against the same lock as signing in.
+// stored here; wrong PINs count against the same lock as signing in on
+// an own device.
 func (a *App) CreateStepUp(ctx context.Context, in StepUpInput) (StepUp, error) {
 	u, session, err := a.caller(ctx)
 	if err != nil {
@@ -42,7 +43,7 @@ func (a *App) CreateStepUp(ctx context.Context, in StepUpInput) (StepUp, error) 
 	if err != nil {
 		return StepUp{}, err
 	}
-	if err := a.tryPin(ctx, &u, phone, in.Pin); errors.Is(err, errPinWrong) {
+	if err := a.tryPin(ctx, pinTry{user: &u, phone: phone, pin: in.Pin, own: true}); errors.Is(err, errPinWrong) {
 		return StepUp{}, domain.ErrPinInvalid
 	} else if err != nil {
 		return StepUp{}, err

@@ -133,7 +133,10 @@ type Revocation struct {
 	RevokedAt time.Time
 }
 
-// ListRevocations returns what gateways have to refuse, and the database's time of before the reading. An earlier `since` than
+// maxRevocations is the limit in the query.
+const maxRevocations = 100_000
+
+// ListRevocations returns what gateways have to refuse, and the database's time of before the reading, or of the last entry of a full list. An earlier `since` than
 // can matter is raised; nil means everything that can.
 func (a *App) ListRevocations(ctx context.Context, since *time.Time) (time.Time, []Revocation, error) {
 	if err := auth.Require(ctx, "users:revocations"); err != nil {
@@ -150,6 +153,9 @@ func (a *App) ListRevocations(ctx context.Context, since *time.Time) (time.Time,
 	rows, err := a.q.ListRevocations(ctx, a.Pool, from)
 	if err != nil {
 		return time.Time{}, nil, fmt.Errorf("list revocations: %w", err)
+	}
+	if len(rows) == maxRevocations { // the list goes on: asked again from here, with some overlap, it does not skip the rest
+		now = rows[len(rows)-1].RevokedAt
 	}
 	out := make([]Revocation, len(rows))
 	for i, r := range rows {

@@ -3,6 +3,7 @@ package app_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -100,6 +101,29 @@ func TestSuspendRefused(t *testing.T) {
 	w.want(err, fault.ErrNotFound)
 	if n := w.everything(); n != before {
 		t.Errorf("refusals left %d rows", n-before)
+	}
+}
+
+// TestManyRevocations: a gateway that reads on from the time of each answer, less 30 s, misses none of more than one answer can hold.
+func TestManyRevocations(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	const all = 120_000 // the rest is older than the overlap
+	_, err := w.db.Pool.Exec(t.Context(), `INSERT INTO revocations (kind, subject_id, revoked_at)
+		SELECT 'session', gen_random_uuid(), clock_timestamp() - interval '5 minutes' * (1 - n::float / $1) FROM generate_series(1, $1) n`, all)
+	w.must(err)
+	ctx, seen := w.service("users:revocations"), map[uuid.UUID]bool{}
+	var since *time.Time
+	for range 3 {
+		at, list, err := w.app.ListRevocations(ctx, since)
+		w.must(err)
+		for _, r := range list {
+			seen[r.ID] = true
+		}
+		since = ptr(at.Add(-30 * time.Second))
+	}
+	if len(seen) != all {
+		t.Errorf("the gateway learns of %d revocations of %d", len(seen), all)
 	}
 }
 

@@ -78,6 +78,11 @@ func (s Submission) Check(today time.Time) (Submission, error) {
 			return s, ErrKycInvalid.WithField(pointer, "required", "A name has letters.")
 		}
 	}
+	for pointer, name := range map[string]string{"/first_name": s.FirstName, "/middle_name": s.MiddleName, "/last_name": s.LastName} {
+		if !plainName(name) {
+			return s, ErrKycInvalid.WithField(pointer, "pattern", "A name has letters, spaces, apostrophes, hyphens and points only.")
+		}
+	}
 	born, err := time.Parse(time.DateOnly, s.DateOfBirth)
 	if err != nil || born.Year() < 1900 {
 		return s, ErrKycInvalid.WithField("/date_of_birth", "format", "This is not a date of birth.")

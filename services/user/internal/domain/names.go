@@ -26,6 +26,18 @@ func nameTokens(name string) []string {
 	return strings.Fields(letters.Replace(b.String()))
 }
 
+// plainName says that a name has letters and what stands between them in documents, and nothing else. Digits, symbols and invisible
+// characters do not count when names are compared, so without this rule they would be verified along with the name: a telephone number
+// that a sender sees as part of the recipient's name, or a direction mark that turns the text around it.
+func plainName(name string) bool {
+	for _, r := range name {
+		if !unicode.IsLetter(r) && !unicode.Is(unicode.M, r) && !strings.ContainsRune(" '’‘`-.,", r) {
+			return false
+		}
+	}
+	return true
+}
+
 // nameMatch counts how many of the submitted words stand in the returned name, in any order and each returned word once:
 // exactly, or nearly (at most one letter wrong, missing or added, or two neighbours swapped, in words of four letters or more).
 func nameMatch(submitted, returned []string) (exact, near int) {

@@ -64,7 +64,8 @@ type App struct {
 	rulesCache  domain.Rules
 	rulesLoaded time.Time
 
-	metrics metrics
+	closings *closings
+	metrics  metrics
 }
 
 // New returns the use cases and registers their metrics.
@@ -72,11 +73,17 @@ func New(d Deps) *App {
 	if d.SettleTimeout == 0 {
 		d.SettleTimeout = 5 * time.Second
 	}
-	a := &App{Deps: d, q: walletdb.New(), idem: idem.New(d.Sealer.Derive("idempotency"), d.Sealer), metrics: newMetrics()}
+	a := &App{Deps: d, q: walletdb.New(), idem: newIdem(d.Sealer), metrics: newMetrics()}
+	a.closings = &closings{commit: a.commitClosings, log: d.Log}
 	if d.Registry != nil {
 		d.Registry.MustRegister(a.metrics.all()...)
 	}
 	return a
+}
+
+func newIdem(s *seal.Sealer) *idem.Store {
+	const purpose = "idempotency"
+	return idem.New(s.Derive(purpose), s, s.DerivePrevious(purpose)...)
 }
 
 // publish appends one of this service's events. The caller has locked the aggregate's row.

@@ -51,8 +51,11 @@ func (a *App) prepareStk(ctx context.Context, row walletdb.GetCallbackRow, c dar
 	if t.Status == domain.TopupRequested && a.Now().Sub(row.ReceivedAt) < requestedPatience {
 		return requestedWait, "", nil
 	}
-	if t.CheckoutRequestID != "" || t.Status == domain.TopupStored || c.Outcome != daraja.Paid {
+	switch {
+	case t.CheckoutRequestID != "", c.Outcome != daraja.Paid:
 		return 0, c.Outcome, nil
+	case t.Status == domain.TopupStored:
+		return 0, daraja.Unknown, nil // nobody was asked to pay yet; it must not count if the prompt leaves before the judgement
 	}
 	if a.Now().Sub(row.ReceivedAt) > domain.QueryEnd {
 		return 0, daraja.Unknown, nil // Safaricom has confirmed nothing for a day: a person must look
@@ -154,7 +157,14 @@ func (a *App) takeCallbackReceipt(ctx context.Context, tx pgx.Tx, t domain.Topup
 	case t.Status == domain.TopupPaid:
 		return verdictConflict, nil
 	}
-	// The payment is credited as something else. Keeping its receipt stops a query from paying the top-up with the same money.
+	taken, err := a.q.GetReceipt(ctx, tx, receipt)
+	if err != nil {
+		return "", fmt.Errorf("get receipt: %w", err)
+	}
+	if taken.TopupID != nil {
+		return verdictConflict, nil // it is another prompt's: whatever this message is, it says nothing about this one
+	}
+	// The payment is credited as a deposit. Keeping its receipt stops a query from paying the top-up with the same money.
 	t.Receipt = receipt
 	return verdictConflict, a.saveTopup(ctx, tx, t)
 }
@@ -202,6 +212,13 @@ func (a *App) newDeposit(ctx context.Context, tx pgx.Tx, p payment) (string, err
 	_, err := a.q.InsertReceipt(ctx, tx, walletdb.InsertReceiptParams{Receipt: p.Receipt, DepositID: &id, Source: p.Source,
 		AmountMinor: p.Amount.Amount, CreatedAt: now})
 	if pg.IsNoRows(err) {
+		taken, err := a.q.GetReceipt(ctx, tx, p.Receipt)
+		if err != nil {
+			return "", fmt.Errorf("get receipt: %w", err)
+		}
+		if taken.AmountMinor != p.Amount.Amount {
+			return verdictConflict, nil // one payment told in two ways: the first counts, and somebody must look
+		}
 		return verdictDuplicate, nil
 	}
 	if err != nil {

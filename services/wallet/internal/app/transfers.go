@@ -8,10 +8,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"github.com/sendtip/sendtip/generated/events"
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/auth"
@@ -20,6 +20,7 @@ import (
 	"github.com/sendtip/sendtip/kit/idem"
 	"github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/money"
+	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/pg"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -55,14 +56,14 @@ func (a *App) CreateTransfer(ctx context.Context, in TransferInput) (domain.Tran
 	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
 		id := newID()
 		key := idem.NewKey(ctx, "createTransfer", in.Key, in)
-		stored, err := a.idem.Begin(ctx, tx, key, idem.Phased("/v1/transfers/"+id.String()))
-		if err != nil {
-			return err
-		}
+		stored, q, err := a.claimAndLock(ctx, tx, key, id, in.QuoteID)
 		if replayed = stored != nil; replayed {
 			return decode(stored, &t)
 		}
-		t, err = a.openTransfer(ctx, tx, opening{ID: id, UserID: userID, IdempotencyID: key.ID(), Input: in, Rules: rules})
+		if err != nil {
+			return err
+		}
+		t, err = a.openTransfer(ctx, tx, q, opening{ID: id, UserID: userID, IdempotencyID: key.ID(), Input: in, Rules: rules})
 		return err
 	})
 	if err != nil || replayed {
@@ -76,7 +77,11 @@ func (a *App) CreateTransfer(ctx context.Context, in TransferInput) (domain.Tran
 	}
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
-	closed, err := a.closeTransfer(ctx, t, answer)
+	finish := a.closeTransfer
+	if answer.Posted {
+		finish = a.completeTransfer
+	}
+	closed, err := finish(ctx, t, answer)
 	if err != nil {
 		a.Log.ErrorContext(ctx, "close transfer", "transfer", t.ID, "err", err)
 		return t, nil // 202: money may have moved, the job closes it
@@ -101,16 +106,31 @@ type opening struct {
 	Rules                     domain.Rules
 }
 
+// claimAndLock claims the idempotency key, then locks the quote, in one round trip. For a key that is taken, the lock means nothing.
+func (a *App) claimAndLock(ctx context.Context, tx pgx.Tx, key idem.Key, id, quoteID uuid.UUID) (*idem.Stored, walletdb.LockQuoteRow, error) {
+	both := &pipeline{tx: tx}
+	if _, err := a.idem.Claim(ctx, both, key, idem.Phased("/v1/transfers/"+id.String())); err != nil {
+		return nil, walletdb.LockQuoteRow{}, err
+	}
+	q, err := a.q.LockQuote(ctx, both, quoteID)
+	if len(both.tags) == 0 { // the claim itself failed
+		stored, err := a.idem.Claimed(ctx, tx, key, pgconn.CommandTag{}, err)
+		return stored, q, err
+	}
+	unknown := pg.IsNoRows(err)
+	if err != nil && !unknown {
+		return nil, q, fmt.Errorf("lock quote: %w", err)
+	}
+	stored, err := a.idem.Claimed(ctx, tx, key, both.tags[0], nil)
+	if stored == nil && err == nil && unknown {
+		err = domain.ErrQuoteNotFound
+	}
+	return stored, q, err
+}
+
 // openTransfer is the first step: all that can refuse without the ledger, and the rows that let the job go on alone.
-func (a *App) openTransfer(ctx context.Context, tx pgx.Tx, o opening) (domain.Transfer, error) {
+func (a *App) openTransfer(ctx context.Context, tx pgx.Tx, q walletdb.LockQuoteRow, o opening) (domain.Transfer, error) {
 	now := a.Now()
-	q, err := a.q.LockQuote(ctx, tx, o.Input.QuoteID)
-	if pg.IsNoRows(err) {
-		return domain.Transfer{}, domain.ErrQuoteNotFound
-	}
-	if err != nil {
-		return domain.Transfer{}, fmt.Errorf("lock quote: %w", err)
-	}
 	stepUp := auth.From(ctx).StepUp
 	if err := judgeQuote(q, o.UserID, stepUp, now); err != nil {
 		return domain.Transfer{}, err
@@ -124,14 +144,17 @@ func (a *App) openTransfer(ctx context.Context, tx pgx.Tx, o opening) (domain.Tr
 	if err != nil {
 		return domain.Transfer{}, err
 	}
-	job, err := a.Jobs.InsertTx(ctx, tx, PostTransferArgs{TransferID: t.ID}, &river.InsertOpts{ScheduledAt: now.Add(postTransferDelay)})
-	if err != nil {
-		return domain.Transfer{}, fmt.Errorf("enqueue: %w", err)
+	writes := &pipeline{tx: tx}
+	if err := a.Jobs.Schedule(ctx, writes, q.JobID, PostTransferArgs{TransferID: t.ID}, now.Add(postTransferDelay)); err != nil {
+		return domain.Transfer{}, err
+	}
+	if err := audit.Record(ctx, writes, audit.Entry{Action: "transfer.created", ObjectType: "transfer", ObjectID: t.ID.String()}); err != nil {
+		return domain.Transfer{}, err
 	}
 	period := domain.PeriodOf(sender.Country, now)
-	t.JobID, params.JobID = job.Job.ID, job.Job.ID
+	t.JobID, params.JobID = q.JobID, q.JobID
 	params.Jti, params.StepUpExpiresAt, params.Day, params.Month = stepUp.JTI, stepUp.ExpiresAt, date(period.Day), date(period.Month)
-	used, err := a.q.OpenTransfer(ctx, tx, params)
+	used, err := a.q.OpenTransfer(ctx, writes, params)
 	switch pg.Constraint(err) {
 	case "transfers_quote_once":
 		return domain.Transfer{}, domain.ErrQuoteSpent
@@ -144,7 +167,7 @@ func (a *App) openTransfer(ctx context.Context, tx pgx.Tx, o opening) (domain.Tr
 	if err := limit.CheckUsed(domain.Used{Day: used.UsedDay, Month: used.UsedMonth}); err != nil {
 		return domain.Transfer{}, err
 	}
-	return t, audit.Record(ctx, tx, audit.Entry{Action: "transfer.created", ObjectType: "transfer", ObjectID: t.ID.String()})
+	return t, nil
 }
 
 // judgeQuote checks ownership first, so that nobody learns anything about another's quote.
@@ -246,13 +269,11 @@ func (a *App) closeTransfer(ctx context.Context, t domain.Transfer, answer posti
 }
 
 func (a *App) tellTransfer(ctx context.Context, tx pgx.Tx, t domain.Transfer) error {
-	if t.Status == domain.TransferCompleted {
-		return publish(ctx, tx, "wallet.transfer_completed", t.WalletID, events.WalletTransferCompleted{
-			TransferID: t.ID, SenderUserID: t.UserID, RecipientUserID: t.RecipientUserID, SenderWalletID: t.WalletID,
-			RecipientWalletID: t.RecipientWalletID, Amount: wireMoney(t.Amount), Fee: wireMoney(t.Fee), Excise: wireMoney(t.Excise)})
+	e, err := transferEvent(t)
+	if err != nil {
+		return err
 	}
-	return publish(ctx, tx, "wallet.transfer_failed", t.WalletID, events.WalletTransferFailed{
-		TransferID: t.ID, SenderUserID: t.UserID, SenderWalletID: t.WalletID, Amount: wireMoney(t.Amount), ReasonCode: t.FailureCode})
+	return outbox.Append(ctx, tx, e)
 }
 
 // SettleTransfer repeats the last two steps for a transfer whose request did not end it.

@@ -143,7 +143,8 @@ func (a *App) addWallet(ctx context.Context, tx pgx.Tx, userID uuid.UUID, curren
 }
 
 // OpenAccount makes a wallet's account at the ledger with the maximum of the customer's tier, or brings the maximum up to date. Two such
-// jobs can overtake each other; so after the call the customer must still be the one whose tier was told, or it is told again.
+// jobs can overtake each other; so after the call the customer must still be the one whose tier was told, or it is told again. It is told
+// also when another job has told it: an earlier try of this one, whose answer was lost, may have reached the ledger after that.
 func (a *App) OpenAccount(ctx context.Context, walletID uuid.UUID) error {
 	rules, err := a.rules(ctx)
 	if err != nil {
@@ -152,9 +153,6 @@ func (a *App) OpenAccount(ctx context.Context, walletID uuid.UUID) error {
 	owner, err := a.q.GetWalletOwner(ctx, a.Pool, walletID)
 	if err != nil {
 		return fmt.Errorf("get wallet: %w", err)
-	}
-	if owner.LedgerVersion >= owner.Version {
-		return nil
 	}
 	c := domain.Customer{UserID: owner.UserID, Status: owner.CustomerStatus, Tier: owner.Tier, Country: owner.Country, Version: owner.Version}
 	// Without a row the tier may hold nothing: money stays where it is, and none can come in.

@@ -187,7 +187,7 @@ const (
 func NextQuery(age time.Duration) (time.Duration, bool) {
 	switch {
 	case age < QueryFirst:
-		return QueryFirst - age, true
+		return QueryFirst - max(age, 0), true // a clock that was set back makes no age
 	case age < QueryWindow:
 		return min(QueryEvery, QueryWindow-age), true
 	case age < querySlowPast:

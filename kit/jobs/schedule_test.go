@@ -1,0 +1,107 @@
+package jobs_test
+
+import (
+	"context"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+
+	"github.com/sendtip/sendtip/kit/jobs"
+	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/kit/pgtest"
+)
+
+type plainArgs struct {
+	Text string `json:"text"`
+}
+
+func (plainArgs) Kind() string { return "wallet.plain" }
+
+type queuedArgs struct {
+	N int64 `json:"n"`
+}
+
+func (queuedArgs) Kind() string { return "wallet.queued" }
+func (queuedArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: "money", MaxAttempts: jobs.MoneyAttempts, Priority: 3}
+}
+
+type uniqueArgs struct{ plainArgs }
+
+func (uniqueArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true}}
+}
+
+func schedulingClient(t *testing.T, pool *pgxpool.Pool) *jobs.Client {
+	t.Helper()
+	workers := river.NewWorkers()
+	addWorker[payArgs](workers)
+	addWorker[plainArgs](workers)
+	addWorker[queuedArgs](workers)
+	client, err := jobs.NewClient(pool, workers, jobs.Config{Service: "wallet"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+func addWorker[T river.JobArgs](workers *river.Workers) {
+	river.AddWorker(workers, river.WorkFunc(func(context.Context, *river.Job[T]) error { return nil }))
+}
+
+// TestScheduleEqualsInsertTx holds the row that Schedule writes against River's own, so that a new version of River cannot part them.
+func TestScheduleEqualsInsertTx(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, "wallet", fstest.MapFS{})
+	client := schedulingClient(t, db.Pool)
+	at := time.Date(2026, 11, 23, 9, 30, 0, 123456000, time.UTC)
+	for _, args := range []river.JobArgs{payArgs{ID: "a\"b"}, plainArgs{Text: "<ü>"}, queuedArgs{N: 1 << 60}} {
+		err := pg.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
+			own, err := client.InsertTx(t.Context(), tx, args, &river.InsertOpts{ScheduledAt: at})
+			if err != nil {
+				return err
+			}
+			var id int64
+			if err := tx.QueryRow(t.Context(), "SELECT nextval('river_job_id_seq')").Scan(&id); err != nil {
+				return err
+			}
+			if err := client.Schedule(t.Context(), tx, id, args, at); err != nil {
+				return err
+			}
+			row := "SELECT (to_jsonb(j) - 'id' - 'created_at')::text FROM river_job j WHERE id = $1 AND created_at BETWEEN now() - interval '1 min' AND clock_timestamp()"
+			var rivers, ours string
+			if err := tx.QueryRow(t.Context(), row, own.Job.ID).Scan(&rivers); err != nil {
+				return err
+			}
+			if err := tx.QueryRow(t.Context(), row, id).Scan(&ours); err != nil {
+				return err
+			}
+			if rivers != ours {
+				t.Errorf("%s:\nRiver writes %s\nSchedule     %s", args.Kind(), rivers, ours)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestScheduleRefusesWhatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, "wallet", fstest.MapFS{})
+	client := schedulingClient(t, db.Pool)
+	for name, err := range map[string]error{
+		"unique":  client.Schedule(t.Context(), db.Pool, 1, uniqueArgs{}, time.Now()),
+		"no id":   client.Schedule(t.Context(), db.Pool, 0, plainArgs{}, time.Now()),
+		"no time": client.Schedule(t.Context(), db.Pool, 1, plainArgs{}, time.Time{}),
+	} {
+		if err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+}
