@@ -1164,7 +1164,7 @@ type ClientInterface interface {
 
 	// CreateSessionWithBody Sign in
 	//
-	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges` (without it: 403 `device_unknown`). A wrong PIN and an unknown phone are both 401 `invalid_credentials` and take the same time. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1173,7 +1173,7 @@ type ClientInterface interface {
 
 	// CreateSession Sign in
 	//
-	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges` (without it: 403 `device_unknown`). A wrong PIN and an unknown phone are both 401 `invalid_credentials` and take the same time. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1761,7 +1761,7 @@ func (c *Client) CompleteRegistration(ctx context.Context, registrationID extern
 
 // CreateSessionWithBody Sign in
 //
-// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges` (without it: 403 `device_unknown`). A wrong PIN and an unknown phone are both 401 `invalid_credentials` and take the same time. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
 //
 // Takes any type of body and a specified content type.
 //
@@ -1780,7 +1780,7 @@ func (c *Client) CreateSessionWithBody(ctx context.Context, contentType string, 
 
 // CreateSession Sign in
 //
-// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges` (without it: 403 `device_unknown`). A wrong PIN and an unknown phone are both 401 `invalid_credentials` and take the same time. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3151,7 +3151,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSessionWithBodyWithResponse Sign in
 	//
-	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges` (without it: 403 `device_unknown`). A wrong PIN and an unknown phone are both 401 `invalid_credentials` and take the same time. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3160,7 +3160,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSessionWithResponse Sign in
 	//
-	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges` (without it: 403 `device_unknown`). A wrong PIN and an unknown phone are both 401 `invalid_credentials` and take the same time. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5832,7 +5832,7 @@ func (c *ClientWithResponses) CompleteRegistrationWithResponse(ctx context.Conte
 
 // CreateSessionWithBodyWithResponse Sign in
 //
-// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges` (without it: 403 `device_unknown`). A wrong PIN and an unknown phone are both 401 `invalid_credentials` and take the same time. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5847,7 +5847,7 @@ func (c *ClientWithResponses) CreateSessionWithBodyWithResponse(ctx context.Cont
 
 // CreateSessionWithResponse Sign in
 //
-// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges` (without it: 403 `device_unknown`). A wrong PIN and an unknown phone are both 401 `invalid_credentials` and take the same time. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -115,7 +115,7 @@ func TestFailureDoors(t *testing.T) {
 		"callback is too large":   {anonymous("POST", "/v1/hooks/ky/AAAAAAAAAAAAAAAA/"+uuid.NewString(), bytes.Repeat([]byte{'x'}, maxBody+1)), 413, "payload_too_large"},
 		"callback of nobody":      {anonymous("POST", "/v1/hooks/ky/AAAAAAAAAAAAAAAA/"+uuid.NewString(), []byte(`{}`)), 404, "not_found"},
 		"wrong credentials":       {anonymous("POST", "/v1/sessions", map[string]any{"phone": phone, "pin": "9999", "device_id": device}), 401, "invalid_credentials"},
-		"nobody's phone":          {anonymous("POST", "/v1/sessions", map[string]any{"phone": "+254712000000", "pin": "9999", "device_id": device}), 401, "invalid_credentials"},
+		"nobody's phone":          {anonymous("POST", "/v1/sessions", map[string]any{"phone": "+254712000000", "pin": "9999", "device_id": device}), 403, "device_unknown"},
 		"unknown refresh token":   {withKey(anonymous("POST", "/v1/sessions/refresh", map[string]any{"refresh_token": "rt_0123456789abcdef", "device_id": device})), 401, "refresh_invalid"},
 		"kyc details":             {withKey(as("POST", "/v1/kyc-verifications", kyc("not a number"))), 422, "kyc_invalid"},
 		"unknown recipient":       {call{method: "POST", path: "/v1/internal/recipient-lookups", subject: "service:wallet", scopes: "users:lookup", body: map[string]any{"phone": "+254712000000"}}, 404, "recipient_not_found"},

@@ -51,7 +51,8 @@ type SessionInput struct {
 	Otp                string
 }
 
-// CreateSession signs in: the PIN first, then, on an unknown device, the code that was sent for this customer and this device.
+// CreateSession signs in. On a device that is not bound to the customer the code that was sent for this customer and this device comes
+// before the PIN: a stranger can neither try PINs nor lock them, and learns the same about every phone.
 func (a *App) CreateSession(ctx context.Context, in SessionInput) (Tokens, error) {
 	u, err := a.findByPhone(ctx, a.Pool, in.Phone)
 	if err != nil {
@@ -65,15 +66,15 @@ func (a *App) CreateSession(ctx context.Context, in SessionInput) (Tokens, error
 	if err != nil {
 		return Tokens{}, fmt.Errorf("read device: %w", err)
 	}
+	if !bound {
+		if err := a.tryDeviceOtp(ctx, u, in); err != nil {
+			return Tokens{}, err
+		}
+	}
 	if err := a.tryPin(ctx, pinTry{user: u, phone: in.Phone, pin: in.Pin, own: bound}); errors.Is(err, errPinWrong) {
 		return Tokens{}, domain.ErrCredentialsInvalid
 	} else if err != nil {
 		return Tokens{}, err
-	}
-	if !bound {
-		if err := a.tryDeviceOtp(ctx, *u, in); err != nil {
-			return Tokens{}, err
-		}
 	}
 	var t Tokens
 	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
@@ -98,7 +99,7 @@ func (a *App) CreateSession(ctx context.Context, in SessionInput) (Tokens, error
 	return t, err
 }
 
-func (a *App) tryDeviceOtp(ctx context.Context, u userdb.User, in SessionInput) error {
+func (a *App) tryDeviceOtp(ctx context.Context, u *userdb.User, in SessionInput) error {
 	if in.ChallengeID == nil || in.Otp == "" {
 		return domain.ErrDeviceUnknown
 	}
@@ -106,7 +107,7 @@ func (a *App) tryDeviceOtp(ctx context.Context, u userdb.User, in SessionInput) 
 	if err != nil {
 		return err
 	}
-	if c.UserID == nil || *c.UserID != u.ID || !a.sameDevice(c.DeviceIndex, in.Device) {
+	if u == nil || c.UserID == nil || *c.UserID != u.ID || !a.sameDevice(c.DeviceIndex, in.Device) {
 		return domain.ErrOtpInvalid
 	}
 	return nil

@@ -57,8 +57,9 @@ func TestCreateSessionRefused(t *testing.T) {
 		want error
 	}{
 		"wrong pin":      {app.SessionInput{Phone: phone, Pin: "9999", Device: device}, domain.ErrCredentialsInvalid},
-		"unknown phone":  {app.SessionInput{Phone: "+254712000000", Pin: pin, Device: device}, domain.ErrCredentialsInvalid},
+		"unknown phone":  {app.SessionInput{Phone: "+254712000000", Pin: pin, Device: device}, domain.ErrDeviceUnknown},
 		"unknown device": {app.SessionInput{Phone: phone, Pin: pin, Device: "another-device-0001"}, domain.ErrDeviceUnknown},
+		"and wrong pin":  {app.SessionInput{Phone: phone, Pin: "9999", Device: "another-device-0001"}, domain.ErrDeviceUnknown}, // says nothing about the PIN
 		"unknown code":   {app.SessionInput{Phone: phone, Pin: pin, Device: "another-device-0001", ChallengeID: ptr(uuid.New()), Otp: "123456"}, domain.ErrOtpInvalid},
 	} {
 		if _, err := w.app.CreateSession(w.anyone(), c.in); err == nil || err.Error() != c.want.Error() {
@@ -88,14 +89,11 @@ func TestPinLock(t *testing.T) {
 	for round := range 9 {
 		for range 5 {
 			w.want(try(phone, "9999"), domain.ErrCredentialsInvalid)
-			w.want(try("+254712000000", pin), domain.ErrCredentialsInvalid) // nobody's phone locks alike
 		}
-		for _, p := range []string{phone, "+254712000000"} {
-			err := try(p, pin)
-			w.want(err, domain.ErrPinLocked)
-			if f, _ := fault.As(err); f.RetryAfter != lock {
-				t.Errorf("lock %d of %s lasts %v, want %v", round+1, p, f.RetryAfter, lock)
-			}
+		err := try(phone, pin)
+		w.want(err, domain.ErrPinLocked)
+		if f, _ := fault.As(err); f.RetryAfter != lock {
+			t.Errorf("lock %d lasts %v, want %v", round+1, f.RetryAfter, lock)
 		}
 		w.wait(lock - time.Microsecond)
 		w.want(try(phone, pin), domain.ErrPinLocked)
@@ -263,8 +261,7 @@ func TestSweep(t *testing.T) {
 	w := setup(t)
 	c := w.register(phone)
 	w.must(w.app.DeleteSession(c.ctx))
-	_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: "+254712000000", Pin: pin, Device: device})
-	w.want(err, domain.ErrCredentialsInvalid)
+	w.want(w.signIn("9999"), domain.ErrCredentialsInvalid)
 	if n, err := w.app.Sweep(t.Context()); err != nil || n != 0 {
 		t.Errorf("swept %d fresh rows, %v", n, err)
 	}
@@ -280,28 +277,38 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// TestStrangersTries: who knows only a phone number locks neither its owner's devices nor profits from the owner's right PINs.
+// TestStrangersTries: who knows only a phone number learns nothing about the PIN and locks nobody; who holds the SIM as well guesses five
+// times, and locks neither the owner's devices nor profits from the owner's right PINs.
 func TestStrangersTries(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	c := w.register(phone)
-	stranger := func() error {
-		_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: "9999", Device: "stranger-0123456789"})
+	const other = "stranger-0123456789"
+	for _, p := range []string{"9999", pin} {
+		for range 6 {
+			_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: p, Device: other})
+			w.want(err, domain.ErrDeviceUnknown)
+		}
+	}
+	w.must(w.signIn(pin))
+	code := func() (uuid.UUID, string) {
+		challenge, err := w.app.StartLoginChallenge(w.anyone(), phone, other)
+		w.must(err)
+		return challenge.ID, w.code(challenge.ID)
+	}
+	id, otp := code()
+	holder := func(p string) error {
+		_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: p, Device: other, ChallengeID: &id, Otp: otp})
 		return err
 	}
 	for range 4 {
-		w.want(stranger(), domain.ErrCredentialsInvalid)
+		w.want(holder("9999"), domain.ErrCredentialsInvalid)
 	}
-	w.must(w.signIn(pin)) // the owner's success is no fresh start for the stranger
-	w.want(stranger(), domain.ErrCredentialsInvalid)
-	w.want(stranger(), domain.ErrPinLocked)
-	_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: "stranger-0123456789"})
-	w.want(err, domain.ErrPinLocked) // the right PIN is no better
+	w.must(w.signIn(pin)) // the owner's success is no fresh start for the other
+	w.want(holder("9999"), domain.ErrCredentialsInvalid)
+	id, otp = code()
+	w.want(holder(pin), domain.ErrPinLocked) // the right PIN is no better
 	w.must(w.signIn(pin))
-	_, err = w.app.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", QuoteID: uuid.New()})
+	_, err := w.app.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", QuoteID: uuid.New()})
 	w.must(err)
-	r, err := w.app.StartPinReset(w.anyone(), phone, device)
-	w.must(err)
-	w.must(w.app.CompletePinReset(w.anyone(), app.PinResetInput{ID: r.ID, Otp: w.code(r.ID), Pin: "8361", Device: device}))
-	w.want(stranger(), domain.ErrCredentialsInvalid) // a reset lifts both locks
 }
