@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -34,7 +33,7 @@ func upCommand(f *flags) *cobra.Command {
 
 func up(ctx context.Context, f *flags, target, script string, out io.Writer) error {
 	started := time.Now()
-	tuneMemory()
+	platform.TuneMemory()
 	logs, err := logFile(f.dir)
 	if err != nil {
 		return err
@@ -55,17 +54,6 @@ func up(ctx context.Context, f *flags, target, script string, out io.Writer) err
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	return errors.Join(failure, p.Stop(stop))
-}
-
-// tuneMemory trades memory for time: a platform in one process idles far below the limit, and collecting garbage less often halves the
-// cost of a transfer. GOGC and GOMEMLIMIT win.
-func tuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(512 << 20)
-	}
 }
 
 func logFile(dir string) (*os.File, error) {

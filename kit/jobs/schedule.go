@@ -47,3 +47,14 @@ func (c *Client) Schedule(ctx context.Context, tx Execer, id int64, args river.J
 	}
 	return nil
 }
+
+// Unschedule deletes jobs that have nothing left to do, as JobDeleteManyTx does: not one that runs right now or that a worker is taking.
+// Such a job must find by itself that its work is done. It returns no row, so it can share a round trip.
+func (c *Client) Unschedule(ctx context.Context, tx Execer, ids []int64) error {
+	_, err := tx.Exec(ctx, `DELETE FROM river_job WHERE id = ANY(ARRAY(
+		SELECT id FROM river_job WHERE id = ANY($1::bigint[]) AND state <> 'running' FOR UPDATE SKIP LOCKED))`, ids)
+	if err != nil {
+		return fmt.Errorf("jobs: unschedule %d: %w", len(ids), err)
+	}
+	return nil
+}

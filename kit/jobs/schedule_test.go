@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -103,5 +104,39 @@ func TestScheduleRefusesWhatItDoesNotKnow(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s was taken", name)
 		}
+	}
+}
+
+func TestUnschedule(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, "wallet", fstest.MapFS{})
+	client := schedulingClient(t, db.Pool)
+	ids := []int64{1001, 1002, 1003, 1004, 1005}
+	for _, id := range ids {
+		if err := client.Schedule(t.Context(), db.Pool, id, plainArgs{}, time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := db.Pool.Exec(t.Context(), "UPDATE river_job SET state = 'running' WHERE id = 1002"); err != nil {
+		t.Fatal(err)
+	}
+	worker, err := db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = worker.Rollback(context.Background()) }()
+	if _, err := worker.Exec(t.Context(), "SELECT FROM river_job WHERE id = 1003 FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Unschedule(t.Context(), db.Pool, []int64{1001, 1002, 1003, 1004, 9999}); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := db.Pool.Query(t.Context(), "SELECT id FROM river_job ORDER BY id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil || !slices.Equal(left, []int64{1002, 1003, 1005}) {
+		t.Errorf("left are %v, %v", left, err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sendtip/sendtip/cmd/sendtip/platform"
 	"github.com/sendtip/sendtip/embedded/postgres"
 )
 
@@ -37,6 +38,7 @@ func main() {
 	flag.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the last transfer round to this file")
 	flag.StringVar(&o.without, "without", "", "services to leave out, to find their share (notification)")
 	flag.Parse()
+	platform.TuneMemory() // as sendtip up does
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {

@@ -103,7 +103,7 @@ func (r *report) markdown() string {
 		p("| `%s` | %d | %d | %.0f | %.1f | %.1f | %.1f | %.2f | %.2f |", x.name, x.clients, len(x.times), x.rate(), ms(x.at(500)), ms(x.at(950)), ms(x.at(990)),
 			ms(x.cost.platform)/n, ms(x.cost.postgres)/n)
 	}
-	p("\nA transfer passes gateway, wallet, gateway and ledger. Target: %d/s and p99 ≤ %d ms with 64 clients. CPU is per answer, events and messages included.",
+	p("\nA transfer passes gateway, wallet, gateway and ledger. Target: %d/s and p99 ≤ %d ms with 64 clients. CPU is per answer, with its events; most of the messages are sent after the round, by few workers.",
 		rateTarget, p99Target.Milliseconds())
 	if busy := r.disturbance(); busy > 5 {
 		p("**Other programs used up to %d %% of the cores during these rounds: the rates are too low; CPU per answer is what to read.**", busy)

@@ -234,7 +234,7 @@ func key() string { return "e2e-" + uuid.NewString() }
 
 func freePorts() platform.Ports {
 	for {
-		p := platform.Ports{Base: 20000 + 400*rand.IntN(60)}
+		p := platform.Ports{Base: 20000 + 400*rand.IntN(30)} // below 32768, where the kernel takes ports for outgoing connections
 		if p.Free() == nil {
 			return p
 		}

@@ -13,7 +13,7 @@ import (
 
 // Queues are how many jobs run at a time. Somebody waits for a code; receipts may take their time, and few at once leave the cores to the
 // money that causes them.
-var Queues = map[string]int{app.QueueCodes: 8, app.QueueMessages: 3, app.QueueReports: 2}
+var Queues = map[string]int{app.QueueCodes: 8, app.QueueMessages: 4, app.QueueReports: 2}
 
 // Register adds the workers of this service.
 func Register(workers *river.Workers, a *app.App) {

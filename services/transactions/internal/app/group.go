@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// committers is how many batches are under way at once: one waits for the disk while the other prepares.
-	committers = 2
+	// committers is how many batches are under way at once. A second one would only wait for the fee accounts that every batch locks, with
+	// a batch that was taken before it could grow.
+	committers = 1
 	// maxBatch bounds the transactions of one database transaction, and with it how long its accounts are locked.
 	maxBatch = 256
 	// maxWaiting bounds the queue: beyond it callers are told to come back.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
 	"github.com/sendtip/sendtip/generated/events"
 	"github.com/sendtip/sendtip/kit/event"
@@ -160,11 +159,11 @@ func (a *App) recordClosings(ctx context.Context, tx pgx.Tx, told []event.Event,
 	if err := a.idem.FinishAll(ctx, writes, finished); err != nil {
 		return err
 	}
-	if err := writes.send(ctx); err != nil {
-		return fmt.Errorf("tell and finish: %w", err)
+	if err := a.Jobs.Unschedule(ctx, writes, over); err != nil {
+		return err
 	}
-	if _, err := a.Jobs.JobDeleteManyTx(ctx, tx, river.NewJobDeleteManyParams().IDs(over...).First(len(over))); err != nil {
-		return fmt.Errorf("delete jobs: %w", err)
+	if err := writes.send(ctx); err != nil {
+		return fmt.Errorf("record closings: %w", err)
 	}
 	return nil
 }
