@@ -63,7 +63,7 @@ type child struct {
 }
 
 func startChild(ctx context.Context, binary, dir string, base int) (*child, time.Duration, error) {
-	cmd := exec.Command(binary, "up", "--dir", dir, "--port-base", strconv.Itoa(base)) // #nosec G204 -- built above //nolint:noctx // stopped by a signal
+	cmd := exec.Command(binary, "up", "--dir", dir, "--port-base", strconv.Itoa(base)) //nolint:noctx // stopped by a signal
 	cmd.Env = ownEnvironment()
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -36,7 +36,7 @@ func load(t *testing.T) *types.Project {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := cli.ProjectFromOptions(t.Context(), o)
+	p, err := o.LoadProject(t.Context())
 	if err != nil {
 		t.Fatalf("docker-compose.yml is not valid: %v", err)
 	}
