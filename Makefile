@@ -5,7 +5,7 @@ MODULES = $(shell scripts/modules.sh)
 PACKAGES = $(MODULES:%=./%/...)
 SENDTIP = .bin/sendtip
 
-.PHONY: help up demo generate verify lint test test-kafka e2e bench check tidy build reset clean
+.PHONY: help up demo generate verify lint test test-kafka e2e bench bench-ledger check tidy build reset clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,10 @@ e2e: ## run the end-to-end journeys only
 bench: ## measure, and print the table of docs/performance.md
 	@scripts/setup.sh go postgres
 	@go run ./test/bench
+
+bench-ledger: ## measure the ledger against pgbench and COPY, and print the table of docs/ledger-performance.md
+	@scripts/setup.sh go postgres
+	@go run ./test/bench/ledger
 
 check: verify lint test ## everything that CI checks, but for the real Kafka broker
 

@@ -15,6 +15,18 @@ type GatewayAPIKeyRevoked struct {
 	KeyID externalRef0.UUID `json:"key_id"`
 }
 
+// LedgerCheckpointSigned ledger.checkpoint_signed: everything up to this size of the ledger's tree can be proved from now on.
+type LedgerCheckpointSigned struct {
+	// Checkpoint The signed checkpoint, a C2SP tlog-checkpoint note.
+	Checkpoint string `json:"checkpoint"`
+
+	// Origin Name of the ledger, which is also the event's key.
+	Origin string `json:"origin"`
+
+	// Size Number of transactions in the tree.
+	Size int64 `json:"size"`
+}
+
 // LedgerTransactionPosted ledger.transaction_posted: postings are durable.
 type LedgerTransactionPosted struct {
 	// AccountIds The accounts that the transaction touched.

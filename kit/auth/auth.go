@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -132,16 +133,28 @@ func Mint(key []byte, c Claims) (string, error) {
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString(key)
 }
 
-// Verifier checks tokens that were minted for one audience.
+// maxVerified bounds the tokens that a verifier remembers.
+const maxVerified = 4096
+
+// Verifier checks tokens that were minted for one audience. It remembers those that it has checked until they expire: a caller sends the
+// same one many times, and reading a token takes longer than posting to the ledger may.
 type Verifier struct {
 	audience string
 	keys     [][]byte
 	parser   *jwt.Parser
+
+	mu       sync.RWMutex
+	verified map[string]verified
+}
+
+type verified struct {
+	principal Principal // shared by requests: nobody changes it
+	expires   time.Time
 }
 
 // NewVerifier accepts tokens for the audience signed with any of the keys (two during a rotation).
 func NewVerifier(audience string, keys ...[]byte) *Verifier {
-	return &Verifier{audience: audience, keys: keys, parser: jwt.NewParser(
+	return &Verifier{audience: audience, keys: keys, verified: map[string]verified{}, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{"HS256"}), jwt.WithIssuer(Issuer), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(skew))}
 }
 
@@ -162,47 +175,71 @@ func (v *Verifier) Verify(token string) (Claims, error) {
 	return Claims{}, fmt.Errorf("%w: %w", fault.ErrUnauthenticated, err)
 }
 
+// principal is Verify for requests: what a token said the first time holds until it expires.
+func (v *Verifier) principal(token string) (Principal, error) {
+	v.mu.RLock()
+	known, ok := v.verified[token]
+	v.mu.RUnlock()
+	if ok && time.Now().Before(known.expires) {
+		return known.principal, nil
+	}
+	c, err := v.Verify(token)
+	if err != nil {
+		return Principal{}, err
+	}
+	known = verified{c.Principal(), c.ExpiresAt.Time}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.verified) >= maxVerified {
+		clear(v.verified) // tokens live for a minute: sorting out the old ones is not worth its code
+	}
+	v.verified[token] = known
+	return known.principal, nil
+}
+
 // Middleware lets a request through only with a valid identity token; refuse writes the problem.
 func (v *Verifier) Middleware(refuse func(w http.ResponseWriter, r *http.Request, err error)) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			c, err := v.Verify(r.Header.Get(IdentityHeader))
+			p, err := v.principal(r.Header.Get(IdentityHeader))
 			if err != nil {
 				refuse(w, r, err)
 				return
 			}
-			ctx := With(r.Context(), c.Principal())
-			ctx = context.WithValue(ctx, delegationKey{}, r.Header.Get(DelegationHeader))
+			ctx := context.WithValue(r.Context(), callerKey{}, caller{p, r.Header.Get(DelegationHeader)})
 			next.ServeHTTP(w, r.WithContext(ctx))
 		})
 	}
 }
 
-type (
-	principalKey  struct{}
-	delegationKey struct{}
-)
+type callerKey struct{}
+
+// caller is who asks, with the token to hand back for calls on its behalf.
+type caller struct {
+	principal  Principal
+	delegation string
+}
 
 // With returns a context that carries the principal; jobs and consumers act as their service by it.
 func With(ctx context.Context, p Principal) context.Context {
-	return context.WithValue(ctx, principalKey{}, p)
+	return context.WithValue(ctx, callerKey{}, caller{principal: p, delegation: Delegation(ctx)})
 }
 
 // From returns the principal, or one with the empty subject.
 func From(ctx context.Context) Principal {
-	p, _ := ctx.Value(principalKey{}).(Principal)
-	return p
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c.principal
 }
 
 // Delegation returns the token to hand back for calls on the principal's behalf within this request, or "".
 func Delegation(ctx context.Context) string {
-	s, _ := ctx.Value(delegationKey{}).(string)
-	return s
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c.delegation
 }
 
 // WithoutDelegation returns a context whose calls are made as the service itself.
 func WithoutDelegation(ctx context.Context) context.Context {
-	return context.WithValue(ctx, delegationKey{}, "")
+	return context.WithValue(ctx, callerKey{}, caller{principal: From(ctx)})
 }
 
 // Require answers fault.ErrForbidden unless the scope was granted.

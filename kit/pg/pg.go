@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ type Options struct {
 	Tracer   pgx.QueryTracer // may be nil
 	// LockTimeout bounds each wait for a lock; 0 means 2 s.
 	LockTimeout time.Duration
+	// Params are further settings of each session (enable_seqscan: off).
+	Params map[string]string
 }
 
 // Open makes a pool. It fails only for a malformed URL: a server that is down is met at the first query, so services start in any order.
@@ -43,6 +46,7 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	cfg.MaxConnIdleTime = 5 * time.Minute
 	cfg.HealthCheckPeriod = 15 * time.Second
 	cfg.ConnConfig.ConnectTimeout = 3 * time.Second
+	maps.Copy(cfg.ConnConfig.RuntimeParams, o.Params)
 	cfg.ConnConfig.RuntimeParams["lock_timeout"] = fmt.Sprint(o.LockTimeout.Milliseconds())
 	cfg.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "30000"
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -25,27 +26,34 @@ const RequestIDHeader = "X-Request-Id"
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9-]{8,64}$`)
 
-type (
-	requestIDKey struct{}
-	headerKey    struct{}
-	logKey       struct{}
-)
+type requestKey struct{}
+
+// request is what a context knows of the request that it belongs to.
+type request struct {
+	id     string
+	header http.Header // of the answer
+	log    *slog.Logger
+}
+
+func requestOf(ctx context.Context) request {
+	r, _ := ctx.Value(requestKey{}).(request)
+	return r
+}
 
 // RequestID returns the id of the request that ctx belongs to, or "".
-func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
+func RequestID(ctx context.Context) string { return requestOf(ctx).id }
 
 // WithRequestID returns a context that belongs to a request; the gateway and jobs set it.
 func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
+	r := requestOf(ctx)
+	r.id = id
+	return context.WithValue(ctx, requestKey{}, r)
 }
 
 // ResponseHeader returns the headers of the answer being made, so that a use case can add what the generated types do not carry
 // (Idempotency-Replayed). Outside a request it returns a header that nobody reads.
 func ResponseHeader(ctx context.Context) http.Header {
-	if h, ok := ctx.Value(headerKey{}).(http.Header); ok {
+	if h := requestOf(ctx).header; h != nil {
 		return h
 	}
 	return http.Header{}
@@ -53,11 +61,13 @@ func ResponseHeader(ctx context.Context) http.Header {
 
 // WithLog returns a context whose problems are logged by l; Middleware and the gateway set it.
 func WithLog(ctx context.Context, l *slog.Logger) context.Context {
-	return context.WithValue(ctx, logKey{}, l)
+	r := requestOf(ctx)
+	r.log = l
+	return context.WithValue(ctx, requestKey{}, r)
 }
 
 func slogFrom(ctx context.Context) *slog.Logger {
-	if l, ok := ctx.Value(logKey{}).(*slog.Logger); ok {
+	if l := requestOf(ctx).log; l != nil {
 		return l
 	}
 	return slog.Default()
@@ -93,7 +103,7 @@ func (m *Metrics) Observe(method, route string, status int, took time.Duration) 
 	default:
 		method = "other" // a label must not be the sender's words: each new one would stay in memory
 	}
-	m.seconds.WithLabelValues(method, route, fmt.Sprint(status)).Observe(took.Seconds())
+	m.seconds.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
 // Middleware is the chain of every service: request id, trace, recovered panics, one access line by route template, bounded bodies.
@@ -105,9 +115,7 @@ func Middleware(log *slog.Logger, m *Metrics, maxBody int64) func(http.Handler) 
 			rec := &Recorder{ResponseWriter: w}
 			rec.Header().Set(RequestIDHeader, id)
 			ctx := otel.GetTextMapPropagator().Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-			ctx = WithRequestID(ctx, id)
-			ctx = context.WithValue(ctx, headerKey{}, rec.Header())
-			ctx = WithLog(ctx, log)
+			ctx = context.WithValue(ctx, requestKey{}, request{id: id, header: rec.Header(), log: log})
 			r = r.WithContext(ctx)
 			r.Body = http.MaxBytesReader(rec, r.Body, maxBody)
 			defer func() {
@@ -123,6 +131,9 @@ func Middleware(log *slog.Logger, m *Metrics, maxBody int64) func(http.Handler) 
 				took := time.Since(start)
 				route := routeOf(r)
 				m.Observe(r.Method, route, rec.code(), took)
+				if !log.Enabled(ctx, slog.LevelDebug) {
+					return // its arguments would be made all the same
+				}
 				log.DebugContext(ctx, "request", "method", r.Method, "route", route, "status", rec.code(), "ms", took.Milliseconds(), "request_id", id)
 			}()
 			next.ServeHTTP(rec, r)

@@ -25,6 +25,8 @@ require (
 	github.com/sendtip/sendtip/kit v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/openapi v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/sql v0.0.0-00010101000000-000000000000
+	github.com/transparency-dev/merkle v0.0.2
+	golang.org/x/mod v0.42.0
 	pgregory.net/rapid v1.3.0
 )
 

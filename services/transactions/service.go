@@ -10,6 +10,7 @@ import (
 	"github.com/exaring/otelpgx"
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/riverqueue/river"
 
 	"github.com/sendtip/sendtip/kit/auth"
@@ -37,12 +38,19 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 	if err != nil {
 		return nil, err
 	}
+	committers, err := pg.Open(ctx, cfg.Common.DatabaseURL.Reveal(), pg.Options{MaxConns: app.CommitConns, Params: app.CommitParams()})
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := cfg.sealer()
+	if err != nil {
+		return nil, err
+	}
 	registry := prometheus.NewRegistry()
 	relay := outbox.NewRelay(pool, publisher, log, registry)
-	a := app.New(pool, time.Now, log, relay.Wake)
-	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "ledger_waiting_transactions", Help: "Transactions that wait to be committed.",
-	}, func() float64 { return float64(a.Waiting()) }))
+	a := app.New(app.Pools{Shared: pool, Committers: committers}, time.Now, log, sealer)
+	a.Register(registry)
+	registry.MustRegister(collectors.NewGoCollector())
 	workers := river.NewWorkers()
 	jobs.Register(workers, a)
 	queue, err := kitjobs.NewClient(pool, workers, kitjobs.Config{Service: name, Log: log})
@@ -54,7 +62,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 		Name: name, Listen: cfg.Common.Listen, OpsListen: cfg.Common.OpsListen, Registry: registry,
 		Handler: newHandler(a, cfg, log, registry),
 		Loops: []service.Loop{
-			{Name: "outbox", Run: relay.Run}, {Name: "hold_expiry", Run: a.ExpiryLoop}, {Name: "jobs", Run: kitjobs.Loop(queue)},
+			{Name: "seal", Run: a.SealLoop}, {Name: "publish", Run: a.PublishLoop(publisher)}, {Name: "outbox", Run: relay.Run},
+			{Name: "hold_expiry", Run: a.ExpiryLoop}, {Name: "jobs", Run: kitjobs.Loop(queue)},
 		},
 		Checks: []service.Check{
 			{Name: "postgres", Run: pg.Check(pool)},
@@ -64,6 +73,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 			if err := publisher.Close(); err != nil {
 				log.Warn("close publisher", "err", err)
 			}
+			committers.Close()
 			pool.Close()
 		},
 	}, nil

@@ -3,11 +3,17 @@ package transactions_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -34,9 +40,11 @@ func TestServiceRuns(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = broker.Stop() })
 	listen, ops := freeAddress(t), freeAddress(t)
+	checkpoints := filepath.Join(t.TempDir(), "far", "checkpoints")
 	cfg, err := transactions.LoadConfig(map[string]string{
 		"SENDTIP_LISTEN": listen, "SENDTIP_OPS_LISTEN": ops, "SENDTIP_DATABASE_URL": db.AppURL, "SENDTIP_KAFKA_BROKERS": strings.Join(broker.Brokers(), ","),
 		"SENDTIP_IDENTITY_KEY": identityKey, "SENDTIP_KEK": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+		"SENDTIP_SIGNING_KEY": signingKey(t), "SENDTIP_CHECKPOINT_FILE": checkpoints,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -73,8 +81,14 @@ func TestServiceRuns(t *testing.T) {
 	}
 	eventually(t, "the event is published", func() bool {
 		var n int
-		err := db.Pool.QueryRow(context.Background(), "SELECT count(*) FROM outbox WHERE published_at IS NOT NULL").Scan(&n)
+		err := db.Pool.QueryRow(context.Background(), "SELECT count(*) FROM publications WHERE next_index = 1").Scan(&n)
 		return err == nil && n == 1
+	})
+	eventually(t, "a signed checkpoint is outside the database, and on its way to the topic", func() bool {
+		var n int
+		err := db.Pool.QueryRow(context.Background(), "SELECT count(*) FROM outbox WHERE published_at IS NOT NULL").Scan(&n)
+		note, readErr := os.ReadFile(checkpoints) // #nosec G304 -- the test's own folder
+		return err == nil && n == 1 && readErr == nil && strings.HasPrefix(string(note), "sendtip.local/ledger\n1\n")
 	})
 	eventually(t, "the daily job has run", func() bool {
 		var n int
@@ -97,7 +111,8 @@ func TestServiceRuns(t *testing.T) {
 
 func TestConfigNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	full := map[string]string{"SENDTIP_LISTEN": "x", "SENDTIP_DATABASE_URL": "x", "SENDTIP_KAFKA_BROKERS": "x", "SENDTIP_IDENTITY_KEY": identityKey, "SENDTIP_KEK": "x"}
+	full := map[string]string{"SENDTIP_LISTEN": "x", "SENDTIP_DATABASE_URL": "x", "SENDTIP_KAFKA_BROKERS": "x", "SENDTIP_IDENTITY_KEY": identityKey, "SENDTIP_KEK": "x",
+		"SENDTIP_SIGNING_KEY": signingKey(t)}
 	if _, err := transactions.LoadConfig(full); err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +127,20 @@ func TestConfigNamesWhatIsMissing(t *testing.T) {
 			t.Errorf("without %s: %v", name, err)
 		}
 	}
+}
+
+// signingKey is a new Ed25519 key in PEM, as `sendtip keys init` makes it.
+func signingKey(t testing.TB) string {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 func freeAddress(t testing.TB) string {

@@ -81,6 +81,9 @@ func (s Set) Read(name string) (string, error) {
 // File returns the setting that makes a service read the secret from its file.
 func (s Set) File(name string) string { return "file:" + filepath.Join(s.dir, name) }
 
+// Beside is the path of a file next to the folder of the keys.
+func (s Set) Beside(name string) string { return filepath.Join(filepath.Dir(s.dir), name) }
+
 // Of names a service's file.
 func Of(service, name string) string { return service + "." + name }
 

@@ -51,6 +51,10 @@ func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string
 		return e, gatewayEnviron(e, ports, set)
 	case "transactions":
 		e["SENDTIP_POOL_SIZE"] = "32"
+		e["SENDTIP_SIGNING_KEY"] = set.File(keys.LedgerSigning)
+		if e["SENDTIP_CHECKPOINT_FILE"] == "" {
+			e["SENDTIP_CHECKPOINT_FILE"] = set.Beside("ledger.checkpoints")
+		}
 	case "user":
 		e["SENDTIP_SIGNING_KEY"] = set.File(keys.UserSigning)
 	}

@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/oapi-codegen/runtime"
@@ -184,6 +186,24 @@ func (e OutcomeStatus) Valid() bool {
 	}
 }
 
+// Defines values for ReceiptStatus.
+const (
+	ReceiptStatusPending ReceiptStatus = "pending"
+	ReceiptStatusSealed  ReceiptStatus = "sealed"
+)
+
+// Valid indicates whether the value is a known member of the ReceiptStatus enum.
+func (e ReceiptStatus) Valid() bool {
+	switch e {
+	case ReceiptStatusPending:
+		return true
+	case ReceiptStatusSealed:
+		return true
+	default:
+		return false
+	}
+}
+
 // AccountBalance The balance of an account as of its last entry.
 type AccountBalance struct {
 	// AccountID A UUIDv7 made by the service that owns the object.
@@ -222,10 +242,54 @@ type AccountRef = string
 // Example: active
 type AccountStatus string
 
+// BalanceAt The balance of an account at a moment.
+type BalanceAt struct {
+	// AccountID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	AccountID externalRef0.UUID `json:"account_id"`
+
+	// AsOf RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AsOf externalRef0.Timestamp `json:"as_of"`
+
+	// Available An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Available *externalRef0.Money `json:"available,omitempty"`
+
+	// Balance An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Balance externalRef0.Money `json:"balance"`
+
+	// Sequence Number of the account's last entry; the first entry is 1.
+	//
+	// Example: 12
+	Sequence Sequence `json:"sequence"`
+}
+
 // Channel The rail that the money used. Clients must accept values that are new to them.
 //
 // Example: mpesa
 type Channel string
+
+// ConsistencyProof Proof that the first tree is the beginning of the second.
+type ConsistencyProof struct {
+	// First A number of leaves, or of a leaf.
+	//
+	// Example: 5
+	First LeafNumber `json:"first"`
+
+	// Hashes In the order of the RFC.
+	Hashes []HashValue `json:"hashes"`
+
+	// Second A number of leaves, or of a leaf.
+	//
+	// Example: 5
+	Second LeafNumber `json:"second"`
+}
 
 // CurrencyTotal Sums over all accounts of one currency, in minor units.
 type CurrencyTotal struct {
@@ -254,6 +318,37 @@ type CurrencyTotal struct {
 //
 // Example: credit
 type Direction string
+
+// HashValue SHA-256 in base64.
+//
+// Example: JryPvlTd6joKCpoNpSUEp/6SiBq2R/YUxH2QrPBgpHM=
+type HashValue = string
+
+// InclusionProof Proof that the tree of this size has the leaf at this index.
+type InclusionProof struct {
+	// Hashes From the leaf's sibling upwards.
+	Hashes []HashValue `json:"hashes"`
+
+	// Index A number of leaves, or of a leaf.
+	//
+	// Example: 5
+	Index LeafNumber `json:"index"`
+
+	// LeafHash SHA-256 in base64.
+	//
+	// Example: JryPvlTd6joKCpoNpSUEp/6SiBq2R/YUxH2QrPBgpHM=
+	LeafHash HashValue `json:"leaf_hash"`
+
+	// Size A number of leaves, or of a leaf.
+	//
+	// Example: 5
+	Size LeafNumber `json:"size"`
+}
+
+// LeafNumber A number of leaves, or of a leaf.
+//
+// Example: 5
+type LeafNumber = int64
 
 // LedgerAccount An account with its rules and balance.
 type LedgerAccount struct {
@@ -323,6 +418,30 @@ type LedgerAccount struct {
 // Example: post
 type LedgerAction string
 
+// LedgerKey A public key that signs, or signed, checkpoints.
+type LedgerKey struct {
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// FirstSize A number of leaves, or of a leaf.
+	//
+	// Example: 5
+	FirstSize LeafNumber `json:"first_size"`
+
+	// VerifierKey Name, hash and key, as golang.org/x/mod/sumdb/note writes them.
+	//
+	// Example: example.sendtip.test/ledger+6750f271+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs
+	VerifierKey string `json:"verifier_key"`
+}
+
+// LedgerKeyList Public keys of the ledger.
+type LedgerKeyList struct {
+	// Data Oldest first.
+	Data []LedgerKey `json:"data"`
+}
+
 // LedgerPosting One immutable posting, with the running balances of both accounts.
 type LedgerPosting struct {
 	// Amount An amount above zero, as a client may ask for.
@@ -383,6 +502,11 @@ type LedgerRequest struct {
 	// Example: mpesa
 	Channel Channel `json:"channel"`
 
+	// EffectiveAt When it counts for the business, if that is before it is recorded (UTC, microseconds). Never in the future.
+	//
+	// Example: 2026-11-22T21:00:00Z
+	EffectiveAt *time.Time `json:"effective_at,omitempty"`
+
 	// ExpiresAt RFC 3339, UTC.
 	//
 	// Example: 2026-11-23T09:30:00Z
@@ -439,6 +563,11 @@ type LedgerTransaction struct {
 	// Example: mpesa
 	Channel Channel `json:"channel"`
 
+	// EffectiveAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveAt *externalRef0.Timestamp `json:"effective_at,omitempty"`
+
 	// HoldID A UUIDv7 made by the service that owns the object.
 	//
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -476,6 +605,17 @@ type LedgerTransaction struct {
 	Type TypeName `json:"type"`
 }
 
+// LedgerTransactionList One page of transactions, newest first.
+type LedgerTransactionList struct {
+	// Data The transactions.
+	Data []LedgerTransaction `json:"data"`
+
+	// NextCursor Opaque place in a list; absent on the last page.
+	//
+	// Example: MDE5MzdjNWU
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
 // NormalSide The side on which the balance grows.
 //
 // Example: credit
@@ -486,7 +626,7 @@ type Outcome struct {
 	// Balances The touched accounts right after the transaction, system accounts included.
 	Balances []OutcomeBalance `json:"balances,omitempty"`
 
-	// Code Why it was refused: insufficient_funds, over_maximum, account_not_found, account_frozen, account_closed, currency_mismatch, balance_overflow, hold_not_found, hold_not_active, hold_mismatch, capture_above_hold, release_above_hold, transaction_not_found, not_reversible, reversal_mismatch, reversal_above_original, reference_reused. Clients must accept new codes.
+	// Code Why it was refused: insufficient_funds, over_maximum, batch_refused, account_not_found, account_frozen, account_closed, currency_mismatch, balance_overflow, hold_not_found, hold_not_active, hold_mismatch, capture_above_hold, release_above_hold, transaction_not_found, not_reversible, reversal_mismatch, reversal_above_original, reference_reused. Clients must accept new codes.
 	//
 	// Example: insufficient_funds
 	Code *string `json:"code,omitempty"`
@@ -552,6 +692,16 @@ type OutcomeStatus string
 
 // PostTransactionsRequest Transactions that are decided one by one, in this order.
 type PostTransactionsRequest struct {
+	// Atomic All or none: if one is refused, the others are refused with `batch_refused`, and so are those whose list has a reference that is known already. Every refusal is stored.
+	//
+	// Example: true
+	Atomic *bool `json:"atomic,omitempty"`
+
+	// DryRun Says what would be answered right now, and writes nothing: no reference is used up, and `transaction_id` in the outcomes means nothing.
+	//
+	// Example: false
+	DryRun *bool `json:"dry_run,omitempty"`
+
 	// Transactions The transactions.
 	Transactions []LedgerRequest `json:"transactions"`
 }
@@ -613,10 +763,93 @@ type PutAccountRequest struct {
 	Status *AccountStatus `json:"status,omitempty"`
 }
 
+// Receipt The receipt file. `parts` make the leaf, `proof` leads from the leaf at `index` to the root in `checkpoint`. Keep the texts byte for byte: they are hashed.
+type Receipt struct {
+	// Checkpoint The signed note.
+	//
+	// Example: example.sendtip.test/ledger
+	// 5
+	// +M7V2jz956NHGG0LLXMH8ZDuaRL5K3XiDXXhbsL3D88=
+	//
+	// — example.sendtip.test/ledger Z1DycTFXeaC4HZd65vvHQjNMcxTljUivv8O4eHTAHaZhKaLcOkb5hLlTS5nCSZd9Xao5ihHJA48k2b/A2c7W9SYPNgg=
+	Checkpoint string `json:"checkpoint"`
+
+	// Format Always sendtip-receipt/1.
+	//
+	// Example: sendtip-receipt/1
+	Format string `json:"format"`
+
+	// Index A number of leaves, or of a leaf.
+	//
+	// Example: 5
+	Index LeafNumber `json:"index"`
+
+	// Metadata The caller's facts and the salt of their hash.
+	Metadata *ReceiptMetadata `json:"metadata,omitempty"`
+
+	// Parts The parts of the leaf in their order.
+	Parts []ReceiptPart `json:"parts"`
+
+	// Proof The audit path of RFC 6962.
+	Proof []HashValue `json:"proof"`
+}
+
+// ReceiptMetadata The caller's facts and the salt of their hash.
+type ReceiptMetadata struct {
+	// JSON Canonical JSON.
+	//
+	// Example: {"receipt":"SKK4X7QZ1P"}
+	JSON string `json:"json"`
+
+	// Salt 16 random bytes in base64.
+	//
+	// Example: cuFytPwhs577Mn++hC0cDA==
+	Salt SaltValue `json:"salt"`
+}
+
+// ReceiptPart A part with its salt, or of a part that is not disclosed only the hash.
+type ReceiptPart struct {
+	// Hash SHA-256 in base64.
+	//
+	// Example: JryPvlTd6joKCpoNpSUEp/6SiBq2R/YUxH2QrPBgpHM=
+	Hash *HashValue `json:"hash,omitempty"`
+
+	// JSON Canonical JSON.
+	//
+	// Example: {"account":"01937c5e-2222-7c1b-9d7e-3f6b2a1c0d4e","amount":100000,"balance":100000,"currency":"KES","position":0,"sequence":1,"side":"credit"}
+	JSON *string `json:"json,omitempty"`
+
+	// Salt 16 random bytes in base64.
+	//
+	// Example: cuFytPwhs577Mn++hC0cDA==
+	Salt *SaltValue `json:"salt,omitempty"`
+}
+
+// ReceiptResult A receipt, or that there is none yet.
+type ReceiptResult struct {
+	// Receipt The receipt file. `parts` make the leaf, `proof` leads from the leaf at `index` to the root in `checkpoint`. Keep the texts byte for byte: they are hashed.
+	Receipt *Receipt `json:"receipt,omitempty"`
+
+	// Status `pending` until a signed checkpoint covers the transaction, then `sealed` for ever.
+	//
+	// Example: sealed
+	Status ReceiptStatus `json:"status"`
+}
+
+// ReceiptStatus `pending` until a signed checkpoint covers the transaction, then `sealed` for ever.
+//
+// Example: sealed
+type ReceiptStatus string
+
 // Reference The caller's key of one transaction, unique for ever. `<own row id>:<step>` is the usual form.
 //
 // Example: c2b:SKK4X7QZ1P
 type Reference = string
+
+// SaltValue 16 random bytes in base64.
+//
+// Example: cuFytPwhs577Mn++hC0cDA==
+type SaltValue = string
 
 // Sequence Number of the account's last entry; the first entry is 1.
 //
@@ -655,6 +888,11 @@ type StatementEntry struct {
 	//
 	// Example: credit
 	Direction Direction `json:"direction"`
+
+	// EffectiveAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveAt *externalRef0.Timestamp `json:"effective_at,omitempty"`
 
 	// RecordedAt RFC 3339, UTC.
 	//
@@ -701,13 +939,156 @@ type TypeName = string
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type AccountID = externalRef0.UUID
 
+// ChannelFilter The rail that the money used. Clients must accept values that are new to them.
+//
+// Example: mpesa
+type ChannelFilter = Channel
+
+// RecordedFrom RFC 3339, UTC.
+//
+// Example: 2026-11-23T09:30:00Z
+type RecordedFrom = externalRef0.Timestamp
+
+// RecordedTo RFC 3339, UTC.
+//
+// Example: 2026-11-23T09:30:00Z
+type RecordedTo = externalRef0.Timestamp
+
 // TransactionID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type TransactionID = externalRef0.UUID
 
+// TypeFilter What the transaction is to the business; shown on statements.
+//
+// Example: transfer
+type TypeFilter = TypeName
+
+// GetBalanceAtParams defines parameters for GetBalanceAt.
+type GetBalanceAtParams struct {
+	// RecordedAt The balance as the ledger knew it at this moment: entries recorded later do not count. Never in the future; an entry that is being committed may still get a time some milliseconds back.
+	RecordedAt *externalRef0.Timestamp `form:"recorded_at,omitempty" json:"recorded_at,omitempty"`
+
+	// EffectiveAt The balance of what counts up to this moment, whenever it was recorded: an entry counts from its effective time, which is when it was recorded unless its transaction says otherwise. Never in the future, and not together with `recorded_at`.
+	EffectiveAt *externalRef0.Timestamp `form:"effective_at,omitempty" json:"effective_at,omitempty"`
+}
+
 // ListStatementParams defines parameters for ListStatement.
 type ListStatementParams struct {
+	// From Only what was recorded at this moment or later.
+	From *RecordedFrom `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only what was recorded before this moment, which is after `from`.
+	To *RecordedTo `form:"to,omitempty" json:"to,omitempty"`
+
+	// Channel Only this channel.
+	Channel *ChannelFilter `form:"channel,omitempty" json:"channel,omitempty"`
+
+	// Type Only transactions of this type.
+	Type *TypeFilter `form:"type,omitempty" json:"type,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ExportStatementParams defines parameters for ExportStatement.
+type ExportStatementParams struct {
+	// From Only what was recorded at this moment or later.
+	From *RecordedFrom `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only what was recorded before this moment, which is after `from`.
+	To *RecordedTo `form:"to,omitempty" json:"to,omitempty"`
+
+	// Channel Only this channel.
+	Channel *ChannelFilter `form:"channel,omitempty" json:"channel,omitempty"`
+
+	// Type Only transactions of this type.
+	Type *TypeFilter `form:"type,omitempty" json:"type,omitempty"`
+}
+
+// GetConsistencyProofParams defines parameters for GetConsistencyProof.
+type GetConsistencyProofParams struct {
+	// First Size of the earlier tree.
+	First LeafNumber `form:"first" json:"first"`
+
+	// Second Size of the later tree; that of the newest checkpoint when absent.
+	Second *LeafNumber `form:"second,omitempty" json:"second,omitempty"`
+}
+
+// GetInclusionProofParams defines parameters for GetInclusionProof.
+type GetInclusionProofParams struct {
+	// Index Number of the leaf, from 0.
+	Index LeafNumber `form:"index" json:"index"`
+
+	// Size Size of the tree; that of the newest checkpoint when absent.
+	Size *LeafNumber `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// GetLogTileParams defines parameters for GetLogTile.
+type GetLogTileParams struct {
+	// Width How many hashes, from the tile's first one.
+	Width *int32 `form:"width,omitempty" json:"width,omitempty"`
+}
+
+// GetAccountBalanceParams defines parameters for GetAccountBalance.
+type GetAccountBalanceParams struct {
+	// RecordedAt The balance as the ledger knew it at this moment: entries recorded later do not count. Never in the future; an entry that is being committed may still get a time some milliseconds back.
+	RecordedAt *externalRef0.Timestamp `form:"recorded_at,omitempty" json:"recorded_at,omitempty"`
+
+	// EffectiveAt The balance of what counts up to this moment, whenever it was recorded: an entry counts from its effective time, which is when it was recorded unless its transaction says otherwise. Never in the future, and not together with `recorded_at`.
+	EffectiveAt *externalRef0.Timestamp `form:"effective_at,omitempty" json:"effective_at,omitempty"`
+}
+
+// ListAccountStatementParams defines parameters for ListAccountStatement.
+type ListAccountStatementParams struct {
+	// From Only what was recorded at this moment or later.
+	From *RecordedFrom `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only what was recorded before this moment, which is after `from`.
+	To *RecordedTo `form:"to,omitempty" json:"to,omitempty"`
+
+	// Channel Only this channel.
+	Channel *ChannelFilter `form:"channel,omitempty" json:"channel,omitempty"`
+
+	// Type Only transactions of this type.
+	Type *TypeFilter `form:"type,omitempty" json:"type,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListLedgerTransactionsParams defines parameters for ListLedgerTransactions.
+type ListLedgerTransactionsParams struct {
+	// AccountID Only transactions that debited or credited this account. An unknown account is 404.
+	AccountID *externalRef0.UUID `form:"account_id,omitempty" json:"account_id,omitempty"`
+
+	// From Only what was recorded at this moment or later.
+	From *RecordedFrom `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only what was recorded before this moment, which is after `from`.
+	To *RecordedTo `form:"to,omitempty" json:"to,omitempty"`
+
+	// Channel Only this channel.
+	Channel *ChannelFilter `form:"channel,omitempty" json:"channel,omitempty"`
+
+	// Type Only transactions of this type.
+	Type *TypeFilter `form:"type,omitempty" json:"type,omitempty"`
+
+	// Reference Only the transaction with this reference.
+	Reference *Reference `form:"reference,omitempty" json:"reference,omitempty"`
+
+	// MetadataKey Only transactions with this fact; `metadata_value` comes with it.
+	MetadataKey *string `form:"metadata_key,omitempty" json:"metadata_key,omitempty"`
+
+	// MetadataValue What the fact says, exactly; `metadata_key` comes with it.
+	MetadataValue *string `form:"metadata_value,omitempty" json:"metadata_value,omitempty"`
+
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -726,27 +1107,66 @@ type ServerInterface interface {
 	// GetBalance Read the balance of an own account
 	// (GET /v1/accounts/{account_id}/balance)
 	GetBalance(w http.ResponseWriter, r *http.Request, accountID AccountID)
+	// GetBalanceAt Read the balance of an own account at an earlier moment
+	// (GET /v1/accounts/{account_id}/balance-at)
+	GetBalanceAt(w http.ResponseWriter, r *http.Request, accountID AccountID, params GetBalanceAtParams)
+	// GetReceipt Read the receipt of a transaction on an own account
+	// (GET /v1/accounts/{account_id}/receipts/{transaction_id})
+	GetReceipt(w http.ResponseWriter, r *http.Request, accountID AccountID, transactionID TransactionID)
 	// ListStatement List the entries of an own account
 	// (GET /v1/accounts/{account_id}/statement)
 	ListStatement(w http.ResponseWriter, r *http.Request, accountID AccountID, params ListStatementParams)
+	// ExportStatement Download the statement of an own account as CSV
+	// (GET /v1/accounts/{account_id}/statement.csv)
+	ExportStatement(w http.ResponseWriter, r *http.Request, accountID AccountID, params ExportStatementParams)
+	// EraseTransactionMetadata Erase the metadata of a transaction
+	// (DELETE /v1/admin/ledger/transactions/{transaction_id}/metadata)
+	EraseTransactionMetadata(w http.ResponseWriter, r *http.Request, transactionID TransactionID)
+	// GetCheckpoint Read the newest signed checkpoint
+	// (GET /v1/ledger-log/checkpoint)
+	GetCheckpoint(w http.ResponseWriter, r *http.Request)
+	// GetConsistencyProof Prove that a tree is the beginning of a later one
+	// (GET /v1/ledger-log/consistency-proofs)
+	GetConsistencyProof(w http.ResponseWriter, r *http.Request, params GetConsistencyProofParams)
+	// GetInclusionProof Prove that the tree has a leaf
+	// (GET /v1/ledger-log/inclusion-proofs)
+	GetInclusionProof(w http.ResponseWriter, r *http.Request, params GetInclusionProofParams)
+	// ListLedgerKeys List the keys that sign checkpoints
+	// (GET /v1/ledger-log/keys)
+	ListLedgerKeys(w http.ResponseWriter, r *http.Request)
+	// GetLogTile Read a tile of the tree
+	// (GET /v1/ledger-log/tiles/{level}/{index})
+	GetLogTile(w http.ResponseWriter, r *http.Request, level int32, index int64, params GetLogTileParams)
 	// GetLedgerAccount Read an account
 	// (GET /v1/ledger/accounts/{account_id})
 	GetLedgerAccount(w http.ResponseWriter, r *http.Request, accountID AccountID)
 	// PutAccount Open an account or change its rules
 	// (PUT /v1/ledger/accounts/{account_id})
 	PutAccount(w http.ResponseWriter, r *http.Request, accountID AccountID)
+	// GetAccountBalance Read the balance of an account now or at an earlier moment
+	// (GET /v1/ledger/accounts/{account_id}/balance)
+	GetAccountBalance(w http.ResponseWriter, r *http.Request, accountID AccountID, params GetAccountBalanceParams)
+	// ListAccountStatement List the entries of an account
+	// (GET /v1/ledger/accounts/{account_id}/statement)
+	ListAccountStatement(w http.ResponseWriter, r *http.Request, accountID AccountID, params ListAccountStatementParams)
 	// GetOutcome Read the stored outcome of a reference
 	// (GET /v1/ledger/outcomes/{reference})
 	GetOutcome(w http.ResponseWriter, r *http.Request, reference Reference)
 	// ListSystemAccounts List the platform's own accounts and the sums of the ledger
 	// (GET /v1/ledger/system-accounts)
 	ListSystemAccounts(w http.ResponseWriter, r *http.Request)
+	// ListLedgerTransactions List transactions
+	// (GET /v1/ledger/transactions)
+	ListLedgerTransactions(w http.ResponseWriter, r *http.Request, params ListLedgerTransactionsParams)
 	// PostTransactions Post transactions
 	// (POST /v1/ledger/transactions)
 	PostTransactions(w http.ResponseWriter, r *http.Request)
 	// GetLedgerTransaction Read a transaction with its postings
 	// (GET /v1/ledger/transactions/{transaction_id})
 	GetLedgerTransaction(w http.ResponseWriter, r *http.Request, transactionID TransactionID)
+	// GetLedgerReceipt Read the full receipt of a transaction
+	// (GET /v1/ledger/transactions/{transaction_id}/receipt)
+	GetLedgerReceipt(w http.ResponseWriter, r *http.Request, transactionID TransactionID)
 }
 
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
@@ -759,9 +1179,63 @@ func (_ Unimplemented) GetBalance(w http.ResponseWriter, r *http.Request, accoun
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GetBalanceAt Read the balance of an own account at an earlier moment
+// (GET /v1/accounts/{account_id}/balance-at)
+func (_ Unimplemented) GetBalanceAt(w http.ResponseWriter, r *http.Request, accountID AccountID, params GetBalanceAtParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetReceipt Read the receipt of a transaction on an own account
+// (GET /v1/accounts/{account_id}/receipts/{transaction_id})
+func (_ Unimplemented) GetReceipt(w http.ResponseWriter, r *http.Request, accountID AccountID, transactionID TransactionID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListStatement List the entries of an own account
 // (GET /v1/accounts/{account_id}/statement)
 func (_ Unimplemented) ListStatement(w http.ResponseWriter, r *http.Request, accountID AccountID, params ListStatementParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ExportStatement Download the statement of an own account as CSV
+// (GET /v1/accounts/{account_id}/statement.csv)
+func (_ Unimplemented) ExportStatement(w http.ResponseWriter, r *http.Request, accountID AccountID, params ExportStatementParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// EraseTransactionMetadata Erase the metadata of a transaction
+// (DELETE /v1/admin/ledger/transactions/{transaction_id}/metadata)
+func (_ Unimplemented) EraseTransactionMetadata(w http.ResponseWriter, r *http.Request, transactionID TransactionID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetCheckpoint Read the newest signed checkpoint
+// (GET /v1/ledger-log/checkpoint)
+func (_ Unimplemented) GetCheckpoint(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetConsistencyProof Prove that a tree is the beginning of a later one
+// (GET /v1/ledger-log/consistency-proofs)
+func (_ Unimplemented) GetConsistencyProof(w http.ResponseWriter, r *http.Request, params GetConsistencyProofParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetInclusionProof Prove that the tree has a leaf
+// (GET /v1/ledger-log/inclusion-proofs)
+func (_ Unimplemented) GetInclusionProof(w http.ResponseWriter, r *http.Request, params GetInclusionProofParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListLedgerKeys List the keys that sign checkpoints
+// (GET /v1/ledger-log/keys)
+func (_ Unimplemented) ListLedgerKeys(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetLogTile Read a tile of the tree
+// (GET /v1/ledger-log/tiles/{level}/{index})
+func (_ Unimplemented) GetLogTile(w http.ResponseWriter, r *http.Request, level int32, index int64, params GetLogTileParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -777,6 +1251,18 @@ func (_ Unimplemented) PutAccount(w http.ResponseWriter, r *http.Request, accoun
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GetAccountBalance Read the balance of an account now or at an earlier moment
+// (GET /v1/ledger/accounts/{account_id}/balance)
+func (_ Unimplemented) GetAccountBalance(w http.ResponseWriter, r *http.Request, accountID AccountID, params GetAccountBalanceParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListAccountStatement List the entries of an account
+// (GET /v1/ledger/accounts/{account_id}/statement)
+func (_ Unimplemented) ListAccountStatement(w http.ResponseWriter, r *http.Request, accountID AccountID, params ListAccountStatementParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // GetOutcome Read the stored outcome of a reference
 // (GET /v1/ledger/outcomes/{reference})
 func (_ Unimplemented) GetOutcome(w http.ResponseWriter, r *http.Request, reference Reference) {
@@ -789,6 +1275,12 @@ func (_ Unimplemented) ListSystemAccounts(w http.ResponseWriter, r *http.Request
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListLedgerTransactions List transactions
+// (GET /v1/ledger/transactions)
+func (_ Unimplemented) ListLedgerTransactions(w http.ResponseWriter, r *http.Request, params ListLedgerTransactionsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // PostTransactions Post transactions
 // (POST /v1/ledger/transactions)
 func (_ Unimplemented) PostTransactions(w http.ResponseWriter, r *http.Request) {
@@ -798,6 +1290,12 @@ func (_ Unimplemented) PostTransactions(w http.ResponseWriter, r *http.Request) 
 // GetLedgerTransaction Read a transaction with its postings
 // (GET /v1/ledger/transactions/{transaction_id})
 func (_ Unimplemented) GetLedgerTransaction(w http.ResponseWriter, r *http.Request, transactionID TransactionID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetLedgerReceipt Read the full receipt of a transaction
+// (GET /v1/ledger/transactions/{transaction_id}/receipt)
+func (_ Unimplemented) GetLedgerReceipt(w http.ResponseWriter, r *http.Request, transactionID TransactionID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -836,6 +1334,96 @@ func (siw *ServerInterfaceWrapper) GetBalance(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// GetBalanceAt operation middleware
+func (siw *ServerInterfaceWrapper) GetBalanceAt(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account_id" -------------
+	var accountID AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account_id", chi.URLParam(r, "account_id"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "account_id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetBalanceAtParams
+
+	// ------------- Optional query parameter "recorded_at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "recorded_at", r.URL.Query(), &params.RecordedAt, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "recorded_at"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recorded_at", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "effective_at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "effective_at", r.URL.Query(), &params.EffectiveAt, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "effective_at"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "effective_at", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetBalanceAt(w, r, accountID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetReceipt operation middleware
+func (siw *ServerInterfaceWrapper) GetReceipt(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account_id" -------------
+	var accountID AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account_id", chi.URLParam(r, "account_id"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "account_id", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "transaction_id" -------------
+	var transactionID TransactionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transaction_id", chi.URLParam(r, "transaction_id"), &transactionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "transaction_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetReceipt(w, r, accountID, transactionID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListStatement operation middleware
 func (siw *ServerInterfaceWrapper) ListStatement(w http.ResponseWriter, r *http.Request) {
 
@@ -853,6 +1441,58 @@ func (siw *ServerInterfaceWrapper) ListStatement(w http.ResponseWriter, r *http.
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListStatementParams
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "channel" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "channel", r.URL.Query(), &params.Channel, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "channel"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "channel", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", r.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "type"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		}
+		return
+	}
 
 	// ------------- Optional query parameter "limit" -------------
 
@@ -882,6 +1522,284 @@ func (siw *ServerInterfaceWrapper) ListStatement(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListStatement(w, r, accountID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ExportStatement operation middleware
+func (siw *ServerInterfaceWrapper) ExportStatement(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account_id" -------------
+	var accountID AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account_id", chi.URLParam(r, "account_id"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "account_id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportStatementParams
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "channel" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "channel", r.URL.Query(), &params.Channel, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "channel"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "channel", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", r.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "type"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ExportStatement(w, r, accountID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EraseTransactionMetadata operation middleware
+func (siw *ServerInterfaceWrapper) EraseTransactionMetadata(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "transaction_id" -------------
+	var transactionID TransactionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transaction_id", chi.URLParam(r, "transaction_id"), &transactionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "transaction_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EraseTransactionMetadata(w, r, transactionID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetCheckpoint operation middleware
+func (siw *ServerInterfaceWrapper) GetCheckpoint(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetCheckpoint(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetConsistencyProof operation middleware
+func (siw *ServerInterfaceWrapper) GetConsistencyProof(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetConsistencyProofParams
+
+	// ------------- Required query parameter "first" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "first", r.URL.Query(), &params.First, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "first"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "first", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "second" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "second", r.URL.Query(), &params.Second, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "second"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "second", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetConsistencyProof(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetInclusionProof operation middleware
+func (siw *ServerInterfaceWrapper) GetInclusionProof(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetInclusionProofParams
+
+	// ------------- Required query parameter "index" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "index", r.URL.Query(), &params.Index, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "index"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "index", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetInclusionProof(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListLedgerKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListLedgerKeys(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListLedgerKeys(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetLogTile operation middleware
+func (siw *ServerInterfaceWrapper) GetLogTile(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "level" -------------
+	var level int32
+
+	err = runtime.BindStyledParameterWithOptions("simple", "level", chi.URLParam(r, "level"), &level, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int32", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "level", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "index" -------------
+	var index int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "index", chi.URLParam(r, "index"), &index, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "index", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLogTileParams
+
+	// ------------- Optional query parameter "width" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "width", r.URL.Query(), &params.Width, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "width"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "width", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetLogTile(w, r, level, index, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -943,6 +1861,168 @@ func (siw *ServerInterfaceWrapper) PutAccount(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// GetAccountBalance operation middleware
+func (siw *ServerInterfaceWrapper) GetAccountBalance(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account_id" -------------
+	var accountID AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account_id", chi.URLParam(r, "account_id"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "account_id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAccountBalanceParams
+
+	// ------------- Optional query parameter "recorded_at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "recorded_at", r.URL.Query(), &params.RecordedAt, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "recorded_at"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recorded_at", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "effective_at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "effective_at", r.URL.Query(), &params.EffectiveAt, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "effective_at"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "effective_at", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetAccountBalance(w, r, accountID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListAccountStatement operation middleware
+func (siw *ServerInterfaceWrapper) ListAccountStatement(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account_id" -------------
+	var accountID AccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account_id", chi.URLParam(r, "account_id"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "account_id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccountStatementParams
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "channel" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "channel", r.URL.Query(), &params.Channel, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "channel"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "channel", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", r.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "type"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAccountStatement(w, r, accountID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetOutcome operation middleware
 func (siw *ServerInterfaceWrapper) GetOutcome(w http.ResponseWriter, r *http.Request) {
 
@@ -983,6 +2063,156 @@ func (siw *ServerInterfaceWrapper) ListSystemAccounts(w http.ResponseWriter, r *
 	handler.ServeHTTP(w, r)
 }
 
+// ListLedgerTransactions operation middleware
+func (siw *ServerInterfaceWrapper) ListLedgerTransactions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLedgerTransactionsParams
+
+	// ------------- Optional query parameter "account_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account_id", r.URL.Query(), &params.AccountID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "account_id"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "account_id", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "channel" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "channel", r.URL.Query(), &params.Channel, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "channel"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "channel", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", r.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "type"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "reference" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reference", r.URL.Query(), &params.Reference, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "reference"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reference", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "metadata_key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "metadata_key", r.URL.Query(), &params.MetadataKey, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "metadata_key"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "metadata_key", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "metadata_value" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "metadata_value", r.URL.Query(), &params.MetadataValue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "metadata_value"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "metadata_value", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListLedgerTransactions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // PostTransactions operation middleware
 func (siw *ServerInterfaceWrapper) PostTransactions(w http.ResponseWriter, r *http.Request) {
 
@@ -1014,6 +2244,32 @@ func (siw *ServerInterfaceWrapper) GetLedgerTransaction(w http.ResponseWriter, r
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetLedgerTransaction(w, r, transactionID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetLedgerReceipt operation middleware
+func (siw *ServerInterfaceWrapper) GetLedgerReceipt(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "transaction_id" -------------
+	var transactionID TransactionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transaction_id", chi.URLParam(r, "transaction_id"), &transactionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "transaction_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetLedgerReceipt(w, r, transactionID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1137,6 +2393,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	}
 
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/ledger/transactions", wrapper.ListLedgerTransactions)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/ledger/transactions", wrapper.PostTransactions)
 	})
 	r.Group(func(r chi.Router) {
@@ -1152,13 +2411,49 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Put(options.BaseURL+"/v1/ledger/accounts/{account_id}", wrapper.PutAccount)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/ledger/accounts/{account_id}/balance", wrapper.GetAccountBalance)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/ledger/accounts/{account_id}/statement", wrapper.ListAccountStatement)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/ledger/system-accounts", wrapper.ListSystemAccounts)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/accounts/{account_id}/balance", wrapper.GetBalance)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/accounts/{account_id}/balance-at", wrapper.GetBalanceAt)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/accounts/{account_id}/statement", wrapper.ListStatement)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/accounts/{account_id}/statement.csv", wrapper.ExportStatement)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/ledger/transactions/{transaction_id}/receipt", wrapper.GetLedgerReceipt)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/accounts/{account_id}/receipts/{transaction_id}", wrapper.GetReceipt)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/admin/ledger/transactions/{transaction_id}/metadata", wrapper.EraseTransactionMetadata)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/ledger-log/checkpoint", wrapper.GetCheckpoint)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/ledger-log/tiles/{level}/{index}", wrapper.GetLogTile)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/ledger-log/inclusion-proofs", wrapper.GetInclusionProof)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/ledger-log/consistency-proofs", wrapper.GetConsistencyProof)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/ledger-log/keys", wrapper.ListLedgerKeys)
 	})
 
 	return r
@@ -1298,6 +2593,276 @@ func (response GetBalance503ApplicationProblemPlusJSONResponse) VisitGetBalanceR
 	return err
 }
 
+type GetBalanceAtRequestObject struct {
+	AccountID AccountID `json:"account_id"`
+	Params    GetBalanceAtParams
+}
+
+type GetBalanceAtResponseObject interface {
+	VisitGetBalanceAtResponse(w http.ResponseWriter) error
+}
+
+type GetBalanceAt200JSONResponse BalanceAt
+
+func (response GetBalanceAt200JSONResponse) VisitGetBalanceAtResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalanceAt400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalanceAt400ApplicationProblemPlusJSONResponse) VisitGetBalanceAtResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalanceAt401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalanceAt401ApplicationProblemPlusJSONResponse) VisitGetBalanceAtResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalanceAt403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalanceAt403ApplicationProblemPlusJSONResponse) VisitGetBalanceAtResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalanceAt404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalanceAt404ApplicationProblemPlusJSONResponse) VisitGetBalanceAtResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalanceAt429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalanceAt429ApplicationProblemPlusJSONResponse) VisitGetBalanceAtResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalanceAt500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalanceAt500ApplicationProblemPlusJSONResponse) VisitGetBalanceAtResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalanceAt503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalanceAt503ApplicationProblemPlusJSONResponse) VisitGetBalanceAtResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptRequestObject struct {
+	AccountID     AccountID     `json:"account_id"`
+	TransactionID TransactionID `json:"transaction_id"`
+}
+
+type GetReceiptResponseObject interface {
+	VisitGetReceiptResponse(w http.ResponseWriter) error
+}
+
+type GetReceipt200JSONResponse ReceiptResult
+
+func (response GetReceipt200JSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceipt400ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceipt401ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceipt403ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceipt404ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceipt429ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceipt500ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceipt503ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListStatementRequestObject struct {
 	AccountID AccountID `json:"account_id"`
 	Params    ListStatementParams
@@ -1422,6 +2987,926 @@ type ListStatement503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListStatement503ApplicationProblemPlusJSONResponse) VisitListStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportStatementRequestObject struct {
+	AccountID AccountID `json:"account_id"`
+	Params    ExportStatementParams
+}
+
+type ExportStatementResponseObject interface {
+	VisitExportStatementResponse(w http.ResponseWriter) error
+}
+
+type ExportStatement200ResponseHeaders struct {
+	ContentDisposition *string
+}
+
+type ExportStatement200TextCsvResponse struct {
+	Body          io.Reader
+	Headers       ExportStatement200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportStatement200TextCsvResponse) VisitExportStatementResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportStatement400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ExportStatement400ApplicationProblemPlusJSONResponse) VisitExportStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportStatement401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ExportStatement401ApplicationProblemPlusJSONResponse) VisitExportStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportStatement403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ExportStatement403ApplicationProblemPlusJSONResponse) VisitExportStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportStatement404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ExportStatement404ApplicationProblemPlusJSONResponse) VisitExportStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportStatement422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ExportStatement422ApplicationProblemPlusJSONResponse) VisitExportStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportStatement429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ExportStatement429ApplicationProblemPlusJSONResponse) VisitExportStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportStatement500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ExportStatement500ApplicationProblemPlusJSONResponse) VisitExportStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportStatement503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ExportStatement503ApplicationProblemPlusJSONResponse) VisitExportStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EraseTransactionMetadataRequestObject struct {
+	TransactionID TransactionID `json:"transaction_id"`
+}
+
+type EraseTransactionMetadataResponseObject interface {
+	VisitEraseTransactionMetadataResponse(w http.ResponseWriter) error
+}
+
+type EraseTransactionMetadata204Response struct {
+}
+
+func (response EraseTransactionMetadata204Response) VisitEraseTransactionMetadataResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type EraseTransactionMetadata400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response EraseTransactionMetadata400ApplicationProblemPlusJSONResponse) VisitEraseTransactionMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EraseTransactionMetadata401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response EraseTransactionMetadata401ApplicationProblemPlusJSONResponse) VisitEraseTransactionMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EraseTransactionMetadata403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EraseTransactionMetadata403ApplicationProblemPlusJSONResponse) VisitEraseTransactionMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EraseTransactionMetadata404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response EraseTransactionMetadata404ApplicationProblemPlusJSONResponse) VisitEraseTransactionMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EraseTransactionMetadata429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response EraseTransactionMetadata429ApplicationProblemPlusJSONResponse) VisitEraseTransactionMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EraseTransactionMetadata500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response EraseTransactionMetadata500ApplicationProblemPlusJSONResponse) VisitEraseTransactionMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EraseTransactionMetadata503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response EraseTransactionMetadata503ApplicationProblemPlusJSONResponse) VisitEraseTransactionMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCheckpointRequestObject struct {
+}
+
+type GetCheckpointResponseObject interface {
+	VisitGetCheckpointResponse(w http.ResponseWriter) error
+}
+
+type GetCheckpoint200ResponseHeaders struct {
+	CacheControl *string
+}
+
+type GetCheckpoint200TextResponse struct {
+	Body    string
+	Headers GetCheckpoint200ResponseHeaders
+}
+
+func (response GetCheckpoint200TextResponse) VisitGetCheckpointResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	w.WriteHeader(200)
+
+	_, err := w.Write([]byte(fmt.Sprint(response.Body)))
+	return err
+}
+
+type GetCheckpoint400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetCheckpoint400ApplicationProblemPlusJSONResponse) VisitGetCheckpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCheckpoint401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCheckpoint401ApplicationProblemPlusJSONResponse) VisitGetCheckpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCheckpoint404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetCheckpoint404ApplicationProblemPlusJSONResponse) VisitGetCheckpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCheckpoint429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCheckpoint429ApplicationProblemPlusJSONResponse) VisitGetCheckpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCheckpoint500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetCheckpoint500ApplicationProblemPlusJSONResponse) VisitGetCheckpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCheckpoint503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCheckpoint503ApplicationProblemPlusJSONResponse) VisitGetCheckpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConsistencyProofRequestObject struct {
+	Params GetConsistencyProofParams
+}
+
+type GetConsistencyProofResponseObject interface {
+	VisitGetConsistencyProofResponse(w http.ResponseWriter) error
+}
+
+type GetConsistencyProof200JSONResponse ConsistencyProof
+
+func (response GetConsistencyProof200JSONResponse) VisitGetConsistencyProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConsistencyProof400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetConsistencyProof400ApplicationProblemPlusJSONResponse) VisitGetConsistencyProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConsistencyProof401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetConsistencyProof401ApplicationProblemPlusJSONResponse) VisitGetConsistencyProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConsistencyProof404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetConsistencyProof404ApplicationProblemPlusJSONResponse) VisitGetConsistencyProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConsistencyProof422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetConsistencyProof422ApplicationProblemPlusJSONResponse) VisitGetConsistencyProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConsistencyProof429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetConsistencyProof429ApplicationProblemPlusJSONResponse) VisitGetConsistencyProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConsistencyProof500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetConsistencyProof500ApplicationProblemPlusJSONResponse) VisitGetConsistencyProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConsistencyProof503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetConsistencyProof503ApplicationProblemPlusJSONResponse) VisitGetConsistencyProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInclusionProofRequestObject struct {
+	Params GetInclusionProofParams
+}
+
+type GetInclusionProofResponseObject interface {
+	VisitGetInclusionProofResponse(w http.ResponseWriter) error
+}
+
+type GetInclusionProof200JSONResponse InclusionProof
+
+func (response GetInclusionProof200JSONResponse) VisitGetInclusionProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInclusionProof400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetInclusionProof400ApplicationProblemPlusJSONResponse) VisitGetInclusionProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInclusionProof401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetInclusionProof401ApplicationProblemPlusJSONResponse) VisitGetInclusionProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInclusionProof404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetInclusionProof404ApplicationProblemPlusJSONResponse) VisitGetInclusionProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInclusionProof422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response GetInclusionProof422ApplicationProblemPlusJSONResponse) VisitGetInclusionProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInclusionProof429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetInclusionProof429ApplicationProblemPlusJSONResponse) VisitGetInclusionProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInclusionProof500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetInclusionProof500ApplicationProblemPlusJSONResponse) VisitGetInclusionProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInclusionProof503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetInclusionProof503ApplicationProblemPlusJSONResponse) VisitGetInclusionProofResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerKeysRequestObject struct {
+}
+
+type ListLedgerKeysResponseObject interface {
+	VisitListLedgerKeysResponse(w http.ResponseWriter) error
+}
+
+type ListLedgerKeys200JSONResponse LedgerKeyList
+
+func (response ListLedgerKeys200JSONResponse) VisitListLedgerKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerKeys400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListLedgerKeys400ApplicationProblemPlusJSONResponse) VisitListLedgerKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerKeys401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListLedgerKeys401ApplicationProblemPlusJSONResponse) VisitListLedgerKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerKeys429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListLedgerKeys429ApplicationProblemPlusJSONResponse) VisitListLedgerKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerKeys500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListLedgerKeys500ApplicationProblemPlusJSONResponse) VisitListLedgerKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerKeys503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListLedgerKeys503ApplicationProblemPlusJSONResponse) VisitListLedgerKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLogTileRequestObject struct {
+	Level  int32 `json:"level"`
+	Index  int64 `json:"index"`
+	Params GetLogTileParams
+}
+
+type GetLogTileResponseObject interface {
+	VisitGetLogTileResponse(w http.ResponseWriter) error
+}
+
+type GetLogTile200ResponseHeaders struct {
+	CacheControl *string
+}
+
+type GetLogTile200ApplicationOctetStreamResponse struct {
+	Body          io.Reader
+	Headers       GetLogTile200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetLogTile200ApplicationOctetStreamResponse) VisitGetLogTileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetLogTile400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetLogTile400ApplicationProblemPlusJSONResponse) VisitGetLogTileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLogTile401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetLogTile401ApplicationProblemPlusJSONResponse) VisitGetLogTileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLogTile404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetLogTile404ApplicationProblemPlusJSONResponse) VisitGetLogTileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLogTile429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetLogTile429ApplicationProblemPlusJSONResponse) VisitGetLogTileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLogTile500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetLogTile500ApplicationProblemPlusJSONResponse) VisitGetLogTileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLogTile503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetLogTile503ApplicationProblemPlusJSONResponse) VisitGetLogTileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -1764,6 +4249,276 @@ func (response PutAccount503ApplicationProblemPlusJSONResponse) VisitPutAccountR
 	return err
 }
 
+type GetAccountBalanceRequestObject struct {
+	AccountID AccountID `json:"account_id"`
+	Params    GetAccountBalanceParams
+}
+
+type GetAccountBalanceResponseObject interface {
+	VisitGetAccountBalanceResponse(w http.ResponseWriter) error
+}
+
+type GetAccountBalance200JSONResponse BalanceAt
+
+func (response GetAccountBalance200JSONResponse) VisitGetAccountBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountBalance400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetAccountBalance400ApplicationProblemPlusJSONResponse) VisitGetAccountBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountBalance401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAccountBalance401ApplicationProblemPlusJSONResponse) VisitGetAccountBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountBalance403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetAccountBalance403ApplicationProblemPlusJSONResponse) VisitGetAccountBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountBalance404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetAccountBalance404ApplicationProblemPlusJSONResponse) VisitGetAccountBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountBalance429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetAccountBalance429ApplicationProblemPlusJSONResponse) VisitGetAccountBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountBalance500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetAccountBalance500ApplicationProblemPlusJSONResponse) VisitGetAccountBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountBalance503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetAccountBalance503ApplicationProblemPlusJSONResponse) VisitGetAccountBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountStatementRequestObject struct {
+	AccountID AccountID `json:"account_id"`
+	Params    ListAccountStatementParams
+}
+
+type ListAccountStatementResponseObject interface {
+	VisitListAccountStatementResponse(w http.ResponseWriter) error
+}
+
+type ListAccountStatement200JSONResponse Statement
+
+func (response ListAccountStatement200JSONResponse) VisitListAccountStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountStatement400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListAccountStatement400ApplicationProblemPlusJSONResponse) VisitListAccountStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountStatement401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAccountStatement401ApplicationProblemPlusJSONResponse) VisitListAccountStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountStatement403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAccountStatement403ApplicationProblemPlusJSONResponse) VisitListAccountStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountStatement404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListAccountStatement404ApplicationProblemPlusJSONResponse) VisitListAccountStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountStatement429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListAccountStatement429ApplicationProblemPlusJSONResponse) VisitListAccountStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountStatement500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListAccountStatement500ApplicationProblemPlusJSONResponse) VisitListAccountStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountStatement503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAccountStatement503ApplicationProblemPlusJSONResponse) VisitListAccountStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetOutcomeRequestObject struct {
 	Reference Reference `json:"reference"`
 }
@@ -2004,6 +4759,140 @@ type ListSystemAccounts503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListSystemAccounts503ApplicationProblemPlusJSONResponse) VisitListSystemAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerTransactionsRequestObject struct {
+	Params ListLedgerTransactionsParams
+}
+
+type ListLedgerTransactionsResponseObject interface {
+	VisitListLedgerTransactionsResponse(w http.ResponseWriter) error
+}
+
+type ListLedgerTransactions200JSONResponse LedgerTransactionList
+
+func (response ListLedgerTransactions200JSONResponse) VisitListLedgerTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerTransactions400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListLedgerTransactions400ApplicationProblemPlusJSONResponse) VisitListLedgerTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerTransactions401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListLedgerTransactions401ApplicationProblemPlusJSONResponse) VisitListLedgerTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerTransactions403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListLedgerTransactions403ApplicationProblemPlusJSONResponse) VisitListLedgerTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerTransactions404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListLedgerTransactions404ApplicationProblemPlusJSONResponse) VisitListLedgerTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerTransactions429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListLedgerTransactions429ApplicationProblemPlusJSONResponse) VisitListLedgerTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerTransactions500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListLedgerTransactions500ApplicationProblemPlusJSONResponse) VisitListLedgerTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerTransactions503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListLedgerTransactions503ApplicationProblemPlusJSONResponse) VisitListLedgerTransactionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2315,32 +5204,205 @@ func (response GetLedgerTransaction503ApplicationProblemPlusJSONResponse) VisitG
 	return err
 }
 
+type GetLedgerReceiptRequestObject struct {
+	TransactionID TransactionID `json:"transaction_id"`
+}
+
+type GetLedgerReceiptResponseObject interface {
+	VisitGetLedgerReceiptResponse(w http.ResponseWriter) error
+}
+
+type GetLedgerReceipt200JSONResponse ReceiptResult
+
+func (response GetLedgerReceipt200JSONResponse) VisitGetLedgerReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLedgerReceipt400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetLedgerReceipt400ApplicationProblemPlusJSONResponse) VisitGetLedgerReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLedgerReceipt401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetLedgerReceipt401ApplicationProblemPlusJSONResponse) VisitGetLedgerReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLedgerReceipt403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetLedgerReceipt403ApplicationProblemPlusJSONResponse) VisitGetLedgerReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLedgerReceipt404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetLedgerReceipt404ApplicationProblemPlusJSONResponse) VisitGetLedgerReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLedgerReceipt429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetLedgerReceipt429ApplicationProblemPlusJSONResponse) VisitGetLedgerReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLedgerReceipt500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetLedgerReceipt500ApplicationProblemPlusJSONResponse) VisitGetLedgerReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLedgerReceipt503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetLedgerReceipt503ApplicationProblemPlusJSONResponse) VisitGetLedgerReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetBalance Read the balance of an own account
 	// (GET /v1/accounts/{account_id}/balance)
 	GetBalance(ctx context.Context, request GetBalanceRequestObject) (GetBalanceResponseObject, error)
+	// GetBalanceAt Read the balance of an own account at an earlier moment
+	// (GET /v1/accounts/{account_id}/balance-at)
+	GetBalanceAt(ctx context.Context, request GetBalanceAtRequestObject) (GetBalanceAtResponseObject, error)
+	// GetReceipt Read the receipt of a transaction on an own account
+	// (GET /v1/accounts/{account_id}/receipts/{transaction_id})
+	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
 	// ListStatement List the entries of an own account
 	// (GET /v1/accounts/{account_id}/statement)
 	ListStatement(ctx context.Context, request ListStatementRequestObject) (ListStatementResponseObject, error)
+	// ExportStatement Download the statement of an own account as CSV
+	// (GET /v1/accounts/{account_id}/statement.csv)
+	ExportStatement(ctx context.Context, request ExportStatementRequestObject) (ExportStatementResponseObject, error)
+	// EraseTransactionMetadata Erase the metadata of a transaction
+	// (DELETE /v1/admin/ledger/transactions/{transaction_id}/metadata)
+	EraseTransactionMetadata(ctx context.Context, request EraseTransactionMetadataRequestObject) (EraseTransactionMetadataResponseObject, error)
+	// GetCheckpoint Read the newest signed checkpoint
+	// (GET /v1/ledger-log/checkpoint)
+	GetCheckpoint(ctx context.Context, request GetCheckpointRequestObject) (GetCheckpointResponseObject, error)
+	// GetConsistencyProof Prove that a tree is the beginning of a later one
+	// (GET /v1/ledger-log/consistency-proofs)
+	GetConsistencyProof(ctx context.Context, request GetConsistencyProofRequestObject) (GetConsistencyProofResponseObject, error)
+	// GetInclusionProof Prove that the tree has a leaf
+	// (GET /v1/ledger-log/inclusion-proofs)
+	GetInclusionProof(ctx context.Context, request GetInclusionProofRequestObject) (GetInclusionProofResponseObject, error)
+	// ListLedgerKeys List the keys that sign checkpoints
+	// (GET /v1/ledger-log/keys)
+	ListLedgerKeys(ctx context.Context, request ListLedgerKeysRequestObject) (ListLedgerKeysResponseObject, error)
+	// GetLogTile Read a tile of the tree
+	// (GET /v1/ledger-log/tiles/{level}/{index})
+	GetLogTile(ctx context.Context, request GetLogTileRequestObject) (GetLogTileResponseObject, error)
 	// GetLedgerAccount Read an account
 	// (GET /v1/ledger/accounts/{account_id})
 	GetLedgerAccount(ctx context.Context, request GetLedgerAccountRequestObject) (GetLedgerAccountResponseObject, error)
 	// PutAccount Open an account or change its rules
 	// (PUT /v1/ledger/accounts/{account_id})
 	PutAccount(ctx context.Context, request PutAccountRequestObject) (PutAccountResponseObject, error)
+	// GetAccountBalance Read the balance of an account now or at an earlier moment
+	// (GET /v1/ledger/accounts/{account_id}/balance)
+	GetAccountBalance(ctx context.Context, request GetAccountBalanceRequestObject) (GetAccountBalanceResponseObject, error)
+	// ListAccountStatement List the entries of an account
+	// (GET /v1/ledger/accounts/{account_id}/statement)
+	ListAccountStatement(ctx context.Context, request ListAccountStatementRequestObject) (ListAccountStatementResponseObject, error)
 	// GetOutcome Read the stored outcome of a reference
 	// (GET /v1/ledger/outcomes/{reference})
 	GetOutcome(ctx context.Context, request GetOutcomeRequestObject) (GetOutcomeResponseObject, error)
 	// ListSystemAccounts List the platform's own accounts and the sums of the ledger
 	// (GET /v1/ledger/system-accounts)
 	ListSystemAccounts(ctx context.Context, request ListSystemAccountsRequestObject) (ListSystemAccountsResponseObject, error)
+	// ListLedgerTransactions List transactions
+	// (GET /v1/ledger/transactions)
+	ListLedgerTransactions(ctx context.Context, request ListLedgerTransactionsRequestObject) (ListLedgerTransactionsResponseObject, error)
 	// PostTransactions Post transactions
 	// (POST /v1/ledger/transactions)
 	PostTransactions(ctx context.Context, request PostTransactionsRequestObject) (PostTransactionsResponseObject, error)
 	// GetLedgerTransaction Read a transaction with its postings
 	// (GET /v1/ledger/transactions/{transaction_id})
 	GetLedgerTransaction(ctx context.Context, request GetLedgerTransactionRequestObject) (GetLedgerTransactionResponseObject, error)
+	// GetLedgerReceipt Read the full receipt of a transaction
+	// (GET /v1/ledger/transactions/{transaction_id}/receipt)
+	GetLedgerReceipt(ctx context.Context, request GetLedgerReceiptRequestObject) (GetLedgerReceiptResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -2408,6 +5470,60 @@ func (sh *strictHandler) GetBalance(w http.ResponseWriter, r *http.Request, acco
 	}
 }
 
+// GetBalanceAt operation middleware
+func (sh *strictHandler) GetBalanceAt(w http.ResponseWriter, r *http.Request, accountID AccountID, params GetBalanceAtParams) {
+	var request GetBalanceAtRequestObject
+
+	request.AccountID = accountID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBalanceAt(ctx, request.(GetBalanceAtRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBalanceAt")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetBalanceAtResponseObject); ok {
+		if err := validResponse.VisitGetBalanceAtResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReceipt operation middleware
+func (sh *strictHandler) GetReceipt(w http.ResponseWriter, r *http.Request, accountID AccountID, transactionID TransactionID) {
+	var request GetReceiptRequestObject
+
+	request.AccountID = accountID
+	request.TransactionID = transactionID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReceipt(ctx, request.(GetReceiptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReceipt")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
+		if err := validResponse.VisitGetReceiptResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListStatement operation middleware
 func (sh *strictHandler) ListStatement(w http.ResponseWriter, r *http.Request, accountID AccountID, params ListStatementParams) {
 	var request ListStatementRequestObject
@@ -2428,6 +5544,187 @@ func (sh *strictHandler) ListStatement(w http.ResponseWriter, r *http.Request, a
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListStatementResponseObject); ok {
 		if err := validResponse.VisitListStatementResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExportStatement operation middleware
+func (sh *strictHandler) ExportStatement(w http.ResponseWriter, r *http.Request, accountID AccountID, params ExportStatementParams) {
+	var request ExportStatementRequestObject
+
+	request.AccountID = accountID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportStatement(ctx, request.(ExportStatementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportStatement")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ExportStatementResponseObject); ok {
+		if err := validResponse.VisitExportStatementResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EraseTransactionMetadata operation middleware
+func (sh *strictHandler) EraseTransactionMetadata(w http.ResponseWriter, r *http.Request, transactionID TransactionID) {
+	var request EraseTransactionMetadataRequestObject
+
+	request.TransactionID = transactionID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EraseTransactionMetadata(ctx, request.(EraseTransactionMetadataRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EraseTransactionMetadata")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EraseTransactionMetadataResponseObject); ok {
+		if err := validResponse.VisitEraseTransactionMetadataResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCheckpoint operation middleware
+func (sh *strictHandler) GetCheckpoint(w http.ResponseWriter, r *http.Request) {
+	var request GetCheckpointRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCheckpoint(ctx, request.(GetCheckpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCheckpoint")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetCheckpointResponseObject); ok {
+		if err := validResponse.VisitGetCheckpointResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetConsistencyProof operation middleware
+func (sh *strictHandler) GetConsistencyProof(w http.ResponseWriter, r *http.Request, params GetConsistencyProofParams) {
+	var request GetConsistencyProofRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetConsistencyProof(ctx, request.(GetConsistencyProofRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetConsistencyProof")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetConsistencyProofResponseObject); ok {
+		if err := validResponse.VisitGetConsistencyProofResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetInclusionProof operation middleware
+func (sh *strictHandler) GetInclusionProof(w http.ResponseWriter, r *http.Request, params GetInclusionProofParams) {
+	var request GetInclusionProofRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetInclusionProof(ctx, request.(GetInclusionProofRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetInclusionProof")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetInclusionProofResponseObject); ok {
+		if err := validResponse.VisitGetInclusionProofResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListLedgerKeys operation middleware
+func (sh *strictHandler) ListLedgerKeys(w http.ResponseWriter, r *http.Request) {
+	var request ListLedgerKeysRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLedgerKeys(ctx, request.(ListLedgerKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLedgerKeys")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListLedgerKeysResponseObject); ok {
+		if err := validResponse.VisitListLedgerKeysResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetLogTile operation middleware
+func (sh *strictHandler) GetLogTile(w http.ResponseWriter, r *http.Request, level int32, index int64, params GetLogTileParams) {
+	var request GetLogTileRequestObject
+
+	request.Level = level
+	request.Index = index
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLogTile(ctx, request.(GetLogTileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLogTile")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetLogTileResponseObject); ok {
+		if err := validResponse.VisitGetLogTileResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -2494,6 +5791,60 @@ func (sh *strictHandler) PutAccount(w http.ResponseWriter, r *http.Request, acco
 	}
 }
 
+// GetAccountBalance operation middleware
+func (sh *strictHandler) GetAccountBalance(w http.ResponseWriter, r *http.Request, accountID AccountID, params GetAccountBalanceParams) {
+	var request GetAccountBalanceRequestObject
+
+	request.AccountID = accountID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAccountBalance(ctx, request.(GetAccountBalanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAccountBalance")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetAccountBalanceResponseObject); ok {
+		if err := validResponse.VisitGetAccountBalanceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAccountStatement operation middleware
+func (sh *strictHandler) ListAccountStatement(w http.ResponseWriter, r *http.Request, accountID AccountID, params ListAccountStatementParams) {
+	var request ListAccountStatementRequestObject
+
+	request.AccountID = accountID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAccountStatement(ctx, request.(ListAccountStatementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAccountStatement")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListAccountStatementResponseObject); ok {
+		if err := validResponse.VisitListAccountStatementResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetOutcome operation middleware
 func (sh *strictHandler) GetOutcome(w http.ResponseWriter, r *http.Request, reference Reference) {
 	var request GetOutcomeRequestObject
@@ -2537,6 +5888,32 @@ func (sh *strictHandler) ListSystemAccounts(w http.ResponseWriter, r *http.Reque
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListSystemAccountsResponseObject); ok {
 		if err := validResponse.VisitListSystemAccountsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListLedgerTransactions operation middleware
+func (sh *strictHandler) ListLedgerTransactions(w http.ResponseWriter, r *http.Request, params ListLedgerTransactionsParams) {
+	var request ListLedgerTransactionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLedgerTransactions(ctx, request.(ListLedgerTransactionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLedgerTransactions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListLedgerTransactionsResponseObject); ok {
+		if err := validResponse.VisitListLedgerTransactionsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -2594,6 +5971,32 @@ func (sh *strictHandler) GetLedgerTransaction(w http.ResponseWriter, r *http.Req
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetLedgerTransactionResponseObject); ok {
 		if err := validResponse.VisitGetLedgerTransactionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetLedgerReceipt operation middleware
+func (sh *strictHandler) GetLedgerReceipt(w http.ResponseWriter, r *http.Request, transactionID TransactionID) {
+	var request GetLedgerReceiptRequestObject
+
+	request.TransactionID = transactionID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLedgerReceipt(ctx, request.(GetLedgerReceiptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLedgerReceipt")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetLedgerReceiptResponseObject); ok {
+		if err := validResponse.VisitGetLedgerReceiptResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

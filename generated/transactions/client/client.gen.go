@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/oapi-codegen/runtime"
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
@@ -185,6 +186,24 @@ func (e OutcomeStatus) Valid() bool {
 	}
 }
 
+// Defines values for ReceiptStatus.
+const (
+	ReceiptStatusPending ReceiptStatus = "pending"
+	ReceiptStatusSealed  ReceiptStatus = "sealed"
+)
+
+// Valid indicates whether the value is a known member of the ReceiptStatus enum.
+func (e ReceiptStatus) Valid() bool {
+	switch e {
+	case ReceiptStatusPending:
+		return true
+	case ReceiptStatusSealed:
+		return true
+	default:
+		return false
+	}
+}
+
 // AccountBalance The balance of an account as of its last entry.
 type AccountBalance struct {
 	// AccountID A UUIDv7 made by the service that owns the object.
@@ -223,10 +242,54 @@ type AccountRef = string
 // Example: active
 type AccountStatus string
 
+// BalanceAt The balance of an account at a moment.
+type BalanceAt struct {
+	// AccountID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	AccountID externalRef0.UUID `json:"account_id"`
+
+	// AsOf RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AsOf externalRef0.Timestamp `json:"as_of"`
+
+	// Available An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Available *externalRef0.Money `json:"available,omitempty"`
+
+	// Balance An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Balance externalRef0.Money `json:"balance"`
+
+	// Sequence Number of the account's last entry; the first entry is 1.
+	//
+	// Example: 12
+	Sequence Sequence `json:"sequence"`
+}
+
 // Channel The rail that the money used. Clients must accept values that are new to them.
 //
 // Example: mpesa
 type Channel string
+
+// ConsistencyProof Proof that the first tree is the beginning of the second.
+type ConsistencyProof struct {
+	// First A number of leaves, or of a leaf.
+	//
+	// Example: 5
+	First LeafNumber `json:"first"`
+
+	// Hashes In the order of the RFC.
+	Hashes []HashValue `json:"hashes"`
+
+	// Second A number of leaves, or of a leaf.
+	//
+	// Example: 5
+	Second LeafNumber `json:"second"`
+}
 
 // CurrencyTotal Sums over all accounts of one currency, in minor units.
 type CurrencyTotal struct {
@@ -255,6 +318,37 @@ type CurrencyTotal struct {
 //
 // Example: credit
 type Direction string
+
+// HashValue SHA-256 in base64.
+//
+// Example: JryPvlTd6joKCpoNpSUEp/6SiBq2R/YUxH2QrPBgpHM=
+type HashValue = string
+
+// InclusionProof Proof that the tree of this size has the leaf at this index.
+type InclusionProof struct {
+	// Hashes From the leaf's sibling upwards.
+	Hashes []HashValue `json:"hashes"`
+
+	// Index A number of leaves, or of a leaf.
+	//
+	// Example: 5
+	Index LeafNumber `json:"index"`
+
+	// LeafHash SHA-256 in base64.
+	//
+	// Example: JryPvlTd6joKCpoNpSUEp/6SiBq2R/YUxH2QrPBgpHM=
+	LeafHash HashValue `json:"leaf_hash"`
+
+	// Size A number of leaves, or of a leaf.
+	//
+	// Example: 5
+	Size LeafNumber `json:"size"`
+}
+
+// LeafNumber A number of leaves, or of a leaf.
+//
+// Example: 5
+type LeafNumber = int64
 
 // LedgerAccount An account with its rules and balance.
 type LedgerAccount struct {
@@ -324,6 +418,30 @@ type LedgerAccount struct {
 // Example: post
 type LedgerAction string
 
+// LedgerKey A public key that signs, or signed, checkpoints.
+type LedgerKey struct {
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// FirstSize A number of leaves, or of a leaf.
+	//
+	// Example: 5
+	FirstSize LeafNumber `json:"first_size"`
+
+	// VerifierKey Name, hash and key, as golang.org/x/mod/sumdb/note writes them.
+	//
+	// Example: example.sendtip.test/ledger+6750f271+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs
+	VerifierKey string `json:"verifier_key"`
+}
+
+// LedgerKeyList Public keys of the ledger.
+type LedgerKeyList struct {
+	// Data Oldest first.
+	Data []LedgerKey `json:"data"`
+}
+
 // LedgerPosting One immutable posting, with the running balances of both accounts.
 type LedgerPosting struct {
 	// Amount An amount above zero, as a client may ask for.
@@ -384,6 +502,11 @@ type LedgerRequest struct {
 	// Example: mpesa
 	Channel Channel `json:"channel"`
 
+	// EffectiveAt When it counts for the business, if that is before it is recorded (UTC, microseconds). Never in the future.
+	//
+	// Example: 2026-11-22T21:00:00Z
+	EffectiveAt *time.Time `json:"effective_at,omitempty"`
+
 	// ExpiresAt RFC 3339, UTC.
 	//
 	// Example: 2026-11-23T09:30:00Z
@@ -440,6 +563,11 @@ type LedgerTransaction struct {
 	// Example: mpesa
 	Channel Channel `json:"channel"`
 
+	// EffectiveAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveAt *externalRef0.Timestamp `json:"effective_at,omitempty"`
+
 	// HoldID A UUIDv7 made by the service that owns the object.
 	//
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -477,6 +605,17 @@ type LedgerTransaction struct {
 	Type TypeName `json:"type"`
 }
 
+// LedgerTransactionList One page of transactions, newest first.
+type LedgerTransactionList struct {
+	// Data The transactions.
+	Data []LedgerTransaction `json:"data"`
+
+	// NextCursor Opaque place in a list; absent on the last page.
+	//
+	// Example: MDE5MzdjNWU
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
 // NormalSide The side on which the balance grows.
 //
 // Example: credit
@@ -487,7 +626,7 @@ type Outcome struct {
 	// Balances The touched accounts right after the transaction, system accounts included.
 	Balances []OutcomeBalance `json:"balances,omitempty"`
 
-	// Code Why it was refused: insufficient_funds, over_maximum, account_not_found, account_frozen, account_closed, currency_mismatch, balance_overflow, hold_not_found, hold_not_active, hold_mismatch, capture_above_hold, release_above_hold, transaction_not_found, not_reversible, reversal_mismatch, reversal_above_original, reference_reused. Clients must accept new codes.
+	// Code Why it was refused: insufficient_funds, over_maximum, batch_refused, account_not_found, account_frozen, account_closed, currency_mismatch, balance_overflow, hold_not_found, hold_not_active, hold_mismatch, capture_above_hold, release_above_hold, transaction_not_found, not_reversible, reversal_mismatch, reversal_above_original, reference_reused. Clients must accept new codes.
 	//
 	// Example: insufficient_funds
 	Code *string `json:"code,omitempty"`
@@ -553,6 +692,16 @@ type OutcomeStatus string
 
 // PostTransactionsRequest Transactions that are decided one by one, in this order.
 type PostTransactionsRequest struct {
+	// Atomic All or none: if one is refused, the others are refused with `batch_refused`, and so are those whose list has a reference that is known already. Every refusal is stored.
+	//
+	// Example: true
+	Atomic *bool `json:"atomic,omitempty"`
+
+	// DryRun Says what would be answered right now, and writes nothing: no reference is used up, and `transaction_id` in the outcomes means nothing.
+	//
+	// Example: false
+	DryRun *bool `json:"dry_run,omitempty"`
+
 	// Transactions The transactions.
 	Transactions []LedgerRequest `json:"transactions"`
 }
@@ -614,10 +763,93 @@ type PutAccountRequest struct {
 	Status *AccountStatus `json:"status,omitempty"`
 }
 
+// Receipt The receipt file. `parts` make the leaf, `proof` leads from the leaf at `index` to the root in `checkpoint`. Keep the texts byte for byte: they are hashed.
+type Receipt struct {
+	// Checkpoint The signed note.
+	//
+	// Example: example.sendtip.test/ledger
+	// 5
+	// +M7V2jz956NHGG0LLXMH8ZDuaRL5K3XiDXXhbsL3D88=
+	//
+	// — example.sendtip.test/ledger Z1DycTFXeaC4HZd65vvHQjNMcxTljUivv8O4eHTAHaZhKaLcOkb5hLlTS5nCSZd9Xao5ihHJA48k2b/A2c7W9SYPNgg=
+	Checkpoint string `json:"checkpoint"`
+
+	// Format Always sendtip-receipt/1.
+	//
+	// Example: sendtip-receipt/1
+	Format string `json:"format"`
+
+	// Index A number of leaves, or of a leaf.
+	//
+	// Example: 5
+	Index LeafNumber `json:"index"`
+
+	// Metadata The caller's facts and the salt of their hash.
+	Metadata *ReceiptMetadata `json:"metadata,omitempty"`
+
+	// Parts The parts of the leaf in their order.
+	Parts []ReceiptPart `json:"parts"`
+
+	// Proof The audit path of RFC 6962.
+	Proof []HashValue `json:"proof"`
+}
+
+// ReceiptMetadata The caller's facts and the salt of their hash.
+type ReceiptMetadata struct {
+	// JSON Canonical JSON.
+	//
+	// Example: {"receipt":"SKK4X7QZ1P"}
+	JSON string `json:"json"`
+
+	// Salt 16 random bytes in base64.
+	//
+	// Example: cuFytPwhs577Mn++hC0cDA==
+	Salt SaltValue `json:"salt"`
+}
+
+// ReceiptPart A part with its salt, or of a part that is not disclosed only the hash.
+type ReceiptPart struct {
+	// Hash SHA-256 in base64.
+	//
+	// Example: JryPvlTd6joKCpoNpSUEp/6SiBq2R/YUxH2QrPBgpHM=
+	Hash *HashValue `json:"hash,omitempty"`
+
+	// JSON Canonical JSON.
+	//
+	// Example: {"account":"01937c5e-2222-7c1b-9d7e-3f6b2a1c0d4e","amount":100000,"balance":100000,"currency":"KES","position":0,"sequence":1,"side":"credit"}
+	JSON *string `json:"json,omitempty"`
+
+	// Salt 16 random bytes in base64.
+	//
+	// Example: cuFytPwhs577Mn++hC0cDA==
+	Salt *SaltValue `json:"salt,omitempty"`
+}
+
+// ReceiptResult A receipt, or that there is none yet.
+type ReceiptResult struct {
+	// Receipt The receipt file. `parts` make the leaf, `proof` leads from the leaf at `index` to the root in `checkpoint`. Keep the texts byte for byte: they are hashed.
+	Receipt *Receipt `json:"receipt,omitempty"`
+
+	// Status `pending` until a signed checkpoint covers the transaction, then `sealed` for ever.
+	//
+	// Example: sealed
+	Status ReceiptStatus `json:"status"`
+}
+
+// ReceiptStatus `pending` until a signed checkpoint covers the transaction, then `sealed` for ever.
+//
+// Example: sealed
+type ReceiptStatus string
+
 // Reference The caller's key of one transaction, unique for ever. `<own row id>:<step>` is the usual form.
 //
 // Example: c2b:SKK4X7QZ1P
 type Reference = string
+
+// SaltValue 16 random bytes in base64.
+//
+// Example: cuFytPwhs577Mn++hC0cDA==
+type SaltValue = string
 
 // Sequence Number of the account's last entry; the first entry is 1.
 //
@@ -656,6 +888,11 @@ type StatementEntry struct {
 	//
 	// Example: credit
 	Direction Direction `json:"direction"`
+
+	// EffectiveAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveAt *externalRef0.Timestamp `json:"effective_at,omitempty"`
 
 	// RecordedAt RFC 3339, UTC.
 	//
@@ -702,13 +939,156 @@ type TypeName = string
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type AccountID = externalRef0.UUID
 
+// ChannelFilter The rail that the money used. Clients must accept values that are new to them.
+//
+// Example: mpesa
+type ChannelFilter = Channel
+
+// RecordedFrom RFC 3339, UTC.
+//
+// Example: 2026-11-23T09:30:00Z
+type RecordedFrom = externalRef0.Timestamp
+
+// RecordedTo RFC 3339, UTC.
+//
+// Example: 2026-11-23T09:30:00Z
+type RecordedTo = externalRef0.Timestamp
+
 // TransactionID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type TransactionID = externalRef0.UUID
 
+// TypeFilter What the transaction is to the business; shown on statements.
+//
+// Example: transfer
+type TypeFilter = TypeName
+
+// GetBalanceAtParams defines parameters for GetBalanceAt.
+type GetBalanceAtParams struct {
+	// RecordedAt The balance as the ledger knew it at this moment: entries recorded later do not count. Never in the future; an entry that is being committed may still get a time some milliseconds back.
+	RecordedAt *externalRef0.Timestamp `form:"recorded_at,omitempty" json:"recorded_at,omitempty"`
+
+	// EffectiveAt The balance of what counts up to this moment, whenever it was recorded: an entry counts from its effective time, which is when it was recorded unless its transaction says otherwise. Never in the future, and not together with `recorded_at`.
+	EffectiveAt *externalRef0.Timestamp `form:"effective_at,omitempty" json:"effective_at,omitempty"`
+}
+
 // ListStatementParams defines parameters for ListStatement.
 type ListStatementParams struct {
+	// From Only what was recorded at this moment or later.
+	From *RecordedFrom `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only what was recorded before this moment, which is after `from`.
+	To *RecordedTo `form:"to,omitempty" json:"to,omitempty"`
+
+	// Channel Only this channel.
+	Channel *ChannelFilter `form:"channel,omitempty" json:"channel,omitempty"`
+
+	// Type Only transactions of this type.
+	Type *TypeFilter `form:"type,omitempty" json:"type,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ExportStatementParams defines parameters for ExportStatement.
+type ExportStatementParams struct {
+	// From Only what was recorded at this moment or later.
+	From *RecordedFrom `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only what was recorded before this moment, which is after `from`.
+	To *RecordedTo `form:"to,omitempty" json:"to,omitempty"`
+
+	// Channel Only this channel.
+	Channel *ChannelFilter `form:"channel,omitempty" json:"channel,omitempty"`
+
+	// Type Only transactions of this type.
+	Type *TypeFilter `form:"type,omitempty" json:"type,omitempty"`
+}
+
+// GetConsistencyProofParams defines parameters for GetConsistencyProof.
+type GetConsistencyProofParams struct {
+	// First Size of the earlier tree.
+	First LeafNumber `form:"first" json:"first"`
+
+	// Second Size of the later tree; that of the newest checkpoint when absent.
+	Second *LeafNumber `form:"second,omitempty" json:"second,omitempty"`
+}
+
+// GetInclusionProofParams defines parameters for GetInclusionProof.
+type GetInclusionProofParams struct {
+	// Index Number of the leaf, from 0.
+	Index LeafNumber `form:"index" json:"index"`
+
+	// Size Size of the tree; that of the newest checkpoint when absent.
+	Size *LeafNumber `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// GetLogTileParams defines parameters for GetLogTile.
+type GetLogTileParams struct {
+	// Width How many hashes, from the tile's first one.
+	Width *int32 `form:"width,omitempty" json:"width,omitempty"`
+}
+
+// GetAccountBalanceParams defines parameters for GetAccountBalance.
+type GetAccountBalanceParams struct {
+	// RecordedAt The balance as the ledger knew it at this moment: entries recorded later do not count. Never in the future; an entry that is being committed may still get a time some milliseconds back.
+	RecordedAt *externalRef0.Timestamp `form:"recorded_at,omitempty" json:"recorded_at,omitempty"`
+
+	// EffectiveAt The balance of what counts up to this moment, whenever it was recorded: an entry counts from its effective time, which is when it was recorded unless its transaction says otherwise. Never in the future, and not together with `recorded_at`.
+	EffectiveAt *externalRef0.Timestamp `form:"effective_at,omitempty" json:"effective_at,omitempty"`
+}
+
+// ListAccountStatementParams defines parameters for ListAccountStatement.
+type ListAccountStatementParams struct {
+	// From Only what was recorded at this moment or later.
+	From *RecordedFrom `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only what was recorded before this moment, which is after `from`.
+	To *RecordedTo `form:"to,omitempty" json:"to,omitempty"`
+
+	// Channel Only this channel.
+	Channel *ChannelFilter `form:"channel,omitempty" json:"channel,omitempty"`
+
+	// Type Only transactions of this type.
+	Type *TypeFilter `form:"type,omitempty" json:"type,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListLedgerTransactionsParams defines parameters for ListLedgerTransactions.
+type ListLedgerTransactionsParams struct {
+	// AccountID Only transactions that debited or credited this account. An unknown account is 404.
+	AccountID *externalRef0.UUID `form:"account_id,omitempty" json:"account_id,omitempty"`
+
+	// From Only what was recorded at this moment or later.
+	From *RecordedFrom `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only what was recorded before this moment, which is after `from`.
+	To *RecordedTo `form:"to,omitempty" json:"to,omitempty"`
+
+	// Channel Only this channel.
+	Channel *ChannelFilter `form:"channel,omitempty" json:"channel,omitempty"`
+
+	// Type Only transactions of this type.
+	Type *TypeFilter `form:"type,omitempty" json:"type,omitempty"`
+
+	// Reference Only the transaction with this reference.
+	Reference *Reference `form:"reference,omitempty" json:"reference,omitempty"`
+
+	// MetadataKey Only transactions with this fact; `metadata_value` comes with it.
+	MetadataKey *string `form:"metadata_key,omitempty" json:"metadata_key,omitempty"`
+
+	// MetadataValue What the fact says, exactly; `metadata_key` comes with it.
+	MetadataValue *string `form:"metadata_value,omitempty" json:"metadata_value,omitempty"`
+
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -803,12 +1183,75 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/accounts/{account_id}/balance (the `GetBalance` operationId).
 	GetBalance(ctx context.Context, accountID AccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetBalanceAt Read the balance of an own account at an earlier moment
+	//
+	// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. An account of somebody else is 404.
+	//
+	// Corresponds with GET /v1/accounts/{account_id}/balance-at (the `GetBalanceAt` operationId).
+	GetBalanceAt(ctx context.Context, accountID AccountID, params *GetBalanceAtParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReceipt Read the receipt of a transaction on an own account
+	//
+	// A small file that `sendtip ledger verify-receipt` checks offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; of other accounts it has neither balances nor sequences. `pending` until a signed checkpoint covers the transaction, which takes about a second. An account of somebody else, or a transaction that does not touch the account, is 404.
+	//
+	// Corresponds with GET /v1/accounts/{account_id}/receipts/{transaction_id} (the `GetReceipt` operationId).
+	GetReceipt(ctx context.Context, accountID AccountID, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListStatement List the entries of an own account
 	//
-	// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. An account of somebody else is 404.
+	// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. An account of somebody else is 404.
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/statement (the `ListStatement` operationId).
 	ListStatement(ctx context.Context, accountID AccountID, params *ListStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportStatement Download the statement of an own account as CSV
+	//
+	// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. An account of somebody else is 404.
+	//
+	// Corresponds with GET /v1/accounts/{account_id}/statement.csv (the `ExportStatement` operationId).
+	ExportStatement(ctx context.Context, accountID AccountID, params *ExportStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EraseTransactionMetadata Erase the metadata of a transaction
+	//
+	// Deletes the caller's facts of a transaction with their salt, and leaves an audit row. What was posted stays, and so does its proof: the leaf covers a salted hash, which says nothing without the salt. A transaction whose metadata is gone, or that had none, is 204 too.
+	//
+	// Corresponds with DELETE /v1/admin/ledger/transactions/{transaction_id}/metadata (the `EraseTransactionMetadata` operationId).
+	EraseTransactionMetadata(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCheckpoint Read the newest signed checkpoint
+	//
+	// Size and root of the ledger's Merkle tree as a signed note (C2SP tlog-checkpoint). 404 until the first one is signed. Keep the ones that you have seen: with them a ledger that was cut or rewritten shows.
+	//
+	// Corresponds with GET /v1/ledger-log/checkpoint (the `GetCheckpoint` operationId).
+	GetCheckpoint(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetConsistencyProof Prove that a tree is the beginning of a later one
+	//
+	// The consistency proof of RFC 6962 section 2.1.2: nothing of the first tree was changed or removed. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `sizes_reversed` if the second tree is the smaller one, 404 until the first checkpoint is signed.
+	//
+	// Corresponds with GET /v1/ledger-log/consistency-proofs (the `GetConsistencyProof` operationId).
+	GetConsistencyProof(ctx context.Context, params *GetConsistencyProofParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetInclusionProof Prove that the tree has a leaf
+	//
+	// The audit path of RFC 6962 section 2.1.1. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `index_beyond_size` for a leaf that a tree of that size does not have, 404 until the first checkpoint is signed.
+	//
+	// Corresponds with GET /v1/ledger-log/inclusion-proofs (the `GetInclusionProof` operationId).
+	GetInclusionProof(ctx context.Context, params *GetInclusionProofParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListLedgerKeys List the keys that sign checkpoints
+	//
+	// Every public key that ever signed here, oldest first, for who holds an old receipt. Whoever checks receipts should have got the key on another way than from the party that it is to hold to its word.
+	//
+	// Corresponds with GET /v1/ledger-log/keys (the `ListLedgerKeys` operationId).
+	ListLedgerKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLogTile Read a tile of the tree
+	//
+	// `width` hashes of 32 bytes, one after the other: entry i of level L is the root of the perfect subtree number i, from the left, of height 8*L, and level 0 has the leaf hashes; the tile has the entries from index*256. Without `width` the tile is as wide as the newest checkpoint makes it, and 256 at most. What lies beyond the newest checkpoint is 404. Only a tile without `width` at the right edge ever changes; everything else may be cached for ever.
+	//
+	// Corresponds with GET /v1/ledger-log/tiles/{level}/{index} (the `GetLogTile` operationId).
+	GetLogTile(ctx context.Context, level int32, index int64, params *GetLogTileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetLedgerAccount Read an account
 	//
@@ -835,6 +1278,20 @@ type ClientInterface interface {
 	// Corresponds with PUT /v1/ledger/accounts/{account_id} (the `PutAccount` operationId).
 	PutAccount(ctx context.Context, accountID AccountID, body PutAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetAccountBalance Read the balance of an account now or at an earlier moment
+	//
+	// Without a time it is the balance as of the last committed transaction, with what is available of it; what was available at an earlier moment is not kept. Before its first entry an account has a balance of zero.
+	//
+	// Corresponds with GET /v1/ledger/accounts/{account_id}/balance (the `GetAccountBalance` operationId).
+	GetAccountBalance(ctx context.Context, accountID AccountID, params *GetAccountBalanceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAccountStatement List the entries of an account
+	//
+	// The statement as its owner sees it, of any account, system accounts included. Newest first, ordered by the account's own sequence. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end.
+	//
+	// Corresponds with GET /v1/ledger/accounts/{account_id}/statement (the `ListAccountStatement` operationId).
+	ListAccountStatement(ctx context.Context, accountID AccountID, params *ListAccountStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetOutcome Read the stored outcome of a reference
 	//
 	// For whoever lost an answer. 404 says only that nothing is committed under the reference so far: an attempt may still be on its way, so settle it by posting the same body again.
@@ -848,6 +1305,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/ledger/system-accounts (the `ListSystemAccounts` operationId).
 	ListSystemAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListLedgerTransactions List transactions
+	//
+	// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
+	//
+	// Corresponds with GET /v1/ledger/transactions (the `ListLedgerTransactions` operationId).
+	ListLedgerTransactions(ctx context.Context, params *ListLedgerTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PostTransactionsWithBody Post transactions
 	//
@@ -873,6 +1337,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/ledger/transactions/{transaction_id} (the `GetLedgerTransaction` operationId).
 	GetLedgerTransaction(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLedgerReceipt Read the full receipt of a transaction
+	//
+	// All parts of the transaction's leaf with the proof that the ledger's tree includes it, and the metadata with its salt while those are not erased. `pending` until a signed checkpoint covers the transaction, which takes about a second.
+	//
+	// Corresponds with GET /v1/ledger/transactions/{transaction_id}/receipt (the `GetLedgerReceipt` operationId).
+	GetLedgerReceipt(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // GetBalance Read the balance of an own account
@@ -892,13 +1363,166 @@ func (c *Client) GetBalance(ctx context.Context, accountID AccountID, reqEditors
 	return c.Client.Do(req)
 }
 
+// GetBalanceAt Read the balance of an own account at an earlier moment
+//
+// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. An account of somebody else is 404.
+//
+// Corresponds with GET /v1/accounts/{account_id}/balance-at (the `GetBalanceAt` operationId).
+func (c *Client) GetBalanceAt(ctx context.Context, accountID AccountID, params *GetBalanceAtParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetBalanceAtRequest(c.Server, accountID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReceipt Read the receipt of a transaction on an own account
+//
+// A small file that `sendtip ledger verify-receipt` checks offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; of other accounts it has neither balances nor sequences. `pending` until a signed checkpoint covers the transaction, which takes about a second. An account of somebody else, or a transaction that does not touch the account, is 404.
+//
+// Corresponds with GET /v1/accounts/{account_id}/receipts/{transaction_id} (the `GetReceipt` operationId).
+func (c *Client) GetReceipt(ctx context.Context, accountID AccountID, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReceiptRequest(c.Server, accountID, transactionID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListStatement List the entries of an own account
 //
-// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. An account of somebody else is 404.
+// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. An account of somebody else is 404.
 //
 // Corresponds with GET /v1/accounts/{account_id}/statement (the `ListStatement` operationId).
 func (c *Client) ListStatement(ctx context.Context, accountID AccountID, params *ListStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListStatementRequest(c.Server, accountID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportStatement Download the statement of an own account as CSV
+//
+// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. An account of somebody else is 404.
+//
+// Corresponds with GET /v1/accounts/{account_id}/statement.csv (the `ExportStatement` operationId).
+func (c *Client) ExportStatement(ctx context.Context, accountID AccountID, params *ExportStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportStatementRequest(c.Server, accountID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EraseTransactionMetadata Erase the metadata of a transaction
+//
+// Deletes the caller's facts of a transaction with their salt, and leaves an audit row. What was posted stays, and so does its proof: the leaf covers a salted hash, which says nothing without the salt. A transaction whose metadata is gone, or that had none, is 204 too.
+//
+// Corresponds with DELETE /v1/admin/ledger/transactions/{transaction_id}/metadata (the `EraseTransactionMetadata` operationId).
+func (c *Client) EraseTransactionMetadata(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEraseTransactionMetadataRequest(c.Server, transactionID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCheckpoint Read the newest signed checkpoint
+//
+// Size and root of the ledger's Merkle tree as a signed note (C2SP tlog-checkpoint). 404 until the first one is signed. Keep the ones that you have seen: with them a ledger that was cut or rewritten shows.
+//
+// Corresponds with GET /v1/ledger-log/checkpoint (the `GetCheckpoint` operationId).
+func (c *Client) GetCheckpoint(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCheckpointRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetConsistencyProof Prove that a tree is the beginning of a later one
+//
+// The consistency proof of RFC 6962 section 2.1.2: nothing of the first tree was changed or removed. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `sizes_reversed` if the second tree is the smaller one, 404 until the first checkpoint is signed.
+//
+// Corresponds with GET /v1/ledger-log/consistency-proofs (the `GetConsistencyProof` operationId).
+func (c *Client) GetConsistencyProof(ctx context.Context, params *GetConsistencyProofParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetConsistencyProofRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetInclusionProof Prove that the tree has a leaf
+//
+// The audit path of RFC 6962 section 2.1.1. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `index_beyond_size` for a leaf that a tree of that size does not have, 404 until the first checkpoint is signed.
+//
+// Corresponds with GET /v1/ledger-log/inclusion-proofs (the `GetInclusionProof` operationId).
+func (c *Client) GetInclusionProof(ctx context.Context, params *GetInclusionProofParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetInclusionProofRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListLedgerKeys List the keys that sign checkpoints
+//
+// Every public key that ever signed here, oldest first, for who holds an old receipt. Whoever checks receipts should have got the key on another way than from the party that it is to hold to its word.
+//
+// Corresponds with GET /v1/ledger-log/keys (the `ListLedgerKeys` operationId).
+func (c *Client) ListLedgerKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLedgerKeysRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLogTile Read a tile of the tree
+//
+// `width` hashes of 32 bytes, one after the other: entry i of level L is the root of the perfect subtree number i, from the left, of height 8*L, and level 0 has the leaf hashes; the tile has the entries from index*256. Without `width` the tile is as wide as the newest checkpoint makes it, and 256 at most. What lies beyond the newest checkpoint is 404. Only a tile without `width` at the right edge ever changes; everything else may be cached for ever.
+//
+// Corresponds with GET /v1/ledger-log/tiles/{level}/{index} (the `GetLogTile` operationId).
+func (c *Client) GetLogTile(ctx context.Context, level int32, index int64, params *GetLogTileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLogTileRequest(c.Server, level, index, params)
 	if err != nil {
 		return nil, err
 	}
@@ -964,6 +1588,40 @@ func (c *Client) PutAccount(ctx context.Context, accountID AccountID, body PutAc
 	return c.Client.Do(req)
 }
 
+// GetAccountBalance Read the balance of an account now or at an earlier moment
+//
+// Without a time it is the balance as of the last committed transaction, with what is available of it; what was available at an earlier moment is not kept. Before its first entry an account has a balance of zero.
+//
+// Corresponds with GET /v1/ledger/accounts/{account_id}/balance (the `GetAccountBalance` operationId).
+func (c *Client) GetAccountBalance(ctx context.Context, accountID AccountID, params *GetAccountBalanceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAccountBalanceRequest(c.Server, accountID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAccountStatement List the entries of an account
+//
+// The statement as its owner sees it, of any account, system accounts included. Newest first, ordered by the account's own sequence. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end.
+//
+// Corresponds with GET /v1/ledger/accounts/{account_id}/statement (the `ListAccountStatement` operationId).
+func (c *Client) ListAccountStatement(ctx context.Context, accountID AccountID, params *ListAccountStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAccountStatementRequest(c.Server, accountID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetOutcome Read the stored outcome of a reference
 //
 // For whoever lost an answer. 404 says only that nothing is committed under the reference so far: an attempt may still be on its way, so settle it by posting the same body again.
@@ -988,6 +1646,23 @@ func (c *Client) GetOutcome(ctx context.Context, reference Reference, reqEditors
 // Corresponds with GET /v1/ledger/system-accounts (the `ListSystemAccounts` operationId).
 func (c *Client) ListSystemAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListSystemAccountsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListLedgerTransactions List transactions
+//
+// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
+//
+// Corresponds with GET /v1/ledger/transactions (the `ListLedgerTransactions` operationId).
+func (c *Client) ListLedgerTransactions(ctx context.Context, params *ListLedgerTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLedgerTransactionsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1053,6 +1728,23 @@ func (c *Client) GetLedgerTransaction(ctx context.Context, transactionID Transac
 	return c.Client.Do(req)
 }
 
+// GetLedgerReceipt Read the full receipt of a transaction
+//
+// All parts of the transaction's leaf with the proof that the ledger's tree includes it, and the metadata with its salt while those are not erased. `pending` until a signed checkpoint covers the transaction, which takes about a second.
+//
+// Corresponds with GET /v1/ledger/transactions/{transaction_id}/receipt (the `GetLedgerReceipt` operationId).
+func (c *Client) GetLedgerReceipt(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLedgerReceiptRequest(c.Server, transactionID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // NewGetBalanceRequest constructs an http.Request for the GetBalance method
 func NewGetBalanceRequest(server string, accountID AccountID) (*http.Request, error) {
 	var err error
@@ -1070,6 +1762,120 @@ func NewGetBalanceRequest(server string, accountID AccountID) (*http.Request, er
 	}
 
 	operationPath := fmt.Sprintf("/v1/accounts/%s/balance", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetBalanceAtRequest constructs an http.Request for the GetBalanceAt method
+func NewGetBalanceAtRequest(server string, accountID AccountID, params *GetBalanceAtParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account_id", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/balance-at", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.RecordedAt != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "recorded_at", *params.RecordedAt, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.EffectiveAt != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "effective_at", *params.EffectiveAt, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetReceiptRequest constructs an http.Request for the GetReceipt method
+func NewGetReceiptRequest(server string, accountID AccountID, transactionID TransactionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account_id", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "transaction_id", transactionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/receipts/%s", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -1122,6 +1928,54 @@ func NewListStatementRequest(server string, accountID AccountID, params *ListSta
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Channel != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "channel", *params.Channel, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
@@ -1137,6 +1991,383 @@ func NewListStatementRequest(server string, accountID AccountID, params *ListSta
 		if params.Cursor != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportStatementRequest constructs an http.Request for the ExportStatement method
+func NewExportStatementRequest(server string, accountID AccountID, params *ExportStatementParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account_id", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/statement.csv", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Channel != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "channel", *params.Channel, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEraseTransactionMetadataRequest constructs an http.Request for the EraseTransactionMetadata method
+func NewEraseTransactionMetadataRequest(server string, transactionID TransactionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "transaction_id", transactionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/ledger/transactions/%s/metadata", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetCheckpointRequest constructs an http.Request for the GetCheckpoint method
+func NewGetCheckpointRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ledger-log/checkpoint")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetConsistencyProofRequest constructs an http.Request for the GetConsistencyProof method
+func NewGetConsistencyProofRequest(server string, params *GetConsistencyProofParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ledger-log/consistency-proofs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "first", params.First, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Second != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "second", *params.Second, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetInclusionProofRequest constructs an http.Request for the GetInclusionProof method
+func NewGetInclusionProofRequest(server string, params *GetInclusionProofParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ledger-log/inclusion-proofs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "index", params.Index, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Size != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "size", *params.Size, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListLedgerKeysRequest constructs an http.Request for the ListLedgerKeys method
+func NewListLedgerKeysRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ledger-log/keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetLogTileRequest constructs an http.Request for the GetLogTile method
+func NewGetLogTileRequest(server string, level int32, index int64, params *GetLogTileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "level", level, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int32"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "index", index, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ledger-log/tiles/%s/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Width != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "width", *params.Width, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1241,6 +2472,200 @@ func NewPutAccountRequestWithBody(server string, accountID AccountID, contentTyp
 	return req, nil
 }
 
+// NewGetAccountBalanceRequest constructs an http.Request for the GetAccountBalance method
+func NewGetAccountBalanceRequest(server string, accountID AccountID, params *GetAccountBalanceParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account_id", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ledger/accounts/%s/balance", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.RecordedAt != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "recorded_at", *params.RecordedAt, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.EffectiveAt != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "effective_at", *params.EffectiveAt, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListAccountStatementRequest constructs an http.Request for the ListAccountStatement method
+func NewListAccountStatementRequest(server string, accountID AccountID, params *ListAccountStatementParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account_id", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ledger/accounts/%s/statement", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Channel != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "channel", *params.Channel, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetOutcomeRequest constructs an http.Request for the GetOutcome method
 func NewGetOutcomeRequest(server string, reference Reference) (*http.Request, error) {
 	var err error
@@ -1292,6 +2717,168 @@ func NewListSystemAccountsRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListLedgerTransactionsRequest constructs an http.Request for the ListLedgerTransactions method
+func NewListLedgerTransactionsRequest(server string, params *ListLedgerTransactionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ledger/transactions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.AccountID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account_id", *params.AccountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Channel != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "channel", *params.Channel, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reference != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reference", *params.Reference, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MetadataKey != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "metadata_key", *params.MetadataKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MetadataValue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "metadata_value", *params.MetadataValue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -1376,6 +2963,40 @@ func NewGetLedgerTransactionRequest(server string, transactionID TransactionID) 
 	return req, nil
 }
 
+// NewGetLedgerReceiptRequest constructs an http.Request for the GetLedgerReceipt method
+func NewGetLedgerReceiptRequest(server string, transactionID TransactionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "transaction_id", transactionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ledger/transactions/%s/receipt", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -1429,14 +3050,95 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/accounts/{account_id}/balance (the `GetBalance` operationId).
 	GetBalanceWithResponse(ctx context.Context, accountID AccountID, reqEditors ...RequestEditorFn) (*GetBalanceResponse, error)
 
+	// GetBalanceAtWithResponse Read the balance of an own account at an earlier moment
+	//
+	// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. An account of somebody else is 404.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account_id}/balance-at (the `GetBalanceAt` operationId).
+	GetBalanceAtWithResponse(ctx context.Context, accountID AccountID, params *GetBalanceAtParams, reqEditors ...RequestEditorFn) (*GetBalanceAtResponse, error)
+
+	// GetReceiptWithResponse Read the receipt of a transaction on an own account
+	//
+	// A small file that `sendtip ledger verify-receipt` checks offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; of other accounts it has neither balances nor sequences. `pending` until a signed checkpoint covers the transaction, which takes about a second. An account of somebody else, or a transaction that does not touch the account, is 404.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account_id}/receipts/{transaction_id} (the `GetReceipt` operationId).
+	GetReceiptWithResponse(ctx context.Context, accountID AccountID, transactionID TransactionID, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error)
+
 	// ListStatementWithResponse List the entries of an own account
 	//
-	// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. An account of somebody else is 404.
+	// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. An account of somebody else is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/statement (the `ListStatement` operationId).
 	ListStatementWithResponse(ctx context.Context, accountID AccountID, params *ListStatementParams, reqEditors ...RequestEditorFn) (*ListStatementResponse, error)
+
+	// ExportStatementWithResponse Download the statement of an own account as CSV
+	//
+	// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. An account of somebody else is 404.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account_id}/statement.csv (the `ExportStatement` operationId).
+	ExportStatementWithResponse(ctx context.Context, accountID AccountID, params *ExportStatementParams, reqEditors ...RequestEditorFn) (*ExportStatementResponse, error)
+
+	// EraseTransactionMetadataWithResponse Erase the metadata of a transaction
+	//
+	// Deletes the caller's facts of a transaction with their salt, and leaves an audit row. What was posted stays, and so does its proof: the leaf covers a salted hash, which says nothing without the salt. A transaction whose metadata is gone, or that had none, is 204 too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/admin/ledger/transactions/{transaction_id}/metadata (the `EraseTransactionMetadata` operationId).
+	EraseTransactionMetadataWithResponse(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*EraseTransactionMetadataResponse, error)
+
+	// GetCheckpointWithResponse Read the newest signed checkpoint
+	//
+	// Size and root of the ledger's Merkle tree as a signed note (C2SP tlog-checkpoint). 404 until the first one is signed. Keep the ones that you have seen: with them a ledger that was cut or rewritten shows.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ledger-log/checkpoint (the `GetCheckpoint` operationId).
+	GetCheckpointWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCheckpointResponse, error)
+
+	// GetConsistencyProofWithResponse Prove that a tree is the beginning of a later one
+	//
+	// The consistency proof of RFC 6962 section 2.1.2: nothing of the first tree was changed or removed. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `sizes_reversed` if the second tree is the smaller one, 404 until the first checkpoint is signed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ledger-log/consistency-proofs (the `GetConsistencyProof` operationId).
+	GetConsistencyProofWithResponse(ctx context.Context, params *GetConsistencyProofParams, reqEditors ...RequestEditorFn) (*GetConsistencyProofResponse, error)
+
+	// GetInclusionProofWithResponse Prove that the tree has a leaf
+	//
+	// The audit path of RFC 6962 section 2.1.1. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `index_beyond_size` for a leaf that a tree of that size does not have, 404 until the first checkpoint is signed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ledger-log/inclusion-proofs (the `GetInclusionProof` operationId).
+	GetInclusionProofWithResponse(ctx context.Context, params *GetInclusionProofParams, reqEditors ...RequestEditorFn) (*GetInclusionProofResponse, error)
+
+	// ListLedgerKeysWithResponse List the keys that sign checkpoints
+	//
+	// Every public key that ever signed here, oldest first, for who holds an old receipt. Whoever checks receipts should have got the key on another way than from the party that it is to hold to its word.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ledger-log/keys (the `ListLedgerKeys` operationId).
+	ListLedgerKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListLedgerKeysResponse, error)
+
+	// GetLogTileWithResponse Read a tile of the tree
+	//
+	// `width` hashes of 32 bytes, one after the other: entry i of level L is the root of the perfect subtree number i, from the left, of height 8*L, and level 0 has the leaf hashes; the tile has the entries from index*256. Without `width` the tile is as wide as the newest checkpoint makes it, and 256 at most. What lies beyond the newest checkpoint is 404. Only a tile without `width` at the right edge ever changes; everything else may be cached for ever.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ledger-log/tiles/{level}/{index} (the `GetLogTile` operationId).
+	GetLogTileWithResponse(ctx context.Context, level int32, index int64, params *GetLogTileParams, reqEditors ...RequestEditorFn) (*GetLogTileResponse, error)
 
 	// GetLedgerAccountWithResponse Read an account
 	//
@@ -1465,6 +3167,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /v1/ledger/accounts/{account_id} (the `PutAccount` operationId).
 	PutAccountWithResponse(ctx context.Context, accountID AccountID, body PutAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*PutAccountResponse, error)
 
+	// GetAccountBalanceWithResponse Read the balance of an account now or at an earlier moment
+	//
+	// Without a time it is the balance as of the last committed transaction, with what is available of it; what was available at an earlier moment is not kept. Before its first entry an account has a balance of zero.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ledger/accounts/{account_id}/balance (the `GetAccountBalance` operationId).
+	GetAccountBalanceWithResponse(ctx context.Context, accountID AccountID, params *GetAccountBalanceParams, reqEditors ...RequestEditorFn) (*GetAccountBalanceResponse, error)
+
+	// ListAccountStatementWithResponse List the entries of an account
+	//
+	// The statement as its owner sees it, of any account, system accounts included. Newest first, ordered by the account's own sequence. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ledger/accounts/{account_id}/statement (the `ListAccountStatement` operationId).
+	ListAccountStatementWithResponse(ctx context.Context, accountID AccountID, params *ListAccountStatementParams, reqEditors ...RequestEditorFn) (*ListAccountStatementResponse, error)
+
 	// GetOutcomeWithResponse Read the stored outcome of a reference
 	//
 	// For whoever lost an answer. 404 says only that nothing is committed under the reference so far: an attempt may still be on its way, so settle it by posting the same body again.
@@ -1482,6 +3202,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/ledger/system-accounts (the `ListSystemAccounts` operationId).
 	ListSystemAccountsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSystemAccountsResponse, error)
+
+	// ListLedgerTransactionsWithResponse List transactions
+	//
+	// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ledger/transactions (the `ListLedgerTransactions` operationId).
+	ListLedgerTransactionsWithResponse(ctx context.Context, params *ListLedgerTransactionsParams, reqEditors ...RequestEditorFn) (*ListLedgerTransactionsResponse, error)
 
 	// PostTransactionsWithBodyWithResponse Post transactions
 	//
@@ -1509,6 +3238,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/ledger/transactions/{transaction_id} (the `GetLedgerTransaction` operationId).
 	GetLedgerTransactionWithResponse(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*GetLedgerTransactionResponse, error)
+
+	// GetLedgerReceiptWithResponse Read the full receipt of a transaction
+	//
+	// All parts of the transaction's leaf with the proof that the ledger's tree includes it, and the metadata with its salt while those are not erased. `pending` until a signed checkpoint covers the transaction, which takes about a second.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ledger/transactions/{transaction_id}/receipt (the `GetLedgerReceipt` operationId).
+	GetLedgerReceiptWithResponse(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*GetLedgerReceiptResponse, error)
 }
 
 type GetBalanceResponse struct {
@@ -1601,6 +3339,186 @@ func (r GetBalanceResponse) ContentType() string {
 	return ""
 }
 
+type GetBalanceAtResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BalanceAt
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetBalanceAtResponse) GetJSON200() *BalanceAt {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetBalanceAtResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetBalanceAtResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetBalanceAtResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetBalanceAtResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetBalanceAtResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetBalanceAtResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetBalanceAtResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetBalanceAtResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetBalanceAtResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetBalanceAtResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetBalanceAtResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetReceiptResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReceiptResult
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetReceiptResponse) GetJSON200() *ReceiptResult {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReceiptResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetReceiptResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetReceiptResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetReceiptResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetReceiptResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetReceiptResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetReceiptResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReceiptResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReceiptResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReceiptResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReceiptResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListStatementResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -1685,6 +3603,608 @@ func (r ListStatementResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListStatementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportStatementResponse200Headers the declared response headers of an HTTP 200 response for ExportStatement
+type ExportStatementResponse200Headers struct {
+	ContentDisposition *string
+}
+
+type ExportStatementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportStatementResponse200Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ExportStatementResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ExportStatementResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ExportStatementResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ExportStatementResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ExportStatementResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ExportStatementResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ExportStatementResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ExportStatementResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportStatementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportStatementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportStatementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportStatementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EraseTransactionMetadataResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r EraseTransactionMetadataResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r EraseTransactionMetadataResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r EraseTransactionMetadataResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r EraseTransactionMetadataResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r EraseTransactionMetadataResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r EraseTransactionMetadataResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r EraseTransactionMetadataResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r EraseTransactionMetadataResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EraseTransactionMetadataResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EraseTransactionMetadataResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EraseTransactionMetadataResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetCheckpointResponse200Headers the declared response headers of an HTTP 200 response for GetCheckpoint
+type GetCheckpointResponse200Headers struct {
+	CacheControl *string
+}
+
+type GetCheckpointResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetCheckpointResponse200Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetCheckpointResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetCheckpointResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetCheckpointResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetCheckpointResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetCheckpointResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetCheckpointResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCheckpointResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCheckpointResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCheckpointResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCheckpointResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetConsistencyProofResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ConsistencyProof
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetConsistencyProofResponse) GetJSON200() *ConsistencyProof {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetConsistencyProofResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetConsistencyProofResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetConsistencyProofResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetConsistencyProofResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetConsistencyProofResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetConsistencyProofResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetConsistencyProofResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetConsistencyProofResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetConsistencyProofResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetConsistencyProofResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetConsistencyProofResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetInclusionProofResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *InclusionProof
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetInclusionProofResponse) GetJSON200() *InclusionProof {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetInclusionProofResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetInclusionProofResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetInclusionProofResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetInclusionProofResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetInclusionProofResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetInclusionProofResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetInclusionProofResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetInclusionProofResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetInclusionProofResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetInclusionProofResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetInclusionProofResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListLedgerKeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LedgerKeyList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLedgerKeysResponse) GetJSON200() *LedgerKeyList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListLedgerKeysResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListLedgerKeysResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListLedgerKeysResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListLedgerKeysResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListLedgerKeysResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLedgerKeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLedgerKeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLedgerKeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLedgerKeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetLogTileResponse200Headers the declared response headers of an HTTP 200 response for GetLogTile
+type GetLogTileResponse200Headers struct {
+	CacheControl *string
+}
+
+type GetLogTileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetLogTileResponse200Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetLogTileResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetLogTileResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetLogTileResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetLogTileResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetLogTileResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetLogTileResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLogTileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLogTileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLogTileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLogTileResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -1899,6 +4419,186 @@ func (r PutAccountResponse) ContentType() string {
 	return ""
 }
 
+type GetAccountBalanceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BalanceAt
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAccountBalanceResponse) GetJSON200() *BalanceAt {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetAccountBalanceResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetAccountBalanceResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetAccountBalanceResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetAccountBalanceResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetAccountBalanceResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetAccountBalanceResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetAccountBalanceResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAccountBalanceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAccountBalanceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAccountBalanceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAccountBalanceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAccountStatementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Statement
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAccountStatementResponse) GetJSON200() *Statement {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAccountStatementResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListAccountStatementResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListAccountStatementResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListAccountStatementResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListAccountStatementResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListAccountStatementResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListAccountStatementResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAccountStatementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAccountStatementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAccountStatementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAccountStatementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetOutcomeResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2066,6 +4766,96 @@ func (r ListSystemAccountsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListSystemAccountsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListLedgerTransactionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LedgerTransactionList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLedgerTransactionsResponse) GetJSON200() *LedgerTransactionList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListLedgerTransactionsResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListLedgerTransactionsResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListLedgerTransactionsResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListLedgerTransactionsResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListLedgerTransactionsResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListLedgerTransactionsResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListLedgerTransactionsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLedgerTransactionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLedgerTransactionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLedgerTransactionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLedgerTransactionsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2266,6 +5056,96 @@ func (r GetLedgerTransactionResponse) ContentType() string {
 	return ""
 }
 
+type GetLedgerReceiptResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReceiptResult
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetLedgerReceiptResponse) GetJSON200() *ReceiptResult {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetLedgerReceiptResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetLedgerReceiptResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetLedgerReceiptResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetLedgerReceiptResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetLedgerReceiptResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetLedgerReceiptResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetLedgerReceiptResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLedgerReceiptResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLedgerReceiptResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLedgerReceiptResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLedgerReceiptResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetBalanceWithResponse Read the balance of an own account
 //
 // Returns the booked and the available balance. An account of somebody else is 404.
@@ -2281,9 +5161,39 @@ func (c *ClientWithResponses) GetBalanceWithResponse(ctx context.Context, accoun
 	return ParseGetBalanceResponse(rsp)
 }
 
+// GetBalanceAtWithResponse Read the balance of an own account at an earlier moment
+//
+// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. An account of somebody else is 404.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account_id}/balance-at (the `GetBalanceAt` operationId).
+func (c *ClientWithResponses) GetBalanceAtWithResponse(ctx context.Context, accountID AccountID, params *GetBalanceAtParams, reqEditors ...RequestEditorFn) (*GetBalanceAtResponse, error) {
+	rsp, err := c.GetBalanceAt(ctx, accountID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetBalanceAtResponse(rsp)
+}
+
+// GetReceiptWithResponse Read the receipt of a transaction on an own account
+//
+// A small file that `sendtip ledger verify-receipt` checks offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; of other accounts it has neither balances nor sequences. `pending` until a signed checkpoint covers the transaction, which takes about a second. An account of somebody else, or a transaction that does not touch the account, is 404.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account_id}/receipts/{transaction_id} (the `GetReceipt` operationId).
+func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, accountID AccountID, transactionID TransactionID, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error) {
+	rsp, err := c.GetReceipt(ctx, accountID, transactionID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReceiptResponse(rsp)
+}
+
 // ListStatementWithResponse List the entries of an own account
 //
-// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. An account of somebody else is 404.
+// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. An account of somebody else is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2294,6 +5204,111 @@ func (c *ClientWithResponses) ListStatementWithResponse(ctx context.Context, acc
 		return nil, err
 	}
 	return ParseListStatementResponse(rsp)
+}
+
+// ExportStatementWithResponse Download the statement of an own account as CSV
+//
+// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. An account of somebody else is 404.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account_id}/statement.csv (the `ExportStatement` operationId).
+func (c *ClientWithResponses) ExportStatementWithResponse(ctx context.Context, accountID AccountID, params *ExportStatementParams, reqEditors ...RequestEditorFn) (*ExportStatementResponse, error) {
+	rsp, err := c.ExportStatement(ctx, accountID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportStatementResponse(rsp)
+}
+
+// EraseTransactionMetadataWithResponse Erase the metadata of a transaction
+//
+// Deletes the caller's facts of a transaction with their salt, and leaves an audit row. What was posted stays, and so does its proof: the leaf covers a salted hash, which says nothing without the salt. A transaction whose metadata is gone, or that had none, is 204 too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/admin/ledger/transactions/{transaction_id}/metadata (the `EraseTransactionMetadata` operationId).
+func (c *ClientWithResponses) EraseTransactionMetadataWithResponse(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*EraseTransactionMetadataResponse, error) {
+	rsp, err := c.EraseTransactionMetadata(ctx, transactionID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEraseTransactionMetadataResponse(rsp)
+}
+
+// GetCheckpointWithResponse Read the newest signed checkpoint
+//
+// Size and root of the ledger's Merkle tree as a signed note (C2SP tlog-checkpoint). 404 until the first one is signed. Keep the ones that you have seen: with them a ledger that was cut or rewritten shows.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ledger-log/checkpoint (the `GetCheckpoint` operationId).
+func (c *ClientWithResponses) GetCheckpointWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCheckpointResponse, error) {
+	rsp, err := c.GetCheckpoint(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCheckpointResponse(rsp)
+}
+
+// GetConsistencyProofWithResponse Prove that a tree is the beginning of a later one
+//
+// The consistency proof of RFC 6962 section 2.1.2: nothing of the first tree was changed or removed. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `sizes_reversed` if the second tree is the smaller one, 404 until the first checkpoint is signed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ledger-log/consistency-proofs (the `GetConsistencyProof` operationId).
+func (c *ClientWithResponses) GetConsistencyProofWithResponse(ctx context.Context, params *GetConsistencyProofParams, reqEditors ...RequestEditorFn) (*GetConsistencyProofResponse, error) {
+	rsp, err := c.GetConsistencyProof(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetConsistencyProofResponse(rsp)
+}
+
+// GetInclusionProofWithResponse Prove that the tree has a leaf
+//
+// The audit path of RFC 6962 section 2.1.1. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `index_beyond_size` for a leaf that a tree of that size does not have, 404 until the first checkpoint is signed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ledger-log/inclusion-proofs (the `GetInclusionProof` operationId).
+func (c *ClientWithResponses) GetInclusionProofWithResponse(ctx context.Context, params *GetInclusionProofParams, reqEditors ...RequestEditorFn) (*GetInclusionProofResponse, error) {
+	rsp, err := c.GetInclusionProof(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetInclusionProofResponse(rsp)
+}
+
+// ListLedgerKeysWithResponse List the keys that sign checkpoints
+//
+// Every public key that ever signed here, oldest first, for who holds an old receipt. Whoever checks receipts should have got the key on another way than from the party that it is to hold to its word.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ledger-log/keys (the `ListLedgerKeys` operationId).
+func (c *ClientWithResponses) ListLedgerKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListLedgerKeysResponse, error) {
+	rsp, err := c.ListLedgerKeys(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLedgerKeysResponse(rsp)
+}
+
+// GetLogTileWithResponse Read a tile of the tree
+//
+// `width` hashes of 32 bytes, one after the other: entry i of level L is the root of the perfect subtree number i, from the left, of height 8*L, and level 0 has the leaf hashes; the tile has the entries from index*256. Without `width` the tile is as wide as the newest checkpoint makes it, and 256 at most. What lies beyond the newest checkpoint is 404. Only a tile without `width` at the right edge ever changes; everything else may be cached for ever.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ledger-log/tiles/{level}/{index} (the `GetLogTile` operationId).
+func (c *ClientWithResponses) GetLogTileWithResponse(ctx context.Context, level int32, index int64, params *GetLogTileParams, reqEditors ...RequestEditorFn) (*GetLogTileResponse, error) {
+	rsp, err := c.GetLogTile(ctx, level, index, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLogTileResponse(rsp)
 }
 
 // GetLedgerAccountWithResponse Read an account
@@ -2341,6 +5356,36 @@ func (c *ClientWithResponses) PutAccountWithResponse(ctx context.Context, accoun
 	return ParsePutAccountResponse(rsp)
 }
 
+// GetAccountBalanceWithResponse Read the balance of an account now or at an earlier moment
+//
+// Without a time it is the balance as of the last committed transaction, with what is available of it; what was available at an earlier moment is not kept. Before its first entry an account has a balance of zero.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ledger/accounts/{account_id}/balance (the `GetAccountBalance` operationId).
+func (c *ClientWithResponses) GetAccountBalanceWithResponse(ctx context.Context, accountID AccountID, params *GetAccountBalanceParams, reqEditors ...RequestEditorFn) (*GetAccountBalanceResponse, error) {
+	rsp, err := c.GetAccountBalance(ctx, accountID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAccountBalanceResponse(rsp)
+}
+
+// ListAccountStatementWithResponse List the entries of an account
+//
+// The statement as its owner sees it, of any account, system accounts included. Newest first, ordered by the account's own sequence. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ledger/accounts/{account_id}/statement (the `ListAccountStatement` operationId).
+func (c *ClientWithResponses) ListAccountStatementWithResponse(ctx context.Context, accountID AccountID, params *ListAccountStatementParams, reqEditors ...RequestEditorFn) (*ListAccountStatementResponse, error) {
+	rsp, err := c.ListAccountStatement(ctx, accountID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAccountStatementResponse(rsp)
+}
+
 // GetOutcomeWithResponse Read the stored outcome of a reference
 //
 // For whoever lost an answer. 404 says only that nothing is committed under the reference so far: an attempt may still be on its way, so settle it by posting the same body again.
@@ -2369,6 +5414,21 @@ func (c *ClientWithResponses) ListSystemAccountsWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseListSystemAccountsResponse(rsp)
+}
+
+// ListLedgerTransactionsWithResponse List transactions
+//
+// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ledger/transactions (the `ListLedgerTransactions` operationId).
+func (c *ClientWithResponses) ListLedgerTransactionsWithResponse(ctx context.Context, params *ListLedgerTransactionsParams, reqEditors ...RequestEditorFn) (*ListLedgerTransactionsResponse, error) {
+	rsp, err := c.ListLedgerTransactions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLedgerTransactionsResponse(rsp)
 }
 
 // PostTransactionsWithBodyWithResponse Post transactions
@@ -2416,6 +5476,21 @@ func (c *ClientWithResponses) GetLedgerTransactionWithResponse(ctx context.Conte
 	return ParseGetLedgerTransactionResponse(rsp)
 }
 
+// GetLedgerReceiptWithResponse Read the full receipt of a transaction
+//
+// All parts of the transaction's leaf with the proof that the ledger's tree includes it, and the metadata with its salt while those are not erased. `pending` until a signed checkpoint covers the transaction, which takes about a second.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ledger/transactions/{transaction_id}/receipt (the `GetLedgerReceipt` operationId).
+func (c *ClientWithResponses) GetLedgerReceiptWithResponse(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*GetLedgerReceiptResponse, error) {
+	rsp, err := c.GetLedgerReceipt(ctx, transactionID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLedgerReceiptResponse(rsp)
+}
+
 // ParseGetBalanceResponse parses an HTTP response from a GetBalanceWithResponse call
 func ParseGetBalanceResponse(rsp *http.Response) (*GetBalanceResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -2432,6 +5507,156 @@ func ParseGetBalanceResponse(rsp *http.Response) (*GetBalanceResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest AccountBalance
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetBalanceAtResponse parses an HTTP response from a GetBalanceAtWithResponse call
+func ParseGetBalanceAtResponse(rsp *http.Response) (*GetBalanceAtResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetBalanceAtResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BalanceAt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetReceiptResponse parses an HTTP response from a GetReceiptWithResponse call
+func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReceiptResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReceiptResult
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -2561,6 +5786,524 @@ func ParseListStatementResponse(rsp *http.Response) (*ListStatementResponse, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseExportStatementResponse parses an HTTP response from a ExportStatementWithResponse call
+func ParseExportStatementResponse(rsp *http.Response) (*ExportStatementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportStatementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportStatementResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEraseTransactionMetadataResponse parses an HTTP response from a EraseTransactionMetadataWithResponse call
+func ParseEraseTransactionMetadataResponse(rsp *http.Response) (*EraseTransactionMetadataResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EraseTransactionMetadataResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetCheckpointResponse parses an HTTP response from a GetCheckpointWithResponse call
+func ParseGetCheckpointResponse(rsp *http.Response) (*GetCheckpointResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCheckpointResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetCheckpointResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetConsistencyProofResponse parses an HTTP response from a GetConsistencyProofWithResponse call
+func ParseGetConsistencyProofResponse(rsp *http.Response) (*GetConsistencyProofResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetConsistencyProofResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ConsistencyProof
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetInclusionProofResponse parses an HTTP response from a GetInclusionProofWithResponse call
+func ParseGetInclusionProofResponse(rsp *http.Response) (*GetInclusionProofResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetInclusionProofResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest InclusionProof
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListLedgerKeysResponse parses an HTTP response from a ListLedgerKeysWithResponse call
+func ParseListLedgerKeysResponse(rsp *http.Response) (*ListLedgerKeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLedgerKeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LedgerKeyList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetLogTileResponse parses an HTTP response from a GetLogTileWithResponse call
+func ParseGetLogTileResponse(rsp *http.Response) (*GetLogTileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLogTileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetLogTileResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -2744,6 +6487,156 @@ func ParsePutAccountResponse(rsp *http.Response) (*PutAccountResponse, error) {
 	return response, nil
 }
 
+// ParseGetAccountBalanceResponse parses an HTTP response from a GetAccountBalanceWithResponse call
+func ParseGetAccountBalanceResponse(rsp *http.Response) (*GetAccountBalanceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAccountBalanceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BalanceAt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAccountStatementResponse parses an HTTP response from a ListAccountStatementWithResponse call
+func ParseListAccountStatementResponse(rsp *http.Response) (*ListAccountStatementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAccountStatementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Statement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetOutcomeResponse parses an HTTP response from a GetOutcomeWithResponse call
 func ParseGetOutcomeResponse(rsp *http.Response) (*GetOutcomeResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -2887,6 +6780,81 @@ func ParseListSystemAccountsResponse(rsp *http.Response) (*ListSystemAccountsRes
 	return response, nil
 }
 
+// ParseListLedgerTransactionsResponse parses an HTTP response from a ListLedgerTransactionsWithResponse call
+func ParseListLedgerTransactionsResponse(rsp *http.Response) (*ListLedgerTransactionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLedgerTransactionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LedgerTransactionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParsePostTransactionsResponse parses an HTTP response from a PostTransactionsWithResponse call
 func ParsePostTransactionsResponse(rsp *http.Response) (*PostTransactionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -2992,6 +6960,81 @@ func ParseGetLedgerTransactionResponse(rsp *http.Response) (*GetLedgerTransactio
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest LedgerTransaction
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetLedgerReceiptResponse parses an HTTP response from a GetLedgerReceiptWithResponse call
+func ParseGetLedgerReceiptResponse(rsp *http.Response) (*GetLedgerReceiptResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLedgerReceiptResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReceiptResult
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

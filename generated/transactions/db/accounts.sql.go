@@ -7,6 +7,7 @@ package transactionsdb
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -76,6 +77,79 @@ func (q *Queries) InsertAccount(ctx context.Context, db DBTX, arg InsertAccountP
 	return result.RowsAffected(), nil
 }
 
+const listAccounts = `-- name: ListAccounts :many
+SELECT id, code, owner_id, kind, currency, normal_side, status, debits_minor, credits_minor, pending_debits_minor, pending_credits_minor,
+	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at, created_at
+FROM accounts WHERE id = ANY($1::uuid[])
+`
+
+func (q *Queries) ListAccounts(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Account, error) {
+	rows, err := db.Query(ctx, listAccounts, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Account{}
+	for rows.Next() {
+		var i Account
+		if err := rows.Scan(
+			&i.ID,
+			&i.Code,
+			&i.OwnerID,
+			&i.Kind,
+			&i.Currency,
+			&i.NormalSide,
+			&i.Status,
+			&i.DebitsMinor,
+			&i.CreditsMinor,
+			&i.PendingDebitsMinor,
+			&i.PendingCreditsMinor,
+			&i.OverCapMinor,
+			&i.MinimumMinor,
+			&i.MaximumMinor,
+			&i.Sequence,
+			&i.LastRecordedAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listCurrencies = `-- name: ListCurrencies :many
+SELECT id, currency FROM accounts WHERE id = ANY($1::uuid[])
+`
+
+type ListCurrenciesRow struct {
+	ID       uuid.UUID
+	Currency string
+}
+
+func (q *Queries) ListCurrencies(ctx context.Context, db DBTX, ids []uuid.UUID) ([]ListCurrenciesRow, error) {
+	rows, err := db.Query(ctx, listCurrencies, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListCurrenciesRow{}
+	for rows.Next() {
+		var i ListCurrenciesRow
+		if err := rows.Scan(&i.ID, &i.Currency); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listSystemAccounts = `-- name: ListSystemAccounts :many
 SELECT id, code, owner_id, kind, currency, normal_side, status, debits_minor, credits_minor, pending_debits_minor, pending_credits_minor,
 	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at, created_at
@@ -121,26 +195,39 @@ func (q *Queries) ListSystemAccounts(ctx context.Context, db DBTX) ([]Account, e
 }
 
 const lockAccounts = `-- name: LockAccounts :many
-SELECT id, code, owner_id, kind, currency, normal_side, status, debits_minor, credits_minor, pending_debits_minor, pending_credits_minor,
-	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at, created_at
+SELECT id, currency, normal_side, status, debits_minor, credits_minor, pending_debits_minor, pending_credits_minor,
+	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at
 FROM accounts WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 `
 
-// Ordered by id, so that two posters never wait for each other.
-func (q *Queries) LockAccounts(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Account, error) {
+type LockAccountsRow struct {
+	ID                  uuid.UUID
+	Currency            string
+	NormalSide          string
+	Status              string
+	DebitsMinor         int64
+	CreditsMinor        int64
+	PendingDebitsMinor  int64
+	PendingCreditsMinor int64
+	OverCapMinor        int64
+	MinimumMinor        *int64
+	MaximumMinor        *int64
+	Sequence            int64
+	LastRecordedAt      time.Time
+}
+
+// Ordered by id, so that two posters never wait for each other. What the decision needs, in the order that lockedAccount reads.
+func (q *Queries) LockAccounts(ctx context.Context, db DBTX, ids []uuid.UUID) ([]LockAccountsRow, error) {
 	rows, err := db.Query(ctx, lockAccounts, ids)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Account{}
+	items := []LockAccountsRow{}
 	for rows.Next() {
-		var i Account
+		var i LockAccountsRow
 		if err := rows.Scan(
 			&i.ID,
-			&i.Code,
-			&i.OwnerID,
-			&i.Kind,
 			&i.Currency,
 			&i.NormalSide,
 			&i.Status,
@@ -153,7 +240,6 @@ func (q *Queries) LockAccounts(ctx context.Context, db DBTX, ids []uuid.UUID) ([
 			&i.MaximumMinor,
 			&i.Sequence,
 			&i.LastRecordedAt,
-			&i.CreatedAt,
 		); err != nil {
 			return nil, err
 		}

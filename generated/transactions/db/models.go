@@ -30,6 +30,13 @@ type Account struct {
 	CreatedAt           time.Time
 }
 
+type Checkpoint struct {
+	Size     int64
+	Root     []byte
+	Note     string
+	SignedAt time.Time
+}
+
 type Hold struct {
 	ID            uuid.UUID
 	AccountID     uuid.UUID
@@ -45,12 +52,25 @@ type Hold struct {
 }
 
 type LedgerReference struct {
-	Reference     string
-	BodyHash      []byte
-	Status        *string
-	TransactionID *uuid.UUID
-	Outcome       []byte
+	Reference string
+	BodyHash  []byte
+	// the id of its transaction, unless ledger_refusals has the reference
+	TransactionID uuid.UUID
 	RecordedAt    time.Time
+}
+
+type LedgerRefusal struct {
+	Reference  string
+	Code       string
+	Detail     string
+	RecordedAt time.Time
+}
+
+type LedgerTree struct {
+	Singleton bool
+	Size      int64
+	Frontier  []byte
+	Root      []byte
 }
 
 type Posting struct {
@@ -66,6 +86,7 @@ type Posting struct {
 	DestinationSequence     int64
 	DestinationBalanceMinor int64
 	ReversesPosition        *int16
+	EffectiveAt             *time.Time
 }
 
 type PostingsDefault struct {
@@ -83,6 +104,36 @@ type PostingsDefault struct {
 	ReversesPosition        *int16
 }
 
+type Publication struct {
+	Name      string
+	NextIndex int64
+}
+
+type SealQueue struct {
+	ID             int64
+	TransactionIds []uuid.UUID
+	LeafHashes     []byte
+	RecordedFrom   time.Time
+	RecordedTo     time.Time
+}
+
+type SealedBatch struct {
+	FirstIndex     int64
+	Size           int32
+	BatchID        int64
+	TransactionIds []uuid.UUID
+	LeafHashes     []byte
+	RecordedFrom   time.Time
+	RecordedTo     time.Time
+	SealedAt       time.Time
+}
+
+type SigningKey struct {
+	VerifierKey string
+	FirstSize   int64
+	CreatedAt   time.Time
+}
+
 type Transaction struct {
 	ID             uuid.UUID
 	RecordedAt     time.Time
@@ -93,11 +144,18 @@ type Transaction struct {
 	HoldID         *uuid.UUID
 	HoldDeltaMinor int64
 	ReversesID     *uuid.UUID
+	EffectiveAt    *time.Time
+	MetadataHash   []byte
+	Salt           []byte
+	BatchID        int64
+	BatchPosition  int16
+	Balances       []byte
 }
 
 type TransactionMetadatum struct {
 	TransactionID uuid.UUID
 	Metadata      []byte
+	Salt          []byte
 }
 
 type TransactionsDefault struct {
@@ -110,4 +168,10 @@ type TransactionsDefault struct {
 	HoldID         *uuid.UUID
 	HoldDeltaMinor int64
 	ReversesID     *uuid.UUID
+}
+
+type TreeNode struct {
+	Level     int16
+	NodeIndex int64
+	Hash      []byte
 }

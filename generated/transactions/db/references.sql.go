@@ -7,39 +7,54 @@ package transactionsdb
 
 import (
 	"context"
+	"time"
+
+	"github.com/google/uuid"
 )
 
-const getOutcome = `-- name: GetOutcome :one
-SELECT outcome FROM ledger_references WHERE reference = $1
+const getOutcomes = `-- name: GetOutcomes :many
+SELECT r.reference, r.body_hash, r.transaction_id, coalesce(f.code, '')::text AS code, coalesce(f.detail, '')::text AS detail,
+	coalesce(t.recorded_at, f.recorded_at, r.recorded_at)::timestamptz AS decided_at, t.hold_id, t.balances, m.metadata
+FROM ledger_references r
+LEFT JOIN ledger_refusals f ON f.reference = r.reference
+LEFT JOIN transactions t ON t.id = r.transaction_id AND t.reference = r.reference
+LEFT JOIN transaction_metadata m ON m.transaction_id = t.id
+WHERE r.reference = ANY($1::text[])
 `
 
-func (q *Queries) GetOutcome(ctx context.Context, db DBTX, reference string) ([]byte, error) {
-	row := db.QueryRow(ctx, getOutcome, reference)
-	var outcome []byte
-	err := row.Scan(&outcome)
-	return outcome, err
+type GetOutcomesRow struct {
+	Reference     string
+	BodyHash      []byte
+	TransactionID uuid.UUID
+	Code          string
+	Detail        string
+	DecidedAt     time.Time
+	HoldID        *uuid.UUID
+	Balances      []byte
+	Metadata      []byte
 }
 
-const getReferences = `-- name: GetReferences :many
-SELECT reference, body_hash, outcome FROM ledger_references WHERE reference = ANY($1::text[])
-`
-
-type GetReferencesRow struct {
-	Reference string
-	BodyHash  []byte
-	Outcome   []byte
-}
-
-func (q *Queries) GetReferences(ctx context.Context, db DBTX, referencesList []string) ([]GetReferencesRow, error) {
-	rows, err := db.Query(ctx, getReferences, referencesList)
+// What was decided under references: refused if there is a code, else posted.
+func (q *Queries) GetOutcomes(ctx context.Context, db DBTX, referencesList []string) ([]GetOutcomesRow, error) {
+	rows, err := db.Query(ctx, getOutcomes, referencesList)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []GetReferencesRow{}
+	items := []GetOutcomesRow{}
 	for rows.Next() {
-		var i GetReferencesRow
-		if err := rows.Scan(&i.Reference, &i.BodyHash, &i.Outcome); err != nil {
+		var i GetOutcomesRow
+		if err := rows.Scan(
+			&i.Reference,
+			&i.BodyHash,
+			&i.TransactionID,
+			&i.Code,
+			&i.Detail,
+			&i.DecidedAt,
+			&i.HoldID,
+			&i.Balances,
+			&i.Metadata,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -51,15 +66,15 @@ func (q *Queries) GetReferences(ctx context.Context, db DBTX, referencesList []s
 }
 
 const insertReferences = `-- name: InsertReferences :many
-INSERT INTO ledger_references (reference, body_hash)
-SELECT unnest($1::text[]), unnest($2::bytea[])
+INSERT INTO ledger_references (reference, body_hash, transaction_id)
+SELECT unnest($1::text[]), unnest($2::bytea[]), unnest($3::uuid[])
 ON CONFLICT (reference) DO NOTHING RETURNING reference
 `
 
 // In the order of the list, which the caller sorts: two posters of the same references then never wait for each other in a ring. A
-// reference that another transaction is inserting makes this wait for its fate.
-func (q *Queries) InsertReferences(ctx context.Context, db DBTX, referencesList []string, bodyHashes [][]byte) ([]string, error) {
-	rows, err := db.Query(ctx, insertReferences, referencesList, bodyHashes)
+// reference that another transaction is inserting makes this wait for its fate. transaction_id is what its transaction gets if it is posted.
+func (q *Queries) InsertReferences(ctx context.Context, db DBTX, referencesList []string, bodyHashes [][]byte, transactionIds []uuid.UUID) ([]string, error) {
+	rows, err := db.Query(ctx, insertReferences, referencesList, bodyHashes, transactionIds)
 	if err != nil {
 		return nil, err
 	}
@@ -76,4 +91,26 @@ func (q *Queries) InsertReferences(ctx context.Context, db DBTX, referencesList 
 		return nil, err
 	}
 	return items, nil
+}
+
+const insertRefusals = `-- name: InsertRefusals :exec
+INSERT INTO ledger_refusals (reference, code, detail, recorded_at)
+SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::timestamptz[])
+`
+
+type InsertRefusalsParams struct {
+	ReferencesList []string
+	Codes          []string
+	Details        []string
+	RecordedAt     []time.Time
+}
+
+func (q *Queries) InsertRefusals(ctx context.Context, db DBTX, arg InsertRefusalsParams) error {
+	_, err := db.Exec(ctx, insertRefusals,
+		arg.ReferencesList,
+		arg.Codes,
+		arg.Details,
+		arg.RecordedAt,
+	)
+	return err
 }

@@ -12,24 +12,87 @@ import (
 	"github.com/google/uuid"
 )
 
-const listStatement = `-- name: ListStatement :many
-WITH debits AS (
-	SELECT d.source_sequence AS sequence, 'debit'::text AS direction, d.amount_minor, d.currency, d.source_balance_minor AS balance_minor, d.transaction_id, d.recorded_at
-	FROM postings d WHERE d.source_id = $2 AND d.source_sequence < $3 ORDER BY d.source_sequence DESC LIMIT $1
-), credits AS (
-	SELECT c.destination_sequence AS sequence, 'credit'::text AS direction, c.amount_minor, c.currency, c.destination_balance_minor AS balance_minor, c.transaction_id, c.recorded_at
-	FROM postings c WHERE c.destination_id = $2 AND c.destination_sequence < $3 ORDER BY c.destination_sequence DESC LIMIT $1
-), entries AS (
-	SELECT sequence, direction, amount_minor, currency, balance_minor, transaction_id, recorded_at FROM debits
+const findSequence = `-- name: FindSequence :one
+WITH RECURSIVE search AS (
+	SELECT 0::bigint AS low, $1::bigint AS step
 	UNION ALL
-	SELECT sequence, direction, amount_minor, currency, balance_minor, transaction_id, recorded_at FROM credits
+	SELECT s.low + CASE WHEN s.low + s.step <= $2::bigint AND $3::timestamptz >= (
+			SELECT d.recorded_at FROM postings d WHERE d.source_id = $4 AND d.source_sequence = s.low + s.step
+			UNION ALL
+			SELECT c.recorded_at FROM postings c WHERE c.destination_id = $4 AND c.destination_sequence = s.low + s.step
+			LIMIT 1) THEN s.step ELSE 0 END, s.step / 2
+	FROM search s WHERE s.step > 0
 )
-SELECT e.sequence, e.direction, e.amount_minor, e.currency, e.balance_minor, e.transaction_id, e.recorded_at, t.type, t.channel, t.reference
-FROM entries e JOIN transactions t ON t.id = e.transaction_id AND t.recorded_at = e.recorded_at
-ORDER BY e.sequence DESC LIMIT $1
+SELECT low FROM search WHERE step = 0
 `
 
-type ListStatementRow struct {
+type FindSequenceParams struct {
+	Step       int64
+	Last       int64
+	RecordedAt time.Time
+	AccountID  uuid.UUID
+}
+
+// The last of the account's entries 1 … @last that was recorded up to @recorded_at; 0 if there is none. Recorded times never decrease along
+// an account, so halving steps find it with one index look-up each. @step is the largest power of two up to @last.
+func (q *Queries) FindSequence(ctx context.Context, db DBTX, arg FindSequenceParams) (int64, error) {
+	row := db.QueryRow(ctx, findSequence,
+		arg.Step,
+		arg.Last,
+		arg.RecordedAt,
+		arg.AccountID,
+	)
+	var low int64
+	err := row.Scan(&low)
+	return low, err
+}
+
+const getEntryBalance = `-- name: GetEntryBalance :one
+SELECT d.source_balance_minor AS balance_minor FROM postings d WHERE d.source_id = $1 AND d.source_sequence = $2
+UNION ALL
+SELECT c.destination_balance_minor FROM postings c WHERE c.destination_id = $1 AND c.destination_sequence = $2
+LIMIT 1
+`
+
+// The balance on the account's normal side after one entry.
+func (q *Queries) GetEntryBalance(ctx context.Context, db DBTX, accountID uuid.UUID, sequence int64) (int64, error) {
+	row := db.QueryRow(ctx, getEntryBalance, accountID, sequence)
+	var balance_minor int64
+	err := row.Scan(&balance_minor)
+	return balance_minor, err
+}
+
+const listEntries = `-- name: ListEntries :many
+SELECT e.sequence, e.direction, e.amount_minor, e.currency, e.balance_minor, e.transaction_id, e.recorded_at, e.effective_at, t.type, t.channel, t.reference
+FROM (
+	SELECT u.sequence, u.direction, u.amount_minor, u.currency, u.balance_minor, u.transaction_id, u.recorded_at, u.effective_at FROM (
+		(SELECT d.source_sequence AS sequence, 'debit'::text AS direction, d.amount_minor, d.currency, d.source_balance_minor AS balance_minor,
+			d.transaction_id, d.recorded_at, d.effective_at
+		FROM postings d WHERE d.source_id = $1 AND d.source_sequence >= $2 AND d.source_sequence < $3
+		ORDER BY d.source_sequence DESC LIMIT 2000)
+		UNION ALL
+		(SELECT c.destination_sequence, 'credit'::text, c.amount_minor, c.currency, c.destination_balance_minor,
+			c.transaction_id, c.recorded_at, c.effective_at
+		FROM postings c WHERE c.destination_id = $1 AND c.destination_sequence >= $2 AND c.destination_sequence < $3
+		ORDER BY c.destination_sequence DESC LIMIT 2000)
+	) u ORDER BY u.sequence DESC LIMIT 2000
+) e CROSS JOIN LATERAL (
+	SELECT x.type, x.channel, x.reference FROM transactions x WHERE x.id = e.transaction_id AND x.recorded_at = e.recorded_at LIMIT 1
+) t
+WHERE ($4::text = '' OR t.channel = $4) AND ($5::text = '' OR t.type = $5)
+ORDER BY e.sequence DESC LIMIT $6
+`
+
+type ListEntriesParams struct {
+	AccountID uuid.UUID
+	First     int64
+	Before    int64
+	Channel   string
+	Type      string
+	PageSize  int32
+}
+
+type ListEntriesRow struct {
 	Sequence      int64
 	Direction     string
 	AmountMinor   int64
@@ -37,20 +100,32 @@ type ListStatementRow struct {
 	BalanceMinor  int64
 	TransactionID uuid.UUID
 	RecordedAt    time.Time
+	EffectiveAt   *time.Time
 	Type          string
 	Channel       string
 	Reference     string
 }
 
-func (q *Queries) ListStatement(ctx context.Context, db DBTX, pageSize int32, accountID uuid.UUID, before int64) ([]ListStatementRow, error) {
-	rows, err := db.Query(ctx, listStatement, pageSize, accountID, before)
+// The entries with @first <= sequence < @before, newest first. Sequences have no gap, so a window is never more than its width, and the
+// caller keeps that within the limits below. They stand as numbers because the planner, which knows neither how hot an account is nor
+// that sequences are dense, then always reads both indexes in order. LATERAL with LIMIT 1 looks transactions up one by one, and only
+// until the page is full.
+func (q *Queries) ListEntries(ctx context.Context, db DBTX, arg ListEntriesParams) ([]ListEntriesRow, error) {
+	rows, err := db.Query(ctx, listEntries,
+		arg.AccountID,
+		arg.First,
+		arg.Before,
+		arg.Channel,
+		arg.Type,
+		arg.PageSize,
+	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []ListStatementRow{}
+	items := []ListEntriesRow{}
 	for rows.Next() {
-		var i ListStatementRow
+		var i ListEntriesRow
 		if err := rows.Scan(
 			&i.Sequence,
 			&i.Direction,
@@ -59,6 +134,7 @@ func (q *Queries) ListStatement(ctx context.Context, db DBTX, pageSize int32, ac
 			&i.BalanceMinor,
 			&i.TransactionID,
 			&i.RecordedAt,
+			&i.EffectiveAt,
 			&i.Type,
 			&i.Channel,
 			&i.Reference,
@@ -71,4 +147,25 @@ func (q *Queries) ListStatement(ctx context.Context, db DBTX, pageSize int32, ac
 		return nil, err
 	}
 	return items, nil
+}
+
+const sumBackdated = `-- name: SumBackdated :one
+SELECT coalesce(sum(b.amount_minor), 0)::bigint AS change_minor FROM (
+	SELECT c.amount_minor FROM postings c WHERE c.destination_id = $1 AND c.effective_at <= $2 AND c.recorded_at > $2 AND c.destination_sequence <= $3
+	UNION ALL
+	SELECT -d.amount_minor FROM postings d WHERE d.source_id = $1 AND d.effective_at <= $2 AND d.recorded_at > $2 AND d.source_sequence <= $3
+	UNION ALL
+	SELECT -c.amount_minor FROM postings c WHERE c.destination_id = $1 AND c.effective_at > $2 AND c.recorded_at <= $2 AND c.destination_sequence <= $3
+	UNION ALL
+	SELECT d.amount_minor FROM postings d WHERE d.source_id = $1 AND d.effective_at > $2 AND d.recorded_at <= $2 AND d.source_sequence <= $3
+) b
+`
+
+// What explicit effective times change in the balance that was recorded up to @moment: entries among 1 … @last recorded later that counted
+// already, less entries recorded by then that counted later. Credits are positive. Partial indexes hold the rows with such a time only.
+func (q *Queries) SumBackdated(ctx context.Context, db DBTX, accountID uuid.UUID, moment *time.Time, last int64) (int64, error) {
+	row := db.QueryRow(ctx, sumBackdated, accountID, moment, last)
+	var change_minor int64
+	err := row.Scan(&change_minor)
+	return change_minor, err
 }

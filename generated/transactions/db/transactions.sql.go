@@ -36,20 +36,21 @@ func (q *Queries) DefaultPartitionUsed(ctx context.Context, db DBTX) (bool, erro
 }
 
 const getTransaction = `-- name: GetTransaction :one
-SELECT t.id, t.recorded_at, t.reference, t.action, t.type, t.channel, t.hold_id, t.reverses_id, coalesce(m.metadata, '{}')::jsonb AS metadata
+SELECT t.id, t.recorded_at, t.reference, t.action, t.type, t.channel, t.hold_id, t.reverses_id, t.effective_at, coalesce(m.metadata, '{}')::jsonb AS metadata
 FROM transactions t LEFT JOIN transaction_metadata m ON m.transaction_id = t.id WHERE t.id = $1
 `
 
 type GetTransactionRow struct {
-	ID         uuid.UUID
-	RecordedAt time.Time
-	Reference  string
-	Action     string
-	Type       string
-	Channel    string
-	HoldID     *uuid.UUID
-	ReversesID *uuid.UUID
-	Metadata   []byte
+	ID          uuid.UUID
+	RecordedAt  time.Time
+	Reference   string
+	Action      string
+	Type        string
+	Channel     string
+	HoldID      *uuid.UUID
+	ReversesID  *uuid.UUID
+	EffectiveAt *time.Time
+	Metadata    []byte
 }
 
 func (q *Queries) GetTransaction(ctx context.Context, db DBTX, id uuid.UUID) (GetTransactionRow, error) {
@@ -64,9 +65,20 @@ func (q *Queries) GetTransaction(ctx context.Context, db DBTX, id uuid.UUID) (Ge
 		&i.Channel,
 		&i.HoldID,
 		&i.ReversesID,
+		&i.EffectiveAt,
 		&i.Metadata,
 	)
 	return i, err
+}
+
+const insertMetadata = `-- name: InsertMetadata :exec
+INSERT INTO transaction_metadata (transaction_id, metadata, salt)
+SELECT unnest($1::uuid[]), unnest($2::text[])::jsonb, unnest($3::bytea[])
+`
+
+func (q *Queries) InsertMetadata(ctx context.Context, db DBTX, transactionIds []uuid.UUID, metadata []string, salts [][]byte) error {
+	_, err := db.Exec(ctx, insertMetadata, transactionIds, metadata, salts)
+	return err
 }
 
 const listOriginals = `-- name: ListOriginals :many
@@ -165,42 +177,68 @@ func (q *Queries) ListPostings(ctx context.Context, db DBTX, transactionID uuid.
 	return items, nil
 }
 
+const nextBatch = `-- name: NextBatch :many
+SELECT nextval('seal_queue_id_seq')::bigint
+`
+
+// Called after the account locks, so that per account the ids of batches follow their commits.
+func (q *Queries) NextBatch(ctx context.Context, db DBTX) ([]int64, error) {
+	rows, err := db.Query(ctx, nextBatch)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var column_1 int64
+		if err := rows.Scan(&column_1); err != nil {
+			return nil, err
+		}
+		items = append(items, column_1)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const writeTransactions = `-- name: WriteTransactions :exec
 WITH new_transactions AS (
-	INSERT INTO transactions (id, recorded_at, reference, action, type, channel, hold_id, hold_delta_minor, reverses_id)
-	SELECT unnest($5::uuid[]), unnest($6::timestamptz[]), unnest($7::text[]), unnest($8::text[]), unnest($9::text[]),
-		unnest($10::text[]), nullif(unnest($11::uuid[]), '00000000-0000-0000-0000-000000000000'), unnest($12::bigint[]),
-		nullif(unnest($13::uuid[]), '00000000-0000-0000-0000-000000000000')
+	INSERT INTO transactions (id, recorded_at, reference, action, type, channel, hold_id, hold_delta_minor, reverses_id,
+		effective_at, metadata_hash, salt, batch_id, batch_position, balances)
+	SELECT unnest($9::uuid[]), unnest($10::timestamptz[]), unnest($11::text[]), unnest($12::text[]), unnest($13::text[]),
+		unnest($14::text[]), nullif(unnest($15::uuid[]), '00000000-0000-0000-0000-000000000000'), unnest($16::bigint[]), nullif(unnest($17::uuid[]), '00000000-0000-0000-0000-000000000000'),
+		nullif(unnest($18::timestamptz[]), '0001-01-01Z'), unnest($19::bytea[]), unnest($20::bytea[]), $21, unnest($22::smallint[]), unnest($23::bytea[])
 ), new_postings AS (
 	INSERT INTO postings (transaction_id, position, recorded_at, source_id, destination_id, currency, amount_minor,
-		source_sequence, source_balance_minor, destination_sequence, destination_balance_minor, reverses_position)
-	SELECT unnest($14::uuid[]), unnest($15::smallint[]), unnest($16::timestamptz[]),
-		unnest($17::uuid[]), unnest($18::uuid[]), unnest($19::text[]), unnest($20::bigint[]),
-		unnest($21::bigint[]), unnest($22::bigint[]),
-		unnest($23::bigint[]), unnest($24::bigint[]), nullif(unnest($25::smallint[]), -1)
-), new_metadata AS (
-	INSERT INTO transaction_metadata (transaction_id, metadata)
-	SELECT unnest($26::uuid[]), unnest($27::text[])::jsonb
-), new_balances AS (
-	UPDATE accounts a SET debits_minor = v.debits_minor, credits_minor = v.credits_minor, pending_debits_minor = v.pending_debits_minor,
-		pending_credits_minor = v.pending_credits_minor, over_cap_minor = v.over_cap_minor, sequence = v.sequence, last_recorded_at = v.last_recorded_at
-	FROM (SELECT unnest($28::uuid[]) AS id, unnest($29::bigint[]) AS debits_minor, unnest($30::bigint[]) AS credits_minor,
-		unnest($31::bigint[]) AS pending_debits_minor, unnest($32::bigint[]) AS pending_credits_minor,
-		unnest($33::bigint[]) AS over_cap_minor, unnest($34::bigint[]) AS sequence,
-		unnest($35::timestamptz[]) AS last_recorded_at) v
-	WHERE a.id = v.id
+		source_sequence, source_balance_minor, destination_sequence, destination_balance_minor, reverses_position, effective_at)
+	SELECT unnest($24::uuid[]), unnest($25::smallint[]), unnest($26::timestamptz[]),
+		unnest($27::uuid[]), unnest($28::uuid[]), unnest($29::text[]), unnest($30::bigint[]),
+		unnest($31::bigint[]), unnest($32::bigint[]),
+		unnest($33::bigint[]), unnest($34::bigint[]), nullif(unnest($35::smallint[]), 0) - 1,
+		nullif(unnest($36::timestamptz[]), '0001-01-01Z')
+), leaves AS (
+	INSERT INTO seal_queue (id, transaction_ids, leaf_hashes, recorded_from, recorded_to)
+	VALUES ($21, $9::uuid[], $37::bytea, $38, $39)
 )
-UPDATE ledger_references r SET status = o.status, transaction_id = nullif(o.transaction_id, '00000000-0000-0000-0000-000000000000'), outcome = o.outcome::jsonb
-FROM (SELECT unnest($1::text[]) AS reference, unnest($2::text[]) AS status,
-	unnest($3::uuid[]) AS transaction_id, unnest($4::text[]) AS outcome) o
-WHERE r.reference = o.reference
+UPDATE accounts a SET debits_minor = v.debits_minor, credits_minor = v.credits_minor, pending_debits_minor = v.pending_debits_minor,
+	pending_credits_minor = v.pending_credits_minor, over_cap_minor = v.over_cap_minor, sequence = v.sequence, last_recorded_at = v.last_recorded_at
+FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS debits_minor, unnest($3::bigint[]) AS credits_minor,
+	unnest($4::bigint[]) AS pending_debits_minor, unnest($5::bigint[]) AS pending_credits_minor,
+	unnest($6::bigint[]) AS over_cap_minor, unnest($7::bigint[]) AS sequence,
+	unnest($8::timestamptz[]) AS last_recorded_at) v
+WHERE a.id = v.id
 `
 
 type WriteTransactionsParams struct {
-	OutcomeReferences        []string
-	OutcomeStatuses          []string
-	OutcomeTransactionIds    []uuid.UUID
-	Outcomes                 []string
+	AccountIds               []uuid.UUID
+	DebitsMinor              []int64
+	CreditsMinor             []int64
+	PendingDebitsMinor       []int64
+	PendingCreditsMinor      []int64
+	OverCapMinor             []int64
+	AccountSequences         []int64
+	AccountRecordedAt        []time.Time
 	Ids                      []uuid.UUID
 	RecordedAt               []time.Time
 	ReferencesList           []string
@@ -210,6 +248,12 @@ type WriteTransactionsParams struct {
 	HoldIds                  []uuid.UUID
 	HoldDeltasMinor          []int64
 	ReversesIds              []uuid.UUID
+	EffectiveAt              []time.Time
+	MetadataHashes           [][]byte
+	Salts                    [][]byte
+	BatchID                  int64
+	BatchPositions           []int16
+	Balances                 [][]byte
 	PostingTransactionIds    []uuid.UUID
 	Positions                []int16
 	PostingRecordedAt        []time.Time
@@ -221,26 +265,25 @@ type WriteTransactionsParams struct {
 	SourceBalancesMinor      []int64
 	DestinationSequences     []int64
 	DestinationBalancesMinor []int64
-	ReversesPositions        []int16
-	MetadataIds              []uuid.UUID
-	Metadata                 []string
-	AccountIds               []uuid.UUID
-	DebitsMinor              []int64
-	CreditsMinor             []int64
-	PendingDebitsMinor       []int64
-	PendingCreditsMinor      []int64
-	OverCapMinor             []int64
-	AccountSequences         []int64
-	AccountRecordedAt        []time.Time
+	ReversesOrdinals         []int16
+	PostingEffectiveAt       []time.Time
+	LeafHashes               []byte
+	RecordedFrom             time.Time
+	RecordedTo               time.Time
 }
 
-// All rows of a batch in one statement: transactions, postings, metadata, one update per account, the outcomes.
+// All rows of a batch that every batch has, in one statement: transactions, postings, their leaves, one update per account. A column of
+// values that are all null comes as no array at all: shorter arrays are filled up with nulls.
 func (q *Queries) WriteTransactions(ctx context.Context, db DBTX, arg WriteTransactionsParams) error {
 	_, err := db.Exec(ctx, writeTransactions,
-		arg.OutcomeReferences,
-		arg.OutcomeStatuses,
-		arg.OutcomeTransactionIds,
-		arg.Outcomes,
+		arg.AccountIds,
+		arg.DebitsMinor,
+		arg.CreditsMinor,
+		arg.PendingDebitsMinor,
+		arg.PendingCreditsMinor,
+		arg.OverCapMinor,
+		arg.AccountSequences,
+		arg.AccountRecordedAt,
 		arg.Ids,
 		arg.RecordedAt,
 		arg.ReferencesList,
@@ -250,6 +293,12 @@ func (q *Queries) WriteTransactions(ctx context.Context, db DBTX, arg WriteTrans
 		arg.HoldIds,
 		arg.HoldDeltasMinor,
 		arg.ReversesIds,
+		arg.EffectiveAt,
+		arg.MetadataHashes,
+		arg.Salts,
+		arg.BatchID,
+		arg.BatchPositions,
+		arg.Balances,
 		arg.PostingTransactionIds,
 		arg.Positions,
 		arg.PostingRecordedAt,
@@ -261,17 +310,11 @@ func (q *Queries) WriteTransactions(ctx context.Context, db DBTX, arg WriteTrans
 		arg.SourceBalancesMinor,
 		arg.DestinationSequences,
 		arg.DestinationBalancesMinor,
-		arg.ReversesPositions,
-		arg.MetadataIds,
-		arg.Metadata,
-		arg.AccountIds,
-		arg.DebitsMinor,
-		arg.CreditsMinor,
-		arg.PendingDebitsMinor,
-		arg.PendingCreditsMinor,
-		arg.OverCapMinor,
-		arg.AccountSequences,
-		arg.AccountRecordedAt,
+		arg.ReversesOrdinals,
+		arg.PostingEffectiveAt,
+		arg.LeafHashes,
+		arg.RecordedFrom,
+		arg.RecordedTo,
 	)
 	return err
 }

@@ -102,9 +102,12 @@ var rules = []struct{ name, violations string }{
 		WHERE t.action = 'reverse' AND (o.source_id, o.destination_id, o.currency) IS DISTINCT FROM (p.destination_id, p.source_id, p.currency)`},
 	{"L6 amounts are positive and between two accounts", `
 		SELECT transaction_id, position FROM postings WHERE amount_minor <= 0 OR amount_minor > 9007199254740991 OR source_id = destination_id`},
-	{"L7 every reference is decided and names its transaction", `
-		SELECT r.reference, coalesce(r.status, 'undecided') FROM ledger_references r LEFT JOIN transactions t ON t.id = r.transaction_id
-		WHERE r.status IS NULL OR r.status = 'posted' AND (t.reference IS DISTINCT FROM r.reference) OR r.status = 'refused' AND r.transaction_id IS NOT NULL`},
+	{"L7 every reference is posted or refused, and not both", `
+		SELECT r.reference, CASE WHEN t.id IS NULL THEN 'nothing' ELSE 'both' END FROM ledger_references r
+		LEFT JOIN ledger_refusals f ON f.reference = r.reference LEFT JOIN transactions t ON t.id = r.transaction_id AND t.reference = r.reference
+		WHERE (f.reference IS NULL) = (t.id IS NULL)`},
+	{"L7 a refusal belongs to a reference", `
+		SELECT f.reference, f.code FROM ledger_refusals f LEFT JOIN ledger_references r ON r.reference = f.reference WHERE r.reference IS NULL`},
 	{"L7 every transaction has its own reference", `
 		SELECT t.id, t.reference FROM transactions t LEFT JOIN ledger_references r ON r.reference = t.reference AND r.transaction_id = t.id WHERE r.reference IS NULL`},
 	{"W1 what is available is not below the minimum", `

@@ -47,8 +47,10 @@ func TestEachRuleIsBroken(t *testing.T) {
 		{"L4 reversals never exceed", "UPDATE postings SET amount_minor = 100000 WHERE reverses_position IS NOT NULL"},
 		{"L4 a reversal runs against", "UPDATE postings SET destination_id = gen_random_uuid() WHERE reverses_position IS NOT NULL"},
 		{"L6 amounts", "ALTER TABLE postings DROP CONSTRAINT postings_amount_minor_check; UPDATE postings SET amount_minor = -1 WHERE transaction_id = " + one},
-		{"L7 every reference is decided", "UPDATE ledger_references SET transaction_id = gen_random_uuid() WHERE status = 'posted'"},
-		{"L7 every transaction has", "DELETE FROM ledger_references WHERE status = 'posted'"},
+		{"L7 every reference is posted", "UPDATE ledger_references SET transaction_id = gen_random_uuid() WHERE reference = 'in'"},
+		{"L7 every reference is posted", "UPDATE ledger_references SET transaction_id = " + one + " WHERE reference = 'too_much'; UPDATE transactions SET reference = 'too_much' WHERE id = " + one},
+		{"L7 a refusal belongs", "DELETE FROM ledger_references WHERE reference = 'too_much'"},
+		{"L7 every transaction has", "DELETE FROM ledger_references WHERE reference = 'in'"},
 		{"W1 what is available", "ALTER TABLE accounts DROP CONSTRAINT accounts_minimum; UPDATE accounts SET minimum_minor = 1000000 WHERE kind = 'customer_wallet'"},
 		{"W1 pending counters", "UPDATE accounts SET pending_debits_minor = pending_debits_minor + 1 WHERE code = 'fees.revenue.USD'"},
 		{"W2 a hold is what", "UPDATE holds SET released_minor = released_minor + 1 WHERE status = 'active'"},
@@ -76,7 +78,7 @@ func TestEachRuleIsBroken(t *testing.T) {
 
 func fill(t *testing.T, db *pgtest.DB) {
 	t.Helper()
-	a := app.New(db.Pool, time.Now, slog.New(slog.DiscardHandler), nil)
+	a := app.New(app.Pools{Shared: db.Pool, Committers: db.Pool}, time.Now, slog.New(slog.DiscardHandler), app.Sealer{})
 	ctx := auth.With(context.Background(), auth.Principal{Subject: "service:wallet", Scopes: []string{app.ScopePost, app.ScopeAccounts}})
 	id := uuid.Must(uuid.NewV7())
 	if _, _, err := a.PutAccount(ctx, domain.Account{ID: id, OwnerID: id, Kind: domain.KindCustomerWallet, Currency: "KES"}); err != nil {
@@ -88,7 +90,7 @@ func fill(t *testing.T, db *pgtest.DB) {
 	}
 	one := func(reference string, b domain.Body, want domain.OutcomeStatus) domain.Outcome {
 		b.Type, b.Channel = "test", "internal"
-		out, err := a.PostTransactions(ctx, []domain.Request{{Reference: reference, Body: b}})
+		out, err := a.PostTransactions(ctx, []domain.Request{{Reference: reference, Body: b}}, false)
 		if err != nil || out[0].Status != want {
 			t.Fatalf("%+v, %v", out, err)
 		}

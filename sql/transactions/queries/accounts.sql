@@ -1,7 +1,7 @@
 -- name: LockAccounts :many
--- Ordered by id, so that two posters never wait for each other.
-SELECT id, code, owner_id, kind, currency, normal_side, status, debits_minor, credits_minor, pending_debits_minor, pending_credits_minor,
-	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at, created_at
+-- Ordered by id, so that two posters never wait for each other. What the decision needs, in the order that lockedAccount reads.
+SELECT id, currency, normal_side, status, debits_minor, credits_minor, pending_debits_minor, pending_credits_minor,
+	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at
 FROM accounts WHERE id = ANY(@ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: GetAccount :one
@@ -26,3 +26,11 @@ FROM accounts WHERE kind = 'system' ORDER BY code LIMIT 1000;
 SELECT currency, sum(debits_minor)::bigint AS debits_minor, sum(credits_minor)::bigint AS credits_minor,
 	coalesce(sum(credits_minor - debits_minor) FILTER (WHERE kind <> 'system'), 0)::bigint AS customer_balance_minor
 FROM accounts GROUP BY currency ORDER BY currency LIMIT 200;
+
+-- name: ListCurrencies :many
+SELECT id, currency FROM accounts WHERE id = ANY(@ids::uuid[]);
+
+-- name: ListAccounts :many
+SELECT id, code, owner_id, kind, currency, normal_side, status, debits_minor, credits_minor, pending_debits_minor, pending_credits_minor,
+	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at, created_at
+FROM accounts WHERE id = ANY(@ids::uuid[]);

@@ -2,35 +2,113 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"github.com/sendtip/sendtip/generated/common"
 	transactionsapi "github.com/sendtip/sendtip/generated/transactions/api"
-
+	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
 	"github.com/sendtip/sendtip/kit/fault"
+
+	"github.com/sendtip/sendtip/services/transactions/internal/app"
+	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
 
-// ListStatement answers GET /v1/accounts/{account_id}/statement.
-func (s *Server) ListStatement(ctx context.Context, r transactionsapi.ListStatementRequestObject) (transactionsapi.ListStatementResponseObject, error) {
-	limit, cursor := int32(0), ""
-	if r.Params.Limit != nil {
-		if limit = *r.Params.Limit; limit == 0 { // for the use case zero means that none was sent
-			return nil, fault.ErrInvalid.WithField("limit", "limit_invalid", "The limit is not between 1 and 100.")
-		}
-	}
-	if r.Params.Cursor != nil {
-		cursor = *r.Params.Cursor
-	}
-	rows, next, err := s.app.ListStatement(ctx, r.AccountID, limit, cursor)
+// GetAccountBalance answers GET /v1/ledger/accounts/{account_id}/balance.
+func (s *Server) GetAccountBalance(ctx context.Context, r transactionsapi.GetAccountBalanceRequestObject) (transactionsapi.GetAccountBalanceResponseObject, error) {
+	b, err := s.app.GetAccountBalance(ctx, r.AccountID, domain.AsOf{Recorded: moment(r.Params.RecordedAt), Effective: moment(r.Params.EffectiveAt)})
 	if err != nil {
 		return nil, err
 	}
-	answer := transactionsapi.ListStatement200JSONResponse{Data: make([]transactionsapi.StatementEntry, len(rows)), NextCursor: optional(next)}
-	for i, e := range rows {
-		answer.Data[i] = transactionsapi.StatementEntry{
-			Sequence: e.Sequence, Direction: transactionsapi.Direction(e.Direction), Type: e.Type, Channel: transactionsapi.Channel(e.Channel),
-			Amount: common.PositiveMoney{Amount: e.AmountMinor, Currency: e.Currency}, BalanceAfter: moneyOf(e.BalanceMinor, e.Currency),
-			Reference: e.Reference, TransactionID: e.TransactionID, RecordedAt: e.RecordedAt.UTC(),
-		}
+	return transactionsapi.GetAccountBalance200JSONResponse(balanceAt(b)), nil
+}
+
+// GetBalanceAt answers GET /v1/accounts/{account_id}/balance-at.
+func (s *Server) GetBalanceAt(ctx context.Context, r transactionsapi.GetBalanceAtRequestObject) (transactionsapi.GetBalanceAtResponseObject, error) {
+	b, err := s.app.GetBalanceAt(ctx, r.AccountID, domain.AsOf{Recorded: moment(r.Params.RecordedAt), Effective: moment(r.Params.EffectiveAt)})
+	if err != nil {
+		return nil, err
 	}
-	return answer, nil
+	return transactionsapi.GetBalanceAt200JSONResponse(balanceAt(b)), nil
+}
+
+func balanceAt(b app.Balance) transactionsapi.BalanceAt {
+	out := transactionsapi.BalanceAt{AccountID: b.Account.ID, Balance: moneyOf(b.Balance, b.Account.Currency), Sequence: b.Sequence, AsOf: b.AsOf}
+	if b.Available != nil {
+		available := moneyOf(*b.Available, b.Account.Currency)
+		out.Available = &available
+	}
+	return out
+}
+
+// ListStatement answers GET /v1/accounts/{account_id}/statement.
+func (s *Server) ListStatement(ctx context.Context, r transactionsapi.ListStatementRequestObject) (transactionsapi.ListStatementResponseObject, error) {
+	limit, err := limitOf(r.Params.Limit)
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.app.ListStatement(ctx, r.AccountID, app.StatementQuery{Limit: limit, Cursor: value(r.Params.Cursor),
+		Filter: filter(r.Params.From, r.Params.To, r.Params.Channel, r.Params.Type)})
+	if err != nil {
+		return nil, err
+	}
+	return transactionsapi.ListStatement200JSONResponse(statement(page)), nil
+}
+
+// ListAccountStatement answers GET /v1/ledger/accounts/{account_id}/statement.
+func (s *Server) ListAccountStatement(ctx context.Context, r transactionsapi.ListAccountStatementRequestObject) (transactionsapi.ListAccountStatementResponseObject, error) {
+	limit, err := limitOf(r.Params.Limit)
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.app.ListAccountStatement(ctx, r.AccountID, app.StatementQuery{Limit: limit, Cursor: value(r.Params.Cursor),
+		Filter: filter(r.Params.From, r.Params.To, r.Params.Channel, r.Params.Type)})
+	if err != nil {
+		return nil, err
+	}
+	return transactionsapi.ListAccountStatement200JSONResponse(statement(page)), nil
+}
+
+func statement(page app.StatementPage) transactionsapi.Statement {
+	out := transactionsapi.Statement{Data: make([]transactionsapi.StatementEntry, len(page.Entries)), NextCursor: optional(page.Next)}
+	for i := range page.Entries {
+		out.Data[i] = statementEntry(&page.Entries[i])
+	}
+	return out
+}
+
+func statementEntry(e *transactionsdb.ListEntriesRow) transactionsapi.StatementEntry {
+	return transactionsapi.StatementEntry{
+		Sequence: e.Sequence, Direction: transactionsapi.Direction(e.Direction), Type: e.Type, Channel: transactionsapi.Channel(e.Channel),
+		Amount: common.PositiveMoney{Amount: e.AmountMinor, Currency: e.Currency}, BalanceAfter: moneyOf(e.BalanceMinor, e.Currency),
+		Reference: e.Reference, TransactionID: e.TransactionID, RecordedAt: e.RecordedAt.UTC(), EffectiveAt: utc(value(e.EffectiveAt)),
+	}
+}
+
+// limitOf returns 0 if none was sent; a zero that was sent is refused.
+func limitOf(sent *int32) (int32, error) {
+	if sent != nil && *sent == 0 {
+		return 0, fault.ErrInvalid.WithField("limit", "limit_invalid", "The limit is not between 1 and 100.")
+	}
+	return value(sent), nil
+}
+
+func filter(from, to *time.Time, channel *transactionsapi.Channel, kind *string) domain.Filter {
+	return domain.Filter{From: moment(from), To: moment(to), Channel: string(value(channel)), Type: value(kind)}
+}
+
+// moment returns the zero time for what was not sent; who sends the beginning of the year 1 means a time.
+func moment(p *time.Time) time.Time {
+	if p != nil && p.IsZero() {
+		return p.Add(1)
+	}
+	return value(p)
+}
+
+// value returns zero for what was not sent.
+func value[T any](p *T) T {
+	var v T
+	if p != nil {
+		v = *p
+	}
+	return v
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/sendtip/sendtip/generated/common"
 	transactionsapi "github.com/sendtip/sendtip/generated/transactions/api"
 
 	"github.com/sendtip/sendtip/kit/fault"
@@ -21,21 +20,22 @@ func (s *Server) PostTransactions(ctx context.Context, r transactionsapi.PostTra
 		return nil, fault.ErrInvalid.WithField("/transactions", "transactions_invalid", "A request has 1 to 100 transactions.")
 	}
 	requests := make([]domain.Request, len(r.Body.Transactions))
-	for i, t := range r.Body.Transactions {
+	for i := range r.Body.Transactions {
+		t := &r.Body.Transactions[i]
 		if t.OverMaximum != nil && !t.OverMaximum.Valid() {
 			return nil, fault.ErrInvalid.WithField(fmt.Sprintf("/transactions/%d/over_maximum", i), "over_maximum_invalid", "There is no such choice.")
 		}
 		requests[i] = request(t)
 	}
-	outcomes, err := s.app.PostTransactions(ctx, requests)
+	post := s.app.PostTransactions
+	if r.Body.DryRun != nil && *r.Body.DryRun {
+		post = s.app.PreviewTransactions
+	}
+	list, err := post(ctx, requests, r.Body.Atomic != nil && *r.Body.Atomic)
 	if err != nil {
 		return nil, err
 	}
-	answer := transactionsapi.PostTransactions200JSONResponse{Outcomes: make([]transactionsapi.Outcome, len(outcomes))}
-	for i, o := range outcomes {
-		answer.Outcomes[i] = outcome(o)
-	}
-	return answer, nil
+	return outcomes(list), nil
 }
 
 // GetOutcome answers GET /v1/ledger/outcomes/{reference}.
@@ -53,23 +53,10 @@ func (s *Server) GetLedgerTransaction(ctx context.Context, r transactionsapi.Get
 	if err != nil {
 		return nil, err
 	}
-	answer := transactionsapi.GetLedgerTransaction200JSONResponse{
-		ID: t.ID, Reference: t.Reference, Action: transactionsapi.LedgerAction(t.Action), Type: t.Type, Channel: transactionsapi.Channel(t.Channel),
-		HoldID: t.HoldID, ReversesID: t.ReversesID, RecordedAt: t.RecordedAt.UTC(), Metadata: t.Facts,
-		Postings: make([]transactionsapi.LedgerPosting, len(t.Postings)),
-	}
-	for i, p := range t.Postings {
-		answer.Postings[i] = transactionsapi.LedgerPosting{
-			Position: int32(p.Position), Source: p.SourceID, Destination: p.DestinationID,
-			Amount:         common.PositiveMoney{Amount: p.AmountMinor, Currency: p.Currency},
-			SourceSequence: p.SourceSequence, SourceBalance: moneyOf(p.SourceBalanceMinor, p.Currency),
-			DestinationSequence: p.DestinationSequence, DestinationBalance: moneyOf(p.DestinationBalanceMinor, p.Currency),
-		}
-	}
-	return answer, nil
+	return transactionsapi.GetLedgerTransaction200JSONResponse(ledgerTransaction(&t)), nil
 }
 
-func request(t transactionsapi.LedgerRequest) domain.Request {
+func request(t *transactionsapi.LedgerRequest) domain.Request {
 	b := domain.Body{Action: domain.Action(t.Action), Type: t.Type, Channel: string(t.Channel), HoldID: idOf(t.HoldID),
 		OriginalID: idOf(t.TransactionID), OverMaximum: t.OverMaximum != nil, Metadata: t.Metadata}
 	for _, p := range t.Postings {
@@ -81,6 +68,9 @@ func request(t transactionsapi.LedgerRequest) domain.Request {
 	}
 	if t.ExpiresAt != nil {
 		b.ExpiresAt = t.ExpiresAt.UTC().Truncate(time.Microsecond) // as the database keeps it
+	}
+	if t.EffectiveAt != nil {
+		b.EffectiveAt = t.EffectiveAt.UTC().Truncate(time.Microsecond)
 	}
 	return domain.Request{Reference: t.Reference, Body: b}
 }

@@ -55,13 +55,18 @@ func setup(t testing.TB) *world {
 
 func serve(t testing.TB, pool *pgxpool.Pool) string {
 	t.Helper()
+	return serveLedger(t, app.New(app.Pools{Shared: pool, Committers: pool}, time.Now, slog.New(slog.DiscardHandler), app.Sealer{}))
+}
+
+func serveLedger(t testing.TB, a *app.App) string {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	r := chi.NewRouter()
 	r.Use(web.Middleware(log, web.NewMetrics(prometheus.NewRegistry()), api.MaxBody))
 	r.Use(auth.NewVerifier("transactions", key).Middleware(web.WriteProblem))
 	r.NotFound(web.NotFound)
 	r.MethodNotAllowed(web.MethodNotAllowed)
-	api.Mount(r, app.New(pool, time.Now, log, nil))
+	api.Mount(r, a)
 	srv := httptest.NewServer(r)
 	t.Cleanup(srv.Close)
 	return srv.URL

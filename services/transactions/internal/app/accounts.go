@@ -30,17 +30,20 @@ func (a *App) PutAccount(ctx context.Context, want domain.Account) (got domain.A
 	if want, err = domain.NewAccount(want); err != nil {
 		return got, false, err
 	}
-	err = pg.InTx(ctx, indexed{a.pool}, func(tx pgx.Tx) error {
+	err = pg.InTx(ctx, a.committers, func(tx pgx.Tx) error {
 		n, err := a.q.InsertAccount(ctx, tx, transactionsdb.InsertAccountParams{ID: want.ID, OwnerID: &want.OwnerID, Kind: string(want.Kind),
 			Currency: want.Currency, NormalSide: string(want.NormalSide), Status: string(want.Status), MinimumMinor: want.Minimum, MaximumMinor: want.Maximum})
 		if err != nil {
 			return fmt.Errorf("insert account: %w", err)
 		}
-		rows, err := a.q.LockAccounts(ctx, tx, []uuid.UUID{want.ID})
-		if err != nil || len(rows) != 1 {
-			return fmt.Errorf("lock account (%d rows): %w", len(rows), err)
+		if _, err := a.q.LockAccounts(ctx, tx, []uuid.UUID{want.ID}); err != nil {
+			return fmt.Errorf("lock account: %w", err)
 		}
-		got, created = account(rows[0]), n == 1
+		row, err := a.q.GetAccount(ctx, tx, want.ID)
+		if err != nil {
+			return fmt.Errorf("read account: %w", err)
+		}
+		got, created = account(row), n == 1
 		if created {
 			return a.auditAccount(ctx, tx, "ledger_account.opened", got)
 		}

@@ -4,6 +4,7 @@ package app
 
 import (
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -21,23 +22,37 @@ const (
 
 // App is the ledger.
 type App struct {
-	pool  *pgxpool.Pool
-	q     *transactionsdb.Queries
-	now   func() time.Time
-	log   *slog.Logger
-	group *group
-	wake  func()
+	pool        *pgxpool.Pool
+	committers  *pgxpool.Pool
+	q           *transactionsdb.Queries
+	now         func() time.Time
+	log         *slog.Logger
+	group       *group
+	atomicLists atomic.Int64
+	sealer      Sealer
+	metrics     metrics
+	recent      *recent
+	unsealed    chan struct{} // has an element when a batch may wait to be sealed
+	unpublished chan struct{} // has an element when sealed transactions may wait to be published
 }
 
-// New makes the ledger on a pool of the app role. now is the clock; wake is called after a commit that appended events (may be nil).
-func New(pool *pgxpool.Pool, now func() time.Time, log *slog.Logger, wake func()) *App {
-	if wake == nil {
-		wake = func() {}
-	}
-	a := &App{pool: pool, q: transactionsdb.New(), now: now, log: log, wake: wake}
+// Pools are connections of the app role.
+type Pools struct {
+	Shared     *pgxpool.Pool
+	Committers *pgxpool.Pool // opened with CommitParams
+}
+
+// New makes the ledger. now is the clock.
+func New(pools Pools, now func() time.Time, log *slog.Logger, sealer Sealer) *App {
+	a := &App{pool: pools.Shared, committers: pools.Committers, q: transactionsdb.New(), now: now, log: log, sealer: sealer, metrics: newMetrics(), recent: &recent{batches: map[int64][]posted{}},
+		unsealed: make(chan struct{}, 1), unpublished: make(chan struct{}, 1)}
 	a.group = newGroup(a.commit, log)
 	return a
 }
 
-// Waiting is how many transactions wait to be committed, for a metric.
-func (a *App) Waiting() int { return a.group.depth() }
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it is awake already
+	}
+}

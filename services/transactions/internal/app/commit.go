@@ -3,7 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,133 +12,69 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
-	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
 
+// errCommitUnknown says that COMMIT was on its way when the connection broke: the batch may be committed or not. It is settled by
+// repeating the batch, whose references then wait for the fate of the first attempt.
+var errCommitUnknown = errors.New("the answer to COMMIT is lost")
+
 // commit decides requests in one database transaction and returns their outcomes in the same order. Repeats of a reference, stored or
 // in the same list, get the outcome of the first one, or reference_reused for another body.
 func (a *App) commit(ctx context.Context, requests []domain.Request) ([]domain.Outcome, error) {
+	before, err := a.targets(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
 	var outcomes []domain.Outcome
-	var decided bool
-	err := pg.InTx(ctx, indexed{a.pool}, func(tx pgx.Tx) error {
-		known, fresh, err := a.claim(ctx, tx, requests)
-		if err != nil {
+	var b *batch
+	err = pg.InTx(ctx, committer{a.committers}, func(tx pgx.Tx) error {
+		b = &batch{App: a, requests: requests}
+		if err := b.claim(ctx, tx, before); err != nil {
 			return err
 		}
-		if decided = len(fresh) > 0; decided {
-			if err := a.decide(ctx, tx, fresh, known); err != nil {
+		if len(b.fresh) > 0 {
+			if err := b.decide(ctx, tx); err != nil {
 				return err
 			}
 		}
-		outcomes = answer(requests, known)
+		outcomes = b.answer()
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if decided {
-		a.wake()
+	a.metrics.batches.Inc()
+	a.metrics.transactions.Add(float64(len(requests)))
+	if len(b.posted) > 0 {
+		a.recent.add(b.id, b.posted)
+		wake(a.unsealed)
 	}
 	return outcomes, nil
 }
 
-// settled is the outcome of a reference with the hash of the body it belongs to.
-type settled struct {
-	hash    []byte
-	outcome domain.Outcome
-}
-
-// claim inserts the references, sorted, and returns the stored outcomes of those that existed and the requests that are new, in their
-// order. The insert waits for the fate of another transaction that holds a reference, so the read after it is final.
-func (a *App) claim(ctx context.Context, tx pgx.Tx, requests []domain.Request) (map[string]settled, []domain.Request, error) {
-	first := make(map[string]domain.Request, len(requests))
-	for _, r := range requests {
-		if _, ok := first[r.Reference]; !ok {
-			first[r.Reference] = r
-		}
+// targets reads the holds and originals that requests name, outside the transaction and only to learn which accounts they have, which
+// never changes.
+func (a *App) targets(ctx context.Context, requests []domain.Request) (domain.State, error) {
+	s := domain.State{}
+	holdIDs, originalIDs := targetIDs(requests)
+	if len(holdIDs)+len(originalIDs) == 0 {
+		return s, nil
 	}
-	references := slices.Sorted(maps.Keys(first))
-	hashes := make([][]byte, len(references))
-	for i, ref := range references {
-		hashes[i] = first[ref].Hash()
-	}
-	inserted, err := a.q.InsertReferences(ctx, tx, references, hashes)
+	t := targetRows{}
+	err := pgx.BeginTxFunc(ctx, a.committers, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		var p pipeline
+		t.queue(ctx, a.q, &p, holdIDs, originalIDs)
+		return p.send(ctx, tx)
+	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("insert references: %w", err)
+		return s, fmt.Errorf("read holds and originals: %w", err)
 	}
-	isNew := make(map[string]bool, len(inserted))
-	for _, ref := range inserted {
-		isNew[ref] = true
-	}
-	known := make(map[string]settled, len(references))
-	for i, ref := range references {
-		if isNew[ref] {
-			known[ref] = settled{hash: hashes[i]}
-		}
-	}
-	if len(inserted) < len(references) {
-		if err := a.stored(ctx, tx, slices.DeleteFunc(references, func(r string) bool { return isNew[r] }), known); err != nil {
-			return nil, nil, err
-		}
-	}
-	var fresh []domain.Request
-	for _, r := range requests {
-		if isNew[r.Reference] {
-			fresh = append(fresh, r)
-			delete(isNew, r.Reference)
-		}
-	}
-	return known, fresh, nil
+	return s, t.into(&s)
 }
 
-func (a *App) stored(ctx context.Context, tx pgx.Tx, references []string, known map[string]settled) error {
-	rows, err := a.q.GetReferences(ctx, tx, references)
-	if err != nil {
-		return fmt.Errorf("read references: %w", err)
-	}
-	for _, row := range rows {
-		var o domain.Outcome
-		if err := json.Unmarshal(row.Outcome, &o); err != nil {
-			return fmt.Errorf("stored outcome: %w", err)
-		}
-		known[row.Reference] = settled{row.BodyHash, o}
-	}
-	return nil
-}
-
-func (a *App) decide(ctx context.Context, tx pgx.Tx, fresh []domain.Request, known map[string]settled) error {
-	state, err := a.lock(ctx, tx, fresh)
-	if err != nil {
-		return err
-	}
-	decision := domain.Decide(state, fresh)
-	if err := a.write(ctx, tx, decision); err != nil {
-		return err
-	}
-	for _, o := range decision.Outcomes {
-		known[o.Reference] = settled{known[o.Reference].hash, o}
-	}
-	return nil
-}
-
-func answer(requests []domain.Request, known map[string]settled) []domain.Outcome {
-	outcomes := make([]domain.Outcome, len(requests))
-	for i, r := range requests {
-		s := known[r.Reference]
-		outcomes[i] = s.outcome
-		if !bytes.Equal(s.hash, r.Hash()) {
-			refusal := domain.RefusedReferenceReused
-			outcomes[i] = domain.Outcome{Reference: r.Reference, Status: domain.Refused, Code: refusal.Code, Detail: refusal.Detail}
-		}
-	}
-	return outcomes
-}
-
-// lock reads everything that the requests depend on under the locks of its accounts, all taken in one query ordered by id.
-func (a *App) lock(ctx context.Context, tx pgx.Tx, requests []domain.Request) (domain.State, error) {
-	var holdIDs, originalIDs []uuid.UUID
+func targetIDs(requests []domain.Request) (holdIDs, originalIDs []uuid.UUID) {
 	for _, r := range requests {
 		if r.HoldID != uuid.Nil {
 			holdIDs = append(holdIDs, r.HoldID)
@@ -147,71 +83,240 @@ func (a *App) lock(ctx context.Context, tx pgx.Tx, requests []domain.Request) (d
 			originalIDs = append(originalIDs, r.OriginalID)
 		}
 	}
-	s := domain.State{Accounts: map[uuid.UUID]domain.Account{}}
-	// First only to learn which accounts they have, which never changes.
-	if err := a.readTargets(ctx, tx, &s, holdIDs, originalIDs); err != nil {
-		return s, err
-	}
-	rows, err := a.q.LockAccounts(ctx, tx, domain.LockIDs(requests, s.Holds, s.Originals))
-	if err != nil {
-		return s, fmt.Errorf("lock accounts: %w", err)
-	}
-	for _, row := range rows {
-		s.Accounts[row.ID] = account(row)
-	}
-	// Then what is left of them: only now nobody else can change it.
-	if err := a.readTargets(ctx, tx, &s, holdIDs, originalIDs); err != nil {
-		return s, err
-	}
-	s.Now = a.clock()
-	return s, nil
+	return holdIDs, originalIDs
 }
 
-func (a *App) readTargets(ctx context.Context, tx pgx.Tx, s *domain.State, holdIDs, originalIDs []uuid.UUID) error {
-	s.Holds, s.Originals = map[uuid.UUID]domain.HoldState{}, map[uuid.UUID]domain.Original{}
+// targetRows are the answers of the two queries for holds and originals.
+type targetRows struct {
+	holds     []transactionsdb.Hold
+	originals []transactionsdb.ListOriginalsRow
+}
+
+func (t *targetRows) queue(ctx context.Context, q *transactionsdb.Queries, p *pipeline, holdIDs, originalIDs []uuid.UUID) {
 	if len(holdIDs) > 0 {
-		rows, err := a.q.GetHolds(ctx, tx, holdIDs)
-		if err != nil {
-			return fmt.Errorf("read holds: %w", err)
-		}
-		for _, row := range rows {
-			if s.Holds[row.ID], err = hold(row); err != nil {
-				return err
-			}
-		}
+		_, err := q.GetHolds(ctx, p, holdIDs)
+		collect(p, err, pgx.RowToStructByPos[transactionsdb.Hold], &t.holds)
 	}
 	if len(originalIDs) > 0 {
-		rows, err := a.q.ListOriginals(ctx, tx, originalIDs)
-		if err != nil {
-			return fmt.Errorf("read originals: %w", err)
+		_, err := q.ListOriginals(ctx, p, originalIDs)
+		collect(p, err, pgx.RowToStructByPos[transactionsdb.ListOriginalsRow], &t.originals)
+	}
+}
+
+func (t *targetRows) into(s *domain.State) (err error) {
+	s.Holds, s.Originals = map[uuid.UUID]domain.HoldState{}, map[uuid.UUID]domain.Original{}
+	for _, row := range t.holds {
+		if s.Holds[row.ID], err = hold(row); err != nil {
+			return err
 		}
-		for _, row := range rows {
-			o := s.Originals[row.ID]
-			o.ID, o.Action = row.ID, domain.Action(row.Action)
-			o.Postings = append(o.Postings, domain.OriginalPosting{Position: int(row.Position), Reversed: row.ReversedMinor,
-				Posting: domain.Posting{Source: row.SourceID, Destination: row.DestinationID, Amount: row.AmountMinor, Currency: row.Currency}})
-			s.Originals[row.ID] = o
-		}
+	}
+	for _, row := range t.originals {
+		o := s.Originals[row.ID]
+		o.ID, o.Action = row.ID, domain.Action(row.Action)
+		o.Postings = append(o.Postings, domain.OriginalPosting{Position: int(row.Position), Reversed: row.ReversedMinor,
+			Posting: domain.Posting{Source: row.SourceID, Destination: row.DestinationID, Amount: row.AmountMinor, Currency: row.Currency}})
+		s.Originals[row.ID] = o
 	}
 	return nil
 }
 
-// write stores a decision in one round trip: one statement for its rows, and one each for holds and events if there are any.
-func (a *App) write(ctx context.Context, tx pgx.Tx, d domain.Decision) error {
+// batch is what one database transaction decides.
+type batch struct {
+	*App
+	requests []domain.Request
+
+	id    int64 // taken after the account locks
+	state domain.State
+	fresh []domain.Request
+	known map[string]settled
+
+	posted []domain.Transaction
+}
+
+// settled is the outcome of a reference with what a repeat must agree with.
+type settled struct {
+	hash     []byte
+	metadata map[string]string // nil: unknown, erased, or of a refused transaction
+	outcome  domain.Outcome
+}
+
+// claim inserts the references, sorted, and locks the accounts ordered by id, in one round trip. The insert waits for the fate of another
+// transaction that holds a reference; reads after it are final.
+func (b *batch) claim(ctx context.Context, tx pgx.Tx, before domain.State) error {
+	first := make(map[string]*domain.Request, len(b.requests))
+	for i := range b.requests {
+		if _, ok := first[b.requests[i].Reference]; !ok {
+			first[b.requests[i].Reference] = &b.requests[i]
+		}
+	}
+	references := slices.Sorted(maps.Keys(first))
+	hashes, ids := make([][]byte, len(references)), make([]uuid.UUID, len(references))
+	for i, ref := range references {
+		hashes[i], ids[i] = first[ref].BodyHash, first[ref].TransactionID
+	}
 	var p pipeline
-	rows, err := transactionRows(d)
+	var inserted []string
+	var accounts []domain.Account
+	var next []int64
+	var targets targetRows
+	_, err := b.q.InsertReferences(ctx, &p, references, hashes, ids)
+	collect(&p, err, pgx.RowTo[string], &inserted)
+	_, err = b.q.LockAccounts(ctx, &p, domain.LockIDs(b.requests, before.Holds, before.Originals))
+	collect(&p, err, lockedAccount, &accounts)
+	_, err = b.q.NextBatch(ctx, &p)
+	collect(&p, err, pgx.RowTo[int64], &next)
+	holdIDs, originalIDs := targetIDs(b.requests)
+	targets.queue(ctx, b.q, &p, holdIDs, originalIDs) // what is left of them: under the locks nobody else can change it
+	if err := p.send(ctx, tx); err != nil {
+		return fmt.Errorf("claim: %w", err)
+	}
+	b.id = next[0]
+	b.state.Accounts = make(map[uuid.UUID]domain.Account, len(accounts))
+	for i := range accounts {
+		b.state.Accounts[accounts[i].ID] = accounts[i]
+	}
+	if err := targets.into(&b.state); err != nil {
+		return err
+	}
+	b.state.Now = b.clock()
+	return b.sort(ctx, tx, references, inserted)
+}
+
+// look is claim without claiming or locking anything, on the snapshot of a transaction that only reads.
+func (b *batch) look(ctx context.Context, tx pgx.Tx, before domain.State) error {
+	references := make([]string, len(b.requests))
+	for i := range b.requests {
+		references[i] = b.requests[i].Reference
+	}
+	b.known = make(map[string]settled, len(references))
+	if err := b.stored(ctx, tx, references, b.known); err != nil {
+		return err
+	}
+	rows, err := b.q.ListAccounts(ctx, tx, domain.LockIDs(b.requests, before.Holds, before.Originals))
 	if err != nil {
+		return fmt.Errorf("read accounts: %w", err)
+	}
+	b.state = before // read before the snapshot; a preview is of no exact moment anyway
+	b.state.Accounts = make(map[uuid.UUID]domain.Account, len(rows))
+	for i := range rows {
+		b.state.Accounts[rows[i].ID] = account(rows[i])
+	}
+	b.state.Now = b.clock()
+	isNew := make(map[string]bool, len(references))
+	for _, ref := range references {
+		if _, stored := b.known[ref]; !stored {
+			isNew[ref] = true
+		}
+	}
+	b.pick(isNew)
+	return nil
+}
+
+// sort tells new requests from repeats, and reads what was decided about those.
+func (b *batch) sort(ctx context.Context, tx pgx.Tx, references, inserted []string) error {
+	isNew := make(map[string]bool, len(inserted))
+	for _, ref := range inserted {
+		isNew[ref] = true
+	}
+	b.known = make(map[string]settled, len(references))
+	if len(inserted) < len(references) {
+		old := slices.DeleteFunc(references, func(r string) bool { return isNew[r] })
+		if err := b.stored(ctx, tx, old, b.known); err != nil {
+			return err
+		}
+	}
+	b.pick(isNew)
+	return nil
+}
+
+// pick makes the list of new requests, each reference once.
+func (b *batch) pick(isNew map[string]bool) {
+	doomed := map[int64]bool{} // atomic lists of which a reference is known already cannot be posted as a whole
+	for _, r := range b.requests {
+		if r.AtomicList != 0 && !isNew[r.Reference] {
+			doomed[r.AtomicList] = true
+		}
+	}
+	b.fresh = make([]domain.Request, 0, len(isNew))
+	for _, r := range b.requests {
+		if isNew[r.Reference] {
+			r.Doomed = doomed[r.AtomicList]
+			b.fresh = append(b.fresh, r)
+			delete(isNew, r.Reference)
+		}
+	}
+}
+
+// decide applies the new requests and writes their rows, COMMIT included.
+func (b *batch) decide(ctx context.Context, tx pgx.Tx) error {
+	decision := domain.Decide(b.state, b.fresh)
+	if err := b.write(ctx, tx, decision); err != nil {
 		return err
 	}
-	if err := a.q.WriteTransactions(ctx, &p, rows); err != nil {
+	for i, o := range decision.Outcomes {
+		b.known[o.Reference] = settled{b.fresh[i].BodyHash, b.fresh[i].Metadata, o}
+	}
+	b.posted = decision.Transactions
+	return nil
+}
+
+func (b *batch) answer() []domain.Outcome {
+	outcomes := make([]domain.Outcome, len(b.requests))
+	for i := range b.requests {
+		s := b.known[b.requests[i].Reference]
+		outcomes[i] = s.outcome
+		if !s.same(&b.requests[i]) {
+			refusal := domain.RefusedReferenceReused
+			outcomes[i] = domain.Outcome{Reference: s.outcome.Reference, Status: domain.Refused, Code: refusal.Code, Detail: refusal.Detail}
+		}
+	}
+	return outcomes
+}
+
+// same says whether the request is the one that was settled. Rows of versions that had metadata in the hash are recognised too.
+func (s settled) same(r *domain.Request) bool {
+	if bytes.Equal(s.hash, r.BodyHash) {
+		return s.metadata == nil || maps.Equal(s.metadata, r.Metadata)
+	}
+	return len(r.Metadata) > 0 && bytes.Equal(s.hash, r.HashWithMetadata())
+}
+
+// write stores a decision in one round trip, COMMIT included.
+func (b *batch) write(ctx context.Context, tx pgx.Tx, d domain.Decision) error {
+	var p pipeline
+	if len(d.Transactions) > 0 {
+		rows := b.transactionRows(d)
+		if err := b.q.WriteTransactions(ctx, &p, rows.WriteTransactionsParams); err != nil {
+			return err
+		}
+		if len(rows.metadataIDs) > 0 {
+			if err := b.q.InsertMetadata(ctx, &p, rows.metadataIDs, rows.metadata, rows.metadataSalts); err != nil {
+				return err
+			}
+		}
+	}
+	if refused := refusalRows(d); len(refused.Codes) > 0 {
+		if err := b.q.InsertRefusals(ctx, &p, refused); err != nil {
+			return err
+		}
+	}
+	if err := b.writeHolds(ctx, &p, d); err != nil {
 		return err
 	}
+	endWith(tx)
+	if err := p.send(ctx, tx); err != nil {
+		return fmt.Errorf("write: %w", unknownUnlessRefused(err))
+	}
+	return nil
+}
+
+func (b *batch) writeHolds(ctx context.Context, p *pipeline, d domain.Decision) error {
 	if len(d.NewHolds) > 0 {
 		rows, err := newHoldRows(d.NewHolds)
 		if err != nil {
 			return err
 		}
-		if err := a.q.InsertHolds(ctx, &p, rows); err != nil {
+		if err := b.q.InsertHolds(ctx, p, rows); err != nil {
 			return err
 		}
 	}
@@ -220,46 +325,7 @@ func (a *App) write(ctx context.Context, tx pgx.Tx, d domain.Decision) error {
 		if err != nil {
 			return err
 		}
-		if err := a.q.UpdateHolds(ctx, &p, rows); err != nil {
-			return err
-		}
-	}
-	events, err := postedEvents(d.Transactions)
-	if err != nil {
-		return err
-	}
-	if err := outbox.AppendAll(ctx, &p, events); err != nil {
-		return err
-	}
-	if err := p.send(ctx, tx); err != nil {
-		return fmt.Errorf("write: %w", err)
+		return b.q.UpdateHolds(ctx, p, rows)
 	}
 	return nil
-}
-
-func account(row transactionsdb.Account) domain.Account {
-	a := domain.Account{
-		ID: row.ID, Kind: domain.Kind(row.Kind), Currency: row.Currency, NormalSide: domain.Side(row.NormalSide), Status: domain.Status(row.Status),
-		Debits: row.DebitsMinor, Credits: row.CreditsMinor, PendingDebits: row.PendingDebitsMinor, PendingCredits: row.PendingCreditsMinor,
-		OverCap: row.OverCapMinor, Minimum: row.MinimumMinor, Maximum: row.MaximumMinor, Sequence: row.Sequence, LastRecordedAt: row.LastRecordedAt,
-	}
-	if row.Code != nil {
-		a.Code = *row.Code
-	}
-	if row.OwnerID != nil {
-		a.OwnerID = *row.OwnerID
-	}
-	return a
-}
-
-func hold(row transactionsdb.Hold) (domain.HoldState, error) {
-	h := domain.HoldState{ID: row.ID, AccountID: row.AccountID, Currency: row.Currency, Amount: row.AmountMinor, Captured: row.CapturedMinor,
-		Released: row.ReleasedMinor, Reason: domain.HoldReason(row.Reason), Status: domain.HoldStatus(row.Status), CreatedAt: row.CreatedAt}
-	if row.ExpiresAt != nil {
-		h.ExpiresAt = *row.ExpiresAt
-	}
-	if err := json.Unmarshal(row.Lines, &h.Lines); err != nil {
-		return h, fmt.Errorf("lines of a hold: %w", err)
-	}
-	return h, nil
 }

@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	// committers is how many batches are under way at once. A second one would only wait for the fee accounts that every batch locks, with
-	// a batch that was taken before it could grow.
+	// committers is how many batches are under way at once.
 	committers = 1
+	// CommitConns is how many connections they need, with one for the rules of accounts.
+	CommitConns = committers + 1
 	// maxBatch bounds the transactions of one database transaction, and with it how long its accounts are locked.
 	maxBatch = 256
 	// maxWaiting bounds the queue: beyond it callers are told to come back.
@@ -25,6 +26,8 @@ const (
 	// commitTimeout is below the 5 s that callers give a posting.
 	commitTimeout = 4 * time.Second
 	busyRetry     = time.Second
+	// repeatEvery is the rest before a batch is repeated whose COMMIT got no answer.
+	repeatEvery = 50 * time.Millisecond
 )
 
 type commitFunc func(ctx context.Context, requests []domain.Request) ([]domain.Outcome, error)
@@ -148,6 +151,14 @@ func (g *group) try(requests []domain.Request) (outcomes []domain.Outcome, err e
 		}
 	}()
 	outcomes, err = g.commit(ctx, requests)
+	for unknown := errors.Is(err, errCommitUnknown); unknown && err != nil && ctx.Err() == nil; {
+		g.log.Warn("a batch is repeated: its COMMIT got no answer", "transactions", len(requests), "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(repeatEvery):
+			outcomes, err = g.commit(ctx, requests)
+		}
+	}
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", fault.ErrUnavailable, err)
 	}

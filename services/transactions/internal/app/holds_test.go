@@ -149,7 +149,7 @@ func TestReversalsRace(t *testing.T) {
 	w.fund(t, alice.ID, 1_000)
 	o := w.posted(t, w.request(domain.ActionPost, kes(alice.ID, bob.ID, 100)))
 	h := w.posted(t, w.request(domain.ActionHold, kes(alice.ID, rail, 100)))
-	replica := w.replica()
+	replica := w.replica(t)
 	var reversed, captured atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 40 {
@@ -161,7 +161,7 @@ func TestReversalsRace(t *testing.T) {
 			ledger = replica
 		}
 		wg.Go(func() {
-			out, err := ledger.PostTransactions(w.ctx, []domain.Request{r, c})
+			out, err := ledger.PostTransactions(w.ctx, []domain.Request{r, c}, false)
 			if err != nil {
 				t.Error(err)
 				return

@@ -1,70 +1,108 @@
 package app
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
+	"unique"
 
-	"github.com/sendtip/sendtip/generated/events"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
-	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
+	"github.com/sendtip/sendtip/services/transactions/proof"
 )
 
-// Topic and type of the ledger's event.
-const (
-	Topic             = "sendtip.transactions.v1"
-	TransactionPosted = "ledger.transaction_posted"
-)
-
-// transactionRows turns a decision into the columns that WriteTransactions takes.
-func transactionRows(d domain.Decision) (transactionsdb.WriteTransactionsParams, error) {
-	var p transactionsdb.WriteTransactionsParams
-	for _, o := range d.Outcomes {
-		b, err := json.Marshal(o)
-		if err != nil {
-			return p, fmt.Errorf("encode outcome: %w", err)
-		}
-		p.OutcomeReferences = append(p.OutcomeReferences, o.Reference)
-		p.OutcomeStatuses = append(p.OutcomeStatuses, string(o.Status))
-		p.OutcomeTransactionIds = append(p.OutcomeTransactionIds, o.TransactionID)
-		p.Outcomes = append(p.Outcomes, string(b))
-	}
-	for _, t := range d.Transactions {
-		p.Ids = append(p.Ids, t.ID)
-		p.RecordedAt = append(p.RecordedAt, t.RecordedAt)
-		p.ReferencesList = append(p.ReferencesList, t.Reference)
-		p.Actions = append(p.Actions, string(t.Action))
-		p.Types = append(p.Types, t.Type)
-		p.Channels = append(p.Channels, t.Channel)
-		p.HoldIds = append(p.HoldIds, t.HoldID)
-		p.HoldDeltasMinor = append(p.HoldDeltasMinor, t.HoldDelta)
-		p.ReversesIds = append(p.ReversesIds, t.ReversesID)
-		postingRows(&p, t)
-		if len(t.Metadata) > 0 {
-			b, err := json.Marshal(t.Metadata)
-			if err != nil {
-				return p, fmt.Errorf("encode metadata: %w", err)
-			}
-			p.MetadataIds = append(p.MetadataIds, t.ID)
-			p.Metadata = append(p.Metadata, string(b))
-		}
-	}
-	for _, a := range d.Accounts {
-		p.AccountIds = append(p.AccountIds, a.ID)
-		p.DebitsMinor = append(p.DebitsMinor, a.Debits)
-		p.CreditsMinor = append(p.CreditsMinor, a.Credits)
-		p.PendingDebitsMinor = append(p.PendingDebitsMinor, a.PendingDebits)
-		p.PendingCreditsMinor = append(p.PendingCreditsMinor, a.PendingCredits)
-		p.OverCapMinor = append(p.OverCapMinor, a.OverCap)
-		p.AccountSequences = append(p.AccountSequences, a.Sequence)
-		p.AccountRecordedAt = append(p.AccountRecordedAt, a.LastRecordedAt)
-	}
-	return p, nil
+// batchRows are the columns of a batch's transactions, and of the metadata of those that have any.
+type batchRows struct {
+	transactionsdb.WriteTransactionsParams
+	postings      int
+	metadataIDs   []uuid.UUID
+	metadata      []string
+	metadataSalts [][]byte
 }
 
-func postingRows(p *transactionsdb.WriteTransactionsParams, t domain.Transaction) {
-	for i, posting := range t.Postings {
+// transactionRows turns a decision into columns, and hashes each transaction's leaf.
+func (b *batch) transactionRows(d domain.Decision) batchRows {
+	rows := newBatchRows(d)
+	p := &rows.WriteTransactionsParams
+	p.BatchID = b.id
+	holds := make(map[uuid.UUID]*domain.HoldState, len(d.NewHolds))
+	for i := range d.NewHolds {
+		holds[d.NewHolds[i].ID] = &d.NewHolds[i]
+	}
+	var encoder proof.Encoder
+	var leaf proof.Transaction
+	for i := range d.Transactions {
+		t := &d.Transactions[i]
+		leafOf(&leaf, t, holds[t.ID])
+		leaf.Batch, leaf.BatchPosition = b.id, i
+		if len(t.Request.Metadata) > 0 {
+			hash := proof.MetadataHash(t.Request.MetadataSalt, t.Request.Metadata)
+			leaf.MetadataHash = hash[:]
+			rows.metadataIDs = append(rows.metadataIDs, t.ID)
+			rows.metadata = append(rows.metadata, string(proof.MetadataJSON(t.Request.Metadata)))
+			rows.metadataSalts = append(rows.metadataSalts, t.Request.MetadataSalt[:])
+		}
+		hash := encoder.LeafHash(&leaf)
+		p.LeafHashes = append(p.LeafHashes, hash[:]...)
+		transactionRow(p, i, t, &leaf)
+		rows.postingRows(t)
+	}
+	p.RecordedFrom, p.RecordedTo = recordedRange(p.RecordedAt)
+	for i := range d.Accounts {
+		a := &d.Accounts[i]
+		p.AccountIds[i], p.AccountSequences[i], p.AccountRecordedAt[i] = a.ID, a.Sequence, a.LastRecordedAt
+		p.DebitsMinor[i], p.CreditsMinor[i] = a.Debits, a.Credits
+		p.PendingDebitsMinor[i], p.PendingCreditsMinor[i], p.OverCapMinor[i] = a.PendingDebits, a.PendingCredits, a.OverCap
+	}
+	return rows
+}
+
+// newBatchRows makes the columns in their full length, but not those that few transactions have: an absent column is all null.
+func newBatchRows(d domain.Decision) batchRows {
+	n, m, k := len(d.Transactions), 0, len(d.Accounts)
+	for i := range d.Transactions {
+		m += len(d.Transactions[i].Postings)
+	}
+	return batchRows{postings: m, WriteTransactionsParams: transactionsdb.WriteTransactionsParams{
+		LeafHashes: make([]byte, 0, proof.HashSize*n),
+		Ids:        make([]uuid.UUID, n), RecordedAt: make([]time.Time, n), ReferencesList: make([]string, n), Actions: make([]string, n), Types: make([]string, n),
+		Channels: make([]string, n), HoldDeltasMinor: make([]int64, n), Salts: make([][]byte, n), BatchPositions: make([]int16, n), Balances: make([][]byte, n),
+		PostingTransactionIds: make([]uuid.UUID, 0, m), Positions: make([]int16, 0, m), PostingRecordedAt: make([]time.Time, 0, m), SourceIds: make([]uuid.UUID, 0, m),
+		DestinationIds: make([]uuid.UUID, 0, m), Currencies: make([]string, 0, m), AmountsMinor: make([]int64, 0, m), SourceSequences: make([]int64, 0, m),
+		SourceBalancesMinor: make([]int64, 0, m), DestinationSequences: make([]int64, 0, m), DestinationBalancesMinor: make([]int64, 0, m),
+		AccountIds: make([]uuid.UUID, k), AccountSequences: make([]int64, k), AccountRecordedAt: make([]time.Time, k), DebitsMinor: make([]int64, k),
+		CreditsMinor: make([]int64, k), PendingDebitsMinor: make([]int64, k), PendingCreditsMinor: make([]int64, k), OverCapMinor: make([]int64, k),
+	}}
+}
+
+func transactionRow(p *transactionsdb.WriteTransactionsParams, i int, t *domain.Transaction, leaf *proof.Transaction) {
+	p.Ids[i], p.RecordedAt[i], p.ReferencesList[i] = t.ID, t.RecordedAt, t.Reference
+	p.Actions[i], p.Types[i], p.Channels[i] = string(t.Action), t.Type, t.Channel
+	p.HoldDeltasMinor[i], p.Salts[i], p.BatchPositions[i], p.Balances[i] = t.HoldDelta, t.Request.Salt[:], int16(i), leaf.Balances
+	if t.HoldID != uuid.Nil {
+		column(&p.HoldIds, len(p.Ids))[i] = t.HoldID
+	}
+	if t.ReversesID != uuid.Nil {
+		column(&p.ReversesIds, len(p.Ids))[i] = t.ReversesID
+	}
+	if !t.Request.EffectiveAt.IsZero() {
+		column(&p.EffectiveAt, len(p.Ids))[i] = t.Request.EffectiveAt
+	}
+	if leaf.MetadataHash != nil {
+		column(&p.MetadataHashes, len(p.Ids))[i] = leaf.MetadataHash
+	}
+}
+
+func (rows *batchRows) postingRows(t *domain.Transaction) {
+	p := &rows.WriteTransactionsParams
+	for i := range t.Postings {
+		posting := &t.Postings[i]
+		at := len(p.Positions)
 		p.PostingTransactionIds = append(p.PostingTransactionIds, t.ID)
 		p.Positions = append(p.Positions, int16(i))
 		p.PostingRecordedAt = append(p.PostingRecordedAt, t.RecordedAt)
@@ -76,8 +114,74 @@ func postingRows(p *transactionsdb.WriteTransactionsParams, t domain.Transaction
 		p.SourceBalancesMinor = append(p.SourceBalancesMinor, posting.SourceBalance)
 		p.DestinationSequences = append(p.DestinationSequences, posting.DestinationSequence)
 		p.DestinationBalancesMinor = append(p.DestinationBalancesMinor, posting.DestinationBalance)
-		p.ReversesPositions = append(p.ReversesPositions, int16(posting.ReversesPosition))
+		if posting.ReversesPosition >= 0 {
+			column(&p.ReversesOrdinals, rows.postings)[at] = int16(posting.ReversesPosition + 1)
+		}
+		if !t.Request.EffectiveAt.IsZero() {
+			column(&p.PostingEffectiveAt, rows.postings)[at] = t.Request.EffectiveAt
+		}
 	}
+}
+
+// column makes a column when it gets its first value.
+func column[T any](c *[]T, n int) []T {
+	if *c == nil {
+		*c = make([]T, n)
+	}
+	return *c
+}
+
+// leafOf says what the leaf of a new transaction covers.
+func leafOf(leaf *proof.Transaction, t *domain.Transaction, opened *domain.HoldState) {
+	*leaf = proof.Transaction{ID: t.ID, RecordedAt: t.RecordedAt, EffectiveAt: t.Request.EffectiveAt, Reference: t.Reference, Action: string(t.Action),
+		Type: t.Type, Channel: t.Channel, HoldID: t.HoldID, HoldDelta: t.HoldDelta, ReversesID: t.ReversesID, Salt: t.Request.Salt,
+		RequestHash: t.Request.BodyHash, Postings: leaf.Postings[:0]}
+	for i := range t.Postings {
+		p := &t.Postings[i]
+		leaf.Postings = append(leaf.Postings, proof.Posting{Source: p.Source, Destination: p.Destination, Currency: p.Currency, Amount: p.Amount,
+			SourceSequence: p.SourceSequence, SourceBalance: p.SourceBalance, DestinationSequence: p.DestinationSequence,
+			DestinationBalance: p.DestinationBalance, ReversesPosition: p.ReversesPosition})
+	}
+	for _, b := range t.Balances {
+		leaf.Balances = proof.AppendBalance(leaf.Balances, proof.Balance{Account: b.AccountID, Balance: b.Balance, Available: b.Available, Sequence: b.Sequence})
+	}
+	if opened != nil {
+		leaf.Hold = leafHold(opened.AccountID, opened.Currency, opened.Amount, string(opened.Reason), opened.ExpiresAt, opened.Lines)
+	}
+}
+
+func leafHold(account uuid.UUID, currency string, amount int64, reason string, expiresAt time.Time, lines []domain.HoldLine) *proof.Hold {
+	h := &proof.Hold{Account: account, Currency: currency, Amount: amount, Reason: reason, ExpiresAt: expiresAt}
+	for _, l := range lines {
+		h.Lines = append(h.Lines, proof.HoldLine{Destination: l.Destination, Amount: l.Amount})
+	}
+	return h
+}
+
+func recordedRange(times []time.Time) (from, to time.Time) {
+	from, to = times[0], times[0]
+	for _, t := range times {
+		if t.Before(from) {
+			from = t
+		}
+		if t.After(to) {
+			to = t
+		}
+	}
+	return from, to
+}
+
+func refusalRows(d domain.Decision) transactionsdb.InsertRefusalsParams {
+	var p transactionsdb.InsertRefusalsParams
+	for _, o := range d.Outcomes {
+		if o.Status == domain.Refused {
+			p.ReferencesList = append(p.ReferencesList, o.Reference)
+			p.Codes = append(p.Codes, o.Code)
+			p.Details = append(p.Details, o.Detail)
+			p.RecordedAt = append(p.RecordedAt, o.RecordedAt)
+		}
+	}
+	return p
 }
 
 func newHoldRows(holds []domain.HoldState) (transactionsdb.InsertHoldsParams, error) {
@@ -130,21 +234,85 @@ func holdLines(h domain.HoldState) (string, error) {
 	return string(b), nil
 }
 
-// postedEvents returns one event per transaction that moved money. Its id is the transaction's, so that a repeat is dropped whichever
-// way it is published.
-func postedEvents(transactions []domain.Transaction) ([]event.Event, error) {
-	var list []event.Event
-	for _, t := range transactions {
-		if len(t.Postings) == 0 {
-			continue
-		}
-		e, err := event.New(Topic, TransactionPosted, t.ID.String(), events.LedgerTransactionPosted{
-			TransactionID: t.ID, Reference: t.Reference, Type: t.Type, Channel: t.Channel, AccountIds: t.AccountIDs()})
-		if err != nil {
-			return nil, err
-		}
-		e.ID, e.Time = t.ID, t.RecordedAt
-		list = append(list, e)
+func account(row transactionsdb.Account) domain.Account {
+	a := domain.Account{
+		ID: row.ID, Kind: domain.Kind(row.Kind), Currency: row.Currency, NormalSide: domain.Side(row.NormalSide), Status: domain.Status(row.Status),
+		Debits: row.DebitsMinor, Credits: row.CreditsMinor, PendingDebits: row.PendingDebitsMinor, PendingCredits: row.PendingCreditsMinor,
+		OverCap: row.OverCapMinor, Minimum: row.MinimumMinor, Maximum: row.MaximumMinor, Sequence: row.Sequence, LastRecordedAt: row.LastRecordedAt,
 	}
-	return list, nil
+	if row.Code != nil {
+		a.Code = *row.Code
+	}
+	if row.OwnerID != nil {
+		a.OwnerID = *row.OwnerID
+	}
+	return a
+}
+
+func hold(row transactionsdb.Hold) (domain.HoldState, error) {
+	h := domain.HoldState{ID: row.ID, AccountID: row.AccountID, Currency: row.Currency, Amount: row.AmountMinor, Captured: row.CapturedMinor,
+		Released: row.ReleasedMinor, Reason: domain.HoldReason(row.Reason), Status: domain.HoldStatus(row.Status), CreatedAt: row.CreatedAt}
+	if row.ExpiresAt != nil {
+		h.ExpiresAt = *row.ExpiresAt
+	}
+	if err := json.Unmarshal(row.Lines, &h.Lines); err != nil {
+		return h, fmt.Errorf("lines of a hold: %w", err)
+	}
+	return h, nil
+}
+
+// lockedAccount reads a row of LockAccounts. Every batch reads hundreds: the columns are taken as they come, without reflection.
+func lockedAccount(row pgx.CollectableRow) (domain.Account, error) {
+	var a domain.Account
+	c := columns{values: row.RawValues()}
+	copy(a.ID[:], c.next())
+	a.Currency, a.NormalSide, a.Status = c.text(), domain.Side(c.text()), domain.Status(c.text())
+	a.Debits, a.Credits, a.PendingDebits, a.PendingCredits, a.OverCap = c.int64(), c.int64(), c.int64(), c.int64(), c.int64()
+	a.Minimum, a.Maximum = c.optional(), c.optional()
+	a.Sequence = c.int64()
+	a.LastRecordedAt = time.UnixMicro(c.int64() + postgresEpoch).UTC()
+	if c.at != len(c.values) || len(row.FieldDescriptions()) != lockedColumns || row.FieldDescriptions()[0].Format != pgx.BinaryFormatCode {
+		return a, errors.New("the columns of LockAccounts are not those of lockedAccount")
+	}
+	return a, nil
+}
+
+const (
+	lockedColumns = 13
+	// postgresEpoch is 2000-01-01 in Unix microseconds: PostgreSQL's binary timestamptz counts from there.
+	postgresEpoch = 946684800 * 1_000_000
+)
+
+// columns reads a row of PostgreSQL's binary format.
+type columns struct {
+	values [][]byte
+	at     int
+}
+
+func (c *columns) next() []byte {
+	if c.at == len(c.values) {
+		return nil
+	}
+	c.at++
+	return c.values[c.at-1]
+}
+
+// text returns one of a few values, each of which is in memory once.
+func (c *columns) text() string { return unique.Make(string(c.next())).Value() }
+
+func (c *columns) int64() int64 {
+	b := c.next()
+	if len(b) != 8 {
+		return 0
+	}
+	return int64(binary.BigEndian.Uint64(b)) //nolint:gosec // the sign bit is meant
+}
+
+func (c *columns) optional() *int64 {
+	if c.at < len(c.values) && c.values[c.at] == nil {
+		c.at++
+		return nil
+	}
+	n := c.int64()
+	return &n
 }

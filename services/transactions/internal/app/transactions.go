@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
 	"github.com/sendtip/sendtip/kit/auth"
@@ -15,44 +17,79 @@ import (
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
 
-// PostTransactions decides each request on its own and returns one outcome per request, in their order. An error means that the fate
-// of all of them is unknown, unless it is a fault of the kinds Forbidden or Unprocessable, which came before anything was written.
-func (a *App) PostTransactions(ctx context.Context, requests []domain.Request) ([]domain.Outcome, error) {
-	if err := auth.Require(ctx, ScopePost); err != nil {
+// PostTransactions decides each request on its own, or all together if atomic, and returns one outcome per request, in their order. An
+// error means that the fate of all of them is unknown, unless it is a fault of the kinds Forbidden or Unprocessable, which came before
+// anything was written.
+func (a *App) PostTransactions(ctx context.Context, requests []domain.Request, atomic bool) ([]domain.Outcome, error) {
+	if err := a.mayPost(ctx, requests, atomic); err != nil {
 		return nil, err
 	}
-	if err := domain.Validate(requests); err != nil {
-		return nil, err
+	if atomic {
+		list := a.atomicLists.Add(1)
+		for i := range requests {
+			requests[i].AtomicList = list
+		}
 	}
 	return a.post(ctx, requests)
 }
 
-// post gives each request the id that its transaction will have and waits for the outcomes.
+func (a *App) mayPost(ctx context.Context, requests []domain.Request, atomic bool) error {
+	if err := auth.Require(ctx, ScopePost); err != nil {
+		return err
+	}
+	return domain.Validate(requests, atomic, a.now())
+}
+
+// post completes the requests and waits for their outcomes.
 func (a *App) post(ctx context.Context, requests []domain.Request) ([]domain.Outcome, error) {
-	for i := range requests {
-		id, err := uuid.NewV7()
-		if err != nil {
-			return nil, fmt.Errorf("make an id: %w", err)
-		}
-		requests[i].TransactionID = id
+	if err := complete(requests); err != nil {
+		return nil, err
 	}
 	return a.group.submit(ctx, requests)
 }
 
-// GetOutcome returns the stored outcome of a reference, or fault.ErrNotFound when nothing is committed under it so far.
-func (a *App) GetOutcome(ctx context.Context, reference string) (domain.Outcome, error) {
-	var o domain.Outcome
-	if err := auth.Require(ctx, ScopeRead); err != nil {
-		return o, err
+// complete gives each request what its caller does not: the id that its transaction will have, the salts of its leaf, the hash of its body.
+func complete(requests []domain.Request) error {
+	for i := range requests {
+		r := &requests[i]
+		id, err := uuid.NewV7()
+		if err != nil {
+			return fmt.Errorf("make an id: %w", err)
+		}
+		r.TransactionID, r.BodyHash = id, r.Hash()
+		_, _ = rand.Read(r.Salt[:]) // never fails
+		if len(r.Metadata) > 0 {
+			_, _ = rand.Read(r.MetadataSalt[:])
+		}
 	}
-	b, err := a.q.GetOutcome(ctx, a.pool, reference)
+	return nil
+}
+
+// PreviewTransactions says what PostTransactions would answer right now, and writes nothing: no reference is used up. Ids in the outcomes
+// mean nothing.
+func (a *App) PreviewTransactions(ctx context.Context, requests []domain.Request, atomic bool) (outcomes []domain.Outcome, err error) {
+	if err := a.mayPost(ctx, requests, atomic); err != nil {
+		return nil, err
+	}
+	if err := complete(requests); err != nil {
+		return nil, err
+	}
+	before, err := a.targets(ctx, requests)
 	if err != nil {
-		return o, notFound(err)
+		return nil, err
 	}
-	if err := json.Unmarshal(b, &o); err != nil {
-		return o, fmt.Errorf("stored outcome: %w", err)
+	b := &batch{App: a, requests: requests}
+	err = pgx.BeginTxFunc(ctx, a.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		return b.look(ctx, tx, before)
+	})
+	if err != nil {
+		return nil, err
 	}
-	return o, nil
+	decision := domain.Decide(b.state, b.fresh)
+	for i, o := range decision.Outcomes {
+		b.known[o.Reference] = settled{b.fresh[i].BodyHash, b.fresh[i].Metadata, o}
+	}
+	return b.answer(), nil
 }
 
 // Transaction is a committed transaction with its postings.

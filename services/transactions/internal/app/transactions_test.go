@@ -36,7 +36,7 @@ func TestPost(t *testing.T) {
 	if err != nil || len(got.Postings) != 3 || got.Facts["note_id"] != "7" || got.Reference != r.Reference {
 		t.Errorf("transaction %+v, %v", got, err)
 	}
-	if n := w.count(t, "SELECT count(*) FROM outbox WHERE event_id = $1 AND topic = $2 AND key = $3", o.TransactionID, app.Topic, o.TransactionID.String()); n != 1 {
+	if n := w.count(t, "SELECT count(*) FROM seal_queue WHERE transaction_ids = ARRAY[$1::uuid]", o.TransactionID); n != 1 {
 		t.Errorf("%d events", n)
 	}
 }
@@ -46,10 +46,10 @@ func TestRefusedLeavesOnlyItsReference(t *testing.T) {
 	w := setup(t)
 	alice, bob := w.customer(t, "KES", 0), w.customer(t, "KES", 0)
 	w.fund(t, alice.ID, 100)
-	before := w.count(t, "SELECT (SELECT count(*) FROM transactions) + (SELECT count(*) FROM postings) + (SELECT count(*) FROM outbox)")
+	before := w.count(t, "SELECT (SELECT count(*) FROM transactions) + (SELECT count(*) FROM postings) + (SELECT count(*) FROM seal_queue)")
 	r := w.request(domain.ActionPost, kes(alice.ID, bob.ID, 101))
 	first := w.refused(t, r, "insufficient_funds")
-	if after := w.count(t, "SELECT (SELECT count(*) FROM transactions) + (SELECT count(*) FROM postings) + (SELECT count(*) FROM outbox)"); after != before {
+	if after := w.count(t, "SELECT (SELECT count(*) FROM transactions) + (SELECT count(*) FROM postings) + (SELECT count(*) FROM seal_queue)"); after != before {
 		t.Errorf("%d rows more", after-before)
 	}
 	w.wantBalance(t, alice.ID, 100, 100)
@@ -84,7 +84,7 @@ func TestRepeatedReference(t *testing.T) {
 	a := w.request(domain.ActionPost, kes(alice.ID, bob.ID, 5))
 	b := a
 	b.Postings = []domain.Posting{kes(alice.ID, bob.ID, 6)}
-	out, err := w.PostTransactions(w.ctx, []domain.Request{a, b, a})
+	out, err := w.PostTransactions(w.ctx, []domain.Request{a, b, a}, false)
 	if err != nil || out[0].Status != domain.Posted || out[1].Code != "reference_reused" || !reflect.DeepEqual(out[2], out[0]) {
 		t.Errorf("%+v, %v", out, err)
 	}
@@ -98,7 +98,7 @@ func TestNeighboursOfARefusal(t *testing.T) {
 	w.fund(t, alice.ID, 100)
 	out, err := w.PostTransactions(w.ctx, []domain.Request{
 		w.request(domain.ActionPost, kes(alice.ID, bob.ID, 60)), w.request(domain.ActionPost, kes(alice.ID, bob.ID, 60)),
-		w.request(domain.ActionPost, kes(alice.ID, newID(), 1)), w.request(domain.ActionPost, kes(alice.ID, bob.ID, 40))})
+		w.request(domain.ActionPost, kes(alice.ID, newID(), 1)), w.request(domain.ActionPost, kes(alice.ID, bob.ID, 40))}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestFiftyTwins(t *testing.T) {
 	alice, bob := w.customer(t, "KES", 0), w.customer(t, "KES", 0)
 	w.fund(t, alice.ID, 1_000_000)
 	// Two replicas: the same database behind two ledgers, so that twins also meet in two transactions.
-	replica := w.replica()
+	replica := w.replica(t)
 	const keys, twins = 20, 50
 	requests := make([]domain.Request, keys)
 	for i := range requests {
@@ -131,7 +131,7 @@ func TestFiftyTwins(t *testing.T) {
 			if i%2 == 0 {
 				ledger = replica
 			}
-			out, err := ledger.PostTransactions(w.ctx, []domain.Request{requests[i%keys]})
+			out, err := ledger.PostTransactions(w.ctx, []domain.Request{requests[i%keys]}, false)
 			if err != nil {
 				t.Error(err)
 				return
@@ -162,7 +162,7 @@ func TestMalformed(t *testing.T) {
 	w.fund(t, alice.ID, 100)
 	good := w.request(domain.ActionPost, kes(alice.ID, bob.ID, 1))
 	bad := w.request(domain.ActionPost, kes(alice.ID, alice.ID, 1))
-	_, err := w.PostTransactions(w.ctx, []domain.Request{good, bad})
+	_, err := w.PostTransactions(w.ctx, []domain.Request{good, bad}, false)
 	f, ok := fault.As(err)
 	if !ok || f.Kind != fault.Unprocessable || f.Code != "same_account" || f.Fields[0].Pointer != "/transactions/1/postings/0/destination" {
 		t.Fatalf("%+v", err)
@@ -178,14 +178,14 @@ func TestScopes(t *testing.T) {
 	w := setup(t)
 	nobody := as("service:wallet", "other")
 	for name, call := range map[string]func() error{
-		"post":        func() error { _, err := w.PostTransactions(nobody, nil); return err },
+		"post":        func() error { _, err := w.PostTransactions(nobody, nil, false); return err },
 		"outcome":     func() error { _, err := w.GetOutcome(nobody, "x"); return err },
 		"transaction": func() error { _, err := w.GetTransaction(nobody, newID()); return err },
 		"account":     func() error { _, err := w.GetAccount(nobody, newID()); return err },
 		"system":      func() error { _, _, err := w.ListSystemAccounts(nobody); return err },
 		"put":         func() error { _, _, err := w.PutAccount(nobody, domain.Account{}); return err },
 		"balance":     func() error { _, err := w.GetBalance(nobody, newID()); return err },
-		"statement":   func() error { _, _, err := w.ListStatement(nobody, newID(), 0, ""); return err },
+		"statement":   func() error { _, err := w.ListStatement(nobody, newID(), app.StatementQuery{}); return err },
 		"no user":     func() error { _, err := w.GetBalance(as("service:wallet", app.ScopeWallet), newID()); return err },
 	} {
 		if err := call(); !errors.Is(err, fault.ErrForbidden) {
@@ -206,35 +206,35 @@ func TestStatement(t *testing.T) {
 	var sequences []int64
 	cursor, pages := "", 0
 	for {
-		rows, next, err := w.ListStatement(me, alice.ID, 3, cursor)
+		page, err := w.ListStatement(me, alice.ID, app.StatementQuery{Limit: 3, Cursor: cursor})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, e := range rows {
+		for _, e := range page.Entries {
 			sequences = append(sequences, e.Sequence)
 		}
 		pages++
 		// An entry that arrives between two pages shifts nothing.
 		w.posted(t, w.request(domain.ActionPost, kes(alice.ID, bob.ID, 1)))
-		if cursor = next; next == "" {
+		if cursor = page.Next; cursor == "" {
 			break
 		}
 	}
 	if want := []int64{7, 6, 5, 4, 3, 2, 1}; !reflect.DeepEqual(sequences, want) || pages != 3 {
 		t.Errorf("sequences %v in %d pages, want %v", sequences, pages, want)
 	}
-	first, _, err := w.ListStatement(me, alice.ID, 100, "2")
-	if err != nil || len(first) != 1 || first[0].Direction != "credit" || first[0].AmountMinor != 1_000 || first[0].BalanceMinor != 1_000 {
-		t.Errorf("%+v, %v", first, err)
+	page, err := w.ListStatement(me, alice.ID, app.StatementQuery{Limit: 100, Cursor: "2"})
+	if first := page.Entries; err != nil || len(first) != 1 || first[0].Direction != "credit" || first[0].AmountMinor != 1_000 || first[0].BalanceMinor != 1_000 {
+		t.Errorf("%+v, %v", page, err)
 	}
-	if _, _, err := w.ListStatement(me, bob.ID, 3, ""); !errors.Is(err, fault.ErrNotFound) {
+	if _, err := w.ListStatement(me, bob.ID, app.StatementQuery{Limit: 3}); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("somebody else's statement: %v", err)
 	}
 	if _, err := w.GetBalance(me, rail); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("a system account's balance: %v", err)
 	}
 	for _, cursor := range []string{"x", "-1", "0", strings.Repeat("9", 30)} {
-		if _, _, err := w.ListStatement(me, alice.ID, 3, cursor); !errors.Is(err, fault.ErrInvalid) {
+		if _, err := w.ListStatement(me, alice.ID, app.StatementQuery{Limit: 3, Cursor: cursor}); !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("cursor %q: %v", cursor, err)
 		}
 	}

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/pg"
@@ -48,8 +50,33 @@ func open(t testing.TB) *world {
 	t.Cleanup(pool.Close)
 	skew := &atomic.Int64{}
 	now := func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }
-	return &world{App: app.New(pool, now, slog.New(slog.DiscardHandler), nil), db: db, pool: pool, skew: skew,
+	return &world{App: app.New(pools(t, db.AppURL, pool), now, slog.New(slog.DiscardHandler), sealer(t)), db: db, pool: pool, skew: skew,
 		ctx: as("service:wallet", app.ScopePost, app.ScopeRead, app.ScopeAccounts)}
+}
+
+// pools adds the connections that a ledger commits on.
+func pools(t testing.TB, url string, shared *pgxpool.Pool) app.Pools {
+	t.Helper()
+	committers, err := pg.Open(t.Context(), url, pg.Options{MaxConns: app.CommitConns, LockTimeout: 10 * time.Second, Params: app.CommitParams()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(committers.Close)
+	return app.Pools{Shared: shared, Committers: committers}
+}
+
+// sealer signs with a key of this test.
+func sealer(t testing.TB) app.Sealer {
+	t.Helper()
+	secret, public, err := note.GenerateKey(rand.Reader, "sendtip.test/ledger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app.Sealer{Origin: "sendtip.test/ledger", Signers: []note.Signer{signer}, VerifierKeys: []string{public}}
 }
 
 func as(subject string, scopes ...string) context.Context {
@@ -98,7 +125,7 @@ func (w *world) request(action domain.Action, postings ...domain.Posting) domain
 // one posts a single request and returns its outcome.
 func (w *world) one(t testing.TB, r domain.Request) domain.Outcome {
 	t.Helper()
-	out, err := w.PostTransactions(w.ctx, []domain.Request{r})
+	out, err := w.PostTransactions(w.ctx, []domain.Request{r}, false)
 	if err != nil || len(out) != 1 {
 		t.Fatalf("post: %d outcomes, %v", len(out), err)
 	}
@@ -156,6 +183,26 @@ func (w *world) count(t testing.TB, query string, args ...any) int64 {
 }
 
 // replica is a second ledger on the same database.
-func (w *world) replica() *app.App {
-	return app.New(w.pool, time.Now, slog.New(slog.DiscardHandler), nil)
+func (w *world) replica(t testing.TB) *app.App {
+	t.Helper()
+	return app.New(pools(t, w.db.AppURL, w.pool), time.Now, slog.New(slog.DiscardHandler), sealer(t))
+}
+
+// fill leaves a row in every table of the ledger: a posted and a refused transaction, sealed and signed.
+func (w *world) fill(t testing.TB, account uuid.UUID) {
+	t.Helper()
+	w.fund(t, account, 100)
+	r := w.request(domain.ActionPost, kes(account, fees, 10))
+	r.Metadata = map[string]string{"receipt": "ABC"}
+	w.posted(t, r)
+	w.refused(t, w.request(domain.ActionPost, kes(account, fees, 1000)), "insufficient_funds")
+	for range 256 { // a node of the tree stands for 256 leaves
+		w.posted(t, w.request(domain.ActionPost, kes(fees, account, 1)))
+	}
+	if _, err := w.Seal(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.SignCheckpoint(context.Background()); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -80,7 +80,7 @@ type Account struct {
 }
 
 // Balance is what is booked, on the account's normal side.
-func (a Account) Balance() int64 {
+func (a *Account) Balance() int64 {
 	if a.NormalSide == Credit {
 		return a.Credits - a.Debits
 	}
@@ -88,7 +88,7 @@ func (a Account) Balance() int64 {
 }
 
 // Held is what is reserved to leave the account.
-func (a Account) Held() int64 {
+func (a *Account) Held() int64 {
 	if a.NormalSide == Credit {
 		return a.PendingDebits
 	}
@@ -96,10 +96,10 @@ func (a Account) Held() int64 {
 }
 
 // Available is the balance less what is held.
-func (a Account) Available() int64 { return a.Balance() - a.Held() }
+func (a *Account) Available() int64 { return a.Balance() - a.Held() }
 
 // capped is the part of the balance that counts against the maximum.
-func (a Account) capped() int64 { return a.Balance() - a.OverCap }
+func (a *Account) capped() int64 { return a.Balance() - a.OverCap }
 
 // systemNamespace makes ids of system accounts from their codes.
 var systemNamespace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://sendtip.dev/ledger/system-accounts"))
@@ -134,7 +134,7 @@ func NewAccount(a Account) (Account, error) {
 	switch {
 	case a.OwnerID == uuid.Nil:
 		return a, ErrRulesInvalid.WithField("/owner_id", "owner_id_invalid", "An account has an owner.")
-	case !currencyPattern.MatchString(a.Currency):
+	case !isCurrency(a.Currency):
 		return a, ErrRulesInvalid.WithField("/currency", "currency_invalid", "The currency is malformed.")
 	case a.Status != Active && a.Status != Frozen && a.Status != Closed:
 		return a, ErrRulesInvalid.WithField("/status", "status_invalid", "There is no such status.")

@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,16 +21,22 @@ type Decision struct {
 // Decide applies requests in their order to the state, which it does not change. A refused request leaves nothing behind, and those
 // after it are decided as if it had never been there.
 func Decide(s State, requests []Request) Decision {
-	l := &ledger{
-		State:       State{Accounts: copied(s.Accounts), Holds: copied(s.Holds), Originals: copied(s.Originals), Now: s.Now},
-		accountSeen: map[uuid.UUID]bool{}, holdSeen: map[uuid.UUID]bool{},
-	}
-	for _, r := range requests {
-		l.decide(r)
+	l := newLedger(s, len(requests))
+	for i := 0; i < len(requests); {
+		n := 1
+		for list := requests[i].AtomicList; list != 0 && i+n < len(requests) && requests[i+n].AtomicList == list; {
+			n++
+		}
+		if requests[i].AtomicList != 0 {
+			l.decideTogether(requests[i : i+n])
+		} else {
+			l.decide(&requests[i])
+		}
+		i += n
 	}
 	d := Decision{Outcomes: l.outcomes, Transactions: l.transactions}
-	for _, id := range l.accountOrder {
-		d.Accounts = append(d.Accounts, l.Accounts[id])
+	for _, at := range l.changed {
+		d.Accounts = append(d.Accounts, l.accounts[at])
 	}
 	for _, id := range l.holdOrder {
 		if _, existed := s.Holds[id]; existed {
@@ -41,47 +48,106 @@ func Decide(s State, requests []Request) Decision {
 	return d
 }
 
+// ledger is the state as the requests change it.
+type ledger struct {
+	State                          // holds, originals and the time
+	index        map[uuid.UUID]int // of accounts; it never changes
+	accounts     []Account
+	seen         []bool // accounts in changed
+	changed      []int
+	outcomes     []Outcome
+	transactions []Transaction
+	holdSeen     map[uuid.UUID]bool
+	holdOrder    []uuid.UUID
+	scratch      []touched // of drafts, one after the other
+}
+
+func newLedger(s State, requests int) *ledger {
+	l := &ledger{State: State{Holds: copied(s.Holds), Originals: copied(s.Originals), Now: s.Now},
+		index: make(map[uuid.UUID]int, len(s.Accounts)), accounts: make([]Account, 0, len(s.Accounts)), seen: make([]bool, len(s.Accounts)),
+		outcomes: make([]Outcome, 0, requests), transactions: make([]Transaction, 0, requests), holdSeen: map[uuid.UUID]bool{}}
+	for id, a := range s.Accounts {
+		l.index[id] = len(l.accounts)
+		l.accounts = append(l.accounts, a)
+	}
+	return l
+}
+
+// trial is a copy of the ledger that can be thrown away.
+func (l *ledger) trial() *ledger {
+	t := *l
+	t.Holds, t.Originals, t.holdSeen = copied(l.Holds), copied(l.Originals), copied(l.holdSeen)
+	t.accounts, t.seen, t.changed = slices.Clone(l.accounts), slices.Clone(l.seen), slices.Clone(l.changed)
+	t.outcomes, t.transactions, t.holdOrder = slices.Clone(l.outcomes), slices.Clone(l.transactions), slices.Clone(l.holdOrder)
+	return &t
+}
+
 func copied[K comparable, V any](m map[K]V) map[K]V {
 	c := make(map[K]V, len(m))
 	maps.Copy(c, m)
 	return c
 }
 
-// ledger is the state as the requests change it.
-type ledger struct {
-	State
-	outcomes     []Outcome
-	transactions []Transaction
-	accountSeen  map[uuid.UUID]bool
-	accountOrder []uuid.UUID
-	holdSeen     map[uuid.UUID]bool
-	holdOrder    []uuid.UUID
-}
-
 // draft is the effect of one request before it is known to be allowed.
 type draft struct {
 	ledger   *ledger
-	request  Request
-	accounts map[uuid.UUID]Account
-	order    []uuid.UUID
+	request  *Request
+	touched  []touched
 	hold     *HoldState
 	original *Original
 	tx       Transaction
 }
 
-func (l *ledger) decide(r Request) {
-	d := &draft{ledger: l, request: r, accounts: make(map[uuid.UUID]Account, 4), tx: Transaction{
-		ID: r.TransactionID, Reference: r.Reference, Action: r.Action, Type: r.Type, Channel: r.Channel, Metadata: r.Metadata}}
+// touched is an account as a draft leaves it; the ledger has it as it was.
+type touched struct {
+	at  int // in ledger.accounts
+	now Account
+}
+
+// decideTogether applies an atomic list: if one of its requests is refused, all are.
+func (l *ledger) decideTogether(requests []Request) {
+	trial, refused := l.trial(), -1
+	for i := range requests {
+		if requests[i].Doomed {
+			refused = len(requests) // none of them is the reason
+			break
+		}
+		if trial.decide(&requests[i]); trial.outcomes[len(trial.outcomes)-1].Status == Refused {
+			refused = i
+			break
+		}
+	}
+	if refused < 0 {
+		*l = *trial
+		return
+	}
+	for i := range requests {
+		if i == refused {
+			l.outcomes = append(l.outcomes, trial.outcomes[len(trial.outcomes)-1])
+			continue
+		}
+		l.refuse(&requests[i], RefusedWithList)
+	}
+}
+
+func (l *ledger) refuse(r *Request, refusal *Refusal) {
+	l.outcomes = append(l.outcomes, Outcome{Reference: r.Reference, Status: Refused, Code: refusal.Code, Detail: refusal.Detail, RecordedAt: l.Now})
+}
+
+func (l *ledger) decide(r *Request) {
+	d := draft{ledger: l, request: r, touched: l.scratch[:0], tx: Transaction{
+		ID: r.TransactionID, Reference: r.Reference, Action: r.Action, Type: r.Type, Channel: r.Channel, Request: r}}
 	err := d.apply()
 	if err == nil {
 		err = d.checkRules()
 	}
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
-		l.outcomes = append(l.outcomes, Outcome{Reference: r.Reference, Status: Refused, Code: refusal.Code, Detail: refusal.Detail, RecordedAt: l.Now})
-		return
+		l.refuse(r, refusal)
+	} else {
+		l.outcomes = append(l.outcomes, d.commit())
 	}
-	l.outcomes = append(l.outcomes, d.commit())
+	l.scratch = d.touched
 }
 
 func (d *draft) apply() error {
@@ -102,26 +168,43 @@ func (d *draft) apply() error {
 
 // account returns the account as the draft has it, or a refusal.
 func (d *draft) account(id uuid.UUID, currency string) (Account, error) {
-	a, ok := d.accounts[id]
+	at, ok := d.ledger.index[id]
 	if !ok {
-		if a, ok = d.ledger.Accounts[id]; !ok {
-			return a, RefusedAccountNotFound
-		}
-		d.order = append(d.order, id)
-		d.accounts[id] = a
+		return Account{}, RefusedAccountNotFound
+	}
+	a := &d.ledger.accounts[at]
+	if t := d.find(at); t != nil {
+		a = &t.now
+	} else {
+		d.touched = append(d.touched, touched{at, *a})
 	}
 	if a.Currency != currency {
-		return a, RefusedCurrencyMismatch
+		return Account{}, RefusedCurrencyMismatch
 	}
 	if a.Status == Closed {
-		return a, RefusedAccountClosed
+		return Account{}, RefusedAccountClosed
 	}
-	return a, nil
+	return *a, nil
 }
+
+// find returns an account that the draft has touched: there are few.
+func (d *draft) find(at int) *touched {
+	for i := range d.touched {
+		if d.touched[i].at == at {
+			return &d.touched[i]
+		}
+	}
+	return nil
+}
+
+// put replaces an account that the draft has touched.
+func (d *draft) put(a Account) { d.find(d.ledger.index[a.ID]).now = a }
 
 // move books postings in their order; the rules are checked once, on what the whole transaction leaves.
 func (d *draft) move(postings []Posting) error {
-	for _, p := range postings {
+	d.tx.Postings = make([]PostedPosting, 0, len(postings))
+	for i := range postings {
+		p := &postings[i]
 		source, err := d.account(p.Source, p.Currency)
 		if err != nil {
 			return err
@@ -137,8 +220,9 @@ func (d *draft) move(postings []Posting) error {
 		source.Sequence++
 		destination.Credits += p.Amount
 		destination.Sequence++
-		d.accounts[p.Source], d.accounts[p.Destination] = source, destination
-		d.tx.Postings = append(d.tx.Postings, PostedPosting{Posting: p, ReversesPosition: -1,
+		d.put(source)
+		d.put(destination)
+		d.tx.Postings = append(d.tx.Postings, PostedPosting{Posting: *p, ReversesPosition: -1,
 			SourceSequence: source.Sequence, SourceBalance: source.Balance(),
 			DestinationSequence: destination.Sequence, DestinationBalance: destination.Balance()})
 	}
@@ -148,8 +232,8 @@ func (d *draft) move(postings []Posting) error {
 // checkRules compares each touched account with what it was. A rule is broken only by a change for the worse: an account that a lower
 // maximum already leaves above it may still fall.
 func (d *draft) checkRules() error {
-	for _, id := range d.order {
-		before, after := d.ledger.Accounts[id], d.accounts[id]
+	for i := range d.touched {
+		before, after := &d.ledger.accounts[d.touched[i].at], &d.touched[i].now
 		if b := after.Balance(); b > MaxAmount || b < -MaxAmount {
 			return RefusedBalanceOverflow
 		}
@@ -162,7 +246,7 @@ func (d *draft) checkRules() error {
 			return RefusedInsufficientFunds
 		}
 		if after.Maximum != nil && after.capped() > before.capped() && after.capped() > *after.Maximum {
-			if err := d.holdAboveMaximum(before, after); err != nil {
+			if err := d.holdAboveMaximum(before.capped(), after); err != nil {
 				return err
 			}
 		}
@@ -171,15 +255,14 @@ func (d *draft) checkRules() error {
 }
 
 // holdAboveMaximum reserves the part of a credit that the account may not have, if the request asks for that.
-func (d *draft) holdAboveMaximum(before, after Account) error {
+func (d *draft) holdAboveMaximum(cappedBefore int64, after *Account) error {
 	// One transaction has one hold; a debit-normal account has no credit to hold back.
 	if !d.request.OverMaximum || after.NormalSide != Credit || d.hold != nil {
 		return RefusedOverMaximum
 	}
-	excess := after.capped() - max(*after.Maximum, before.capped())
+	excess := after.capped() - max(*after.Maximum, cappedBefore)
 	after.PendingDebits += excess
 	after.OverCap += excess
-	d.accounts[after.ID] = after
 	d.newHold(HoldState{AccountID: after.ID, Currency: after.Currency, Amount: excess, Reason: HoldOverCap})
 	return nil
 }
@@ -193,17 +276,18 @@ func (d *draft) newHold(h HoldState) {
 // commit takes the draft over into the ledger and returns its outcome.
 func (d *draft) commit() Outcome {
 	l := d.ledger
-	d.tx.RecordedAt = l.recordedAt(d.order)
-	o := Outcome{Reference: d.tx.Reference, Status: Posted, TransactionID: d.tx.ID, HoldID: d.tx.HoldID, RecordedAt: d.tx.RecordedAt}
-	for _, id := range d.order {
-		a := d.accounts[id]
+	d.tx.RecordedAt = l.recordedAt(d.touched)
+	o := Outcome{Reference: d.tx.Reference, Status: Posted, TransactionID: d.tx.ID, HoldID: d.tx.HoldID, RecordedAt: d.tx.RecordedAt,
+		Balances: make([]OutcomeBalance, 0, len(d.touched))}
+	for i := range d.touched {
+		at, a := d.touched[i].at, &l.accounts[d.touched[i].at]
+		*a = d.touched[i].now
 		a.LastRecordedAt = d.tx.RecordedAt
-		l.Accounts[id] = a
-		if !l.accountSeen[id] {
-			l.accountSeen[id] = true
-			l.accountOrder = append(l.accountOrder, id)
+		if !l.seen[at] {
+			l.seen[at] = true
+			l.changed = append(l.changed, at)
 		}
-		o.Balances = append(o.Balances, OutcomeBalance{AccountID: id, Currency: a.Currency, Balance: a.Balance(), Available: a.Available(), Sequence: a.Sequence})
+		o.Balances = append(o.Balances, OutcomeBalance{AccountID: a.ID, Currency: a.Currency, Balance: a.Balance(), Available: a.Available(), Sequence: a.Sequence})
 	}
 	if d.hold != nil {
 		if d.hold.CreatedAt.IsZero() {
@@ -218,15 +302,16 @@ func (d *draft) commit() Outcome {
 	if d.original != nil {
 		l.Originals[d.original.ID] = *d.original
 	}
+	d.tx.Balances = o.Balances
 	l.transactions = append(l.transactions, d.tx)
 	return o
 }
 
 // recordedAt is the later of the clock and the accounts' last times: time never runs backwards on an account.
-func (l *ledger) recordedAt(accounts []uuid.UUID) time.Time {
+func (l *ledger) recordedAt(accounts []touched) time.Time {
 	at := l.Now
-	for _, id := range accounts {
-		if last := l.Accounts[id].LastRecordedAt; last.After(at) {
+	for i := range accounts {
+		if last := accounts[i].now.LastRecordedAt; last.After(at) {
 			at = last
 		}
 	}

@@ -1,12 +1,14 @@
 package domain
 
 import (
+	"bytes"
 	"encoding/hex"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"pgregory.net/rapid"
 
 	"github.com/sendtip/sendtip/kit/fault"
 )
@@ -26,7 +28,7 @@ func TestValidate(t *testing.T) {
 	good := func() Request {
 		return Request{Reference: "a:post", Body: Body{Action: ActionPost, Type: "transfer", Channel: "internal", Postings: []Posting{posting(alice, bob, 1)}}}
 	}
-	if err := Validate([]Request{good()}); err != nil {
+	if err := Validate([]Request{good()}, false, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
@@ -63,7 +65,7 @@ func TestValidate(t *testing.T) {
 			t.Parallel()
 			r := good()
 			c.change(&r)
-			f, ok := fault.As(Validate([]Request{good(), r}))
+			f, ok := fault.As(Validate([]Request{good(), r}, false, time.Now()))
 			if !ok || f.Kind != fault.Unprocessable || f.Code != c.code || f.Fields[0].Pointer != "/transactions/1"+c.pointer {
 				t.Errorf("got %+v, want %s at %s", f, c.code, c.pointer)
 			}
@@ -76,18 +78,57 @@ func TestHashIsFixed(t *testing.T) {
 	t.Parallel()
 	r := Request{Reference: "a", TransactionID: alice, Body: Body{Action: ActionPost, Type: "transfer", Channel: "internal",
 		Postings: []Posting{posting(alice, bob, 100)}, Metadata: map[string]string{"b": "2", "a": "1"}}}
-	const want = "32e22febf9faf1113464f9cb385de66e54aabc9d4e30f11cc73771a482ee9f3c"
+	const want, old = "533ba76729ecc72efe5e6e8f7a9d125cb8b83fbafd94d63d26962298dc329905", "32e22febf9faf1113464f9cb385de66e54aabc9d4e30f11cc73771a482ee9f3c"
 	if got := hex.EncodeToString(r.Hash()); got != want {
 		t.Errorf("hash %s, want %s", got, want)
+	}
+	if got := hex.EncodeToString(r.HashWithMetadata()); got != old {
+		t.Errorf("hash with metadata %s, want %s", got, old)
 	}
 	r.Reference, r.TransactionID = "b", bob
 	if got := hex.EncodeToString(r.Hash()); got != want {
 		t.Error("the hash covers more than the body")
 	}
 	r.Metadata["a"] = "2"
-	if got := hex.EncodeToString(r.Hash()); got == want {
-		t.Error("the hash does not cover the metadata")
+	if got := hex.EncodeToString(r.Hash()); got != want {
+		t.Error("the hash covers the metadata: erased facts could be guessed from it")
 	}
+	r.Postings[0].Amount++
+	if got := hex.EncodeToString(r.Hash()); got == want {
+		t.Error("the hash does not cover the amount")
+	}
+}
+
+// TestHashIsThatOfTheEncoder: the hand-written encoding is json.Marshal's, for every valid request without metadata.
+func TestHashIsThatOfTheEncoder(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		id := rapid.Custom(func(t *rapid.T) uuid.UUID { return uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id")) })
+		when := rapid.Custom(func(t *rapid.T) time.Time {
+			if rapid.Bool().Draw(t, "absent") {
+				return time.Time{}
+			}
+			return time.UnixMicro(rapid.Int64Range(0, 1<<52).Draw(t, "time")).UTC()
+		})
+		amount := rapid.Int64Range(0, MaxAmount)
+		r := Request{Body: Body{Action: rapid.SampledFrom([]Action{ActionPost, ActionHold, ActionCapture, ActionRelease, ActionReverse}).Draw(t, "action"),
+			Type: rapid.StringMatching(`[a-z][a-z0-9_]{0,39}`).Draw(t, "type"), Channel: rapid.SampledFrom(channels).Draw(t, "channel"),
+			Postings: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Posting {
+				return Posting{Source: id.Draw(t, "source"), Destination: id.Draw(t, "destination"), Amount: amount.Draw(t, "amount"), Currency: "KES"}
+			}), 0, 3).Draw(t, "postings"),
+			HoldID: id.Draw(t, "hold"), OriginalID: id.Draw(t, "original"), Amount: amount.Draw(t, "part"), HasAmount: rapid.Bool().Draw(t, "partial"),
+			Currency: rapid.SampledFrom([]string{"", "UGX"}).Draw(t, "currency"), OverMaximum: rapid.Bool().Draw(t, "over"),
+			ExpiresAt: when.Draw(t, "expires"), EffectiveAt: when.Draw(t, "effective")}}
+		if rapid.Bool().Draw(t, "no hold") {
+			r.HoldID = uuid.Nil
+		}
+		if rapid.Bool().Draw(t, "no original") {
+			r.OriginalID = uuid.Nil
+		}
+		if !bytes.Equal(r.Hash(), r.HashWithMetadata()) {
+			t.Fatalf("%s", r.appendJSON(nil))
+		}
+	})
 }
 
 func state(accounts ...Account) State {

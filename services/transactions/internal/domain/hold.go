@@ -23,7 +23,8 @@ func (d *draft) reserve() error {
 		}
 		source.PendingDebits += p.Amount
 		destination.PendingCredits += p.Amount
-		d.accounts[p.Source], d.accounts[p.Destination] = source, destination
+		d.put(source)
+		d.put(destination)
 		h.Amount += p.Amount
 		h.Lines = append(h.Lines, HoldLine{Destination: p.Destination, Amount: p.Amount, Remaining: p.Amount})
 	}
@@ -139,7 +140,7 @@ func (d *draft) free(h *HoldState, postings []Posting, amount int64) error {
 	if h.Reason == HoldOverCap {
 		held.OverCap -= amount
 	}
-	d.accounts[held.ID] = held
+	d.put(held)
 	if len(h.Lines) == 0 {
 		return nil
 	}
@@ -179,7 +180,7 @@ func (d *draft) take(h *HoldState, line int, want int64) (int64, error) {
 		return 0, err
 	}
 	destination.PendingCredits -= taken
-	d.accounts[destination.ID] = destination
+	d.put(destination)
 	l.Remaining -= taken
 	return taken, nil
 }

@@ -27,6 +27,7 @@ var (
 	RefusedNotReversible      = &Refusal{"not_reversible", "A reversal cannot be reversed; post a new transaction."}
 	RefusedReversalMismatch   = &Refusal{"reversal_mismatch", "The postings do not run against the original ones."}
 	RefusedReversalAbove      = &Refusal{"reversal_above_original", "Less is left of the original than is to be reversed."}
+	RefusedWithList           = &Refusal{"batch_refused", "Another transaction of the atomic list was refused."}
 
 	// RefusedReferenceReused is the one refusal that is not stored: the reference keeps the outcome of its first body.
 	RefusedReferenceReused = &Refusal{"reference_reused", "The reference was used with another body."}

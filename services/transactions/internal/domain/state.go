@@ -86,8 +86,9 @@ type Transaction struct {
 	HoldDelta  int64 // added to what the hold reserves; negative for captures and releases
 	ReversesID uuid.UUID
 	RecordedAt time.Time
-	Metadata   map[string]string
+	Request    *Request // what was asked: metadata, salts, effective time
 	Postings   []PostedPosting
+	Balances   []OutcomeBalance
 }
 
 // PostedPosting is a posting with the running numbers of both accounts, balances on their normal sides.
@@ -98,15 +99,6 @@ type PostedPosting struct {
 	DestinationSequence int64
 	DestinationBalance  int64
 	ReversesPosition    int // -1: reverses nothing
-}
-
-// AccountIDs returns, sorted and without repeats, the accounts that the transaction touched with postings.
-func (t Transaction) AccountIDs() []uuid.UUID {
-	ids := map[uuid.UUID]bool{}
-	for _, p := range t.Postings {
-		ids[p.Source], ids[p.Destination] = true, true
-	}
-	return sortedIDs(ids)
 }
 
 // OutcomeStatus is posted or refused.
@@ -159,6 +151,12 @@ func LockIDs(requests []Request, holds map[uuid.UUID]HoldState, originals map[uu
 		}
 	}
 	return sortedIDs(ids)
+}
+
+// Distinct sorts ids and drops repeats.
+func Distinct(ids []uuid.UUID) []uuid.UUID {
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
+	return slices.Compact(ids)
 }
 
 func sortedIDs(set map[uuid.UUID]bool) []uuid.UUID {

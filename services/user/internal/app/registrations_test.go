@@ -209,7 +209,7 @@ func TestCreateAdmin(t *testing.T) {
 	tokens, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: "+254799000001", Pin: "5821", Device: device})
 	w.must(err)
 	claims := w.parse(tokens.Access, "at+jwt")
-	if claims["sub"] != id.String() || claims["scope"] != "profile kyc wallet:read wallet:write admin:api_keys admin:kyc admin:users" {
+	if claims["sub"] != id.String() || claims["scope"] != "profile kyc wallet:read wallet:write admin:api_keys admin:kyc admin:ledger admin:users" {
 		t.Errorf("claims %v", claims)
 	}
 	_, err = w.app.CreateAdmin(w.anyone(), "+254799000001", "5821", device)

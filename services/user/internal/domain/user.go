@@ -63,7 +63,7 @@ func (p Profile) MaskedName() string {
 func Scopes(role string) string {
 	const customer = "profile kyc wallet:read wallet:write"
 	if role == RoleAdmin {
-		return customer + " admin:api_keys admin:kyc admin:users"
+		return customer + " admin:api_keys admin:kyc admin:ledger admin:users"
 	}
 	return customer
 }

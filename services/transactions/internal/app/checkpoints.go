@@ -1,0 +1,102 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/sendtip/sendtip/generated/events"
+	"github.com/sendtip/sendtip/kit/event"
+	"github.com/sendtip/sendtip/kit/outbox"
+	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/services/transactions/proof"
+)
+
+// CheckpointSigned is the type of the event that carries a checkpoint out of the reach of whoever owns the database.
+const CheckpointSigned = "ledger.checkpoint_signed"
+
+// Sealer is what checkpoints are signed with.
+type Sealer struct {
+	Origin       string        // name of this ledger: first line of its checkpoints, and name of its keys
+	Signers      []note.Signer // two during a rotation of the key
+	VerifierKeys []string      // of the signers, for those who check
+	File         string        // checkpoints are appended to it; "" for none
+}
+
+// SignCheckpoint signs the tree as it stands, unless that is signed already or empty. Sealing and events go on when it fails.
+func (a *App) SignCheckpoint(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, sealTimeout)
+	defer cancel()
+	tree, err := a.q.GetTree(ctx, a.pool)
+	if err != nil {
+		return fmt.Errorf("sign: read the tree: %w", err)
+	}
+	if tree.Size == 0 {
+		return nil
+	}
+	last, err := a.q.LastCheckpoint(ctx, a.pool)
+	if err != nil && !pg.IsNoRows(err) {
+		return fmt.Errorf("sign: read the last checkpoint: %w", err)
+	}
+	if err == nil && last.Size >= tree.Size {
+		return nil
+	}
+	signed, err := proof.Checkpoint{Origin: a.sealer.Origin, Size: uint64(tree.Size), Root: [proof.HashSize]byte(tree.Root)}.Sign(a.sealer.Signers...)
+	if err != nil {
+		return fmt.Errorf("sign: %w", err)
+	}
+	stored := false
+	err = pg.InTx(ctx, a.pool, func(tx pgx.Tx) error {
+		for _, key := range a.sealer.VerifierKeys {
+			if err := a.q.InsertSigningKey(ctx, tx, key); err != nil {
+				return fmt.Errorf("note the key: %w", err)
+			}
+		}
+		n, err := a.q.InsertCheckpoint(ctx, tx, tree.Size, tree.Root, string(signed))
+		if stored = n == 1; err != nil || !stored {
+			return err
+		}
+		return appendCheckpointEvent(ctx, tx, a.sealer.Origin, tree.Size, string(signed))
+	})
+	if err != nil {
+		return fmt.Errorf("sign: %w", err)
+	}
+	if stored {
+		return appendToFile(a.sealer.File, signed)
+	}
+	return nil
+}
+
+func appendCheckpointEvent(ctx context.Context, tx pgx.Tx, origin string, size int64, signed string) error {
+	e, err := event.New(Topic, CheckpointSigned, origin, events.LedgerCheckpointSigned{Origin: origin, Size: size, Checkpoint: signed})
+	if err != nil {
+		return err
+	}
+	return outbox.Append(ctx, tx, e)
+}
+
+// appendToFile adds a note and an empty line. The file is for a disk that the database's superuser does not reach.
+func appendToFile(path string, signed []byte) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return fmt.Errorf("checkpoint file: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640) // #nosec G302 -- checkpoints are public
+	if err != nil {
+		return fmt.Errorf("checkpoint file: %w", err)
+	}
+	if _, err := f.Write(append(signed, '\n')); err != nil {
+		_ = f.Close()
+		return fmt.Errorf("checkpoint file: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("checkpoint file: %w", err)
+	}
+	return nil
+}

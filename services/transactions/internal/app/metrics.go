@@ -1,0 +1,43 @@
+package app
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of the ledger.
+type metrics struct {
+	batches      prometheus.Counter
+	transactions prometheus.Counter
+	unsealed     prometheus.Gauge
+}
+
+func newMetrics() metrics {
+	return metrics{
+		batches:      prometheus.NewCounter(prometheus.CounterOpts{Name: "ledger_batches_total", Help: "Database transactions that decided requests."}),
+		transactions: prometheus.NewCounter(prometheus.CounterOpts{Name: "ledger_transactions_total", Help: "Requests that were decided, repeats included."}),
+		unsealed: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ledger_unsealed_seconds",
+			Help: "Age of the oldest committed transaction that has no place in the tree."}),
+	}
+}
+
+// Register exports the ledger's metrics.
+func (a *App) Register(r prometheus.Registerer) {
+	r.MustRegister(a.metrics.batches, a.metrics.transactions, a.metrics.unsealed, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ledger_waiting_transactions", Help: "Transactions that wait to be committed.",
+	}, func() float64 { return float64(a.group.depth()) }))
+}
+
+// measureUnsealed keeps the last figure when the database does not answer: the pass that failed for the same reason is reported.
+func (a *App) measureUnsealed(ctx context.Context) {
+	row, err := a.q.QueueState(ctx, a.pool)
+	if err != nil {
+		return
+	}
+	age := 0.0
+	if row.Batches > 0 {
+		age = max(0, a.clock().Sub(row.Oldest).Seconds())
+	}
+	a.metrics.unsealed.Set(age)
+}
