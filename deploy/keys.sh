@@ -22,6 +22,7 @@ for s in $services; do
   echo "postgres://${s}_app:$(cat "$all/$s.app-password")@$host:$port/$s?$options" | put "$out/$s/database-url"
 done
 put "$out/user/signing.pem" <"$all/user.signing.pem"
+put "$out/transactions/signing.pem" <"$all/transactions.sign.pem"
 
 # The gateway knows each service's identity key, and of the service keys only their hashes.
 put "$out/gateway/delegation" <"$all/gateway.delegation"

@@ -97,6 +97,9 @@ func TestEachServiceSeesItsOwnKeysOnly(t *testing.T) {
 	p := load(t)
 	for _, name := range platform.Services {
 		for _, v := range p.Services[name].Volumes {
+			if name == "transactions" && v.Source == "checkpoints" {
+				continue // public, and written by the ledger
+			}
 			if v.Source != "keys-"+name || !v.ReadOnly {
 				t.Errorf("%s has the volume %s (read only: %t)", name, v.Source, v.ReadOnly)
 			}
