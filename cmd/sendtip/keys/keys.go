@@ -38,6 +38,11 @@ const (
 	UserSigning   = "user.signing.pem"      // ES256: access and step-up tokens
 	LedgerSigning = "transactions.sign.pem" // Ed25519: checkpoints of the ledger
 	AdminPassword = "postgres.password"     // superuser of the embedded cluster
+
+	// LedgerSigningPrevious is the key before the last rotation, which signs too as long as its file exists; Init does not make it.
+	LedgerSigningPrevious = "transactions.sign.pem.previous"
+	// LedgerPublic has the public keys of all earlier signing keys, a line each, for those who hold old receipts.
+	LedgerPublic = "transactions.sign.public"
 )
 
 // Set is a folder of secrets.
@@ -84,6 +89,57 @@ func (s Set) File(name string) string { return "file:" + filepath.Join(s.dir, na
 // Beside is the path of a file next to the folder of the keys.
 func (s Set) Beside(name string) string { return filepath.Join(filepath.Dir(s.dir), name) }
 
+// Has says whether there is a secret of this name.
+func (s Set) Has(name string) bool {
+	_, err := os.Stat(filepath.Join(s.dir, name))
+	return err == nil
+}
+
+// RotateLedger keeps the ledger's signing key as the previous one, in the place of an earlier previous one, and makes a new key. public
+// are the public keys up to now, which are kept for good. A crash leaves either the old key or both; after it, rotating again is safe.
+func RotateLedger(dir string, public []string) error {
+	if err := replace(filepath.Join(dir, LedgerPublic), []byte(strings.Join(public, "\n"))); err != nil {
+		return err
+	}
+	present, err := os.ReadFile(filepath.Join(dir, LedgerSigning)) // #nosec G304 -- our own folder
+	if err != nil {
+		return fmt.Errorf("read the signing key: %w", err)
+	}
+	if err := replace(filepath.Join(dir, LedgerSigningPrevious), []byte(strings.TrimSpace(string(present)))); err != nil {
+		return err
+	}
+	fresh, err := edKey()
+	if err != nil {
+		return fmt.Errorf("make key: %w", err)
+	}
+	return replace(filepath.Join(dir, LedgerSigning), fresh)
+}
+
+// replace writes a file that appears complete, in the place of an older one.
+func replace(path string, content []byte) error {
+	tmp, err := writeNew(path, content)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return errors.Join(fmt.Errorf("write key: %w", err), os.Remove(tmp))
+	}
+	return nil
+}
+
+// writeNew writes a file of another name in the same folder, and returns that.
+func writeNew(path string, content []byte) (string, error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*") // 0600
+	if err != nil {
+		return "", fmt.Errorf("write key: %w", err)
+	}
+	_, err = tmp.Write(append(content, '\n'))
+	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return "", errors.Join(fmt.Errorf("write key: %w", err), os.Remove(tmp.Name()))
+	}
+	return tmp.Name(), nil
+}
+
 // Of names a service's file.
 func Of(service, name string) string { return service + "." + name }
 
@@ -102,19 +158,13 @@ func ensure(path string, gen func() ([]byte, error)) error {
 	if err != nil {
 		return fmt.Errorf("make key: %w", err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*") // 0600
+	tmp, err := writeNew(path, content)
 	if err != nil {
-		return fmt.Errorf("write key: %w", err)
+		return err
 	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	if _, err := tmp.Write(append(content, '\n')); err != nil {
-		return fmt.Errorf("write key: %w", err)
-	}
-	if err := errors.Join(tmp.Sync(), tmp.Close()); err != nil {
-		return fmt.Errorf("write key: %w", err)
-	}
+	defer func() { _ = os.Remove(tmp) }()
 	// A link fails when another process was first; its key stays.
-	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Link(tmp, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("write key: %w", err)
 	}
 	return nil

@@ -52,6 +52,9 @@ func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string
 	case "transactions":
 		e["SENDTIP_POOL_SIZE"] = "32"
 		e["SENDTIP_SIGNING_KEY"] = set.File(keys.LedgerSigning)
+		if set.Has(keys.LedgerSigningPrevious) {
+			e["SENDTIP_SIGNING_KEY_PREVIOUS"] = set.File(keys.LedgerSigningPrevious)
+		}
 		if e["SENDTIP_CHECKPOINT_FILE"] == "" {
 			e["SENDTIP_CHECKPOINT_FILE"] = set.Beside("ledger.checkpoints")
 		}

@@ -36,3 +36,30 @@ func TestServiceEnviron(t *testing.T) {
 		}
 	}
 }
+
+// TestPreviousLedgerKey: the key before a rotation signs as long as its file is there.
+func TestPreviousLedgerKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	set, err := keys.Init(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	previous := func() (present, previous string) {
+		t.Helper()
+		e, err := ServiceEnviron(Ports{Base: DefaultPortBase}, set, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"127.0.0.1:9092"}, nil, "transactions")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e["SENDTIP_SIGNING_KEY"], e["SENDTIP_SIGNING_KEY_PREVIOUS"]
+	}
+	if present, p := previous(); present != set.File(keys.LedgerSigning) || p != "" {
+		t.Errorf("before a rotation: %q %q", present, p)
+	}
+	if err := keys.RotateLedger(dir, []string{"public"}); err != nil {
+		t.Fatal(err)
+	}
+	if present, p := previous(); present != set.File(keys.LedgerSigning) || p != set.File(keys.LedgerSigningPrevious) {
+		t.Errorf("after it: %q %q", present, p)
+	}
+}

@@ -1,10 +1,28 @@
-// Package check proves the ledger's invariants by SQL over its own tables, without any code of the posting path. Tests, load runs and
-// `sendtip doctor` call it; it reads one snapshot and changes nothing.
+// Package check proves the ledger without any code of the posting path: its invariants by SQL over its own tables (Check), and the whole
+// history by replaying it (Replay), which names what was altered, deleted, reordered or inserted. Tests, load runs, `sendtip doctor` and
+// `sendtip ledger verify` call it. It reads one snapshot and changes nothing.
+//
+// What Replay proves, and from what:
+//   - leaves: every column of transactions and postings, ledger_references.body_hash of posted references, the immutable columns of holds,
+//     metadata and salts by their hash; rows that no leaf covers are named as inserted
+//   - the tree: sealed_batches and seal_queue (all but sealed_at), tree_nodes, ledger_tree, checkpoints (all but signed_at)
+//   - rules: counters, sequences, running balances and last times of accounts; what is captured, released and left of holds; that each
+//     reference is either posted or refused
+//
+// What a superuser can change unseen:
+//   - refusals: code, detail and time, body_hash and transaction_id of a refused reference, and a refusal together with its reference. No
+//     leaf is made for a refusal: it moves no money
+//   - accounts: owner, kind, code, status, minimum, maximum, times of making, and accounts without entries and holds: no posting has them
+//   - the end of the ledger with everything that belongs to it, and everything by whoever has the signing key: checkpoints from outside
+//     the database tell. Stored checkpoints that are deleted, likewise
+//   - metadata that is deleted with an audit row made up for it; the audit log has no proof of its own
+//   - ledger_references.recorded_at, sealed_at, signed_at, created_at and first_size of keys, cursors, messages and jobs
 package check
 
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -19,6 +37,35 @@ type Violation struct {
 
 // String returns the violation in one line.
 func (v Violation) String() string { return v.Rule + ": " + v.Subject + ": " + v.Detail }
+
+// finding is the violation as a replay reports it: what is known of references comes from rules alone.
+func (v Violation) finding() Finding {
+	f := Finding{Kind: Broken, Key: v.Subject, Index: -1, Detail: "the rule «" + v.Rule + "» does not hold: " + v.Detail}
+	switch {
+	case v.Rule == ruleDecided && v.Detail == "nothing":
+		f.Kind, f.Table, f.Detail = Deleted, "ledger_refusals", "it is neither posted nor refused: its refusal was deleted, or it was inserted"
+	case v.Rule == ruleDecided:
+		f.Kind, f.Table, f.Detail = Inserted, "ledger_refusals", "it is refused, and a transaction has it"
+	case v.Rule == ruleRefusal:
+		f.Kind, f.Table, f.Detail = Deleted, "ledger_references", "it is refused, and there is no row of it: that was deleted, or the refusal was inserted"
+	case strings.HasPrefix(v.Rule, "L3"), strings.HasPrefix(v.Rule, "W1"):
+		f.Table, f.Key = "accounts", "account "+v.Subject
+		return f
+	case strings.HasPrefix(v.Rule, "W2"):
+		f.Table, f.Key = "holds", "hold "+v.Subject
+		return f
+	default:
+		return f
+	}
+	f.Key = "reference " + v.Subject
+	return f
+}
+
+// Rules of which a replay knows more than that they are broken.
+const (
+	ruleDecided = "L7 every reference is posted or refused, and not both"
+	ruleRefusal = "L7 a refusal belongs to a reference"
+)
 
 // perRule bounds the violations reported for one rule.
 const perRule = 20
@@ -42,21 +89,27 @@ type Querier interface {
 func In(ctx context.Context, db Querier) ([]Violation, error) {
 	var found []Violation
 	for _, r := range rules {
-		rows, err := db.Query(ctx, fmt.Sprintf("SELECT subject::text, coalesce(detail::text, '') FROM (%s) v (subject, detail) ORDER BY 1 LIMIT %d", r.violations, perRule))
+		list, err := violations(ctx, db, r)
 		if err != nil {
-			return nil, fmt.Errorf("rule %s: %w", r.name, err)
-		}
-		list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Violation, error) {
-			v := Violation{Rule: r.name}
-			return v, row.Scan(&v.Subject, &v.Detail)
-		})
-		if err != nil {
-			return nil, fmt.Errorf("rule %s: %w", r.name, err)
+			return nil, err
 		}
 		found = append(found, list...)
 	}
 	return found, nil
 }
+
+func violations(ctx context.Context, db Querier, r rule) ([]Violation, error) {
+	list, err := query(ctx, db, func(row pgx.CollectableRow, v *Violation) error {
+		v.Rule = r.name
+		return row.Scan(&v.Subject, &v.Detail)
+	}, fmt.Sprintf("SELECT subject::text, coalesce(detail::text, '') FROM (%s) v (subject, detail) ORDER BY 1 LIMIT %d", r.violations, perRule))
+	if err != nil {
+		return nil, fmt.Errorf("rule %s: %w", r.name, err)
+	}
+	return list, nil
+}
+
+type rule struct{ name, violations string }
 
 // entries are the two sides of every posting, as each account sees them.
 const entries = `(
@@ -64,7 +117,7 @@ const entries = `(
 	UNION ALL
 	SELECT destination_id, destination_sequence, destination_balance_minor, 0, amount_minor, currency, recorded_at FROM postings)`
 
-var rules = []struct{ name, violations string }{
+var rules = []rule{
 	{"L1 a transaction that moves money has postings, and only such", `
 		SELECT t.id, t.action || ' with ' || count(p.position) || ' postings' FROM transactions t
 		LEFT JOIN postings p ON p.transaction_id = t.id AND p.recorded_at = t.recorded_at
@@ -85,6 +138,14 @@ var rules = []struct{ name, violations string }{
 		SELECT a.id, a.debits_minor || '/' || a.credits_minor || ' counted, ' || coalesce(e.debits, 0) || '/' || coalesce(e.credits, 0) || ' posted, sequence ' || a.sequence || ' of ' || coalesce(e.entries, 0)
 		FROM accounts a LEFT JOIN (SELECT account_id, sum(debit) AS debits, sum(credit) AS credits, count(*) AS entries FROM ` + entries + ` x GROUP BY account_id) e ON e.account_id = a.id
 		WHERE a.debits_minor <> coalesce(e.debits, 0) OR a.credits_minor <> coalesce(e.credits, 0) OR a.sequence <> coalesce(e.entries, 0)`},
+	{"L3 an account's last time is that of its last transaction", `
+		SELECT a.id, a.last_recorded_at FROM accounts a LEFT JOIN (
+			SELECT account_id, max(recorded_at) AS last FROM (
+				SELECT account_id, max(recorded_at) AS recorded_at FROM ` + entries + ` x GROUP BY account_id
+				UNION ALL
+				SELECT encode(substring(t.balances FROM 40 * n + 1 FOR 16), 'hex')::uuid, t.recorded_at FROM transactions t, generate_series(0, length(t.balances) / 40 - 1) n
+				WHERE t.hold_id IS NOT NULL) touched GROUP BY account_id) l ON l.account_id = a.id
+		WHERE a.last_recorded_at <> coalesce(l.last, 'epoch')`},
 	{"L3 each entry follows the one before", `
 		SELECT account_id, 'sequence ' || sequence FROM (
 			SELECT e.account_id, e.sequence, e.recorded_at, e.balance_minor, CASE a.normal_side WHEN 'credit' THEN e.credit - e.debit ELSE e.debit - e.credit END AS change,
@@ -102,12 +163,14 @@ var rules = []struct{ name, violations string }{
 		WHERE t.action = 'reverse' AND (o.source_id, o.destination_id, o.currency) IS DISTINCT FROM (p.destination_id, p.source_id, p.currency)`},
 	{"L6 amounts are positive and between two accounts", `
 		SELECT transaction_id, position FROM postings WHERE amount_minor <= 0 OR amount_minor > 9007199254740991 OR source_id = destination_id`},
-	{"L7 every reference is posted or refused, and not both", `
+	{ruleDecided, `
 		SELECT r.reference, CASE WHEN t.id IS NULL THEN 'nothing' ELSE 'both' END FROM ledger_references r
 		LEFT JOIN ledger_refusals f ON f.reference = r.reference LEFT JOIN transactions t ON t.id = r.transaction_id AND t.reference = r.reference
 		WHERE (f.reference IS NULL) = (t.id IS NULL)`},
-	{"L7 a refusal belongs to a reference", `
+	{ruleRefusal, `
 		SELECT f.reference, f.code FROM ledger_refusals f LEFT JOIN ledger_references r ON r.reference = f.reference WHERE r.reference IS NULL`},
+	{"L7 a refused reference names no transaction", `
+		SELECT f.reference, t.id FROM ledger_refusals f JOIN ledger_references r ON r.reference = f.reference JOIN transactions t ON t.id = r.transaction_id`},
 	{"L7 every transaction has its own reference", `
 		SELECT t.id, t.reference FROM transactions t LEFT JOIN ledger_references r ON r.reference = t.reference AND r.transaction_id = t.id WHERE r.reference IS NULL`},
 	{"W1 what is available is not below the minimum", `
@@ -123,9 +186,11 @@ var rules = []struct{ name, violations string }{
 		WHERE a.pending_debits_minor <> coalesce(d.held, 0) OR a.over_cap_minor <> coalesce(d.over_cap, 0) OR a.pending_credits_minor <> coalesce(c.coming, 0)`},
 	{"W2 a hold is what its transactions left of it", `
 		SELECT h.id, h.status || ', ' || (h.amount_minor - h.captured_minor - h.released_minor) || ' left, ' || coalesce(t.rest, 0) || ' by transactions' FROM holds h
-		LEFT JOIN (SELECT hold_id, sum(hold_delta_minor) AS rest FROM transactions WHERE hold_id IS NOT NULL GROUP BY hold_id) t ON t.hold_id = h.id
-		WHERE h.amount_minor - h.captured_minor - h.released_minor <> coalesce(t.rest, 0) OR h.captured_minor + h.released_minor > h.amount_minor
-			OR (h.status = 'active') <> (h.captured_minor + h.released_minor < h.amount_minor)`},
+		LEFT JOIN (SELECT hold_id, sum(hold_delta_minor) AS rest, -sum(hold_delta_minor) FILTER (WHERE action = 'capture') AS captured,
+			bool_or(reference = hold_id || ':expire') AS expired FROM transactions WHERE hold_id IS NOT NULL GROUP BY hold_id) t ON t.hold_id = h.id
+		WHERE h.amount_minor - h.captured_minor - h.released_minor <> coalesce(t.rest, 0) OR h.captured_minor <> coalesce(t.captured, 0) OR h.captured_minor + h.released_minor > h.amount_minor
+			OR h.status <> CASE WHEN h.captured_minor + h.released_minor < h.amount_minor THEN 'active' WHEN h.captured_minor > 0 THEN 'captured'
+				WHEN t.expired THEN 'expired' ELSE 'released' END`},
 	{"W2 the lines of a hold sum to what is left", `
 		SELECT h.id, l.remaining FROM holds h, LATERAL (SELECT sum(x.remaining) AS remaining FROM jsonb_to_recordset(h.lines) AS x (remaining bigint)) l
 		WHERE h.reason = 'requested' AND coalesce(l.remaining, 0) <> h.amount_minor - h.captured_minor - h.released_minor`},

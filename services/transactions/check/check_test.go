@@ -42,6 +42,7 @@ func TestEachRuleIsBroken(t *testing.T) {
 		{"L2 debits equal credits", "UPDATE accounts SET credits_minor = credits_minor + 1 WHERE code = 'fees.revenue.USD'"},
 		{"L3 counters", "UPDATE accounts SET sequence = sequence + 1 WHERE kind = 'customer_wallet'"},
 		{"L3 counters", "UPDATE postings SET amount_minor = amount_minor + 1 WHERE transaction_id = " + one},
+		{"L3 an account's last time", "UPDATE accounts SET last_recorded_at = last_recorded_at + interval '1 s' WHERE kind = 'customer_wallet'"},
 		{"L3 each entry", "UPDATE postings SET destination_balance_minor = destination_balance_minor + 1 WHERE transaction_id = " + one},
 		{"L3 each entry", "UPDATE postings SET source_sequence = source_sequence + 1000 WHERE transaction_id = " + one},
 		{"L4 reversals never exceed", "UPDATE postings SET amount_minor = 100000 WHERE reverses_position IS NOT NULL"},
@@ -50,10 +51,13 @@ func TestEachRuleIsBroken(t *testing.T) {
 		{"L7 every reference is posted", "UPDATE ledger_references SET transaction_id = gen_random_uuid() WHERE reference = 'in'"},
 		{"L7 every reference is posted", "UPDATE ledger_references SET transaction_id = " + one + " WHERE reference = 'too_much'; UPDATE transactions SET reference = 'too_much' WHERE id = " + one},
 		{"L7 a refusal belongs", "DELETE FROM ledger_references WHERE reference = 'too_much'"},
+		{"L7 a refused reference names", "UPDATE ledger_references SET transaction_id = " + one + " WHERE reference = 'too_much'"},
 		{"L7 every transaction has", "DELETE FROM ledger_references WHERE reference = 'in'"},
 		{"W1 what is available", "ALTER TABLE accounts DROP CONSTRAINT accounts_minimum; UPDATE accounts SET minimum_minor = 1000000 WHERE kind = 'customer_wallet'"},
 		{"W1 pending counters", "UPDATE accounts SET pending_debits_minor = pending_debits_minor + 1 WHERE code = 'fees.revenue.USD'"},
 		{"W2 a hold is what", "UPDATE holds SET released_minor = released_minor + 1 WHERE status = 'active'"},
+		{"W2 a hold is what", "UPDATE holds SET captured_minor = captured_minor + 1, released_minor = released_minor - 1 WHERE status <> 'active'"},
+		{"W2 a hold is what", "UPDATE holds SET status = 'expired' WHERE status = 'released'"},
 		{"W2 the lines", "UPDATE holds SET lines = '[]' WHERE status = 'active'"},
 	} {
 		if _, err := owner.Exec(context.Background(), "BEGIN; ALTER TABLE postings DISABLE TRIGGER USER; ALTER TABLE transactions DISABLE TRIGGER USER; ALTER TABLE ledger_references DISABLE TRIGGER USER; "+c.damage); err != nil {
@@ -100,5 +104,7 @@ func fill(t *testing.T, db *pgtest.DB) {
 	one("too_much", domain.Body{Action: domain.ActionPost, Postings: posting(id, rail, 5000)}, domain.Refused)
 	out := one("out", domain.Body{Action: domain.ActionPost, Postings: posting(id, rail, 100)}, domain.Posted)
 	one("back", domain.Body{Action: domain.ActionReverse, OriginalID: out.TransactionID}, domain.Posted)
+	given := one("given", domain.Body{Action: domain.ActionHold, Postings: posting(id, rail, 50)}, domain.Posted)
+	one("release", domain.Body{Action: domain.ActionRelease, HoldID: given.TransactionID}, domain.Posted)
 	one("hold", domain.Body{Action: domain.ActionHold, Postings: posting(id, rail, 50)}, domain.Posted)
 }

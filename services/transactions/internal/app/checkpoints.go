@@ -66,6 +66,7 @@ func (a *App) SignCheckpoint(ctx context.Context) error {
 		return fmt.Errorf("sign: %w", err)
 	}
 	if stored {
+		failpoint("signed_before_file")
 		return appendToFile(a.sealer.File, signed)
 	}
 	return nil

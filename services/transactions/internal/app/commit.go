@@ -29,11 +29,13 @@ func (a *App) commit(ctx context.Context, requests []domain.Request) ([]domain.O
 	}
 	var outcomes []domain.Outcome
 	var b *batch
+	failpoint("before_begin")
 	err = pg.InTx(ctx, committer{a.committers}, func(tx pgx.Tx) error {
 		b = &batch{App: a, requests: requests}
 		if err := b.claim(ctx, tx, before); err != nil {
 			return err
 		}
+		failpoint("after_claim")
 		if len(b.fresh) > 0 {
 			if err := b.decide(ctx, tx); err != nil {
 				return err
@@ -45,6 +47,7 @@ func (a *App) commit(ctx context.Context, requests []domain.Request) ([]domain.O
 	if err != nil {
 		return nil, err
 	}
+	failpoint("after_commit")
 	a.metrics.batches.Inc()
 	a.metrics.transactions.Add(float64(len(requests)))
 	if len(b.posted) > 0 {
@@ -250,6 +253,7 @@ func (b *batch) pick(isNew map[string]bool) {
 // decide applies the new requests and writes their rows, COMMIT included.
 func (b *batch) decide(ctx context.Context, tx pgx.Tx) error {
 	decision := domain.Decide(b.state, b.fresh)
+	failpoint("after_decide")
 	if err := b.write(ctx, tx, decision); err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (t *pipelinedTx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResu
 		t.begun = true
 		b.QueuedQueries = append([]*pgx.QueuedQuery{{SQL: "begin"}}, b.QueuedQueries...)
 	}
-	if t.last {
+	if t.last && !failpointArmed("before_commit") {
 		b.Queue("commit")
 		t.ended = true
 	}
@@ -65,6 +65,7 @@ func (t *pipelinedTx) Commit(ctx context.Context) error {
 		return nil
 	}
 	t.ended = true
+	failpoint("before_commit")
 	tag, err := t.conn.Exec(ctx, "commit")
 	if err == nil && tag.String() != "COMMIT" {
 		return pgx.ErrTxCommitRollback

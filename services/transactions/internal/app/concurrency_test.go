@@ -3,81 +3,20 @@ package app_test
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
-
-// TestBank moves money between few accounts by two replicas while readers take the total: it is zero in every snapshot (L2).
-func TestBank(t *testing.T) {
-	t.Parallel()
-	w := setup(t)
-	accounts := make([]uuid.UUID, 6)
-	for i := range accounts {
-		accounts[i] = w.customer(t, "KES", 0).ID
-		w.fund(t, accounts[i], 1_000)
-	}
-	ledgers := []*app.App{w.App, w.replica(t)}
-	done, stop := context.WithCancel(context.Background())
-	var readers, writers sync.WaitGroup
-	var reads atomic.Int64
-	for range 2 {
-		readers.Go(func() {
-			for done.Err() == nil {
-				if err := w.readTotal(t); err != nil {
-					t.Error(err)
-					return
-				}
-				reads.Add(1)
-			}
-		})
-	}
-	for i := range 16 {
-		writers.Go(func() {
-			rng := rand.New(rand.NewPCG(uint64(i), 7))
-			for range 40 {
-				from, to := accounts[rng.IntN(6)], accounts[rng.IntN(6)]
-				if from == to {
-					continue
-				}
-				if _, err := ledgers[i%2].PostTransactions(w.ctx, []domain.Request{
-					w.request(domain.ActionPost, kes(from, to, 1+rng.Int64N(400))), w.request(domain.ActionHold, kes(to, from, 1))}, false); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	writers.Wait()
-	stop()
-	readers.Wait()
-	if reads.Load() == 0 {
-		t.Error("no total was read")
-	}
-}
-
-func (w *world) readTotal(t testing.TB) error {
-	return pgx.BeginTxFunc(context.Background(), w.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		var byAccounts, customers int64
-		if err := tx.QueryRow(context.Background(), `SELECT sum(debits_minor - credits_minor)::bigint,
-			sum(credits_minor - debits_minor) FILTER (WHERE kind = 'customer_wallet')::bigint FROM accounts`).Scan(&byAccounts, &customers); err != nil {
-			return err
-		}
-		if byAccounts != 0 || customers != 6_000 {
-			t.Errorf("total %d, customers have %d", byAccounts, customers)
-		}
-		return nil
-	})
-}
 
 func TestOverdraftRace(t *testing.T) {
 	t.Parallel()
@@ -152,60 +91,63 @@ func TestAppendOnly(t *testing.T) {
 	}
 }
 
-// TestConnectionsDie ends the ledger's connections again and again while callers post. Each acknowledged outcome is there once, and each
-// lost answer is an unknown that a repeat of the same request settles (L8).
+// TestConnectionsDie ends the committers' connections in the middle of batches while callers post. Each acknowledged outcome is there once;
+// a batch whose COMMIT got no answer is repeated by the committer, and each lost answer is settled by a repeat of the same request (L8).
 func TestConnectionsDie(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	alice, bob := w.customer(t, "KES", 0), w.customer(t, "KES", 0)
 	w.fund(t, alice.ID, 1_000_000)
+	repeated := newRepeats()
+	params := app.CommitParams()
+	params["application_name"] = "committers"
+	committers, err := pg.Open(t.Context(), w.db.AppURL, pg.Options{MaxConns: app.CommitConns, LockTimeout: 10 * time.Second, Params: params})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(committers.Close)
+	ledger := app.New(app.Pools{Shared: w.pool, Committers: committers}, time.Now, slog.New(repeated), sealer(t))
 	killer, err := pgx.Connect(context.Background(), w.db.AppURL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = killer.Close(context.Background()) })
-	ctx, stop := context.WithCancel(context.Background())
-	var kills, unknown atomic.Int64
-	var killing, posting sync.WaitGroup
-	killing.Go(func() {
-		for ctx.Err() == nil {
+	var kills, unknown, posted atomic.Int64
+	felt := func() bool { return kills.Load() >= 20 && repeated.n.Load() >= 5 && unknown.Load() >= 5 }
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for deadline := time.Now().Add(30 * time.Second); !felt() && time.Now().Before(deadline) && !t.Failed(); <-time.After(5 * time.Millisecond) {
 			tag, err := killer.Exec(context.Background(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-				WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid() AND state <> 'idle'`)
+				WHERE datname = current_database() AND application_name = 'committers' AND state IN ('active', 'idle in transaction')`)
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			kills.Add(tag.RowsAffected())
 		}
+		if !felt() {
+			t.Errorf("%d connections were ended within a batch, %d batches repeated, %d answers lost: the faults are not felt", kills.Load(), repeated.n.Load(), unknown.Load())
+		}
 	})
 	for range 8 {
-		posting.Go(func() {
-			for range 15 {
+		wg.Go(func() {
+			for n := 0; (n < 15 || !felt()) && !t.Failed(); n++ {
 				r := w.request(domain.ActionPost, kes(alice.ID, bob.ID, 1))
-				for {
-					out, err := w.PostTransactions(w.ctx, []domain.Request{r}, false)
-					if err == nil {
-						if out[0].Status != domain.Posted {
-							t.Errorf("%+v", out[0])
-						}
-						break
-					}
+				out, err := ledger.PostTransactions(w.ctx, []domain.Request{r}, false)
+				for ; err != nil; out, err = ledger.PostTransactions(w.ctx, []domain.Request{r}, false) {
 					if unknown.Add(1); !errors.Is(err, fault.ErrUnavailable) {
 						t.Errorf("a lost connection is %v", err)
 						return
 					}
-					if unknown.Load() > 100 {
-						stop() // enough was broken: let the rest settle
-					}
 				}
+				if out[0].Status != domain.Posted {
+					t.Errorf("%+v", out[0])
+				}
+				posted.Add(1)
 			}
 		})
 	}
-	posting.Wait()
-	stop()
-	killing.Wait()
-	w.wantBalance(t, bob.ID, 120, 120)
-	if kills.Load() == 0 || unknown.Load() == 0 {
-		t.Errorf("%d connections were ended, %d answers lost: nothing was tested", kills.Load(), unknown.Load())
-	}
+	wg.Wait()
+	w.wantBalance(t, bob.ID, posted.Load(), posted.Load())
+	t.Logf("%d connections were ended within a batch, %d batches repeated, %d answers lost, %d posted", kills.Load(), repeated.n.Load(), unknown.Load(), posted.Load())
 }

@@ -15,8 +15,11 @@ import (
 )
 
 const (
-	// committers is how many batches are under way at once.
-	committers = 1
+	// committers is how many batches are under way at once. They wait for each other's accounts, so a second one pays only when it is large:
+	// then its references are inserted and its rows encoded while the first one is at the disk.
+	committers = 2
+	// largeBatch is what must wait for a second committer to start. A batch costs the same whether it has one transaction or fifty.
+	largeBatch = 128
 	// CommitConns is how many connections they need, with one for the rules of accounts.
 	CommitConns = committers + 1
 	// maxBatch bounds the transactions of one database transaction, and with it how long its accounts are locked.
@@ -84,7 +87,7 @@ func (g *group) enqueue(e *entry) bool {
 	}
 	g.waiting = append(g.waiting, e)
 	g.queued += len(e.requests)
-	if g.running < committers {
+	if g.running == 0 || g.running < committers && g.queued >= largeBatch {
 		g.running++
 		go g.drain()
 	}
@@ -106,7 +109,7 @@ func (g *group) next() []*entry {
 		size += len(g.waiting[n].requests)
 		n++
 	}
-	if n == 0 {
+	if n == 0 || g.running > 1 && g.queued < largeBatch {
 		g.running--
 		return nil
 	}

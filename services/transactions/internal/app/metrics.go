@@ -11,6 +11,7 @@ type metrics struct {
 	batches      prometheus.Counter
 	transactions prometheus.Counter
 	unsealed     prometheus.Gauge
+	strayed      prometheus.Gauge
 }
 
 func newMetrics() metrics {
@@ -19,12 +20,14 @@ func newMetrics() metrics {
 		transactions: prometheus.NewCounter(prometheus.CounterOpts{Name: "ledger_transactions_total", Help: "Requests that were decided, repeats included."}),
 		unsealed: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ledger_unsealed_seconds",
 			Help: "Age of the oldest committed transaction that has no place in the tree."}),
+		strayed: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ledger_default_partition_used",
+			Help: "1 while rows lie in the partition that catches what no month takes."}),
 	}
 }
 
 // Register exports the ledger's metrics.
 func (a *App) Register(r prometheus.Registerer) {
-	r.MustRegister(a.metrics.batches, a.metrics.transactions, a.metrics.unsealed, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	r.MustRegister(a.metrics.batches, a.metrics.transactions, a.metrics.unsealed, a.metrics.strayed, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ledger_waiting_transactions", Help: "Transactions that wait to be committed.",
 	}, func() float64 { return float64(a.group.depth()) }))
 }

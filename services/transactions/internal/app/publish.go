@@ -58,6 +58,7 @@ func (a *App) Publish(ctx context.Context, to Publisher) (batches int, err error
 		if err := to.PublishAll(ctx, list); err != nil {
 			return err
 		}
+		failpoint("published_before_cursor")
 		batches = len(sealed)
 		last := sealed[len(sealed)-1]
 		return a.q.PutPublication(ctx, tx, postedPublication, last.FirstIndex+int64(last.Size))

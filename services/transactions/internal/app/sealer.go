@@ -37,6 +37,7 @@ func (a *App) Seal(ctx context.Context) (batches int, err error) {
 		if err != nil || len(queued) == 0 {
 			return err
 		}
+		failpoint("seal_after_read")
 		row, err := a.q.GetTree(ctx, tx)
 		if err != nil {
 			return fmt.Errorf("read the tree: %w", err)
@@ -50,12 +51,17 @@ func (a *App) Seal(ctx context.Context) (batches int, err error) {
 		}
 		s.append(queued)
 		batches = len(queued)
-		return s.write(ctx, a.q, tx)
+		if err := s.write(ctx, a.q, tx); err != nil {
+			return err
+		}
+		failpoint("seal_before_commit")
+		return nil
 	})
 	if err != nil {
 		return 0, fmt.Errorf("seal: %w", err)
 	}
 	if batches > 0 {
+		failpoint("seal_after_commit")
 		wake(a.unpublished)
 	}
 	return batches, nil

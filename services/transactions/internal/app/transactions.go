@@ -24,13 +24,19 @@ func (a *App) PostTransactions(ctx context.Context, requests []domain.Request, a
 	if err := a.mayPost(ctx, requests, atomic); err != nil {
 		return nil, err
 	}
-	if atomic {
-		list := a.atomicLists.Add(1)
-		for i := range requests {
-			requests[i].AtomicList = list
-		}
-	}
+	a.number(requests, atomic)
 	return a.post(ctx, requests)
+}
+
+// number marks the requests of an atomic list as such.
+func (a *App) number(requests []domain.Request, atomic bool) {
+	if !atomic {
+		return
+	}
+	list := a.atomicLists.Add(1)
+	for i := range requests {
+		requests[i].AtomicList = list
+	}
 }
 
 func (a *App) mayPost(ctx context.Context, requests []domain.Request, atomic bool) error {
@@ -71,6 +77,7 @@ func (a *App) PreviewTransactions(ctx context.Context, requests []domain.Request
 	if err := a.mayPost(ctx, requests, atomic); err != nil {
 		return nil, err
 	}
+	a.number(requests, atomic)
 	if err := complete(requests); err != nil {
 		return nil, err
 	}

@@ -70,7 +70,9 @@ func (a *App) CreatePartitions(ctx context.Context) (made int, err error) {
 	if err != nil {
 		return int(n), fmt.Errorf("look into the default partition: %w", err)
 	}
+	a.metrics.strayed.Set(0)
 	if used {
+		a.metrics.strayed.Set(1)
 		return int(n), ErrDefaultPartition
 	}
 	return int(n), nil

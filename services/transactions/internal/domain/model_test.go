@@ -136,6 +136,61 @@ func (m *model) applyToHold(r Request) string {
 	return ""
 }
 
+// clone is a model that can be thrown away.
+func (m *model) clone() *model {
+	c := &model{balance: maps.Clone(m.balance), reserved: maps.Clone(m.reserved), overCap: maps.Clone(m.overCap), maximum: m.maximum,
+		holds: map[uuid.UUID]*modelHold{}, transactions: map[uuid.UUID]*modelTransaction{}}
+	for id, h := range m.holds {
+		c.holds[id] = &modelHold{h.account, h.to, h.left, h.overCap}
+	}
+	for id, t := range m.transactions {
+		c.transactions[id] = &modelTransaction{t.from, t.to, t.left, t.reversal}
+	}
+	return c
+}
+
+// applyList decides requests that come together: if they are atomic, all are posted or none is, and all but the culprit say so.
+func (m *model) applyList(list []Request) []string {
+	codes := make([]string, len(list))
+	if list[0].AtomicList == 0 {
+		for i, r := range list {
+			codes[i] = m.apply(r)
+		}
+		return codes
+	}
+	trial, culprit := m.clone(), -1
+	for i, r := range list {
+		if codes[i] = trial.apply(r); codes[i] != "" && culprit < 0 {
+			culprit = i
+		}
+	}
+	doomed := list[0].Doomed
+	if culprit < 0 && !doomed {
+		*m = *trial
+		return codes
+	}
+	for i := range codes {
+		if i != culprit || doomed {
+			codes[i] = "batch_refused"
+		}
+	}
+	return codes
+}
+
+// drawList makes requests that come together: one, some, or an atomic list, which may be one of which a reference is known already.
+func drawList(t *rapid.T, accounts, ids []uuid.UUID, n int) []Request {
+	list := make([]Request, rapid.IntRange(1, 4).Draw(t, "size"))
+	atomic := rapid.Bool().Draw(t, "atomic")
+	doomed := atomic && rapid.IntRange(0, 5).Draw(t, "doomed") == 0
+	for i := range list {
+		list[i] = draw(t, accounts, ids, n+i)
+		if atomic {
+			list[i].AtomicList, list[i].Doomed = int64(n+1), doomed
+		}
+	}
+	return list
+}
+
 func draw(t *rapid.T, accounts, ids []uuid.UUID, n int) Request {
 	r := Request{TransactionID: uuid.NewSHA1(uuid.Nil, []byte(fmt.Sprint("tx", n))), Reference: fmt.Sprint("r", n), Body: Body{
 		Action: rapid.SampledFrom([]Action{ActionPost, ActionPost, ActionHold, ActionCapture, ActionRelease, ActionReverse}).Draw(t, "action"),
@@ -153,10 +208,13 @@ func draw(t *rapid.T, accounts, ids []uuid.UUID, n int) Request {
 	default:
 		r.HoldID, r.HasAmount, r.Amount, r.Currency = target, true, amount, "KES"
 	}
+	if rapid.Bool().Draw(t, "backdated") { // it says when a transaction counts, and changes nothing of what is decided
+		r.EffectiveAt = time.Unix(rapid.Int64Range(1, 1e9).Draw(t, "effective_at"), 0).UTC()
+	}
 	return r
 }
 
-// TestDecideAgainstModel runs random requests in random batches through Decide and one by one through the model.
+// TestDecideAgainstModel runs random lists, atomic ones too, in random batches through Decide and list by list through the model.
 func TestDecideAgainstModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -177,19 +235,36 @@ func TestDecideAgainstModel(t *testing.T) {
 		ids := []uuid.UUID{uuid.NewSHA1(uuid.Nil, []byte("nothing"))}
 		for batch, n := 0, 0; batch < 8; batch++ {
 			var requests []Request
-			for range rapid.IntRange(1, 6).Draw(t, "size") {
-				requests = append(requests, draw(t, accounts, ids, n))
-				n++
+			var lists [][]Request
+			for range rapid.IntRange(1, 4).Draw(t, "lists") {
+				list := drawList(t, accounts, ids, n)
+				n += len(list)
+				lists, requests = append(lists, list), append(requests, list...)
 			}
 			before := State{Accounts: maps.Clone(s.Accounts), Holds: maps.Clone(s.Holds), Originals: maps.Clone(s.Originals), Now: s.Now}
 			d := Decide(s, requests)
 			if !reflect.DeepEqual(s, before) {
 				t.Fatal("Decide changed its input")
 			}
-			for i, r := range requests {
-				if code := m.apply(r); code != d.Outcomes[i].Code || (code == "") != (d.Outcomes[i].Status == Posted) || d.Outcomes[i].Reference != r.Reference {
-					t.Fatalf("%+v: outcome %+v, the model says %q", r, d.Outcomes[i], code)
+			outcomes, transactions := d.Outcomes, d.Transactions
+			for _, list := range lists {
+				for i, code := range m.applyList(list) {
+					o := outcomes[0]
+					outcomes = outcomes[1:]
+					if code != o.Code || (code == "") != (o.Status == Posted) || o.Reference != list[i].Reference {
+						t.Fatalf("%+v: outcome %+v, the model says %q", list[i], o, code)
+					}
+					if o.Status != Posted {
+						continue
+					}
+					if tx := transactions[0]; tx.Reference != o.Reference || tx.ID != o.TransactionID || !tx.Request.EffectiveAt.Equal(list[i].EffectiveAt) {
+						t.Fatalf("%+v was posted as %+v", list[i], tx)
+					}
+					transactions = transactions[1:]
 				}
+			}
+			if len(outcomes) > 0 || len(transactions) > 0 {
+				t.Fatalf("%d outcomes and %d transactions too many", len(outcomes), len(transactions))
 			}
 			apply(&s, d)
 			for _, tx := range d.Transactions {
