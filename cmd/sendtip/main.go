@@ -45,7 +45,7 @@ func root() *cobra.Command {
 		base = platform.DefaultPortBase
 	}
 	cmd.PersistentFlags().IntVar(&f.base, "port-base", base, "base of all ports (SENDTIP_PORT_BASE)")
-	cmd.AddCommand(upCommand(&f), demoCommand(&f), keysCommand(&f), migrateCommand(&f), adminCommand(&f), eventsCommand(&f), doctorCommand(&f), ledgerCommand(&f), webhooksCommand(&f), resetCommand(&f), versionCommand())
+	cmd.AddCommand(upCommand(&f), demoCommand(&f), keysCommand(&f), migrateCommand(&f), adminCommand(&f), eventsCommand(&f), doctorCommand(&f), ledgerCommand(&f), benchCommand(&f), webhooksCommand(&f), resetCommand(&f), versionCommand())
 	return cmd
 }
 

@@ -769,9 +769,9 @@ type Receipt struct {
 	//
 	// Example: example.sendtip.test/ledger
 	// 5
-	// +M7V2jz956NHGG0LLXMH8ZDuaRL5K3XiDXXhbsL3D88=
+	// BLb0sGtrLHM9WGRlITvNyqB/IZWF8WNx5KJhbKldZOk=
 	//
-	// — example.sendtip.test/ledger Z1DycTFXeaC4HZd65vvHQjNMcxTljUivv8O4eHTAHaZhKaLcOkb5hLlTS5nCSZd9Xao5ihHJA48k2b/A2c7W9SYPNgg=
+	// — example.sendtip.test/ledger Z1DycbZoZOr6VTT5/1icdLAzw0NMMh0rTu3doSa9XEenlPsh9VjeoUDFOqkC2Y6ZHAgvhfjD/7Kij+dLsdgF8ZDjvQw=
 	Checkpoint string `json:"checkpoint"`
 
 	// Format Always sendtip-receipt/1.

@@ -33,16 +33,15 @@ import (
 const (
 	identityKey = "an identity key for tests, 32 b+"
 	origin      = "sendtip.test/crash"
-	patience    = 30 * time.Second
+	patience    = time.Minute
 )
+
+// built is the folder of the built program; TestMain makes and removes it.
+var built string
 
 // binary is the ledger with failpoints, built once for all tests.
 var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "sendtip-crash-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "transactions")
+	path := filepath.Join(built, "transactions")
 	build := exec.Command("go", "build", "-tags", "failpoints", "-o", path, "../cmd/transactions")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the ledger: %w\n%s", err, out)
@@ -50,12 +49,15 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// TestMain removes the built program.
+// TestMain keeps the built program until all tests are over.
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+	var err error
+	if built, err = os.MkdirTemp("", "sendtip-crash-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
+	code := m.Run()
+	_ = os.RemoveAll(built) // a leftover in the temporary folder
 	os.Exit(code)
 }
 

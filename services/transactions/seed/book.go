@@ -47,7 +47,7 @@ func newBook(accounts []domain.Account, tree *proof.Tree) *book {
 }
 
 // decide applies a batch as the ledger's committer does, on the states of its accounts, and writes its rows into the chunk.
-func (b *book) decide(c *chunk, id int64, now time.Time, requests []domain.Request, originals map[uuid.UUID]domain.Original) (domain.Decision, error) {
+func (b *book) decide(c *chunk, id int64, now time.Time, requests []domain.Request, originals map[uuid.UUID]domain.Original) domain.Decision {
 	clear(b.state.Accounts)
 	clear(b.state.Holds)
 	b.state.Originals, b.state.Now = originals, now
@@ -72,7 +72,7 @@ func (b *book) decide(c *chunk, id int64, now time.Time, requests []domain.Reque
 	for i := range d.Holds {
 		b.changeHold(&d.Holds[i], b.holdChanges[d.Holds[i].ID].isNew)
 	}
-	return d, nil
+	return d
 }
 
 // involve gives the batch the accounts and the hold of a request.

@@ -25,7 +25,7 @@ type chunk struct {
 	firstSize      int64 // of the tree, before
 	size           int64
 	frontier, root []byte
-	progress       int64 // transactions of the run so far
+	progress       int // transactions of the run so far
 
 	before <-chan struct{} // closed when the chunk before is committed
 	done   chan struct{}
@@ -33,10 +33,10 @@ type chunk struct {
 
 // accountChanges are columns; was… is what the rows must still have, or somebody else has written to the ledger.
 type accountChanges struct {
-	ids                                                         []uuid.UUID
-	debits, credits, pendingDebits, pendingCredits, overCap     []int64
+	ids                                                          []uuid.UUID
+	debits, credits, pendingDebits, pendingCredits, overCap      []int64
 	sequences, wasSequences, wasPendingDebits, wasPendingCredits []int64
-	recorded, wasRecorded                                       []time.Time
+	recorded, wasRecorded                                        []time.Time
 }
 
 // holdChanges are those of holds that earlier chunks wrote.
@@ -144,7 +144,7 @@ func (c *chunk) batch(first, id int64, ids []uuid.UUID, hashes []byte, from, to 
 func (c *chunk) node(level uint, index uint64, hash proof.Hash) {
 	w := &c.nodes
 	w.row(3)
-	w.int16(int(level))    // #nosec G115 -- at most 63
+	w.int16(int(level))   // #nosec G115 -- at most 63
 	w.int64(int64(index)) // #nosec G115 -- counts subtrees
 	w.bytes(hash[:])
 }
@@ -192,7 +192,7 @@ func holdLines(h *domain.HoldState) ([]byte, error) {
 	return lines, nil
 }
 
-// account notes where the chunk leaves an account.
+// add notes where the chunk leaves an account.
 func (w *accountChanges) add(a, was *domain.Account) {
 	w.ids = append(w.ids, a.ID)
 	w.debits, w.credits = append(w.debits, a.Debits), append(w.credits, a.Credits)

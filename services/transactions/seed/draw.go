@@ -334,7 +334,7 @@ func (d *draw) receipt() string {
 	const (
 		alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 		space    = 36 * 36 * 36 * 36 * 36 * 36 * 36
-		step     = 48_271_000_001 // has no factor in common with space
+		step     = 1_618_033_999 // has no factor in common with space, and leaves room for 10^10 numbers in 64 bits
 	)
 	d.receipts++
 	tail := strconv.FormatUint(d.receipts%space*step%space, 36)

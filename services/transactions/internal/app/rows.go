@@ -305,7 +305,7 @@ func (c *columns) int64() int64 {
 	if len(b) != 8 {
 		return 0
 	}
-	return int64(binary.BigEndian.Uint64(b)) //nolint:gosec // the sign bit is meant
+	return int64(binary.BigEndian.Uint64(b))
 }
 
 func (c *columns) optional() *int64 {

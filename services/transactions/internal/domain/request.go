@@ -71,7 +71,7 @@ type Body struct {
 // Hash identifies the body of the transaction, never who sent it. Metadata stays out: a plain hash would let erased facts be guessed;
 // repeats are compared with the stored metadata instead.
 func (r *Request) Hash() []byte {
-	b := r.Body.appendJSON(append(make([]byte, 0, 512), hashDomain...))
+	b := r.appendJSON(append(make([]byte, 0, 512), hashDomain...))
 	sum := sha256.Sum256(b)
 	return sum[:]
 }
