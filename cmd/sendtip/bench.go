@@ -47,7 +47,7 @@ func benchSeedCommand(f *flags) *cobra.Command {
 	cmd.Flags().IntVar(&b.options.Accounts, "accounts", 200_000, "customers' wallets that take part; those that are missing are opened")
 	cmd.Flags().IntVar(&b.options.Days, "days", 90, "past days over which the transactions are spread, after all that the ledger has already")
 	cmd.Flags().Uint64Var(&b.options.Seed, "seed", 1, "start of the random numbers: the same on the same ledger draws the same transactions")
-	cmd.Flags().StringVar(&b.url, "database-url", "", "address of the ledger's database by its owner or a superuser (default: this folder's platform, or SENDTIP_POSTGRES_URL)")
+	cmd.Flags().StringVar(&b.url, "database-url", "", "address of the ledger's database by its owner or a superuser; the service signs then (default: this folder's platform, or SENDTIP_POSTGRES_URL)")
 	return cmd
 }
 
@@ -186,13 +186,14 @@ type pace struct {
 	out      io.Writer
 	terminal bool
 	mu       sync.Mutex
-	started  time.Time
+	started  time.Time // of the counting: partitions and accounts come before
+	first    int
 	last     time.Time
 	most     int
 }
 
 func newPace(out io.Writer) *pace {
-	p := &pace{out: out, started: time.Now()}
+	p := &pace{out: out}
 	if file, ok := out.(*os.File); ok {
 		p.terminal = term.IsTerminal(int(file.Fd()))
 	}
@@ -207,11 +208,14 @@ func (p *pace) show(done, total int) {
 		every = barEvery
 	}
 	now := time.Now()
+	if p.started.IsZero() {
+		p.started, p.first, p.last = now, done, now
+	}
 	if done < p.most || now.Sub(p.last) < every || total <= 0 { // chunks may report out of their order
 		return
 	}
 	p.last, p.most = now, done
-	rate := float64(done) / max(now.Sub(p.started).Seconds(), 1e-3)
+	rate := float64(done-p.first) / max(now.Sub(p.started).Seconds(), 1e-3)
 	line := fmt.Sprintf("%3d%%  %d of %d transactions  %.0f/s  %.0f s left", done*100/total, done, total, rate, float64(total-done)/max(rate, 1))
 	if p.terminal {
 		_, _ = fmt.Fprintf(p.out, "\r%-78s", line)

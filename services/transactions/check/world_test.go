@@ -52,7 +52,13 @@ func key(t *testing.T) (note.Signer, string) {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, db: pgtest.Open(t, "transactions", transactionssql.Migrations()), file: filepath.Join(t.TempDir(), "ledger.checkpoints"),
+	return worldOn(t, pgtest.Open(t, "transactions", transactionssql.Migrations()))
+}
+
+// worldOn is a ledger on a database that has been prepared.
+func worldOn(t *testing.T, db *pgtest.DB) *world {
+	t.Helper()
+	w := &world{t: t, db: db, file: filepath.Join(t.TempDir(), "ledger.checkpoints"),
 		ctx: auth.With(context.Background(), auth.Principal{Subject: "service:wallet", Scopes: []string{app.ScopePost, app.ScopeAccounts}, Operation: "test"})}
 	signer, public := key(t)
 	w.sign([]note.Signer{signer}, public)

@@ -281,6 +281,10 @@ func (s *seeding) result(ctx context.Context, started time.Time) (Result, error)
 	if _, err := s.guard.conn.Exec(ctx, "SET synchronous_commit = on; UPDATE publications SET next_index = next_index WHERE name = '"+publication+"'"); err != nil {
 		return r, fmt.Errorf("write to the disk: %w", err)
 	}
+	// Queries must not wait for autovacuum to plan for what is there now.
+	if _, err := s.guard.conn.Exec(ctx, "ANALYZE accounts, ledger_references, ledger_refusals, transactions, postings, transaction_metadata, holds, sealed_batches, tree_nodes"); err != nil {
+		return r, fmt.Errorf("analyze: %w", err)
+	}
 	var bytes int64
 	if err := s.guard.conn.QueryRow(ctx, "SELECT pg_database_size(current_database())").Scan(&bytes); err != nil {
 		return r, fmt.Errorf("read the size: %w", err)

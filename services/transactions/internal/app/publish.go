@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -79,10 +80,9 @@ type posted struct {
 }
 
 func (p posted) event() (event.Event, error) {
-	e, err := event.New(Topic, TransactionPosted, p.id.String(), events.LedgerTransactionPosted{TransactionID: p.id, Reference: p.reference,
-		Type: p.kind, Channel: p.channel, AccountIds: domain.Distinct(p.touchedAccounts)})
-	e.ID, e.Time = p.id, p.recordedAt.UTC()
-	return e, err
+	data, err := json.Marshal(events.LedgerTransactionPosted{TransactionID: p.id, Reference: p.reference, Type: p.kind, Channel: p.channel,
+		AccountIds: domain.Distinct(p.touchedAccounts)})
+	return event.Event{ID: p.id, Type: TransactionPosted, Topic: Topic, Key: p.id.String(), Time: p.recordedAt.UTC(), Data: data}, err
 }
 
 // postedEvents returns one event per transaction that moved money. Its id is the transaction's.
