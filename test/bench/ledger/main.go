@@ -121,7 +121,10 @@ func measure(ctx context.Context, w *world, selected []kind, r *report) error {
 			return err
 		}
 	}
-	return w.prove(ctx, r)
+	if err := w.prove(ctx, r); err != nil || w.o.statements || w.o.inprocess {
+		return err
+	}
+	return w.statementRound(ctx, f, selected[0], r)
 }
 
 // repository is the folder of go.work: the bench builds the one binary from it.

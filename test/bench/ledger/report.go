@@ -21,6 +21,7 @@ const (
 
 // report collects the figures of a run.
 type report struct {
+	counted   string // statements per batch, in a sentence
 	started   time.Time
 	o         options
 	machine   string
@@ -141,6 +142,9 @@ func (r *report) costs(p printer) {
 		p("| %s, %d clients | %s | %.4f | %.0f | %.0f | %.0f | %s | %s | %s |", x.name, x.clients, per(n, float64(x.cost.batches)), float64(x.cost.commits)/n,
 			float64(x.cost.walBytes)/n, micros(x.cost.service), micros(x.cost.postgres), load, per(x.cost.mallocs, n),
 			per(float64(x.cost.statements), float64(x.cost.batches)))
+	}
+	if r.counted != "" {
+		p("\n%s", r.counted)
 	}
 }
 

@@ -48,3 +48,19 @@ func (w *world) printStatements(ctx context.Context) error {
 	}
 	return rows.Err()
 }
+
+// statementRound repeats a round, short and after all others, to count the statements of a batch: counting makes PostgreSQL slower.
+func (w *world) statementRound(ctx context.Context, f *field, k kind, r *report) error {
+	say("counting statements")
+	if err := w.loadStatements(ctx); err != nil {
+		return err
+	}
+	w.o.statements, w.o.quick = true, true
+	x, err := w.round(ctx, f, k, "")
+	if err != nil {
+		return err
+	}
+	r.counted = fmt.Sprintf("Statements per batch, BEGIN and COMMIT with them and the sealer's and publisher's: %s, counted in a %s round of its own, with %s transactions per batch.",
+		per(float64(x.cost.statements), float64(x.cost.batches)), k.name, per(float64(x.transactions()), float64(x.cost.batches)))
+	return nil
+}
