@@ -52,8 +52,8 @@ func benchSeedCommand(f *flags) *cobra.Command {
 }
 
 func (b *benchSeed) run(ctx context.Context, out, progress io.Writer) (err error) {
-	if os.Getenv("SENDTIP_ENV") == "production" {
-		return errors.New("SENDTIP_ENV=production: made-up transactions do not belong into a ledger of real money, and could never be removed")
+	if err := notInProduction(b.environ()); err != nil {
+		return err
 	}
 	started := time.Now()
 	address := b.url
@@ -80,6 +80,13 @@ func (b *benchSeed) run(ctx context.Context, out, progress io.Writer) (err error
 	_, err = fmt.Fprintf(out, "seeded transactions=%d postings=%d holds=%d refused=%d accounts_opened=%d seconds=%.1f per_second=%.0f mb=%d tree_size=%d root=%x total_seconds=%.1f\n",
 		r.Transactions, r.Postings, r.Holds, r.Refused, r.Accounts, r.Took.Seconds(), float64(r.Transactions)/max(r.Took.Seconds(), 1e-3), r.Bytes>>20, r.Size, r.Root, time.Since(started).Seconds())
 	return err
+}
+
+func notInProduction(environ map[string]string) error {
+	if environ["SENDTIP_ENV"] == "production" {
+		return errors.New("SENDTIP_ENV=production: made-up transactions do not belong into a ledger of real money, and could never be removed")
+	}
+	return nil
 }
 
 // startDatabase runs this folder's PostgreSQL if nobody does, with tables that are up to date, and returns what stops it again.

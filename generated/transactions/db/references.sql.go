@@ -14,7 +14,8 @@ import (
 
 const getOutcomes = `-- name: GetOutcomes :many
 SELECT r.reference, r.body_hash, r.transaction_id, coalesce(f.code, '')::text AS code, coalesce(f.detail, '')::text AS detail,
-	coalesce(t.recorded_at, f.recorded_at, r.recorded_at)::timestamptz AS decided_at, t.hold_id, t.balances, m.metadata
+	coalesce(t.recorded_at, f.recorded_at, r.recorded_at)::timestamptz AS decided_at, t.hold_id, t.balances, m.metadata,
+	(t.metadata_hash IS NOT NULL)::boolean AS had_metadata
 FROM ledger_references r
 LEFT JOIN ledger_refusals f ON f.reference = r.reference
 LEFT JOIN transactions t ON t.id = r.transaction_id AND t.reference = r.reference
@@ -32,6 +33,7 @@ type GetOutcomesRow struct {
 	HoldID        *uuid.UUID
 	Balances      []byte
 	Metadata      []byte
+	HadMetadata   bool
 }
 
 // What was decided under references: refused if there is a code, else posted.
@@ -54,6 +56,7 @@ func (q *Queries) GetOutcomes(ctx context.Context, db DBTX, referencesList []str
 			&i.HoldID,
 			&i.Balances,
 			&i.Metadata,
+			&i.HadMetadata,
 		); err != nil {
 			return nil, err
 		}

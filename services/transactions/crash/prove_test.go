@@ -121,9 +121,10 @@ func (w *world) proveSealed(lostNotes int) {
 	}
 }
 
-// notes are the checkpoints of all replicas' files.
+// notes are the checkpoints of all replicas' files, each once: a replica that starts adds the newest one to its own file.
 func (w *world) notes() (list [][]byte) {
 	w.t.Helper()
+	seen := map[string]bool{}
 	for _, r := range w.replicas {
 		data, err := os.ReadFile(r.checkpoints)
 		if errors.Is(err, os.ErrNotExist) {
@@ -136,7 +137,12 @@ func (w *world) notes() (list [][]byte) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		list = append(list, notes...)
+		for _, n := range notes {
+			if !seen[string(n)] {
+				seen[string(n)] = true
+				list = append(list, n)
+			}
+		}
 	}
 	return list
 }

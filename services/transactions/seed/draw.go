@@ -61,7 +61,6 @@ type draw struct {
 	batch     int
 	receipts  uint64 // numbers of M-Pesa receipts
 	due       map[int][]payout
-	settled   []payout // of this batch: they come first
 	planned   map[int]int64
 	recent    []domain.Original
 	originals map[uuid.UUID]domain.Original // that this batch reverses

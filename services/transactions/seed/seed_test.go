@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -297,13 +298,19 @@ func TestRefused(t *testing.T) {
 	w := setup(t)
 	for _, change := range []func(o *seed.Options){
 		func(o *seed.Options) { o.Transactions = 0 }, func(o *seed.Options) { o.Accounts = 1 }, func(o *seed.Options) { o.Days = 0 },
-		func(o *seed.Options) { o.Days, o.Now = 1, func() time.Time { return time.Now().AddDate(100, 0, 0) }; o.Accounts = 0 },
+		func(o *seed.Options) {
+			o.Days, o.Now = 1, func() time.Time { return time.Now().AddDate(100, 0, 0) }
+			o.Accounts = 0
+		},
 	} {
 		o := w.options()
 		change(&o)
 		if _, err := seed.Run(w.ctx, w.db.OwnerURL, o); err == nil {
 			t.Errorf("seeded with %+v", o)
 		}
+	}
+	if _, err := seed.Run(w.ctx, strings.Replace(w.db.AdminURL, "/"+w.db.Name, "/postgres", 1), w.options()); !errors.Is(err, seed.ErrNoLedger) {
+		t.Errorf("without a ledger: %v", err)
 	}
 	w.seed(w.options())
 	o := w.options()

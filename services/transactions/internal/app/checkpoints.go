@@ -1,8 +1,11 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -78,6 +81,43 @@ func appendCheckpointEvent(ctx context.Context, tx pgx.Tx, origin string, size i
 		return err
 	}
 	return outbox.Append(ctx, tx, e)
+}
+
+// recallCheckpoint appends the newest stored checkpoint to the file, if a crash between the two kept it out.
+func (a *App) recallCheckpoint(ctx context.Context) error {
+	last, err := a.q.LastCheckpoint(ctx, a.pool)
+	if pg.IsNoRows(err) || a.sealer.File == "" {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the last checkpoint: %w", err)
+	}
+	end, err := tail(a.sealer.File, 8<<10)
+	if err != nil || bytes.Contains(end, []byte(last.Note)) {
+		return err
+	}
+	return appendToFile(a.sealer.File, []byte(last.Note))
+}
+
+// tail returns the last bytes of a file; of one that does not exist, nothing.
+func tail(path string, n int64) ([]byte, error) {
+	f, err := os.Open(path) // #nosec G304 -- a setting
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint file: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint file: %w", err)
+	}
+	b, err := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-n), n))
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint file: %w", err)
+	}
+	return b, nil
 }
 
 // appendToFile adds a note and an empty line. The file is for a disk that the database's superuser does not reach.

@@ -139,8 +139,13 @@ type batch struct {
 // settled is the outcome of a reference with what a repeat must agree with.
 type settled struct {
 	hash     []byte
-	metadata map[string]string // nil: unknown, erased, or of a refused transaction
+	stored   bool // metadata is what the transaction has; not so if it was refused, or its metadata erased
+	metadata map[string]string
 	outcome  domain.Outcome
+}
+
+func newlySettled(r *domain.Request, o domain.Outcome) settled {
+	return settled{hash: r.BodyHash, stored: o.Status == domain.Posted, metadata: r.Metadata, outcome: o}
 }
 
 // claim inserts the references, sorted, and locks the accounts ordered by id, in one round trip. The insert waits for the fate of another
@@ -258,7 +263,7 @@ func (b *batch) decide(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	for i, o := range decision.Outcomes {
-		b.known[o.Reference] = settled{b.fresh[i].BodyHash, b.fresh[i].Metadata, o}
+		b.known[o.Reference] = newlySettled(&b.fresh[i], o)
 	}
 	b.posted = decision.Transactions
 	return nil
@@ -280,7 +285,7 @@ func (b *batch) answer() []domain.Outcome {
 // same says whether the request is the one that was settled. Rows of versions that had metadata in the hash are recognised too.
 func (s settled) same(r *domain.Request) bool {
 	if bytes.Equal(s.hash, r.BodyHash) {
-		return s.metadata == nil || maps.Equal(s.metadata, r.Metadata)
+		return !s.stored || maps.Equal(s.metadata, r.Metadata)
 	}
 	return len(r.Metadata) > 0 && bytes.Equal(s.hash, r.HashWithMetadata())
 }

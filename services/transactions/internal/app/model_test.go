@@ -304,12 +304,11 @@ func (m *machine) expect(list []domain.Request, together bool) (codes []string, 
 	}
 }
 
-// same says whether the ledger takes a request for a repeat. It compares facts with stored ones only: refused transactions have none, and
-// where a posted one has none they may have been erased.
+// same says whether the ledger takes a request for a repeat. It compares facts with stored ones only: refused transactions have none.
 func (k told) same(r domain.Request) bool {
 	facts, was, is := k.request.Metadata, k.request.Body, r.Body
 	was.Metadata, is.Metadata = nil, nil
-	return reflect.DeepEqual(was, is) && (k.outcome.Status == domain.Refused || len(facts) == 0 || maps.Equal(facts, r.Metadata))
+	return reflect.DeepEqual(was, is) && (k.outcome.Status == domain.Refused || maps.Equal(facts, r.Metadata))
 }
 
 // post sends a list, at times after a dry run, which changes nothing and says what the real one is then told.

@@ -84,6 +84,7 @@ func settledRow(row transactionsdb.GetOutcomesRow) (settled, error) {
 	for _, b := range balances {
 		s.outcome.Balances = append(s.outcome.Balances, domain.OutcomeBalance{AccountID: b.Account, Balance: b.Balance, Available: b.Available, Sequence: b.Sequence})
 	}
+	s.stored = len(row.Metadata) > 0 || !row.HadMetadata
 	if len(row.Metadata) > 0 {
 		if err := json.Unmarshal(row.Metadata, &s.metadata); err != nil {
 			return s, fmt.Errorf("metadata of transaction %s: %w", row.TransactionID, err)

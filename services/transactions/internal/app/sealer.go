@@ -146,9 +146,14 @@ func (a *App) adopt(ctx context.Context, tx pgx.Tx, queued []transactionsdb.List
 
 // SealLoop seals and signs until ctx ends.
 func (a *App) SealLoop(ctx context.Context) error {
+	recalled := false
 	for failing := false; ctx.Err() == nil; {
 		started := time.Now()
 		n, err := a.Seal(ctx)
+		if err == nil && !recalled {
+			err = a.recallCheckpoint(ctx)
+			recalled = err == nil
+		}
 		for err == nil && n == sealLimit && ctx.Err() == nil {
 			n, err = a.Seal(ctx)
 		}

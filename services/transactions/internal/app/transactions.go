@@ -94,7 +94,7 @@ func (a *App) PreviewTransactions(ctx context.Context, requests []domain.Request
 	}
 	decision := domain.Decide(b.state, b.fresh)
 	for i, o := range decision.Outcomes {
-		b.known[o.Reference] = settled{b.fresh[i].BodyHash, b.fresh[i].Metadata, o}
+		b.known[o.Reference] = newlySettled(&b.fresh[i], o)
 	}
 	return b.answer(), nil
 }
