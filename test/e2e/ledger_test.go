@@ -85,7 +85,7 @@ func TestCustomerProvesATransfer(t *testing.T) {
 		t.Fatalf("checkpoint: %v %v", note, err)
 	}
 	width := int32(1)
-	tile, err := amina.Ledger.GetLogTileWithResponse(t.Context(), 0, int64(v.Index)/256, &transactionsclient.GetLogTileParams{Width: &width}) //nolint:gosec // small
+	tile, err := amina.Ledger.GetLogTileWithResponse(t.Context(), 0, int64(v.Index)/256, &transactionsclient.GetLogTileParams{Width: &width})
 	if err != nil || len(tile.Body) != 32 {
 		t.Errorf("tile: %v %v", tile, err)
 	}
