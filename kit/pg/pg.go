@@ -52,6 +52,7 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		pgxuuid.Register(conn.TypeMap()) // else each id goes through text and reflection
+		registerArrays(conn.TypeMap())
 		return nil
 	}
 	if o.Tracer != nil {

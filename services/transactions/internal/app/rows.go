@@ -131,11 +131,14 @@ func column[T any](c *[]T, n int) []T {
 	return *c
 }
 
+// balanceSize is what proof.AppendBalance adds, in bytes.
+const balanceSize = 40
+
 // leafOf says what the leaf of a new transaction covers.
 func leafOf(leaf *proof.Transaction, t *domain.Transaction, opened *domain.HoldState) {
 	*leaf = proof.Transaction{ID: t.ID, RecordedAt: t.RecordedAt, EffectiveAt: t.Request.EffectiveAt, Reference: t.Reference, Action: string(t.Action),
 		Type: t.Type, Channel: t.Channel, HoldID: t.HoldID, HoldDelta: t.HoldDelta, ReversesID: t.ReversesID, Salt: t.Request.Salt,
-		RequestHash: t.Request.BodyHash, Postings: leaf.Postings[:0]}
+		RequestHash: t.Request.BodyHash, Postings: leaf.Postings[:0], Balances: make([]byte, 0, balanceSize*len(t.Balances))}
 	for i := range t.Postings {
 		p := &t.Postings[i]
 		leaf.Postings = append(leaf.Postings, proof.Posting{Source: p.Source, Destination: p.Destination, Currency: p.Currency, Amount: p.Amount,
