@@ -263,16 +263,24 @@ type tally struct {
 	order  []int
 	done   map[string]int
 	total  int
+	extra  int
 	first  int // findings that stand first in their report
 	kinds  map[check.Kind]int
 }
 
-// next is another change to try, and a seed for it; false when there were enough.
+// extraTries bounds the tries after the thousandth change for kinds that chance had left out.
+const extraTries = 2000
+
+// next is another change to try, and a seed for it; false when there were enough and each kind was among them.
 func (y *tally) next() (c tampering, seed float64, more bool) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	if y.total >= changes {
-		return c, 0, false
+		missing := slices.IndexFunc(y.all, func(c tampering) bool { return y.done[c.name] == 0 })
+		if y.extra++; missing < 0 || y.extra > extraTries {
+			return c, 0, false
+		}
+		return y.all[missing], y.random.Float64()*2 - 1, true
 	}
 	if len(y.order) == 0 {
 		y.order = y.random.Perm(len(y.all))
