@@ -239,12 +239,7 @@ func (b *batch) sort(ctx context.Context, tx pgx.Tx, references, inserted []stri
 
 // pick makes the list of new requests, each reference once.
 func (b *batch) pick(isNew map[string]bool) {
-	doomed := map[int64]bool{} // atomic lists of which a reference is known already cannot be posted as a whole
-	for _, r := range b.requests {
-		if r.AtomicList != 0 && !isNew[r.Reference] {
-			doomed[r.AtomicList] = true
-		}
-	}
+	doomed := b.doomed(isNew)
 	b.fresh = make([]domain.Request, 0, len(isNew))
 	for _, r := range b.requests {
 		if isNew[r.Reference] {
@@ -253,6 +248,23 @@ func (b *batch) pick(isNew map[string]bool) {
 			delete(isNew, r.Reference)
 		}
 	}
+}
+
+// doomed are the atomic lists that cannot be posted as a whole: one of their references is known already, or belongs to an earlier request
+// of this batch.
+func (b *batch) doomed(isNew map[string]bool) map[int64]bool {
+	lists, owner := map[int64]bool{}, map[string]int64{}
+	for i := range b.requests {
+		r := &b.requests[i]
+		first, taken := owner[r.Reference]
+		if !taken {
+			owner[r.Reference] = r.AtomicList
+		}
+		if r.AtomicList != 0 && (!isNew[r.Reference] || taken && first != r.AtomicList) {
+			lists[r.AtomicList] = true
+		}
+	}
+	return lists
 }
 
 // decide applies the new requests and writes their rows, COMMIT included.
