@@ -20,7 +20,7 @@ func registerArrays(m *pgtype.Map) {
 		return binary.BigEndian.AppendUint16(size(buf, 2), uint16(n))
 	})
 	register(m, "_timestamptz", pgtype.TimestamptzArrayOID, pgtype.TimestamptzOID, func(buf []byte, t time.Time) []byte {
-		return binary.BigEndian.AppendUint64(size(buf, 8), uint64(t.UnixMicro()-epoch))
+		return binary.BigEndian.AppendUint64(size(buf, 8), uint64(t.UnixMicro()-Epoch))
 	})
 	register(m, "_bytea", pgtype.ByteaArrayOID, pgtype.ByteaOID, func(buf, b []byte) []byte {
 		if b == nil {
@@ -30,8 +30,8 @@ func registerArrays(m *pgtype.Map) {
 	})
 }
 
-// epoch is 2000-01-01 in Unix microseconds: PostgreSQL's binary timestamptz counts from there.
-const epoch = 946684800 * 1_000_000
+// Epoch is 2000-01-01 in Unix microseconds: PostgreSQL's binary timestamptz counts from there.
+const Epoch = 946684800 * 1_000_000
 
 func size(buf []byte, n int) []byte {
 	return binary.BigEndian.AppendUint32(buf, uint32(int32(n)))

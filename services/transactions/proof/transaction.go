@@ -82,7 +82,8 @@ type Balance struct {
 	Sequence  int64
 }
 
-const balanceSize = 16 + 3*8
+// BalanceSize is what AppendBalance adds, in bytes.
+const BalanceSize = 16 + 3*8
 
 // AppendBalance appends the 40 bytes of one account: id, then balance, available and sequence as big-endian 64-bit integers.
 func AppendBalance(to []byte, b Balance) []byte {
@@ -103,11 +104,11 @@ func EncodeBalances(balances []Balance) []byte {
 
 // DecodeBalances reads the balances column of a transaction.
 func DecodeBalances(from []byte) ([]Balance, error) {
-	if len(from)%balanceSize != 0 {
+	if len(from)%BalanceSize != 0 {
 		return nil, fmt.Errorf("%d bytes are no list of balances", len(from))
 	}
-	balances := make([]Balance, 0, len(from)/balanceSize)
-	for ; len(from) > 0; from = from[balanceSize:] {
+	balances := make([]Balance, 0, len(from)/BalanceSize)
+	for ; len(from) > 0; from = from[BalanceSize:] {
 		balances = append(balances, Balance{
 			Account:   uuid.UUID(from[:16]),
 			Balance:   int64(binary.BigEndian.Uint64(from[16:])),

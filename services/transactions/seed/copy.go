@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/sendtip/sendtip/kit/pg"
 )
 
 // rows are rows of one table in PostgreSQL's binary COPY format. It is written by hand because reflection over forty values of each of
@@ -16,9 +18,7 @@ type rows struct {
 
 const (
 	copyHeader = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-	// postgresEpoch is 2000-01-01 in Unix microseconds: PostgreSQL's binary timestamptz counts from there.
-	postgresEpoch = 946684800 * 1_000_000
-	uuidType      = 2950 // in pg_type
+	uuidType   = 2950 // in pg_type
 )
 
 func (r *rows) reset() { r.b, r.n = append(r.b[:0], copyHeader...), 0 }
@@ -107,7 +107,7 @@ func (r *rows) optionalInt64(n *int64) {
 	r.int64(*n)
 }
 
-func (r *rows) time(t time.Time) { r.int64(t.UnixMicro() - postgresEpoch) }
+func (r *rows) time(t time.Time) { r.int64(t.UnixMicro() - pg.Epoch) }
 
 // optionalTime writes null for the zero time.
 func (r *rows) optionalTime(t time.Time) {

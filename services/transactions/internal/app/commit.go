@@ -144,10 +144,6 @@ type settled struct {
 	outcome  domain.Outcome
 }
 
-func newlySettled(r *domain.Request, o domain.Outcome) settled {
-	return settled{hash: r.BodyHash, stored: o.Status == domain.Posted, metadata: r.Metadata, outcome: o}
-}
-
 // claim inserts the references, sorted, and locks the accounts ordered by id, in one round trip. The insert waits for the fate of another
 // transaction that holds a reference; reads after it are final.
 func (b *batch) claim(ctx context.Context, tx pgx.Tx, before domain.State) error {
@@ -274,11 +270,17 @@ func (b *batch) decide(ctx context.Context, tx pgx.Tx) error {
 	if err := b.write(ctx, tx, decision); err != nil {
 		return err
 	}
-	for i, o := range decision.Outcomes {
-		b.known[o.Reference] = newlySettled(&b.fresh[i], o)
-	}
+	b.learn(decision)
 	b.posted = decision.Transactions
 	return nil
+}
+
+// learn adds what was decided about the new requests to what is known.
+func (b *batch) learn(decision domain.Decision) {
+	for i, o := range decision.Outcomes {
+		r := &b.fresh[i]
+		b.known[o.Reference] = settled{hash: r.BodyHash, stored: o.Status == domain.Posted, metadata: r.Metadata, outcome: o}
+	}
 }
 
 func (b *batch) answer() []domain.Outcome {

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
+	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 	"github.com/sendtip/sendtip/services/transactions/proof"
 )
@@ -131,14 +132,11 @@ func column[T any](c *[]T, n int) []T {
 	return *c
 }
 
-// balanceSize is what proof.AppendBalance adds, in bytes.
-const balanceSize = 40
-
 // leafOf says what the leaf of a new transaction covers.
 func leafOf(leaf *proof.Transaction, t *domain.Transaction, opened *domain.HoldState) {
 	*leaf = proof.Transaction{ID: t.ID, RecordedAt: t.RecordedAt, EffectiveAt: t.Request.EffectiveAt, Reference: t.Reference, Action: string(t.Action),
 		Type: t.Type, Channel: t.Channel, HoldID: t.HoldID, HoldDelta: t.HoldDelta, ReversesID: t.ReversesID, Salt: t.Request.Salt,
-		RequestHash: t.Request.BodyHash, Postings: leaf.Postings[:0], Balances: make([]byte, 0, balanceSize*len(t.Balances))}
+		RequestHash: t.Request.BodyHash, Postings: leaf.Postings[:0], Balances: make([]byte, 0, proof.BalanceSize*len(t.Balances))}
 	for i := range t.Postings {
 		p := &t.Postings[i]
 		leaf.Postings = append(leaf.Postings, proof.Posting{Source: p.Source, Destination: p.Destination, Currency: p.Currency, Amount: p.Amount,
@@ -273,18 +271,14 @@ func lockedAccount(row pgx.CollectableRow) (domain.Account, error) {
 	a.Debits, a.Credits, a.PendingDebits, a.PendingCredits, a.OverCap = c.int64(), c.int64(), c.int64(), c.int64(), c.int64()
 	a.Minimum, a.Maximum = c.optional(), c.optional()
 	a.Sequence = c.int64()
-	a.LastRecordedAt = time.UnixMicro(c.int64() + postgresEpoch).UTC()
+	a.LastRecordedAt = time.UnixMicro(c.int64() + pg.Epoch).UTC()
 	if c.at != len(c.values) || len(row.FieldDescriptions()) != lockedColumns || row.FieldDescriptions()[0].Format != pgx.BinaryFormatCode {
 		return a, errors.New("the columns of LockAccounts are not those of lockedAccount")
 	}
 	return a, nil
 }
 
-const (
-	lockedColumns = 13
-	// postgresEpoch is 2000-01-01 in Unix microseconds: PostgreSQL's binary timestamptz counts from there.
-	postgresEpoch = 946684800 * 1_000_000
-)
+const lockedColumns = 13
 
 // columns reads a row of PostgreSQL's binary format.
 type columns struct {

@@ -92,10 +92,7 @@ func (a *App) PreviewTransactions(ctx context.Context, requests []domain.Request
 	if err != nil {
 		return nil, err
 	}
-	decision := domain.Decide(b.state, b.fresh)
-	for i, o := range decision.Outcomes {
-		b.known[o.Reference] = newlySettled(&b.fresh[i], o)
-	}
+	b.learn(domain.Decide(b.state, b.fresh))
 	return b.answer(), nil
 }
 

@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -112,53 +111,49 @@ const (
 
 // Outcome is the fate of one transaction, as it is stored under its reference.
 type Outcome struct {
-	Reference     string           `json:"reference"`
-	Status        OutcomeStatus    `json:"status"`
-	Code          string           `json:"code,omitempty"`
-	Detail        string           `json:"detail,omitempty"`
-	TransactionID uuid.UUID        `json:"transaction_id,omitzero"`
-	HoldID        uuid.UUID        `json:"hold_id,omitzero"`
-	RecordedAt    time.Time        `json:"recorded_at,omitzero"`
-	Balances      []OutcomeBalance `json:"balances,omitempty"`
+	Reference     string
+	Status        OutcomeStatus
+	Code          string
+	Detail        string
+	TransactionID uuid.UUID
+	HoldID        uuid.UUID
+	RecordedAt    time.Time
+	Balances      []OutcomeBalance
 }
 
 // OutcomeBalance is an account right after the transaction.
 type OutcomeBalance struct {
-	AccountID uuid.UUID `json:"account_id"`
-	Currency  string    `json:"currency"`
-	Balance   int64     `json:"balance"`
-	Available int64     `json:"available"`
-	Sequence  int64     `json:"sequence"`
+	AccountID uuid.UUID
+	Currency  string
+	Balance   int64
+	Available int64
+	Sequence  int64
 }
 
 // LockIDs returns the accounts that Decide needs, in the order in which they are to be locked.
 func LockIDs(requests []Request, holds map[uuid.UUID]HoldState, originals map[uuid.UUID]Original) []uuid.UUID {
-	ids := map[uuid.UUID]bool{}
-	for _, r := range requests {
-		for _, p := range r.Postings {
-			ids[p.Source], ids[p.Destination] = true, true
+	var ids []uuid.UUID
+	for i := range requests {
+		for _, p := range requests[i].Postings {
+			ids = append(ids, p.Source, p.Destination)
 		}
 	}
 	for _, h := range holds {
-		ids[h.AccountID] = true
+		ids = append(ids, h.AccountID)
 		for _, l := range h.Lines {
-			ids[l.Destination] = true
+			ids = append(ids, l.Destination)
 		}
 	}
 	for _, o := range originals {
 		for _, p := range o.Postings {
-			ids[p.Source], ids[p.Destination] = true, true
+			ids = append(ids, p.Source, p.Destination)
 		}
 	}
-	return sortedIDs(ids)
+	return Distinct(ids)
 }
 
 // Distinct sorts ids and drops repeats.
 func Distinct(ids []uuid.UUID) []uuid.UUID {
 	slices.SortFunc(ids, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
 	return slices.Compact(ids)
-}
-
-func sortedIDs(set map[uuid.UUID]bool) []uuid.UUID {
-	return slices.SortedFunc(maps.Keys(set), func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
 }
