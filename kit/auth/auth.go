@@ -54,8 +54,18 @@ type Principal struct {
 	Roles     []string
 	SessionID string
 	Operation string // operationId
+	Source    string // of a provider: SourceKnown if it sends from one of its published addresses
 	StepUp    *StepUp
 }
+
+// SourceKnown and SourceStranger say where a provider's message came from. A message without either came from a stranger.
+const (
+	SourceKnown    = "known"
+	SourceStranger = "stranger"
+)
+
+// Stranger says that nothing but the path's token speaks for a provider's message: it may be anybody's who has read a log.
+func (p Principal) Stranger() bool { return p.Source != SourceKnown }
 
 // UserID returns the user's id if the subject is a user.
 func (p Principal) UserID() (uuid.UUID, bool) {
@@ -98,6 +108,7 @@ type Claims struct {
 	Roles      []string         `json:"roles,omitempty"`
 	SessionID  string           `json:"sid,omitempty"`
 	Operation  string           `json:"op,omitempty"`
+	Source     string           `json:"src,omitempty"`
 	StepUpJTI  string           `json:"su_jti,omitempty"`
 	StepUpHash string           `json:"su_hash,omitempty"`
 	StepUpExp  *jwt.NumericDate `json:"su_exp,omitempty"`
@@ -105,7 +116,8 @@ type Claims struct {
 
 // Principal reads the claims.
 func (c Claims) Principal() Principal {
-	p := Principal{Subject: c.Subject, Act: c.Act, Scopes: strings.Fields(c.Scope), Roles: c.Roles, SessionID: c.SessionID, Operation: c.Operation}
+	p := Principal{Subject: c.Subject, Act: c.Act, Scopes: strings.Fields(c.Scope), Roles: c.Roles, SessionID: c.SessionID, Operation: c.Operation,
+		Source: c.Source}
 	if c.StepUpJTI != "" && c.StepUpExp != nil {
 		p.StepUp = &StepUp{JTI: c.StepUpJTI, Hash: c.StepUpHash, ExpiresAt: c.StepUpExp.Time}
 	}

@@ -289,6 +289,12 @@ func claims(x *exchange, now time.Time) kitauth.Claims {
 	c.Audience = jwt.ClaimStrings{x.end.op.Service}
 	c.IssuedAt = jwt.NewNumericDate(now)
 	c.ExpiresAt = jwt.NewNumericDate(x.caller.Life(now))
+	if x.end.op.Visibility == contract.Webhook {
+		c.Source = kitauth.SourceStranger
+		if x.known {
+			c.Source = kitauth.SourceKnown
+		}
+	}
 	if x.stepUp != nil {
 		c.StepUpJTI, c.StepUpHash, c.StepUpExp = x.stepUp.JTI, x.stepUp.Hash, jwt.NewNumericDate(x.stepUp.ExpiresAt)
 	}

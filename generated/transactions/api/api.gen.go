@@ -221,6 +221,9 @@ type AccountBalance struct {
 	// Example: {"amount":25000,"currency":"KES"}
 	Balance externalRef0.Money `json:"balance"`
 
+	// HeldAboveMaximum Part of the balance that is held because it is above the account's maximum. It is freed as room appears; absent when there is none.
+	HeldAboveMaximum *externalRef0.Money `json:"held_above_maximum,omitempty"`
+
 	// Sequence Number of the account's last entry; the first entry is 1.
 	//
 	// Example: 12
@@ -371,6 +374,9 @@ type LedgerAccount struct {
 	//
 	// Example: {"amount":25000,"currency":"KES"}
 	Held externalRef0.Money `json:"held"`
+
+	// HeldAboveMaximum Part of `held` that is above the maximum; absent when there is none.
+	HeldAboveMaximum *externalRef0.Money `json:"held_above_maximum,omitempty"`
 
 	// ID A UUIDv7 made by the service that owns the object.
 	//
@@ -544,6 +550,11 @@ type LedgerRequest struct {
 	//
 	// Example: transfer
 	Type TypeName `json:"type"`
+
+	// UpToMaximum With a `release` of money that is held above the account's maximum: frees only what the maximum leaves room for at that moment (`released` of the outcome). No room is refused with `no_room`, which is not stored: the same body may be sent again.
+	//
+	// Example: true
+	UpToMaximum *bool `json:"up_to_maximum,omitempty"`
 }
 
 // LedgerRequestOverMaximum With `hold`, an amount above an account's maximum is credited and at once held without an expiry (`hold_id` of the outcome); without it such a transaction is refused.
@@ -626,7 +637,7 @@ type Outcome struct {
 	// Balances The touched accounts right after the transaction, system accounts included.
 	Balances []OutcomeBalance `json:"balances,omitempty"`
 
-	// Code Why it was refused: insufficient_funds, over_maximum, batch_refused, account_not_found, account_frozen, account_closed, currency_mismatch, balance_overflow, hold_not_found, hold_not_active, hold_mismatch, capture_above_hold, release_above_hold, transaction_not_found, not_reversible, reversal_mismatch, reversal_above_original, reference_reused. Clients must accept new codes.
+	// Code Why it was refused: insufficient_funds, over_maximum, batch_refused, account_not_found, account_frozen, account_closed, currency_mismatch, balance_overflow, hold_not_found, hold_not_active, hold_mismatch, no_room, expiry_passed, capture_above_hold, release_above_hold, transaction_not_found, not_reversible, reversal_mismatch, reversal_above_original, reference_reused. Clients must accept new codes.
 	//
 	// Example: insufficient_funds
 	Code *string `json:"code,omitempty"`
@@ -650,6 +661,9 @@ type Outcome struct {
 	//
 	// Example: c2b:SKK4X7QZ1P
 	Reference Reference `json:"reference"`
+
+	// Released How much a release freed.
+	Released *externalRef0.Money `json:"released,omitempty"`
 
 	// Status Posted, or refused for ever.
 	//

@@ -51,6 +51,15 @@ func (s *Server) GetContacts(ctx context.Context, r userapi.GetContactsRequestOb
 	return userapi.GetContacts200JSONResponse{Phone: p.Phone, Email: optional(userapi.Email(p.Email)), Language: p.Language, FirstName: optional(p.FirstName)}, nil
 }
 
+// GetStanding tells what a customer may do.
+func (s *Server) GetStanding(ctx context.Context, r userapi.GetStandingRequestObject) (userapi.GetStandingResponseObject, error) {
+	st, err := s.app.GetStanding(ctx, r.UserID)
+	if err != nil {
+		return nil, err
+	}
+	return userapi.GetStanding200JSONResponse{UserID: st.UserID, Status: st.Status, Tier: st.Tier, Country: st.Country, Version: st.Version}, nil
+}
+
 // TakeOtp gives a code to the service that sends it.
 func (s *Server) TakeOtp(ctx context.Context, r userapi.TakeOtpRequestObject) (userapi.TakeOtpResponseObject, error) {
 	c, err := s.app.TakeOtp(ctx, r.ChallengeID)

@@ -196,3 +196,27 @@ func TestUpdateProfile(t *testing.T) {
 		t.Errorf("%d audit rows", n)
 	}
 }
+
+// TestStanding is what other services may believe: as it is now, for those with the scope only.
+func TestStanding(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	_, admin := w.admin()
+	c := w.register(phone)
+	may := w.service("users:standing")
+	first, err := w.app.GetStanding(may, c.id)
+	w.must(err)
+	if want := (app.Standing{UserID: c.id, Status: domain.StatusActive, Country: "KE", Version: 1}); first != want {
+		t.Errorf("%+v, want %+v", first, want)
+	}
+	w.must(ignore(w.app.SuspendUser(admin, c.id, "Lost phone of Amina")))
+	second, err := w.app.GetStanding(may, c.id)
+	w.must(err)
+	if second.Status != domain.StatusSuspended || second.Version != 2 {
+		t.Errorf("suspended: %+v", second)
+	}
+	_, err = w.app.GetStanding(w.service("users:contacts"), c.id)
+	w.want(err, fault.ErrForbidden)
+	_, err = w.app.GetStanding(may, uuid.New())
+	w.want(err, fault.ErrNotFound)
+}
