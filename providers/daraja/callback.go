@@ -27,33 +27,34 @@ type STKCallback struct {
 
 var msisdn = regexp.MustCompile(`^254\d{9}$`)
 
-// ParseSTKCallback reads a callback body. Items are found by name; a value may be missing, a string or a number.
-// A body without ids or result code, or with an amount that is none, is an error.
+// ParseSTKCallback reads a callback body. Items are found by name; a value may be missing, a string or a number, and what is not needed may
+// be anything. A body without checkout id or result code, or a success without an amount that is one, is an error.
 func ParseSTKCallback(body []byte) (STKCallback, error) {
 	var envelope struct {
 		Body struct {
-			STK *struct {
-				MerchantRequestID wire.Text
-				CheckoutRequestID wire.Text
-				ResultCode        wire.Text
-				ResultDesc        wire.Text
-				CallbackMetadata  struct{ Item []item }
-			} `json:"stkCallback"`
+			STK json.RawMessage `json:"stkCallback"`
 		}
 	}
-	if err := json.Unmarshal(body, &envelope); err != nil {
+	if err := json.Unmarshal(wire.Lenient(body), &envelope); err != nil {
 		return STKCallback{}, errors.New("stk callback: unreadable")
 	}
-	in := envelope.Body.STK
-	if in == nil || in.CheckoutRequestID == "" || in.ResultCode == "" || len(in.CheckoutRequestID) > 64 {
+	in, err := wire.ParseFields(envelope.Body.STK)
+	if err != nil {
+		return STKCallback{}, errors.New("stk callback: unreadable")
+	}
+	out := STKCallback{MerchantRequestID: in.Text("MerchantRequestID"), CheckoutRequestID: in.Text("CheckoutRequestID"),
+		ResultCode: in.Text("ResultCode"), ResultDesc: in.Text("ResultDesc")}
+	if out.CheckoutRequestID == "" || out.ResultCode == "" || len(out.CheckoutRequestID) > maxID {
 		return STKCallback{}, errors.New("stk callback: no checkout id or result code")
 	}
-	out := STKCallback{
-		MerchantRequestID: string(in.MerchantRequestID), CheckoutRequestID: string(in.CheckoutRequestID),
-		ResultCode: string(in.ResultCode), ResultDesc: string(in.ResultDesc), Outcome: ClassifySTK(string(in.ResultCode)),
+	if len(out.MerchantRequestID) > maxID {
+		out.MerchantRequestID = ""
 	}
-	for _, it := range in.CallbackMetadata.Item {
-		if err := out.take(it); err != nil {
+	out.Outcome = ClassifySTK(out.ResultCode)
+	var metadata struct{ Item []json.RawMessage }
+	_ = json.Unmarshal(in["callbackmetadata"], &metadata) // a failure has none; a success without it has no amount, which is refused below
+	for _, raw := range metadata.Item {
+		if err := out.take(raw); err != nil {
 			return STKCallback{}, err
 		}
 	}
@@ -63,50 +64,46 @@ func ParseSTKCallback(body []byte) (STKCallback, error) {
 	return out, nil
 }
 
-// item keeps the value raw: Balance may be absent, a number, or a Java map printed as text.
-type item struct {
-	Name  string
-	Value json.RawMessage
-}
+// maxID is the longest id that Daraja was seen to send.
+const maxID = 64
 
-func (c *STKCallback) take(it item) error {
-	if len(it.Value) == 0 {
-		return nil
+// take reads one item. Balance may be absent, a number, or a Java map printed as text.
+func (c *STKCallback) take(raw json.RawMessage) error {
+	it, err := wire.ParseFields(raw)
+	if err != nil {
+		return nil //nolint:nilerr // an item that is none names nothing that we need
 	}
-	var value wire.Text
-	if err := json.Unmarshal(it.Value, &value); err != nil || value == "" {
-		if it.Name == "Amount" && err != nil {
-			return errors.New("stk callback: amount is not a value")
-		}
-		return nil
-	}
-	switch it.Name {
+	value := it.Text("Value")
+	switch it.Text("Name") {
 	case "Amount":
-		minor, err := wire.Minor(string(value))
+		minor, err := wire.Minor(value)
 		if err != nil {
 			return fmt.Errorf("stk callback: %w", err)
 		}
 		c.AmountMinor = minor
 	case "MpesaReceiptNumber":
-		c.Receipt = strings.TrimSpace(string(value))
+		c.Receipt = NormalReceipt(value)
 	case "TransactionDate":
-		c.PaidAt, _ = ParseTimestamp(string(value)) // a bad time must not lose a payment
+		c.PaidAt, _ = ParseTimestamp(value) // a bad time must not lose a payment
 	case "PhoneNumber":
-		if msisdn.MatchString(string(value)) {
-			c.Phone = "+" + string(value)
+		if msisdn.MatchString(value) {
+			c.Phone = "+" + value
 		}
 	}
 	return nil
 }
 
+// NormalReceipt is the one form in which receipts are compared: they are case-insensitive.
+func NormalReceipt(s string) string { return strings.ToUpper(wire.Clean(s)) }
+
 // C2BConfirmation is a payment to the short code. On validation the money has not moved yet; on confirmation it has
 // and cannot be refused.
 type C2BConfirmation struct {
 	TransactionType   string // "Pay Bill" or "Buy Goods"
-	TransID           string // the M-Pesa receipt
+	TransID           string // the M-Pesa receipt, in its normal form
 	PaidAt            time.Time
 	AmountMinor       int64 // KES minor units
-	ShortCode         string
+	ShortCode         string // "" when it cannot be read
 	BillRef           string // what the payer typed, trimmed
 	InvoiceNumber     string
 	OrgAccountBalance string // as sent; empty on validation
@@ -117,30 +114,30 @@ type C2BConfirmation struct {
 	LastName          string
 }
 
-// ParseC2B reads a validation or confirmation body. PaidAt is UTC and zero when unreadable; TransID, short code and a
-// positive amount are required.
+// decimalZeros ends numbers that passed through a float.
+var decimalZeros = regexp.MustCompile(`\.0+$`)
+
+// ParseC2B reads a validation or confirmation body. Only receipt and amount make it unreadable, since the money has moved: PaidAt (UTC) is
+// zero, short code, account and names are "" where they cannot be read.
 func ParseC2B(body []byte) (C2BConfirmation, error) {
-	var in struct {
-		TransactionType, TransID, TransTime, TransAmount, BusinessShortCode, BillRefNumber, InvoiceNumber,
-		OrgAccountBalance, ThirdPartyTransID, MSISDN, FirstName, MiddleName, LastName wire.Text
-	}
-	if err := json.Unmarshal(body, &in); err != nil {
+	in, err := wire.ParseFields(body)
+	if err != nil {
 		return C2BConfirmation{}, errors.New("c2b: unreadable")
 	}
-	receipt := strings.TrimSpace(string(in.TransID))
-	if receipt == "" || len(receipt) > 64 || in.BusinessShortCode == "" {
-		return C2BConfirmation{}, errors.New("c2b: no receipt or short code")
+	receipt := NormalReceipt(in.Text("TransID"))
+	if receipt == "" || len(receipt) > maxID {
+		return C2BConfirmation{}, errors.New("c2b: no receipt")
 	}
-	minor, err := wire.Minor(string(in.TransAmount))
+	minor, err := wire.Minor(in.Text("TransAmount"))
 	if err != nil || minor == 0 {
 		return C2BConfirmation{}, errors.New("c2b: not an amount")
 	}
-	paidAt, _ := ParseTimestamp(string(in.TransTime)) // the money has moved: a bad time must not lose it
+	paidAt, _ := ParseTimestamp(in.Text("TransTime")) // a bad time must not lose the money
 	return C2BConfirmation{
-		TransactionType: string(in.TransactionType), TransID: receipt, PaidAt: paidAt, AmountMinor: minor,
-		ShortCode: string(in.BusinessShortCode), BillRef: strings.TrimSpace(string(in.BillRefNumber)),
-		InvoiceNumber: string(in.InvoiceNumber), OrgAccountBalance: string(in.OrgAccountBalance),
-		ThirdPartyTransID: string(in.ThirdPartyTransID), MSISDN: string(in.MSISDN),
-		FirstName: string(in.FirstName), MiddleName: string(in.MiddleName), LastName: string(in.LastName),
+		TransactionType: in.Text("TransactionType"), TransID: receipt, PaidAt: paidAt, AmountMinor: minor,
+		ShortCode: decimalZeros.ReplaceAllString(in.Text("BusinessShortCode"), ""), BillRef: in.Text("BillRefNumber"),
+		InvoiceNumber: in.Text("InvoiceNumber"), OrgAccountBalance: in.Text("OrgAccountBalance"),
+		ThirdPartyTransID: in.Text("ThirdPartyTransID"), MSISDN: in.Text("MSISDN"),
+		FirstName: in.Text("FirstName"), MiddleName: in.Text("MiddleName"), LastName: in.Text("LastName"),
 	}, nil
 }

@@ -76,6 +76,14 @@ func ParseTimestamp(s string) (time.Time, error) {
 	return t.UTC(), nil
 }
 
+// Authorize makes sure that there is an access token. An operation that must not be half sent asks first: without a token nothing leaves.
+func (c *Client) Authorize(ctx context.Context) error {
+	if _, err := c.tokens.get(ctx); err != nil {
+		return notSent(err)
+	}
+	return nil
+}
+
 // call posts body and decodes a 200 into out. A token that Daraja calls invalid is replaced once and the call
 // repeated once: such a refusal proves that the first attempt did nothing.
 func (c *Client) call(ctx context.Context, path string, body, out any) error {

@@ -81,6 +81,7 @@ func TestErrorMeaning(t *testing.T) {
 		"not sent":            {Error{NotSent: true, Err: io.EOF}, true, true},
 		"own check":           {Error{NotSent: true, Code: "invalid_request"}, true, false},
 		"token refused":       {Error{NotSent: true, HTTPStatus: 400, Code: "400.008.01"}, true, false},
+		"page, not a token":   {Error{NotSent: true, HTTPStatus: 403}, true, true},
 		"token server down":   {Error{NotSent: true, HTTPStatus: 503}, true, true},
 	} {
 		if got := c.err.Definite(); got != c.definite {
@@ -150,9 +151,48 @@ func TestParseC2B(t *testing.T) {
 	if got, err := ParseC2B([]byte(numbers)); err != nil || got != want {
 		t.Errorf("numbers = %+v, %v", got, err)
 	}
-	for _, change := range [][2]string{{`"RKL51ZDR4F"`, `""`}, {`"5.00"`, `"0.00"`}, {`"5.00"`, `"5,00"`}, {`"5.00"`, `"-5.00"`}, {`"600966"`, `""`}, {`{`, `[`}} {
+	for _, change := range [][2]string{{`"RKL51ZDR4F"`, `""`}, {`"5.00"`, `"0.00"`}, {`"5.00"`, `"5,00"`}, {`"5.00"`, `"-5.00"`}, {`"5.00"`, `"1,00.00"`}, {`"5.00"`, `{}`},
+		{`"RKL51ZDR4F"`, `["RKL51ZDR4F"]`}, {`{`, `[`}, {`"LastName":""}`, ``}} {
 		if got, err := ParseC2B([]byte(strings.Replace(confirmation, change[0], change[1], 1))); err == nil {
 			t.Errorf("%v = %+v, want an error", change, got)
+		}
+	}
+}
+
+// TestParseUntidy is what was seen on the wire, or will be: nothing but receipt, amount, short code and account matters, and those are read in
+// every way that means one thing only.
+func TestParseUntidy(t *testing.T) {
+	t.Parallel()
+	want, err := ParseC2B([]byte(confirmation))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string][2]string{
+		"byte order mark": {`{"TransactionType"`, "\xef\xbb\xbf{\"TransactionType\""}, "raw line break": {"NICHOLAS", "NICHO\nLAS"},
+		"needless escape": {"NICHOLAS", `O\'NEILL`}, "object": {`"MiddleName":""`, `"MiddleName":{}`}, "list": {`"LastName":""`, `"LastName":[1]`},
+		"blanks": {`"600966"`, `" 600966 "`}, "float": {`"600966"`, `600966.0`}, "float text": {`"600966"`, `"600966.0"`},
+		"small letters": {"RKL51ZDR4F", " rkl51zdr4f "}, "nul": {"Sample Transaction", `Sample\u0000 Transaction`}, "bad time": {"20231121121325", "soon"},
+	} {
+		got, err := ParseC2B([]byte(strings.Replace(confirmation, change[0], change[1], 1)))
+		if err != nil || got.TransID != want.TransID || got.AmountMinor != want.AmountMinor || got.ShortCode != want.ShortCode || got.BillRef != want.BillRef {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	for text, minor := range map[string]int64{"1,000.00": 100000, "12,345,678.5": 1234567850, " 7 ": 700} {
+		if got, err := ParseC2B([]byte(strings.Replace(confirmation, "5.00", text, 1))); err != nil || got.AmountMinor != minor {
+			t.Errorf("amount %q: %+v, %v", text, got, err)
+		}
+	}
+	for _, odd := range [][2]string{{`"600966"`, `{}`}, {`" Sample Transaction "`, `{"a":1}`}} { // the money is known, its owner is not
+		if got, err := ParseC2B([]byte(strings.Replace(confirmation, odd[0], odd[1], 1))); err != nil || got.AmountMinor != 500 {
+			t.Errorf("%v: %+v, %v", odd, got, err)
+		}
+	}
+	for _, body := range []string{"\xef\xbb\xbf" + paidCallback, strings.Replace(paidCallback, `"Value":254708374149`, `"Value":{"a":[]}`, 1),
+		strings.Replace(paidCallback, "NLJ7RT61SV", "nlj7rt61sv", 1), strings.Replace(paidCallback, `"29115-34620561-1"`, `{}`, 1),
+		strings.Replace(paidCallback, "processed", "proce\nssed", 1), strings.Replace(paidCallback, `{"Name":"Balance"}`, `7`, 1)} {
+		if got, err := ParseSTKCallback([]byte(body)); err != nil || got.Receipt != "NLJ7RT61SV" || got.AmountMinor != 100 {
+			t.Errorf("%s = %+v, %v", body, got, err)
 		}
 	}
 }
@@ -169,6 +209,7 @@ func FuzzParseSTKCallback(f *testing.F) {
 
 func FuzzParseC2B(f *testing.F) {
 	f.Add([]byte(confirmation))
+	f.Add([]byte("\xef\xbb\xbf" + strings.Replace(confirmation, "NICHOLAS", "O\\'N\nX", 1)))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if got, err := ParseC2B(body); err == nil && (got.TransID == "" || got.AmountMinor <= 0) {
 			t.Fatalf("accepted %+v", got)
@@ -420,5 +461,50 @@ func TestRegisterC2B(t *testing.T) {
 	}
 	if err := c.RegisterC2B(t.Context(), "a", "b", "completed"); !Definite(err) {
 		t.Errorf("wrong response type: %v", err)
+	}
+}
+
+// TestPullTransactions reads Safaricom's own books: nested twice, with values of any kind, and one unreadable payment that keeps its place.
+func TestPullTransactions(t *testing.T) {
+	t.Parallel()
+	answers := []string{
+		`{"ResponseRefID":"r","ResponseCode":"1000","ResponseMessage":"Success","Response":[[
+			{"transactionId":"rkl51zdr4f","trxDate":"2025-01-01T11:30:00+03:00","msisdn":254722000000,"sender":"MPESA","transactiontype":"c2b-pay-bill-debit","billreference":" wq7k ","amount":"1,500.00","organizationname":"X"},
+			{"transactionId":{},"amount":"x"}]]}`,
+		`{"ResponseCode":1001,"ResponseMessage":"nothing"}`, `{"ResponseCode":"1002","ResponseMessage":"no"}`, `{"ResponseCode":"1000","Response":7}`}
+	p, c := newPeer(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprint(w, answers[0])
+		answers = answers[1:]
+	})
+	to := time.Date(2025, 1, 1, 9, 0, 0, 0, time.UTC)
+	got, err := c.PullTransactions(t.Context(), to.Add(-time.Hour), to, 100)
+	want := PulledTransaction{Receipt: "RKL51ZDR4F", AmountMinor: 150000, BillRef: "wq7k", At: time.Date(2025, 1, 1, 8, 30, 0, 0, time.UTC), Type: "c2b-pay-bill-debit"}
+	if err != nil || len(got) != 2 || got[0] != want || got[1].Receipt != "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, bodies := p.calls(); bodies[0]["StartDate"] != "2025-01-01 11:00:00" || bodies[0]["EndDate"] != "2025-01-01 12:00:00" || bodies[0]["OffSetValue"] != "100" || bodies[0]["ShortCode"] != "174379" {
+		t.Errorf("asked %v", bodies[0])
+	}
+	if got, err := c.PullTransactions(t.Context(), to, to, 0); err != nil || len(got) != 0 {
+		t.Errorf("nothing there: %v, %v", got, err)
+	}
+	for range 2 {
+		if got, err := c.PullTransactions(t.Context(), to, to, 0); err == nil {
+			t.Errorf("a refusal came back as %v", got)
+		}
+	}
+}
+
+func TestRegisterPull(t *testing.T) {
+	t.Parallel()
+	answers := []string{`{"ResponseStatus":"1000"}`, `{"ResponseCode":"1001"}`, `{"ResponseCode":"1005","ResponseDescription":"no"}`}
+	_, c := newPeer(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprint(w, answers[0])
+		answers = answers[1:]
+	})
+	for i, fails := range []bool{false, false, true} {
+		if err := c.RegisterPull(t.Context(), "254700000000", "https://example.test/x"); (err != nil) != fails {
+			t.Errorf("%d: %v", i, err)
+		}
 	}
 }

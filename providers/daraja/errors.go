@@ -57,10 +57,8 @@ func (e *Error) Busy() bool {
 	switch {
 	case !e.Definite():
 		return false
-	case e.NotSent && e.HTTPStatus == 0:
-		return e.Err != nil && e.Code == ""
-	case e.NotSent && e.HTTPStatus >= 500: // no token to be had at the moment
-		return true
+	case e.NotSent: // no connection, or no token: an outage, a page instead of an answer. What has a code is wrong credentials or a wrong request.
+		return e.Code == "" || e.HTTPStatus >= 500
 	case e.HTTPStatus == http.StatusTooManyRequests:
 		return true
 	case e.Code == codeOverloaded:

@@ -108,10 +108,17 @@ func plainNumber(s string) (string, error) {
 	return r.FloatString(40), nil
 }
 
-// Minor turns a decimal text in major units ("5.00", "5", "1250.5") into minor units with two decimals.
+// grouped is a number with thousands separators and a decimal point, which reads in one way only ("1,000" alone could be a decimal comma).
+var grouped = regexp.MustCompile(`^\d{1,3}(,\d{3})+\.\d+$`)
+
+// Minor turns a decimal text in major units ("5.00", "5", "1250.5", "1,250.50") into minor units with two decimals.
 // Negative values, exponents and non-zero digits past the second decimal are refused; no float is involved.
 func Minor(s string) (int64, error) {
-	whole, fraction, _ := strings.Cut(strings.TrimSpace(s), ".")
+	s = strings.TrimSpace(s)
+	if grouped.MatchString(s) {
+		s = strings.ReplaceAll(s, ",", "")
+	}
+	whole, fraction, _ := strings.Cut(s, ".")
 	fraction = strings.TrimRight(fraction, "0")
 	if whole == "" || len(whole) > 15 || len(fraction) > 2 || !digits(whole) || !digits(fraction) {
 		return 0, errors.New("not an amount")
