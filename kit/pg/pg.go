@@ -135,6 +135,9 @@ func IsNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
 // IsLockTimeout says that a lock was not free in time.
 func IsLockTimeout(err error) bool { return code(err) == "55P03" }
 
+// IsBadData says that no column can hold a value (SQLSTATE class 22): the same statement fails for ever.
+func IsBadData(err error) bool { return strings.HasPrefix(code(err), "22") }
+
 // Fault turns errors that mean "the database is not there or is overloaded" into fault.ErrUnavailable, and leaves others as they are.
 func Fault(err error) error {
 	if err == nil {

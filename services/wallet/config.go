@@ -24,6 +24,10 @@ type Config struct {
 	// DarajaRegisterC2b tells Safaricom at each start where to confirm paybill payments. Production takes one registration per short code,
 	// so a repeat there does nothing.
 	DarajaRegisterC2b bool `env:"SENDTIP_DARAJA_REGISTER_C2B" envDefault:"true"`
+	// DarajaPull says that the short code has Pull Transactions: Safaricom's books then confirm what strangers say.
+	DarajaPull bool `env:"SENDTIP_DARAJA_PULL" envDefault:"true"`
+	// DarajaPullNumber is the Safaricom number nominated for it; with it the short code is registered for Pull at the start.
+	DarajaPullNumber string `env:"SENDTIP_DARAJA_PULL_NUMBER"`
 }
 
 // LoadConfig reads the settings.

@@ -75,7 +75,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 	}, events.Handlers(a))
 	loops := []service.Loop{
 		{Name: "outbox", Run: relay.Run}, {Name: "events", Run: consumer.Run}, {Name: "jobs", Run: kitjobs.Loop(queue)},
-		{Name: "idempotency", Run: idem.SweepLoop(pool, log)}, {Name: "housekeeping", Run: a.Housekeep},
+		{Name: "idempotency", Run: idem.SweepLoop(pool, log)}, {Name: "housekeeping", Run: a.Housekeep}, {Name: "claims", Run: a.VerifyLoop},
 	}
 	if cfg.DarajaRegisterC2b {
 		loops = append(loops, service.Loop{Name: "paybill", Run: registerC2b(a)})
@@ -112,7 +112,7 @@ func peers(cfg Config) (app.Deps, error) {
 	mpesa := daraja.New(daraja.Config{BaseURL: cfg.DarajaURL, ConsumerKey: cfg.DarajaConsumerKey.Reveal(),
 		ConsumerSecret: cfg.DarajaConsumerSecret.Reveal(), ShortCode: cfg.DarajaShortCode, Passkey: cfg.DarajaPasskey.Reveal()})
 	return app.Deps{Ledger: ledger, Users: users, Mpesa: mpesa, ShortCode: cfg.DarajaShortCode, PublicURL: cfg.Common.PublicURL,
-		Country: cfg.Country, Now: func() time.Time { return time.Now().UTC() }}, nil
+		AskPull: cfg.DarajaPull, PullNumber: cfg.DarajaPullNumber, Country: cfg.Country, Now: func() time.Time { return time.Now().UTC() }}, nil
 }
 
 func newHandler(a *app.App, cfg Config, log *slog.Logger, registry *prometheus.Registry) http.Handler {

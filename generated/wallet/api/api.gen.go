@@ -9,10 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
@@ -134,8 +136,8 @@ type MaskedName = string
 // Example: transfer
 type PaymentKind = string
 
-// ProviderMessage Whatever the provider sends. It is kept as it came and read leniently afterwards.
-type ProviderMessage = json.RawMessage
+// ProviderMessage Whatever the provider sends, under whatever media type. It is kept as it came and read leniently afterwards.
+type ProviderMessage = openapi_types.File
 
 // ProviderReceipt Tells the provider that its message is stored.
 type ProviderReceipt struct {
@@ -534,15 +536,6 @@ type OpenWalletParams struct {
 
 // EstimateFeeJSONRequestBody defines body for EstimateFee for application/json ContentType.
 type EstimateFeeJSONRequestBody = FeeEstimateRequest
-
-// ReceiveC2BConfirmationJSONRequestBody defines body for ReceiveC2BConfirmation for application/json ContentType.
-type ReceiveC2BConfirmationJSONRequestBody = ProviderMessage
-
-// ReceiveC2BValidationJSONRequestBody defines body for ReceiveC2BValidation for application/json ContentType.
-type ReceiveC2BValidationJSONRequestBody = ProviderMessage
-
-// ReceiveStkCallbackJSONRequestBody defines body for ReceiveStkCallback for application/json ContentType.
-type ReceiveStkCallbackJSONRequestBody = ProviderMessage
 
 // CreateTopupJSONRequestBody defines body for CreateTopup for application/json ContentType.
 type CreateTopupJSONRequestBody = TopupRequest
@@ -1521,8 +1514,9 @@ func (response EstimateFee503ApplicationProblemPlusJSONResponse) VisitEstimateFe
 }
 
 type ReceiveC2BConfirmationRequestObject struct {
-	Token externalRef0.WebhookToken `json:"token"`
-	Body  *ReceiveC2BConfirmationJSONRequestBody
+	Token       externalRef0.WebhookToken `json:"token"`
+	ContentType string
+	Body        io.Reader
 }
 
 type ReceiveC2BConfirmationResponseObject interface {
@@ -1591,22 +1585,6 @@ func (response ReceiveC2BConfirmation413ApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
-type ReceiveC2BConfirmation415ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
-}
-
-func (response ReceiveC2BConfirmation415ApplicationProblemPlusJSONResponse) VisitReceiveC2BConfirmationResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(415)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ReceiveC2BConfirmation429ApplicationProblemPlusJSONResponse struct {
 	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -1656,8 +1634,9 @@ func (response ReceiveC2BConfirmation503ApplicationProblemPlusJSONResponse) Visi
 }
 
 type ReceiveC2BValidationRequestObject struct {
-	Token externalRef0.WebhookToken `json:"token"`
-	Body  *ReceiveC2BValidationJSONRequestBody
+	Token       externalRef0.WebhookToken `json:"token"`
+	ContentType string
+	Body        io.Reader
 }
 
 type ReceiveC2BValidationResponseObject interface {
@@ -1726,22 +1705,6 @@ func (response ReceiveC2BValidation413ApplicationProblemPlusJSONResponse) VisitR
 	return err
 }
 
-type ReceiveC2BValidation415ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
-}
-
-func (response ReceiveC2BValidation415ApplicationProblemPlusJSONResponse) VisitReceiveC2BValidationResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(415)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ReceiveC2BValidation429ApplicationProblemPlusJSONResponse struct {
 	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -1791,9 +1754,10 @@ func (response ReceiveC2BValidation503ApplicationProblemPlusJSONResponse) VisitR
 }
 
 type ReceiveStkCallbackRequestObject struct {
-	Token   externalRef0.WebhookToken `json:"token"`
-	TopupID TopupID                   `json:"topup_id"`
-	Body    *ReceiveStkCallbackJSONRequestBody
+	Token       externalRef0.WebhookToken `json:"token"`
+	TopupID     TopupID                   `json:"topup_id"`
+	ContentType string
+	Body        io.Reader
 }
 
 type ReceiveStkCallbackResponseObject interface {
@@ -1858,22 +1822,6 @@ func (response ReceiveStkCallback413ApplicationProblemPlusJSONResponse) VisitRec
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReceiveStkCallback415ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
-}
-
-func (response ReceiveStkCallback415ApplicationProblemPlusJSONResponse) VisitReceiveStkCallbackResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3713,13 +3661,9 @@ func (sh *strictHandler) ReceiveC2BConfirmation(w http.ResponseWriter, r *http.R
 	var request ReceiveC2BConfirmationRequestObject
 
 	request.Token = token
+	request.ContentType = r.Header.Get("Content-Type")
 
-	var body ReceiveC2BConfirmationJSONRequestBody
-	if err := runtime.BindJSONBody(r, &body); err != nil {
-		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
-		return
-	}
-	request.Body = &body
+	request.Body = r.Body
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.ReceiveC2BConfirmation(ctx, request.(ReceiveC2BConfirmationRequestObject))
@@ -3746,13 +3690,9 @@ func (sh *strictHandler) ReceiveC2BValidation(w http.ResponseWriter, r *http.Req
 	var request ReceiveC2BValidationRequestObject
 
 	request.Token = token
+	request.ContentType = r.Header.Get("Content-Type")
 
-	var body ReceiveC2BValidationJSONRequestBody
-	if err := runtime.BindJSONBody(r, &body); err != nil {
-		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
-		return
-	}
-	request.Body = &body
+	request.Body = r.Body
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.ReceiveC2BValidation(ctx, request.(ReceiveC2BValidationRequestObject))
@@ -3780,13 +3720,9 @@ func (sh *strictHandler) ReceiveStkCallback(w http.ResponseWriter, r *http.Reque
 
 	request.Token = token
 	request.TopupID = topupID
+	request.ContentType = r.Header.Get("Content-Type")
 
-	var body ReceiveStkCallbackJSONRequestBody
-	if err := runtime.BindJSONBody(r, &body); err != nil {
-		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
-		return
-	}
-	request.Body = &body
+	request.Body = r.Body
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.ReceiveStkCallback(ctx, request.(ReceiveStkCallbackRequestObject))

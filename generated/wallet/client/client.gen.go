@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
@@ -135,8 +136,8 @@ type MaskedName = string
 // Example: transfer
 type PaymentKind = string
 
-// ProviderMessage Whatever the provider sends. It is kept as it came and read leniently afterwards.
-type ProviderMessage = json.RawMessage
+// ProviderMessage Whatever the provider sends, under whatever media type. It is kept as it came and read leniently afterwards.
+type ProviderMessage = openapi_types.File
 
 // ProviderReceipt Tells the provider that its message is stored.
 type ProviderReceipt struct {
@@ -536,15 +537,6 @@ type OpenWalletParams struct {
 // EstimateFeeJSONRequestBody defines body for EstimateFee for application/json ContentType.
 type EstimateFeeJSONRequestBody = FeeEstimateRequest
 
-// ReceiveC2BConfirmationJSONRequestBody defines body for ReceiveC2BConfirmation for application/json ContentType.
-type ReceiveC2BConfirmationJSONRequestBody = ProviderMessage
-
-// ReceiveC2BValidationJSONRequestBody defines body for ReceiveC2BValidation for application/json ContentType.
-type ReceiveC2BValidationJSONRequestBody = ProviderMessage
-
-// ReceiveStkCallbackJSONRequestBody defines body for ReceiveStkCallback for application/json ContentType.
-type ReceiveStkCallbackJSONRequestBody = ProviderMessage
-
 // CreateTopupJSONRequestBody defines body for CreateTopup for application/json ContentType.
 type CreateTopupJSONRequestBody = TopupRequest
 
@@ -658,15 +650,6 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/hooks/cb/{token}/confirmation (the `ReceiveC2BConfirmation` operationId).
 	ReceiveC2BConfirmationWithBody(ctx context.Context, token externalRef0.WebhookToken, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReceiveC2BConfirmation Take the confirmation of a paybill payment
-	//
-	// The money has moved already and cannot be refused. The body is stored sealed before the answer and judged afterwards.
-	//
-	// Takes a body of the `application/json` content type.
-	//
-	// Corresponds with POST /v1/hooks/cb/{token}/confirmation (the `ReceiveC2BConfirmation` operationId).
-	ReceiveC2BConfirmation(ctx context.Context, token externalRef0.WebhookToken, body ReceiveC2BConfirmationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// ReceiveC2BValidationWithBody Say whether a paybill payment is welcome
 	//
 	// Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
@@ -676,15 +659,6 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/hooks/cb/{token}/validation (the `ReceiveC2BValidation` operationId).
 	ReceiveC2BValidationWithBody(ctx context.Context, token externalRef0.WebhookToken, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReceiveC2BValidation Say whether a paybill payment is welcome
-	//
-	// Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
-	//
-	// Takes a body of the `application/json` content type.
-	//
-	// Corresponds with POST /v1/hooks/cb/{token}/validation (the `ReceiveC2BValidation` operationId).
-	ReceiveC2BValidation(ctx context.Context, token externalRef0.WebhookToken, body ReceiveC2BValidationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// ReceiveStkCallbackWithBody Take the result of an STK prompt
 	//
 	// Safaricom posts the result here, never, once or several times. The token is made for this top-up alone. The body is stored sealed before the answer and judged afterwards; the answer is the same whatever it says.
@@ -693,15 +667,6 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
 	ReceiveStkCallbackWithBody(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// ReceiveStkCallback Take the result of an STK prompt
-	//
-	// Safaricom posts the result here, never, once or several times. The token is made for this top-up alone. The body is stored sealed before the answer and judged afterwards; the answer is the same whatever it says.
-	//
-	// Takes a body of the `application/json` content type.
-	//
-	// Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
-	ReceiveStkCallback(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, body ReceiveStkCallbackJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetLimits Get my limits and what I used of them
 	//
@@ -882,25 +847,6 @@ func (c *Client) ReceiveC2BConfirmationWithBody(ctx context.Context, token exter
 	return c.Client.Do(req)
 }
 
-// ReceiveC2BConfirmation Take the confirmation of a paybill payment
-//
-// The money has moved already and cannot be refused. The body is stored sealed before the answer and judged afterwards.
-//
-// Takes a body of the `application/json` content type.
-//
-// Corresponds with POST /v1/hooks/cb/{token}/confirmation (the `ReceiveC2BConfirmation` operationId).
-func (c *Client) ReceiveC2BConfirmation(ctx context.Context, token externalRef0.WebhookToken, body ReceiveC2BConfirmationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewReceiveC2BConfirmationRequest(c.Server, token, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // ReceiveC2BValidationWithBody Say whether a paybill payment is welcome
 //
 // Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
@@ -920,25 +866,6 @@ func (c *Client) ReceiveC2BValidationWithBody(ctx context.Context, token externa
 	return c.Client.Do(req)
 }
 
-// ReceiveC2BValidation Say whether a paybill payment is welcome
-//
-// Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
-//
-// Takes a body of the `application/json` content type.
-//
-// Corresponds with POST /v1/hooks/cb/{token}/validation (the `ReceiveC2BValidation` operationId).
-func (c *Client) ReceiveC2BValidation(ctx context.Context, token externalRef0.WebhookToken, body ReceiveC2BValidationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewReceiveC2BValidationRequest(c.Server, token, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // ReceiveStkCallbackWithBody Take the result of an STK prompt
 //
 // Safaricom posts the result here, never, once or several times. The token is made for this top-up alone. The body is stored sealed before the answer and judged afterwards; the answer is the same whatever it says.
@@ -948,25 +875,6 @@ func (c *Client) ReceiveC2BValidation(ctx context.Context, token externalRef0.We
 // Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
 func (c *Client) ReceiveStkCallbackWithBody(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReceiveStkCallbackRequestWithBody(c.Server, token, topupID, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// ReceiveStkCallback Take the result of an STK prompt
-//
-// Safaricom posts the result here, never, once or several times. The token is made for this top-up alone. The body is stored sealed before the answer and judged afterwards; the answer is the same whatever it says.
-//
-// Takes a body of the `application/json` content type.
-//
-// Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
-func (c *Client) ReceiveStkCallback(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, body ReceiveStkCallbackJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewReceiveStkCallbackRequest(c.Server, token, topupID, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1288,17 +1196,6 @@ func NewEstimateFeeRequestWithBody(server string, contentType string, body io.Re
 	return req, nil
 }
 
-// NewReceiveC2BConfirmationRequest calls the generic ReceiveC2BConfirmation builder with application/json body
-func NewReceiveC2BConfirmationRequest(server string, token externalRef0.WebhookToken, body ReceiveC2BConfirmationJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewReceiveC2BConfirmationRequestWithBody(server, token, "application/json", bodyReader)
-}
-
 // NewReceiveC2BConfirmationRequestWithBody constructs an http.Request for the ReceiveC2BConfirmation method, with any body, and a specified content type
 func NewReceiveC2BConfirmationRequestWithBody(server string, token externalRef0.WebhookToken, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
@@ -1335,17 +1232,6 @@ func NewReceiveC2BConfirmationRequestWithBody(server string, token externalRef0.
 	return req, nil
 }
 
-// NewReceiveC2BValidationRequest calls the generic ReceiveC2BValidation builder with application/json body
-func NewReceiveC2BValidationRequest(server string, token externalRef0.WebhookToken, body ReceiveC2BValidationJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewReceiveC2BValidationRequestWithBody(server, token, "application/json", bodyReader)
-}
-
 // NewReceiveC2BValidationRequestWithBody constructs an http.Request for the ReceiveC2BValidation method, with any body, and a specified content type
 func NewReceiveC2BValidationRequestWithBody(server string, token externalRef0.WebhookToken, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
@@ -1380,17 +1266,6 @@ func NewReceiveC2BValidationRequestWithBody(server string, token externalRef0.We
 	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
-}
-
-// NewReceiveStkCallbackRequest calls the generic ReceiveStkCallback builder with application/json body
-func NewReceiveStkCallbackRequest(server string, token externalRef0.WebhookToken, topupID TopupID, body ReceiveStkCallbackJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewReceiveStkCallbackRequestWithBody(server, token, topupID, "application/json", bodyReader)
 }
 
 // NewReceiveStkCallbackRequestWithBody constructs an http.Request for the ReceiveStkCallback method, with any body, and a specified content type
@@ -2015,15 +1890,6 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/hooks/cb/{token}/confirmation (the `ReceiveC2BConfirmation` operationId).
 	ReceiveC2BConfirmationWithBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveC2BConfirmationResponse, error)
 
-	// ReceiveC2BConfirmationWithResponse Take the confirmation of a paybill payment
-	//
-	// The money has moved already and cannot be refused. The body is stored sealed before the answer and judged afterwards.
-	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /v1/hooks/cb/{token}/confirmation (the `ReceiveC2BConfirmation` operationId).
-	ReceiveC2BConfirmationWithResponse(ctx context.Context, token externalRef0.WebhookToken, body ReceiveC2BConfirmationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReceiveC2BConfirmationResponse, error)
-
 	// ReceiveC2BValidationWithBodyWithResponse Say whether a paybill payment is welcome
 	//
 	// Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
@@ -2033,15 +1899,6 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/hooks/cb/{token}/validation (the `ReceiveC2BValidation` operationId).
 	ReceiveC2BValidationWithBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveC2BValidationResponse, error)
 
-	// ReceiveC2BValidationWithResponse Say whether a paybill payment is welcome
-	//
-	// Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
-	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /v1/hooks/cb/{token}/validation (the `ReceiveC2BValidation` operationId).
-	ReceiveC2BValidationWithResponse(ctx context.Context, token externalRef0.WebhookToken, body ReceiveC2BValidationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReceiveC2BValidationResponse, error)
-
 	// ReceiveStkCallbackWithBodyWithResponse Take the result of an STK prompt
 	//
 	// Safaricom posts the result here, never, once or several times. The token is made for this top-up alone. The body is stored sealed before the answer and judged afterwards; the answer is the same whatever it says.
@@ -2050,15 +1907,6 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
 	ReceiveStkCallbackWithBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveStkCallbackResponse, error)
-
-	// ReceiveStkCallbackWithResponse Take the result of an STK prompt
-	//
-	// Safaricom posts the result here, never, once or several times. The token is made for this top-up alone. The body is stored sealed before the answer and judged afterwards; the answer is the same whatever it says.
-	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
-	ReceiveStkCallbackWithResponse(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, body ReceiveStkCallbackJSONRequestBody, reqEditors ...RequestEditorFn) (*ReceiveStkCallbackResponse, error)
 
 	// GetLimitsWithResponse Get my limits and what I used of them
 	//
@@ -2311,8 +2159,6 @@ type ReceiveC2BConfirmationResponse struct {
 	ApplicationProblemJSON404 *externalRef0.NotFound
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
-	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *externalRef0.TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -2339,11 +2185,6 @@ func (r ReceiveC2BConfirmationResponse) GetApplicationProblemJSON404() *external
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ReceiveC2BConfirmationResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
 	return r.ApplicationProblemJSON413
-}
-
-// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r ReceiveC2BConfirmationResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
-	return r.ApplicationProblemJSON415
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -2401,8 +2242,6 @@ type ReceiveC2BValidationResponse struct {
 	ApplicationProblemJSON404 *externalRef0.NotFound
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
-	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *externalRef0.TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -2429,11 +2268,6 @@ func (r ReceiveC2BValidationResponse) GetApplicationProblemJSON404() *externalRe
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ReceiveC2BValidationResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
 	return r.ApplicationProblemJSON413
-}
-
-// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r ReceiveC2BValidationResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
-	return r.ApplicationProblemJSON415
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -2491,8 +2325,6 @@ type ReceiveStkCallbackResponse struct {
 	ApplicationProblemJSON404 *externalRef0.NotFound
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
-	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *externalRef0.TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -2519,11 +2351,6 @@ func (r ReceiveStkCallbackResponse) GetApplicationProblemJSON404() *externalRef0
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ReceiveStkCallbackResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
 	return r.ApplicationProblemJSON413
-}
-
-// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r ReceiveStkCallbackResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
-	return r.ApplicationProblemJSON415
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -3689,21 +3516,6 @@ func (c *ClientWithResponses) ReceiveC2BConfirmationWithBodyWithResponse(ctx con
 	return ParseReceiveC2BConfirmationResponse(rsp)
 }
 
-// ReceiveC2BConfirmationWithResponse Take the confirmation of a paybill payment
-//
-// The money has moved already and cannot be refused. The body is stored sealed before the answer and judged afterwards.
-//
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /v1/hooks/cb/{token}/confirmation (the `ReceiveC2BConfirmation` operationId).
-func (c *ClientWithResponses) ReceiveC2BConfirmationWithResponse(ctx context.Context, token externalRef0.WebhookToken, body ReceiveC2BConfirmationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReceiveC2BConfirmationResponse, error) {
-	rsp, err := c.ReceiveC2BConfirmation(ctx, token, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseReceiveC2BConfirmationResponse(rsp)
-}
-
 // ReceiveC2BValidationWithBodyWithResponse Say whether a paybill payment is welcome
 //
 // Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
@@ -3719,21 +3531,6 @@ func (c *ClientWithResponses) ReceiveC2BValidationWithBodyWithResponse(ctx conte
 	return ParseReceiveC2BValidationResponse(rsp)
 }
 
-// ReceiveC2BValidationWithResponse Say whether a paybill payment is welcome
-//
-// Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
-//
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /v1/hooks/cb/{token}/validation (the `ReceiveC2BValidation` operationId).
-func (c *ClientWithResponses) ReceiveC2BValidationWithResponse(ctx context.Context, token externalRef0.WebhookToken, body ReceiveC2BValidationJSONRequestBody, reqEditors ...RequestEditorFn) (*ReceiveC2BValidationResponse, error) {
-	rsp, err := c.ReceiveC2BValidation(ctx, token, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseReceiveC2BValidationResponse(rsp)
-}
-
 // ReceiveStkCallbackWithBodyWithResponse Take the result of an STK prompt
 //
 // Safaricom posts the result here, never, once or several times. The token is made for this top-up alone. The body is stored sealed before the answer and judged afterwards; the answer is the same whatever it says.
@@ -3743,21 +3540,6 @@ func (c *ClientWithResponses) ReceiveC2BValidationWithResponse(ctx context.Conte
 // Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
 func (c *ClientWithResponses) ReceiveStkCallbackWithBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveStkCallbackResponse, error) {
 	rsp, err := c.ReceiveStkCallbackWithBody(ctx, token, topupID, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseReceiveStkCallbackResponse(rsp)
-}
-
-// ReceiveStkCallbackWithResponse Take the result of an STK prompt
-//
-// Safaricom posts the result here, never, once or several times. The token is made for this top-up alone. The body is stored sealed before the answer and judged afterwards; the answer is the same whatever it says.
-//
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
-func (c *ClientWithResponses) ReceiveStkCallbackWithResponse(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, body ReceiveStkCallbackJSONRequestBody, reqEditors ...RequestEditorFn) (*ReceiveStkCallbackResponse, error) {
-	rsp, err := c.ReceiveStkCallback(ctx, token, topupID, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -4120,13 +3902,6 @@ func ParseReceiveC2BConfirmationResponse(rsp *http.Response) (*ReceiveC2BConfirm
 		}
 		response.ApplicationProblemJSON413 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest externalRef0.UnsupportedMediaType
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON415 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4195,13 +3970,6 @@ func ParseReceiveC2BValidationResponse(rsp *http.Response) (*ReceiveC2BValidatio
 		}
 		response.ApplicationProblemJSON413 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest externalRef0.UnsupportedMediaType
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON415 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4269,13 +4037,6 @@ func ParseReceiveStkCallbackResponse(rsp *http.Response) (*ReceiveStkCallbackRes
 			return nil, err
 		}
 		response.ApplicationProblemJSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest externalRef0.UnsupportedMediaType
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests

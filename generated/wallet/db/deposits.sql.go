@@ -37,7 +37,7 @@ func (q *Queries) CloseDeposit(ctx context.Context, db DBTX, arg CloseDepositPar
 }
 
 const getCallback = `-- name: GetCallback :one
-SELECT id, kind, body_sealed, topup_id, received_at, judged_at, verdict FROM callbacks WHERE id = $1
+SELECT id, kind, body_sealed, topup_id, source, received_at, judged_at, verdict FROM callbacks WHERE id = $1
 `
 
 type GetCallbackRow struct {
@@ -45,6 +45,7 @@ type GetCallbackRow struct {
 	Kind       string
 	BodySealed []byte
 	TopupID    *uuid.UUID
+	Source     string
 	ReceivedAt time.Time
 	JudgedAt   *time.Time
 	Verdict    *string
@@ -58,6 +59,7 @@ func (q *Queries) GetCallback(ctx context.Context, db DBTX, id uuid.UUID) (GetCa
 		&i.Kind,
 		&i.BodySealed,
 		&i.TopupID,
+		&i.Source,
 		&i.ReceivedAt,
 		&i.JudgedAt,
 		&i.Verdict,
@@ -97,7 +99,7 @@ func (q *Queries) GetDeposit(ctx context.Context, db DBTX, id uuid.UUID) (GetDep
 }
 
 const getReceipt = `-- name: GetReceipt :one
-SELECT receipt, topup_id, deposit_id, source, amount_minor FROM receipts WHERE receipt = $1
+SELECT receipt, topup_id, deposit_id, source, amount_minor FROM receipts WHERE receipt_key = $1::text
 `
 
 type GetReceiptRow struct {
@@ -108,8 +110,8 @@ type GetReceiptRow struct {
 	AmountMinor int64
 }
 
-func (q *Queries) GetReceipt(ctx context.Context, db DBTX, receipt string) (GetReceiptRow, error) {
-	row := db.QueryRow(ctx, getReceipt, receipt)
+func (q *Queries) GetReceipt(ctx context.Context, db DBTX, receiptKey string) (GetReceiptRow, error) {
+	row := db.QueryRow(ctx, getReceipt, receiptKey)
 	var i GetReceiptRow
 	err := row.Scan(
 		&i.Receipt,
@@ -122,8 +124,8 @@ func (q *Queries) GetReceipt(ctx context.Context, db DBTX, receipt string) (GetR
 }
 
 const insertCallback = `-- name: InsertCallback :one
-INSERT INTO callbacks (id, kind, provider_id, body_hash, body_sealed, topup_id, received_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO callbacks (id, kind, provider_id, body_hash, body_sealed, topup_id, source, received_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT ON CONSTRAINT callbacks_once DO NOTHING
 RETURNING id
 `
@@ -135,6 +137,7 @@ type InsertCallbackParams struct {
 	BodyHash   []byte
 	BodySealed []byte
 	TopupID    *uuid.UUID
+	Source     string
 	ReceivedAt time.Time
 }
 
@@ -147,6 +150,7 @@ func (q *Queries) InsertCallback(ctx context.Context, db DBTX, arg InsertCallbac
 		arg.BodyHash,
 		arg.BodySealed,
 		arg.TopupID,
+		arg.Source,
 		arg.ReceivedAt,
 	)
 	var id uuid.UUID
@@ -183,9 +187,9 @@ func (q *Queries) InsertDeposit(ctx context.Context, db DBTX, arg InsertDepositP
 }
 
 const insertReceipt = `-- name: InsertReceipt :one
-INSERT INTO receipts (receipt, topup_id, deposit_id, source, amount_minor, created_at)
-VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT ON CONSTRAINT receipts_once DO NOTHING
+INSERT INTO receipts (receipt, receipt_key, topup_id, deposit_id, source, amount_minor, created_at)
+VALUES ($1, $1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING
 RETURNING receipt
 `
 
@@ -198,7 +202,7 @@ type InsertReceiptParams struct {
 	CreatedAt   time.Time
 }
 
-// Takes a receipt, once for ever. No row comes back when it is taken; a rival that has not committed is waited for.
+// Takes a receipt in its normal form, once for ever. No row comes back when it is taken; a rival that has not committed is waited for.
 func (q *Queries) InsertReceipt(ctx context.Context, db DBTX, arg InsertReceiptParams) (string, error) {
 	row := db.QueryRow(ctx, insertReceipt,
 		arg.Receipt,

@@ -29,6 +29,28 @@ type Callback struct {
 	ReceivedAt time.Time
 	JudgedAt   *time.Time
 	Verdict    *string
+	Source     string
+}
+
+type Case struct {
+	ID         uuid.UUID
+	Kind       string
+	CallbackID *uuid.UUID
+	Receipt    *string
+	CreatedAt  time.Time
+	ClosedAt   *time.Time
+}
+
+type Claim struct {
+	CallbackID   uuid.UUID
+	ReceiptKey   string
+	AmountMinor  int64
+	AccountIndex []byte
+	PaidAt       time.Time
+	State        string
+	Asked        int32
+	NextAskAt    *time.Time
+	CreatedAt    time.Time
 }
 
 type Customer struct {
@@ -87,6 +109,12 @@ type LimitUsage struct {
 	AmountMinor int64
 }
 
+type QuestionBudget struct {
+	Name   string
+	Minute time.Time
+	Used   int32
+}
+
 type Receipt struct {
 	Receipt     string
 	TopupID     *uuid.UUID
@@ -94,6 +122,7 @@ type Receipt struct {
 	Source      string
 	AmountMinor int64
 	CreatedAt   time.Time
+	ReceiptKey  *string
 }
 
 type StepUp struct {

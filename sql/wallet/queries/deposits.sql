@@ -1,12 +1,12 @@
 -- name: InsertCallback :one
 -- No row comes back for a message that is stored already.
-INSERT INTO callbacks (id, kind, provider_id, body_hash, body_sealed, topup_id, received_at)
-VALUES (@id, @kind, @provider_id, @body_hash, @body_sealed, sqlc.narg(topup_id), @received_at)
+INSERT INTO callbacks (id, kind, provider_id, body_hash, body_sealed, topup_id, source, received_at)
+VALUES (@id, @kind, @provider_id, @body_hash, @body_sealed, sqlc.narg(topup_id), @source, @received_at)
 ON CONFLICT ON CONSTRAINT callbacks_once DO NOTHING
 RETURNING id;
 
 -- name: GetCallback :one
-SELECT id, kind, body_sealed, topup_id, received_at, judged_at, verdict FROM callbacks WHERE id = $1;
+SELECT id, kind, body_sealed, topup_id, source, received_at, judged_at, verdict FROM callbacks WHERE id = $1;
 
 -- name: LockCallback :one
 SELECT id, judged_at FROM callbacks WHERE id = $1 FOR UPDATE;
@@ -15,14 +15,14 @@ SELECT id, judged_at FROM callbacks WHERE id = $1 FOR UPDATE;
 UPDATE callbacks SET judged_at = @at::timestamptz, verdict = @verdict::text WHERE id = @id AND judged_at IS NULL;
 
 -- name: InsertReceipt :one
--- Takes a receipt, once for ever. No row comes back when it is taken; a rival that has not committed is waited for.
-INSERT INTO receipts (receipt, topup_id, deposit_id, source, amount_minor, created_at)
-VALUES (@receipt, sqlc.narg(topup_id), sqlc.narg(deposit_id), @source, @amount_minor, @created_at)
-ON CONFLICT ON CONSTRAINT receipts_once DO NOTHING
+-- Takes a receipt in its normal form, once for ever. No row comes back when it is taken; a rival that has not committed is waited for.
+INSERT INTO receipts (receipt, receipt_key, topup_id, deposit_id, source, amount_minor, created_at)
+VALUES (@receipt, @receipt, sqlc.narg(topup_id), sqlc.narg(deposit_id), @source, @amount_minor, @created_at)
+ON CONFLICT DO NOTHING
 RETURNING receipt;
 
 -- name: GetReceipt :one
-SELECT receipt, topup_id, deposit_id, source, amount_minor FROM receipts WHERE receipt = $1;
+SELECT receipt, topup_id, deposit_id, source, amount_minor FROM receipts WHERE receipt_key = @receipt_key::text;
 
 -- name: InsertDeposit :exec
 INSERT INTO deposits (id, receipt, user_id, wallet_id, currency, amount_minor, credit, created_at)

@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"fmt"
+	"io"
 
 	walletapi "github.com/sendtip/sendtip/generated/wallet/api"
 )
@@ -11,7 +13,11 @@ var accepted = walletapi.ProviderReceipt{ResultCode: 0, ResultDesc: "Accepted"}
 
 // ReceiveStkCallback answers POST /v1/hooks/st/{token}/{topup_id}.
 func (s *Server) ReceiveStkCallback(ctx context.Context, r walletapi.ReceiveStkCallbackRequestObject) (walletapi.ReceiveStkCallbackResponseObject, error) {
-	if err := s.app.ReceiveStkCallback(ctx, r.Token, r.TopupID, *r.Body); err != nil {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read callback: %w", err)
+	}
+	if err := s.app.ReceiveStkCallback(ctx, r.Token, r.TopupID, body); err != nil {
 		return nil, err
 	}
 	return walletapi.ReceiveStkCallback200JSONResponse(accepted), nil
@@ -19,7 +25,11 @@ func (s *Server) ReceiveStkCallback(ctx context.Context, r walletapi.ReceiveStkC
 
 // ReceiveC2BConfirmation answers POST /v1/hooks/cb/{token}/confirmation.
 func (s *Server) ReceiveC2BConfirmation(ctx context.Context, r walletapi.ReceiveC2BConfirmationRequestObject) (walletapi.ReceiveC2BConfirmationResponseObject, error) {
-	if err := s.app.ReceiveC2bConfirmation(ctx, r.Token, *r.Body); err != nil {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read confirmation: %w", err)
+	}
+	if err := s.app.ReceiveC2bConfirmation(ctx, r.Token, body); err != nil {
 		return nil, err
 	}
 	return walletapi.ReceiveC2BConfirmation200JSONResponse(accepted), nil
@@ -27,7 +37,11 @@ func (s *Server) ReceiveC2BConfirmation(ctx context.Context, r walletapi.Receive
 
 // ReceiveC2BValidation answers POST /v1/hooks/cb/{token}/validation.
 func (s *Server) ReceiveC2BValidation(ctx context.Context, r walletapi.ReceiveC2BValidationRequestObject) (walletapi.ReceiveC2BValidationResponseObject, error) {
-	v, err := s.app.ValidateC2b(ctx, r.Token, *r.Body)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read question: %w", err)
+	}
+	v, err := s.app.ValidateC2b(ctx, r.Token, body)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func withSandbox(t *testing.T) (*world, *control.Client) {
 		}
 	})
 	hooks := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		r.Header.Set(auth.IdentityHeader, identity(t, "provider:mpesa", "", nil))
+		r.Header.Set(auth.IdentityHeader, safaricom(t))
 		w.handler.ServeHTTP(rw, r)
 	}))
 	t.Cleanup(hooks.Close)

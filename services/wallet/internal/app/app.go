@@ -45,11 +45,14 @@ type Deps struct {
 	Users     *userclient.ClientWithResponses
 	Mpesa     *daraja.Client
 	ShortCode string // the paybill
-	PublicURL string // where Safaricom reaches our hooks, without a slash at the end
-	Country   string // whose prices a caller without a country gets
-	Log       *slog.Logger
-	Now       func() time.Time // UTC
-	Registry  prometheus.Registerer
+	// AskPull says that Safaricom's books may be asked (Pull Transactions); without it each claim is a case at once.
+	AskPull    bool
+	PullNumber string // the number nominated for it; empty: the short code is registered already
+	PublicURL  string // where Safaricom reaches our hooks, without a slash at the end
+	Country    string // whose prices a caller without a country gets
+	Log        *slog.Logger
+	Now        func() time.Time // UTC
+	Registry   prometheus.Registerer
 	// SettleTimeout bounds one call to the ledger; zero means 5 s.
 	SettleTimeout time.Duration
 }

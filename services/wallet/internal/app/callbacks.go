@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
+	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/providers/daraja"
@@ -25,6 +26,8 @@ const sealCallback = "callback"
 const (
 	kindStk = "stk"
 	kindC2b = "c2b"
+	// kindClaim is a payment that Safaricom's books confirm.
+	kindClaim = "claim"
 )
 
 // ReceiveStkCallback stores the result of a prompt, sealed and once, and leaves the judgement to a job. A wrong token is 404.
@@ -45,14 +48,17 @@ func (a *App) ReceiveC2bConfirmation(ctx context.Context, token string, body []b
 	}
 	sum := sha256.Sum256(body)
 	providerID := "body:" + hex.EncodeToString(sum[:])
-	if c, err := daraja.ParseC2B(body); err == nil {
+	if c, err := daraja.ParseC2B(body); err == nil && receiptPattern.MatchString(c.TransID) {
 		providerID = c.TransID
 	}
 	return a.storeCallback(ctx, kindC2b, providerID, nil, body)
 }
 
 func (a *App) storeCallback(ctx context.Context, kind, providerID string, topupID *uuid.UUID, body []byte) error {
-	id := newID()
+	id, source := newID(), auth.SourceKnown
+	if auth.From(ctx).Stranger() {
+		source = auth.SourceStranger
+	}
 	sealed, err := a.Sealer.Seal(sealCallback+":"+id.String(), body)
 	if err != nil {
 		return err
@@ -60,7 +66,7 @@ func (a *App) storeCallback(ctx context.Context, kind, providerID string, topupI
 	sum := sha256.Sum256(body)
 	return pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
 		_, err := a.q.InsertCallback(ctx, tx, walletdb.InsertCallbackParams{ID: id, Kind: kind, ProviderID: providerID, BodyHash: sum[:],
-			BodySealed: sealed, TopupID: topupID, ReceivedAt: a.Now()})
+			BodySealed: sealed, TopupID: topupID, Source: source, ReceivedAt: a.Now()})
 		if pg.IsNoRows(err) {
 			return nil // the same message again
 		}
@@ -98,7 +104,7 @@ func (a *App) ValidateC2b(ctx context.Context, token string, body []byte) (Verdi
 	if c.ShortCode != a.ShortCode {
 		return verdictShortCode, nil
 	}
-	account := normalAccount(c.BillRef)
+	account := domain.NormalAccount(c.BillRef)
 	var walletStatus, customerStatus string
 	if t, err := a.q.ReferenceKnown(ctx, a.Pool, account); err == nil {
 		walletStatus, customerStatus = t.WalletStatus, t.CustomerStatus
@@ -123,6 +129,7 @@ const (
 	verdictNoResult         = "no_result"
 	verdictDeposit          = "deposit"
 	verdictSuspense         = "suspense"
+	verdictUnverified       = "unverified" // a claim: Safaricom's books are asked
 	verdictUnreadable       = "unreadable"
 	verdictUnknownTopup     = "unknown_topup"
 	verdictNotRequested     = "not_requested"
@@ -154,8 +161,22 @@ func (a *App) JudgeCallback(ctx context.Context, id uuid.UUID) (time.Duration, e
 	if err != nil {
 		return 0, fmt.Errorf("open callback: %w", err)
 	}
+	wait, err := a.judgeMessage(ctx, row, body)
+	if pg.IsBadData(err) { // no row of ours can hold what it says, now or later
+		return 0, a.judge(ctx, row, unreadable)
+	}
+	return wait, err
+}
+
+func unreadable(pgx.Tx) (string, error) { return verdictUnreadable, nil }
+
+func (a *App) judgeMessage(ctx context.Context, row walletdb.GetCallbackRow, body []byte) (time.Duration, error) {
 	if row.Kind == kindC2b {
-		err := a.judge(ctx, row, func(tx pgx.Tx) (string, error) { return a.judgeC2b(ctx, tx, body, row.ReceivedAt) })
+		c, err := daraja.ParseC2B(body)
+		if err != nil || !receiptPattern.MatchString(c.TransID) {
+			return 0, a.judge(ctx, row, unreadable)
+		}
+		err = a.judge(ctx, row, func(tx pgx.Tx) (string, error) { return a.judgeC2b(ctx, tx, row, c) })
 		if errors.Is(err, errNotYet) {
 			return confirmWait, nil
 		}
@@ -163,13 +184,16 @@ func (a *App) JudgeCallback(ctx context.Context, id uuid.UUID) (time.Duration, e
 	}
 	c, err := daraja.ParseSTKCallback(body)
 	if err != nil || row.TopupID == nil {
-		return 0, a.judge(ctx, row, func(pgx.Tx) (string, error) { return verdictUnreadable, nil })
+		return 0, a.judge(ctx, row, unreadable)
+	}
+	if row.Source != auth.SourceKnown {
+		return 0, a.judge(ctx, row, func(tx pgx.Tx) (string, error) { return a.hearStranger(ctx, tx, row, c) })
 	}
 	wait, confirmed, err := a.prepareStk(ctx, row, c)
 	if err != nil || wait > 0 {
 		return wait, err
 	}
-	return 0, a.judge(ctx, row, func(tx pgx.Tx) (string, error) { return a.judgeStk(ctx, tx, *row.TopupID, c, confirmed) })
+	return 0, a.judge(ctx, row, func(tx pgx.Tx) (string, error) { return a.judgeStk(ctx, tx, row, c, confirmed) })
 }
 
 // judge runs do under the message's lock and stores its verdict in the same transaction, so that a message has its effect once.
@@ -186,6 +210,11 @@ func (a *App) judge(ctx context.Context, row walletdb.GetCallbackRow, do func(tx
 		}
 		if verdict, err = do(tx); err != nil {
 			return err
+		}
+		if verdict == verdictUnreadable {
+			if err := a.openCase(ctx, tx, verdict, row.ID); err != nil {
+				return err
+			}
 		}
 		return a.q.JudgeCallback(ctx, tx, a.Now(), verdict, row.ID)
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
+	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/money"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/providers/daraja"
@@ -29,10 +30,11 @@ const (
 
 	sourceCallback = "callback"
 	sourceC2b      = "c2b"
+	sourcePull     = "pull"
 )
 
 // receiptPattern is wider than Safaricom's ten capitals and digits, and fits into a ledger reference.
-var receiptPattern = regexp.MustCompile(`^[A-Za-z0-9]{1,50}$`)
+var receiptPattern = regexp.MustCompile(`^[A-Z0-9]{1,50}$`)
 
 // prepareStk does what must not happen inside a transaction. A success for a prompt whose request got no answer is confirmed by a query,
 // as there is no CheckoutRequestID of our own to compare; confirmed holds the outcome.
@@ -72,8 +74,8 @@ func (a *App) prepareStk(ctx context.Context, row walletdb.GetCallbackRow, c dar
 }
 
 // judgeStk applies the result of a prompt under the top-up's lock.
-func (a *App) judgeStk(ctx context.Context, tx pgx.Tx, topupID uuid.UUID, c daraja.STKCallback, confirmed daraja.Outcome) (string, error) {
-	t, err := a.lockTopup(ctx, tx, topupID)
+func (a *App) judgeStk(ctx context.Context, tx pgx.Tx, row walletdb.GetCallbackRow, c daraja.STKCallback, confirmed daraja.Outcome) (string, error) {
+	t, err := a.lockTopup(ctx, tx, *row.TopupID)
 	switch {
 	case pg.IsNoRows(err):
 		return verdictUnknownTopup, nil
@@ -101,11 +103,11 @@ func (a *App) judgeStk(ctx context.Context, tx pgx.Tx, topupID uuid.UUID, c dara
 		if _, err := a.claimReceipt(ctx, tx, c.Receipt, t, sourceCallback); err != nil {
 			return "", err
 		}
-		return verdictAmountMismatch, a.watchStk(ctx, tx, t.ID, 0)
+		return verdictAmountMismatch, a.askNow(ctx, tx, t.ID)
 	case paid != t.Amount:
-		return verdictAmountMismatch, a.watchStk(ctx, tx, t.ID, 0)
+		return verdictAmountMismatch, a.askNow(ctx, tx, t.ID)
 	case !receiptPattern.MatchString(c.Receipt):
-		return verdictUnreadable, a.watchStk(ctx, tx, t.ID, 0)
+		return verdictUnreadable, a.askNow(ctx, tx, t.ID)
 	}
 	if t.PromptedAt != nil {
 		a.metrics.callbackSeconds.Observe(a.Now().Sub(*t.PromptedAt).Seconds())
@@ -113,7 +115,40 @@ func (a *App) judgeStk(ctx context.Context, tx pgx.Tx, topupID uuid.UUID, c dara
 	if t.CheckoutRequestID == "" {
 		t.CheckoutRequestID, t.MerchantRequestID = c.CheckoutRequestID, c.MerchantRequestID
 	}
-	return a.takeCallbackReceipt(ctx, tx, t, c.Receipt)
+	return a.takeCallbackReceipt(ctx, tx, row, t, c)
+}
+
+// hearStranger notes what a message says whose sender nobody knows: its path is all that it had to know, and a log may have shown that. It
+// decides nothing. Safaricom is asked what became of the prompt, and a receipt is a claim.
+func (a *App) hearStranger(ctx context.Context, tx pgx.Tx, row walletdb.GetCallbackRow, c daraja.STKCallback) (string, error) {
+	t, err := a.lockTopup(ctx, tx, *row.TopupID)
+	switch {
+	case pg.IsNoRows(err):
+		return verdictUnknownTopup, nil
+	case err != nil:
+		return "", err
+	case t.Status == domain.TopupStored:
+		return verdictNotRequested, nil
+	case t.CheckoutRequestID != "" && t.CheckoutRequestID != c.CheckoutRequestID:
+		return verdictCheckoutMismatch, nil
+	}
+	if t.Status != domain.TopupPaid {
+		if err := a.askNow(ctx, tx, t.ID); err != nil {
+			return "", err
+		}
+	}
+	switch {
+	case c.Outcome != daraja.Paid:
+		return verdictUnverified, nil
+	case !receiptPattern.MatchString(c.Receipt):
+		return verdictUnreadable, nil
+	}
+	return a.claim(ctx, tx, row, stkPayment(t, c))
+}
+
+func stkPayment(t domain.Topup, c daraja.STKCallback) payment {
+	return payment{Receipt: c.Receipt, Amount: money.Money{Amount: c.AmountMinor, Currency: domain.MpesaCurrency}, Account: t.AccountReference,
+		PaidAt: c.PaidAt, Source: sourceCallback}
 }
 
 func (a *App) declineTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, c daraja.STKCallback) (string, error) {
@@ -133,26 +168,27 @@ func (a *App) declineTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, c dar
 	return verdictDuplicate, nil
 }
 
-// takeCallbackReceipt credits a receipt once: to the top-up, or, where a paybill payment under the reused reference has taken the
-// top-up's place, as a deposit of its own.
-func (a *App) takeCallbackReceipt(ctx context.Context, tx pgx.Tx, t domain.Topup, receipt string) (string, error) {
-	if t.Receipt == receipt {
+// takeCallbackReceipt credits the prompt's receipt once. What names it first fixes it, callback or confirmation: a second one is a claim, and
+// somebody must look.
+func (a *App) takeCallbackReceipt(ctx context.Context, tx pgx.Tx, row walletdb.GetCallbackRow, t domain.Topup, c daraja.STKCallback) (string, error) {
+	receipt := c.Receipt
+	if daraja.NormalReceipt(t.Receipt) == receipt {
 		return verdictDuplicate, nil
 	}
 	if t.Receipt != "" {
-		taken, err := a.q.GetReceipt(ctx, tx, t.Receipt)
-		if err != nil {
-			return "", fmt.Errorf("get receipt: %w", err)
+		verdict, err := a.claim(ctx, tx, row, stkPayment(t, c))
+		if verdict == verdictDuplicate {
+			verdict = verdictConflict // it is accounted for as something else: one of the two messages is wrong
 		}
-		if taken.Source == sourceCallback {
-			return verdictConflict, nil // a prompt has one receipt: a second one moves nothing
-		}
-		return a.newDeposit(ctx, tx, payment{Receipt: receipt, Amount: t.Amount, WalletID: &t.WalletID, UserID: &t.UserID, Source: sourceCallback})
+		return verdict, err
 	}
 	switch claimed, err := a.claimReceipt(ctx, tx, receipt, t, sourceCallback); {
 	case err != nil:
 		return "", err
 	case claimed:
+		if err := a.closeClaims(ctx, tx, stkPayment(t, c)); err != nil {
+			return "", err
+		}
 		return verdictApplied, a.payTopup(ctx, tx, t, receipt)
 	case t.Status == domain.TopupPaid:
 		return verdictConflict, nil
@@ -201,6 +237,8 @@ func (a *App) claimReceipt(ctx context.Context, tx pgx.Tx, receipt string, t dom
 type payment struct {
 	Receipt  string
 	Amount   money.Money
+	Account  string     // what it was paid to, in its normal form
+	PaidAt   time.Time  // as the message says; zero if it does not
 	WalletID *uuid.UUID // nil: nobody knows whose it is
 	UserID   *uuid.UUID
 	Source   string
@@ -238,30 +276,47 @@ func (a *App) newDeposit(ctx context.Context, tx pgx.Tx, p payment) (string, err
 	return verdictDeposit, nil
 }
 
-// judgeC2b attributes a paybill payment: by its receipt; else by its account, if that is a top-up that still lacks a receipt and the
-// amount agrees; else it is a new deposit, for the wallet of that account or for suspense.
-func (a *App) judgeC2b(ctx context.Context, tx pgx.Tx, body []byte, receivedAt time.Time) (string, error) {
-	c, err := daraja.ParseC2B(body)
-	if err != nil || !receiptPattern.MatchString(c.TransID) {
-		return verdictUnreadable, nil //nolint:nilerr // what cannot be read is stored and reported
-	}
-	if c.ShortCode != a.ShortCode {
+// judgeC2b books a payment that Safaricom confirms, and takes a stranger's word for a claim. A confirmation without a readable short code
+// came to the address of ours.
+func (a *App) judgeC2b(ctx context.Context, tx pgx.Tx, row walletdb.GetCallbackRow, c daraja.C2BConfirmation) (string, error) {
+	if c.ShortCode != "" && c.ShortCode != a.ShortCode {
 		return verdictOtherShortCode, nil
 	}
-	p := payment{Receipt: c.TransID, Amount: money.Money{Amount: c.AmountMinor, Currency: domain.MpesaCurrency}, Source: sourceC2b}
-	account := normalAccount(c.BillRef)
-	row, err := a.q.LockTopupByReference(ctx, tx, account)
+	p := payment{Receipt: c.TransID, Amount: money.Money{Amount: c.AmountMinor, Currency: domain.MpesaCurrency},
+		Account: domain.NormalAccount(c.BillRef), PaidAt: c.PaidAt, Source: sourceC2b}
+	if row.Source != auth.SourceKnown {
+		return a.claim(ctx, tx, row, p)
+	}
+	return a.book(ctx, tx, p, row.ReceivedAt)
+}
+
+// book accounts for a payment that is certain, and ends the claims to its receipt.
+func (a *App) book(ctx context.Context, tx pgx.Tx, p payment, receivedAt time.Time) (string, error) {
+	verdict, err := a.attribute(ctx, tx, p, receivedAt)
+	switch {
+	case err != nil:
+		return "", err
+	case verdict == verdictConflict, verdict == verdictAmountMismatch:
+		return verdict, nil // nothing is settled by it
+	}
+	return verdict, a.closeClaims(ctx, tx, p)
+}
+
+// attribute says whose a payment is: by its receipt; else by its account, if that is a top-up that still lacks a receipt and the amount agrees;
+// else it is a new deposit, for the wallet of that account or for suspense.
+func (a *App) attribute(ctx context.Context, tx pgx.Tx, p payment, receivedAt time.Time) (string, error) {
+	row, err := a.q.LockTopupByReference(ctx, tx, p.Account)
 	if err == nil {
 		t, err := a.topup(row)
 		if err != nil {
 			return "", err
 		}
-		return a.judgeC2bOfTopup(ctx, tx, t, p, receivedAt)
+		return a.attributeToTopup(ctx, tx, t, p, receivedAt)
 	}
 	if !pg.IsNoRows(err) {
 		return "", fmt.Errorf("lock topup: %w", err)
 	}
-	w, err := a.q.GetWalletByDepositAccount(ctx, tx, &account)
+	w, err := a.q.GetWalletByDepositAccount(ctx, tx, &p.Account)
 	switch {
 	case err == nil:
 		p.WalletID, p.UserID = &w.ID, &w.UserID
@@ -274,8 +329,8 @@ func (a *App) judgeC2b(ctx context.Context, tx pgx.Tx, body []byte, receivedAt t
 // errNotYet rolls a judgement back: what it depends on is still open.
 var errNotYet = errors.New("not yet")
 
-// judgeC2bOfTopup attributes a payment under a top-up's reference, under the top-up's lock: its callback takes turns with us.
-func (a *App) judgeC2bOfTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, p payment, receivedAt time.Time) (string, error) {
+// attributeToTopup attributes a payment under a top-up's reference, under the top-up's lock: its callback takes turns with us.
+func (a *App) attributeToTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, p payment, receivedAt time.Time) (string, error) {
 	taken, err := a.q.GetReceipt(ctx, tx, p.Receipt)
 	known := err == nil
 	switch {
@@ -284,7 +339,7 @@ func (a *App) judgeC2bOfTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, p 
 	case known && taken.AmountMinor != p.Amount.Amount:
 		return verdictConflict, nil
 	case t.TakesConfirmation(p.Amount):
-		claimed, err := a.claimReceipt(ctx, tx, p.Receipt, t, sourceC2b)
+		claimed, err := a.claimReceipt(ctx, tx, p.Receipt, t, p.Source)
 		if err != nil || !claimed {
 			return verdictDuplicate, err
 		}

@@ -15,6 +15,7 @@ type metrics struct {
 	pendingTransfers, pendingAge         prometheus.Gauge
 	unknownTopups, unknownMinor          prometheus.Gauge
 	dueCredits, dueAge                   prometheus.Gauge
+	openClaims, openCases                prometheus.Gauge
 	callbackSeconds                      prometheus.Histogram
 }
 
@@ -36,6 +37,8 @@ func newMetrics() metrics {
 		unknownMinor:     gauge("wallet_topups_unknown_minor", "Their value in minor units of KES."),
 		dueCredits:       gauge("wallet_topups_due", "Paid top-ups that are not credited yet."),
 		dueAge:           gauge("wallet_topups_due_age_seconds", "Age of the oldest of them."),
+		openClaims:       gauge("wallet_claims_open", "Messages of strangers about which Safaricom's books are asked."),
+		openCases:        gauge("wallet_cases_open", "Messages and receipts that a person of finance must look at."),
 		callbackSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "wallet_stk_callback_seconds",
 			Help: "From the prompt to its callback.", Buckets: []float64{1, 2, 5, 10, 20, 30, 60, 120, 300}}),
 	}
@@ -43,7 +46,7 @@ func newMetrics() metrics {
 
 func (m metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.alarms, m.transfers, m.topups, m.callbacks, m.pendingTransfers, m.pendingAge, m.unknownTopups,
-		m.unknownMinor, m.dueCredits, m.dueAge, m.callbackSeconds}
+		m.unknownMinor, m.dueCredits, m.dueAge, m.openClaims, m.openCases, m.callbackSeconds}
 }
 
 // Measure refreshes the gauges of what is not settled, and raises the alarm when something waits for too long.
@@ -56,6 +59,12 @@ func (a *App) Measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cases, err := a.q.CountCases(ctx, a.Pool)
+	if err != nil {
+		return err
+	}
+	a.metrics.openClaims.Set(float64(cases.Claims))
+	a.metrics.openCases.Set(float64(cases.Cases))
 	a.metrics.pendingTransfers.Set(float64(transfers.Pending))
 	a.metrics.pendingAge.Set(transfers.OldestSeconds)
 	a.metrics.unknownTopups.Set(float64(topups.Unknown))

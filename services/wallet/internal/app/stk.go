@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +16,9 @@ import (
 
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
 )
+
+// tokenPatience is how long a prompt waits for an access token; later the customer may try again.
+const tokenPatience = time.Minute
 
 // Purposes of the secrets in webhook paths.
 const (
@@ -56,6 +58,13 @@ func (a *App) RequestStk(ctx context.Context, id uuid.UUID) error {
 	}
 	if err != nil {
 		return err // nothing has been sent: the next attempt starts over
+	}
+	if err := a.Mpesa.Authorize(ctx); err != nil { // nothing has left: the next attempt starts over
+		if a.Now().Sub(t.CreatedAt) < tokenPatience {
+			return err
+		}
+		a.Log.WarnContext(ctx, "no access token for a prompt", "topup", id, "err", err)
+		return a.answerStk(ctx, id, domain.EventRefused, "try_later", daraja.STKAccepted{})
 	}
 	sending := false
 	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
@@ -157,15 +166,7 @@ func (a *App) QueryStk(ctx context.Context, id uuid.UUID) (time.Duration, error)
 		event, failure = overdue(t.Status, age, answered), "no_answer"
 	}
 	if event != "" {
-		err := pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
-			locked, err := a.lockTopup(ctx, tx, id)
-			if err != nil || (event == domain.EventPaid && locked.Receipt != "") {
-				return err // a receipt says more than a query: its payment is accounted for
-			}
-			t, _, err = a.moveTopup(ctx, tx, locked, event, failure)
-			return err
-		})
-		if err != nil {
+		if t, err = a.takeAnswer(ctx, t, event, failure); err != nil {
 			return 0, err
 		}
 	}
@@ -177,6 +178,45 @@ func (a *App) QueryStk(ctx context.Context, id uuid.UUID) (time.Duration, error)
 		return 0, nil
 	}
 	return wait, nil
+}
+
+// takeAnswer applies what a query said.
+func (a *App) takeAnswer(ctx context.Context, t domain.Topup, event domain.TopupEvent, failure string) (domain.Topup, error) {
+	err := pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+		locked, err := a.lockTopup(ctx, tx, t.ID)
+		if err != nil || (event == domain.EventPaid && locked.Receipt != "") {
+			return err // a receipt says more than a query: its payment is accounted for
+		}
+		t, _, err = a.moveTopup(ctx, tx, locked, event, failure)
+		return err
+	})
+	return t, err
+}
+
+// AskStk asks once and out of turn, because a message that proves nothing says that there is a result. A prompt that failed or expired is
+// asked about too: a late success is accepted.
+func (a *App) AskStk(ctx context.Context, id uuid.UUID) error {
+	row, err := a.q.GetTopup(ctx, a.Pool, id)
+	if err != nil {
+		return fmt.Errorf("get topup: %w", err)
+	}
+	t, err := a.topup(row)
+	if err != nil || t.Status == domain.TopupPaid {
+		return err
+	}
+	event, failure, _ := a.askStk(ctx, t)
+	if event == "" {
+		return nil // the watch over the prompt goes on
+	}
+	_, err = a.takeAnswer(ctx, t, event, failure)
+	return err
+}
+
+func (a *App) askNow(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	if _, err := a.Jobs.InsertTx(ctx, tx, AskStkArgs{TopupID: id}, nil); err != nil {
+		return fmt.Errorf("enqueue: %w", err)
+	}
+	return nil
 }
 
 // askStk returns the event that the answer means, if any, and whether Safaricom answered that it has no result yet.
@@ -215,25 +255,26 @@ func overdue(status domain.TopupStatus, age time.Duration, answered bool) domain
 	return ""
 }
 
-// RegisterC2b tells Safaricom where to confirm payments to the paybill. Production takes one registration per short code.
+// RegisterC2b tells Safaricom where to confirm payments to the paybill, and opens its books to our questions. Production takes one
+// registration per short code.
 func (a *App) RegisterC2b(ctx context.Context) error {
 	base := a.PublicURL + "/v1/hooks/cb/" + a.Sealer.Token(tokenC2b, a.ShortCode) + "/"
 	err := a.Mpesa.RegisterC2B(ctx, base+"confirmation", base+"validation", daraja.ResponseCompleted)
 	var e *daraja.Error
-	if errors.As(err, &e) && e.AlreadyRegistered() {
+	switch {
+	case errors.As(err, &e) && e.AlreadyRegistered():
 		a.Log.InfoContext(ctx, "paybill addresses are registered already")
+	case err != nil:
+		return err
+	}
+	if !a.AskPull || a.PullNumber == "" {
 		return nil
 	}
-	return err
+	return a.Mpesa.RegisterPull(ctx, a.PullNumber, base+"confirmation")
 }
 
 // EnqueueRegisterC2b leaves the registration to a job; it runs at each start, as the public address may have changed.
 func (a *App) EnqueueRegisterC2b(ctx context.Context) error {
 	_, err := a.Jobs.Insert(ctx, RegisterC2bArgs{ShortCode: a.ShortCode}, nil)
 	return err
-}
-
-// normalAccount is how payers' account numbers are compared: they type them in any case, with spaces.
-func normalAccount(typed string) string {
-	return strings.ToUpper(strings.Join(strings.Fields(typed), ""))
 }

@@ -50,7 +50,7 @@ func token(t *testing.T, w *testworld.World, purpose, part string) string {
 // callback posts the result of a prompt and judges it, as hook and job do. It returns the verdict, "" for not yet.
 func callback(t *testing.T, w *testworld.World, id uuid.UUID, body []byte) string {
 	t.Helper()
-	if err := w.App.ReceiveStkCallback(t.Context(), token(t, w, "stk", id.String()), id, body); err != nil {
+	if err := w.App.ReceiveStkCallback(testworld.Known(t.Context()), token(t, w, "stk", id.String()), id, body); err != nil {
 		t.Fatalf("callback: %v", err)
 	}
 	return judgeLast(t, w)
@@ -58,7 +58,7 @@ func callback(t *testing.T, w *testworld.World, id uuid.UUID, body []byte) strin
 
 func c2b(t *testing.T, w *testworld.World, body []byte) string {
 	t.Helper()
-	if err := w.App.ReceiveC2bConfirmation(t.Context(), token(t, w, "c2b", testworld.ShortCode), body); err != nil {
+	if err := w.App.ReceiveC2bConfirmation(testworld.Known(t.Context()), token(t, w, "c2b", testworld.ShortCode), body); err != nil {
 		t.Fatalf("c2b: %v", err)
 	}
 	return judgeLast(t, w)
@@ -136,10 +136,11 @@ func TestTopupIsPaidByCallback(t *testing.T) {
 	if n := w.Count("SELECT count(*) FROM callbacks WHERE encode(body_sealed, 'escape') LIKE '%UKN7RT61SV%' OR encode(body_sealed, 'escape') LIKE '%254708374149%'"); n != 0 {
 		t.Error("the message is readable at rest")
 	}
-	// A second success with another receipt, and a failure: alarms that move nothing.
-	for _, body := range [][]byte{testworld.StkSuccess(made.CheckoutRequestID, "UKN7RT61SX", 1500), testworld.StkFailure(made.CheckoutRequestID, "1032")} {
-		if v := callback(t, w, made.ID, body); v != "conflict" {
-			t.Errorf("verdict %s", v)
+	// A second success with another receipt is a claim, and a failure a conflict: alarms that move nothing.
+	for want, body := range map[string][]byte{"unverified": testworld.StkSuccess(made.CheckoutRequestID, "UKN7RT61SX", 1500),
+		"conflict": testworld.StkFailure(made.CheckoutRequestID, "1032")} {
+		if v := callback(t, w, made.ID, body); v != want {
+			t.Errorf("verdict %s, want %s", v, want)
 		}
 	}
 	settle(t, w)
@@ -465,11 +466,11 @@ func TestDeposits(t *testing.T) {
 			t.Errorf("%s: verdict %s, want %s", c.receipt, v, c.want)
 		}
 	}
-	// The top-up's own callback: somebody has paid under its reference before, so this is one more payment.
-	if v := callback(t, w, made.ID, testworld.StkSuccess(made.CheckoutRequestID, "R6", 100)); v != "deposit" {
+	// The top-up's own callback: somebody has paid under its reference before, so its receipt is a claim until the confirmation comes.
+	if v := callback(t, w, made.ID, testworld.StkSuccess(made.CheckoutRequestID, "R6", 100)); v != "unverified" {
 		t.Errorf("verdict %s", v)
 	}
-	if v := c2b(t, w, testworld.C2b("R6", made.AccountReference, 100)); v != "duplicate" {
+	if v := c2b(t, w, testworld.C2b("R6", made.AccountReference, 100)); v != "deposit" {
 		t.Errorf("verdict %s", v)
 	}
 	settle(t, w)
@@ -601,14 +602,14 @@ func TestReceiptCreditedElsewhere(t *testing.T) {
 
 // post stores a callback and judges all that are open.
 func post(t *testing.T, w *testworld.World, id uuid.UUID, body []byte) {
-	if err := w.App.ReceiveStkCallback(t.Context(), w.Sealer.Token("stk", id.String()), id, body); err != nil {
+	if err := w.App.ReceiveStkCallback(testworld.Known(t.Context()), w.Sealer.Token("stk", id.String()), id, body); err != nil {
 		t.Errorf("callback: %v", err)
 	}
 	judgeOpen(t, w)
 }
 
 func postC2b(t *testing.T, w *testworld.World, body []byte) {
-	if err := w.App.ReceiveC2bConfirmation(t.Context(), w.Sealer.Token("c2b", testworld.ShortCode), body); err != nil {
+	if err := w.App.ReceiveC2bConfirmation(testworld.Known(t.Context()), w.Sealer.Token("c2b", testworld.ShortCode), body); err != nil {
 		t.Errorf("c2b: %v", err)
 	}
 	judgeOpen(t, w)

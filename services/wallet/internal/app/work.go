@@ -64,6 +64,17 @@ func (QueryStkArgs) Kind() string { return "wallet.query_stk" }
 // InsertOpts makes it a job that is never given up.
 func (QueryStkArgs) InsertOpts() river.InsertOpts { return moneyOn(QueueMpesa) }
 
+// AskStkArgs is the job that asks once for the result of a prompt, because somebody says that there is one.
+type AskStkArgs struct {
+	TopupID uuid.UUID `json:"topup_id"`
+}
+
+// Kind names the job.
+func (AskStkArgs) Kind() string { return "wallet.ask_stk" }
+
+// InsertOpts keeps one such job per top-up, however many messages say so.
+func (AskStkArgs) InsertOpts() river.InsertOpts { return oneAtATime() }
+
 // JudgeCallbackArgs is the job that decides what a message of M-Pesa means.
 type JudgeCallbackArgs struct {
 	CallbackID uuid.UUID `json:"callback_id"`
@@ -106,7 +117,10 @@ type RegisterC2bArgs struct {
 func (RegisterC2bArgs) Kind() string { return "wallet.register_c2b" }
 
 // InsertOpts keeps one such job at a time.
-func (RegisterC2bArgs) InsertOpts() river.InsertOpts {
+func (RegisterC2bArgs) InsertOpts() river.InsertOpts { return oneAtATime() }
+
+// oneAtATime is for jobs at M-Pesa of which a second one with the same arguments would ask the same.
+func oneAtATime() river.InsertOpts {
 	o := moneyOn(QueueMpesa)
 	o.UniqueOpts = river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStatePending,
 		rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled}}

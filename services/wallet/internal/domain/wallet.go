@@ -2,7 +2,9 @@ package domain
 
 import (
 	"encoding/base32"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 )
@@ -72,6 +74,24 @@ const AccountNumberBytes = 7
 // 55 bits, so that nobody hits another's by guessing or by a slip.
 func AccountNumber(kind byte, random [AccountNumberBytes]byte) string {
 	return string(kind) + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:])[:11]
+}
+
+// NormalAccount is the one form in which account numbers are compared. Payers type them in any case, with blanks, hyphens, points and signs that
+// nobody sees, and with digits that the alphabet does not have, for the letters that look like them.
+func NormalAccount(typed string) string {
+	return strings.Map(func(r rune) rune {
+		switch r = unicode.ToUpper(r); {
+		case r == '0':
+			return 'O'
+		case r == '1':
+			return 'I'
+		case r == '8':
+			return 'B'
+		case r >= 'A' && r <= 'Z', r >= '2' && r <= '9':
+			return r
+		}
+		return -1
+	}, typed)
 }
 
 // The first letters of account numbers.

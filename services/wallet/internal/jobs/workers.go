@@ -29,6 +29,9 @@ func Register(workers *river.Workers, a *app.App) {
 	add(workers, func(ctx context.Context, j app.QueryStkArgs) (time.Duration, error) {
 		return a.QueryStk(ctx, j.TopupID)
 	})
+	add(workers, func(ctx context.Context, j app.AskStkArgs) (time.Duration, error) {
+		return 0, unknown(a.AskStk(ctx, j.TopupID))
+	})
 	add(workers, func(ctx context.Context, j app.JudgeCallbackArgs) (time.Duration, error) {
 		return a.JudgeCallback(ctx, j.CallbackID)
 	})

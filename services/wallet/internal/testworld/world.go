@@ -73,7 +73,7 @@ func New(t testing.TB) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Deps = app.Deps{Pool: w.DB.Pool, Sealer: w.Sealer, Ledger: ledger, Users: users, Mpesa: w.Daraja(w.Mpesa.URL), ShortCode: ShortCode,
+	w.Deps = app.Deps{Pool: w.DB.Pool, Sealer: w.Sealer, Ledger: ledger, Users: users, Mpesa: w.Daraja(w.Mpesa.URL), ShortCode: ShortCode, AskPull: true,
 		PublicURL: "https://pay.example", Country: "KE", Log: slog.New(slog.DiscardHandler), Now: w.Now, SettleTimeout: 2 * time.Second}
 	w.Rebuild(func(*app.Deps) {})
 	return w
@@ -187,6 +187,11 @@ func (w *World) WalletOf(userID uuid.UUID, currency string) uuid.UUID {
 // As is a request of a person.
 func As(ctx context.Context, p Person) context.Context {
 	return auth.With(ctx, auth.Principal{Subject: "user:" + p.UserID.String(), Scopes: []string{"wallet:read", "wallet:write"}, Operation: "test"})
+}
+
+// Known is a message of M-Pesa from one of its addresses; a context without it is a stranger's.
+func Known(ctx context.Context) context.Context {
+	return auth.With(ctx, auth.Principal{Subject: "provider:wallet-cb", Source: auth.SourceKnown, Operation: "test"})
 }
 
 // Approve adds a step-up token for a quote.
