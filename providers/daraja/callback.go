@@ -102,7 +102,7 @@ type C2BConfirmation struct {
 	TransactionType   string // "Pay Bill" or "Buy Goods"
 	TransID           string // the M-Pesa receipt, in its normal form
 	PaidAt            time.Time
-	AmountMinor       int64 // KES minor units
+	AmountMinor       int64  // KES minor units
 	ShortCode         string // "" when it cannot be read
 	BillRef           string // what the payer typed, trimmed
 	InvoiceNumber     string

@@ -17,6 +17,8 @@ type Mpesa struct {
 	push   string // "", busy, error, lose
 	query  string // result code, "" for no answer
 	pushes []map[string]string
+	books  []map[string]any // what Pull Transactions shows
+	pulls  int
 }
 
 func newMpesa(t testing.TB) *Mpesa {
@@ -27,6 +29,7 @@ func newMpesa(t testing.TB) *Mpesa {
 	})
 	mux.HandleFunc("POST /mpesa/stkpush/v1/processrequest", m.stkPush)
 	mux.HandleFunc("POST /mpesa/stkpushquery/v1/query", m.stkQuery)
+	mux.HandleFunc("POST /pulltransactions/v1/query", m.pull)
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	m.URL = srv.URL
@@ -52,6 +55,35 @@ func (m *Mpesa) Pushes() []map[string]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return append([]map[string]string(nil), m.pushes...)
+}
+
+// Book writes a payment into Safaricom's own books.
+func (m *Mpesa) Book(receipt, account string, shillings int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.books = append(m.books, map[string]any{"transactionId": receipt, "trxDate": "2026-11-23T10:21:15+03:00", "msisdn": 254722000000, "sender": "MPESA",
+		"transactiontype": "c2b-pay-bill-debit", "billreference": account, "amount": fmt.Sprintf("%d.00", shillings), "organizationname": "X"})
+}
+
+// Pulls is how often the books were asked.
+func (m *Mpesa) Pulls() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.pulls
+}
+
+// pull shows all books on the first page; the scripted clock is not Safaricom's.
+func (m *Mpesa) pull(w http.ResponseWriter, r *http.Request) {
+	var body map[string]string
+	_ = json.NewDecoder(r.Body).Decode(&body)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pulls++
+	if len(m.books) == 0 || body["OffSetValue"] != "0" {
+		_, _ = w.Write([]byte(`{"ResponseRefID":"r","ResponseCode":"1001","ResponseMessage":"nothing"}`))
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"ResponseRefID": "r", "ResponseCode": "1000", "ResponseMessage": "Success", "Response": [][]map[string]any{m.books}})
 }
 
 // CheckoutID is the CheckoutRequestID of the n-th prompt, from 1.

@@ -56,7 +56,13 @@ type World struct {
 // New builds a world. Its clock starts at the real time, because jobs and databases have no other, and moves by Wait only.
 func New(t testing.TB) *World {
 	t.Helper()
-	w := &World{t: t, DB: pgtest.Open(t, "wallet", walletsql.Migrations()), now: time.Now().UTC().Truncate(time.Microsecond)}
+	return On(t, pgtest.Open(t, "wallet", walletsql.Migrations()))
+}
+
+// On builds a world on a database that has rows already.
+func On(t testing.TB, db *pgtest.DB) *World {
+	t.Helper()
+	w := &World{t: t, DB: db, now: time.Now().UTC().Truncate(time.Microsecond)}
 	var err error
 	if w.Sealer, err = seal.New(bytes.Repeat([]byte{7}, seal.KeySize)); err != nil {
 		t.Fatal(err)
