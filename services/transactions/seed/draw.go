@@ -169,7 +169,8 @@ func (d *draw) payIn(to int) {
 		b.Metadata = map[string]string{"receipt": receipt}
 	}
 	if d.rnd.Float64() < shareBackdated {
-		b.EffectiveAt = d.now.Add(-time.Duration(d.rnd.Int64N(int64(72 * time.Hour)))).Truncate(time.Microsecond)
+		at := d.now.Add(-time.Duration(d.rnd.Int64N(int64(72 * time.Hour)))).Truncate(time.Microsecond)
+		b.EffectiveAt = &at
 	}
 	d.plan(to, amount)
 	d.add("c2b:"+receipt, b)
@@ -211,7 +212,8 @@ func (d *draw) withdraw(from int) {
 	b := domain.Body{Action: domain.ActionHold, Type: "withdrawal", Channel: "mpesa", Postings: []domain.Posting{
 		d.posting(source, rail, amount), d.posting(source, fees, fee), d.posting(source, excise, duty)}}
 	if d.rnd.Float64() < shareExpiring {
-		b.ExpiresAt = d.now.Add(holdExpiry)
+		at := d.now.Add(holdExpiry)
+		b.ExpiresAt = &at
 	}
 	d.add(d.newID().String()+":hold", b)
 }
