@@ -2,7 +2,6 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MODULES = $(shell scripts/modules.sh)
-PACKAGES = $(MODULES:%=./%/...)
 SENDTIP = .bin/sendtip
 
 .PHONY: help up demo generate verify lint test test-kafka e2e bench bench-ledger check tidy build reset clean
@@ -37,7 +36,7 @@ lint: ## lint contracts (and compare them with main) and code
 
 test: ## run every test of every module, against real PostgreSQL, Kafka and Redis protocols
 	@scripts/setup.sh tools postgres race
-	@scripts/test.sh -race -shuffle=on $(PACKAGES)
+	@slow=$$(scripts/packages.sh slow) && race=$$(scripts/packages.sh race) && scripts/test.sh -shuffle=on $$slow -- -race -shuffle=on $$race
 
 test-kafka: ## run the event tests and the journey on Apache Kafka's own broker
 	@scripts/setup.sh tools postgres kafka

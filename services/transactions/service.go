@@ -63,7 +63,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 		Handler: newHandler(a, cfg, log, registry),
 		Loops: []service.Loop{
 			{Name: "seal", Run: a.SealLoop}, {Name: "publish", Run: a.PublishLoop(publisher)}, {Name: "outbox", Run: relay.Run},
-			{Name: "hold_expiry", Run: a.ExpiryLoop}, {Name: "jobs", Run: kitjobs.Loop(queue)},
+			{Name: "hold_expiry", Run: a.ExpiryLoop}, {Name: "room", Run: a.RoomLoop}, {Name: "jobs", Run: kitjobs.Loop(queue)},
 		},
 		Checks: []service.Check{
 			{Name: "postgres", Run: pg.Check(pool)},

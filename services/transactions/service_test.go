@@ -95,6 +95,15 @@ func TestServiceRuns(t *testing.T) {
 		err := db.Pool.QueryRow(context.Background(), "SELECT count(*) FROM river_job WHERE kind = 'transactions.create_partitions' AND state = 'completed'").Scan(&n)
 		return err == nil && n >= 1
 	})
+	// Money above a maximum that an account has room for, and a hold that is over, are released by the service itself.
+	if _, err := db.Pool.Exec(ctx, ownRows); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the room is used, and the hold expires", func() bool {
+		var n int
+		err := db.Pool.QueryRow(context.Background(), "SELECT count(*) FROM transactions WHERE type IN ('hold_room', 'hold_expiry')").Scan(&n)
+		return err == nil && n == 2
+	})
 	if status, text := get(t, "http://"+ops+"/metrics"); status != http.StatusOK || !strings.Contains(text, "ledger_waiting_transactions 0") || !strings.Contains(text, `route="/v1/ledger/transactions"`) {
 		t.Errorf("metrics: %d\n%s", status, text)
 	}
@@ -108,6 +117,14 @@ func TestServiceRuns(t *testing.T) {
 		t.Error("the service does not stop")
 	}
 }
+
+// ownRows are an account with two holds, one of money above the maximum that it no longer has, and one that was to end a year ago.
+const ownRows = `
+	INSERT INTO accounts (id, owner_id, kind, currency, normal_side, minimum_minor, credits_minor, pending_debits_minor, over_cap_minor)
+	VALUES ('01937c5e-1111-7c1b-9d7e-3f6b2a1c0d4e', gen_random_uuid(), 'customer_wallet', 'KES', 'credit', 0, 30, 30, 20);
+	INSERT INTO holds (id, account_id, currency, amount_minor, reason, status, expires_at, created_at) VALUES
+		('01937c5e-2222-7c1b-9d7e-3f6b2a1c0d4e', '01937c5e-1111-7c1b-9d7e-3f6b2a1c0d4e', 'KES', 20, 'over_cap', 'active', NULL, now() - interval '2 years'),
+		('01937c5e-3333-7c1b-9d7e-3f6b2a1c0d4e', '01937c5e-1111-7c1b-9d7e-3f6b2a1c0d4e', 'KES', 10, 'requested', 'active', now() - interval '1 year', now() - interval '2 years')`
 
 func TestConfigNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()

@@ -90,24 +90,6 @@ func (e Channel) Valid() bool {
 	}
 }
 
-// Defines values for Direction.
-const (
-	DirectionCredit Direction = "credit"
-	DirectionDebit  Direction = "debit"
-)
-
-// Valid indicates whether the value is a known member of the Direction enum.
-func (e Direction) Valid() bool {
-	switch e {
-	case DirectionCredit:
-		return true
-	case DirectionDebit:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for LedgerAction.
 const (
 	LedgerActionCapture LedgerAction = "capture"
@@ -186,24 +168,6 @@ func (e OutcomeStatus) Valid() bool {
 	}
 }
 
-// Defines values for ReceiptStatus.
-const (
-	ReceiptStatusPending ReceiptStatus = "pending"
-	ReceiptStatusSealed  ReceiptStatus = "sealed"
-)
-
-// Valid indicates whether the value is a known member of the ReceiptStatus enum.
-func (e ReceiptStatus) Valid() bool {
-	switch e {
-	case ReceiptStatusPending:
-		return true
-	case ReceiptStatusSealed:
-		return true
-	default:
-		return false
-	}
-}
-
 // AccountBalance The balance of an account as of its last entry.
 type AccountBalance struct {
 	// AccountID A UUIDv7 made by the service that owns the object.
@@ -267,16 +231,24 @@ type BalanceAt struct {
 	// Example: {"amount":25000,"currency":"KES"}
 	Balance externalRef0.Money `json:"balance"`
 
+	// HeldAboveMaximum Part of the balance of now that is held because it is above the account's maximum; absent when there is none, and for an earlier moment.
+	HeldAboveMaximum *externalRef0.Money `json:"held_above_maximum,omitempty"`
+
 	// Sequence Number of the account's last entry; the first entry is 1.
 	//
 	// Example: 12
 	Sequence Sequence `json:"sequence"`
 }
 
-// Channel The rail that the money used. Clients must accept values that are new to them.
+// Channel The rail that the money uses.
 //
 // Example: mpesa
 type Channel string
+
+// ChannelName The rail that the money used: mpesa, paystack, bank, internal. There will be others: clients must accept values that are new to them.
+//
+// Example: mpesa
+type ChannelName = string
 
 // ConsistencyProof Proof that the first tree is the beginning of the second.
 type ConsistencyProof struct {
@@ -317,10 +289,10 @@ type CurrencyTotal struct {
 	DebitsMinor int64 `json:"debits_minor"`
 }
 
-// Direction The account was debited (source) or credited (destination).
+// Direction The account was debited (source) or credited (destination): debit, credit. Clients must accept values that are new to them.
 //
 // Example: credit
-type Direction string
+type Direction = string
 
 // HashValue SHA-256 in base64.
 //
@@ -503,7 +475,7 @@ type LedgerRequest struct {
 	// Example: {"amount":25000,"currency":"KES"}
 	Amount *externalRef0.PositiveMoney `json:"amount,omitempty"`
 
-	// Channel The rail that the money used. Clients must accept values that are new to them.
+	// Channel The rail that the money uses.
 	//
 	// Example: mpesa
 	Channel Channel `json:"channel"`
@@ -513,10 +485,10 @@ type LedgerRequest struct {
 	// Example: 2026-11-22T21:00:00Z
 	EffectiveAt *time.Time `json:"effective_at,omitempty"`
 
-	// ExpiresAt RFC 3339, UTC.
+	// ExpiresAt When a hold ends by itself (UTC, microseconds); a hold without it never does. A moment that is not after the ledger's time is refused with `expiry_passed`.
 	//
-	// Example: 2026-11-23T09:30:00Z
-	ExpiresAt *externalRef0.Timestamp `json:"expires_at,omitempty"`
+	// Example: 2026-11-23T10:30:00Z
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
 	// HoldID A UUIDv7 made by the service that owns the object.
 	//
@@ -551,7 +523,7 @@ type LedgerRequest struct {
 	// Example: transfer
 	Type TypeName `json:"type"`
 
-	// UpToMaximum With a `release` of money that is held above the account's maximum: frees only what the maximum leaves room for at that moment (`released` of the outcome). No room is refused with `no_room`, which is not stored: the same body may be sent again.
+	// UpToMaximum With a `release` of money that is held above the account's maximum: frees only what the maximum leaves room for at that moment (`released` of the outcome). No room is refused with `no_room`, which is not stored: the same body may be sent again. Not with `amount`, and not in an atomic list.
 	//
 	// Example: true
 	UpToMaximum *bool `json:"up_to_maximum,omitempty"`
@@ -569,10 +541,10 @@ type LedgerTransaction struct {
 	// Example: post
 	Action LedgerAction `json:"action"`
 
-	// Channel The rail that the money used. Clients must accept values that are new to them.
+	// Channel The rail that the money used: mpesa, paystack, bank, internal. There will be others: clients must accept values that are new to them.
 	//
 	// Example: mpesa
-	Channel Channel `json:"channel"`
+	Channel ChannelName `json:"channel"`
 
 	// EffectiveAt RFC 3339, UTC.
 	//
@@ -844,16 +816,16 @@ type ReceiptResult struct {
 	// Receipt The receipt file. `parts` make the leaf, `proof` leads from the leaf at `index` to the root in `checkpoint`. Keep the texts byte for byte: they are hashed.
 	Receipt *Receipt `json:"receipt,omitempty"`
 
-	// Status `pending` until a signed checkpoint covers the transaction, then `sealed` for ever.
+	// Status `pending` until a signed checkpoint covers the transaction, then `sealed` for ever. Clients must accept values that are new to them.
 	//
 	// Example: sealed
 	Status ReceiptStatus `json:"status"`
 }
 
-// ReceiptStatus `pending` until a signed checkpoint covers the transaction, then `sealed` for ever.
+// ReceiptStatus `pending` until a signed checkpoint covers the transaction, then `sealed` for ever. Clients must accept values that are new to them.
 //
 // Example: sealed
-type ReceiptStatus string
+type ReceiptStatus = string
 
 // Reference The caller's key of one transaction, unique for ever. `<own row id>:<step>` is the usual form.
 //
@@ -893,12 +865,12 @@ type StatementEntry struct {
 	// Example: {"amount":25000,"currency":"KES"}
 	BalanceAfter externalRef0.Money `json:"balance_after"`
 
-	// Channel The rail that the money used. Clients must accept values that are new to them.
+	// Channel The rail that the money used: mpesa, paystack, bank, internal. There will be others: clients must accept values that are new to them.
 	//
 	// Example: mpesa
-	Channel Channel `json:"channel"`
+	Channel ChannelName `json:"channel"`
 
-	// Direction The account was debited (source) or credited (destination).
+	// Direction The account was debited (source) or credited (destination): debit, credit. Clients must accept values that are new to them.
 	//
 	// Example: credit
 	Direction Direction `json:"direction"`
@@ -953,7 +925,7 @@ type TypeName = string
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type AccountID = externalRef0.UUID
 
-// ChannelFilter The rail that the money used. Clients must accept values that are new to them.
+// ChannelFilter The rail that the money uses.
 //
 // Example: mpesa
 type ChannelFilter = Channel

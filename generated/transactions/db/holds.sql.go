@@ -52,7 +52,7 @@ func (q *Queries) GetHolds(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Hol
 const insertHolds = `-- name: InsertHolds :exec
 INSERT INTO holds (id, account_id, currency, amount_minor, lines, reason, status, expires_at, created_at)
 SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::bigint[]),
-	unnest($5::text[])::jsonb, unnest($6::text[]), 'active', nullif(unnest($7::timestamptz[]), 'epoch'), unnest($8::timestamptz[])
+	unnest($5::text[])::jsonb, unnest($6::text[]), 'active', nullif(unnest($7::text[]), '')::timestamptz, unnest($8::timestamptz[])
 `
 
 type InsertHoldsParams struct {
@@ -62,10 +62,11 @@ type InsertHoldsParams struct {
 	AmountsMinor []int64
 	Lines        []string
 	Reasons      []string
-	ExpiresAt    []time.Time
+	ExpiresAt    []string
 	CreatedAt    []time.Time
 }
 
+// A time that is empty text is null: the hold never expires.
 func (q *Queries) InsertHolds(ctx context.Context, db DBTX, arg InsertHoldsParams) error {
 	_, err := db.Exec(ctx, insertHolds,
 		arg.Ids,

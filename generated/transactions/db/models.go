@@ -109,6 +109,11 @@ type Publication struct {
 	NextIndex int64
 }
 
+type RoomRelease struct {
+	HoldID uuid.UUID
+	Number int32
+}
+
 type SealQueue struct {
 	ID             int64
 	TransactionIds []uuid.UUID

@@ -15,28 +15,32 @@ import (
 const getOutcomes = `-- name: GetOutcomes :many
 SELECT r.reference, r.body_hash, r.transaction_id, coalesce(f.code, '')::text AS code, coalesce(f.detail, '')::text AS detail,
 	coalesce(t.recorded_at, f.recorded_at, r.recorded_at)::timestamptz AS decided_at, t.hold_id, t.balances, m.metadata,
-	(t.metadata_hash IS NOT NULL)::boolean AS had_metadata
+	(t.metadata_hash IS NOT NULL)::boolean AS had_metadata,
+	(CASE WHEN t.action = 'release' THEN -t.hold_delta_minor ELSE 0 END)::bigint AS released_minor, coalesce(h.currency, '')::text AS released_currency
 FROM ledger_references r
 LEFT JOIN ledger_refusals f ON f.reference = r.reference
 LEFT JOIN transactions t ON t.id = r.transaction_id AND t.reference = r.reference
 LEFT JOIN transaction_metadata m ON m.transaction_id = t.id
+LEFT JOIN holds h ON h.id = t.hold_id AND t.action = 'release'
 WHERE r.reference = ANY($1::text[])
 `
 
 type GetOutcomesRow struct {
-	Reference     string
-	BodyHash      []byte
-	TransactionID uuid.UUID
-	Code          string
-	Detail        string
-	DecidedAt     time.Time
-	HoldID        *uuid.UUID
-	Balances      []byte
-	Metadata      []byte
-	HadMetadata   bool
+	Reference        string
+	BodyHash         []byte
+	TransactionID    uuid.UUID
+	Code             string
+	Detail           string
+	DecidedAt        time.Time
+	HoldID           *uuid.UUID
+	Balances         []byte
+	Metadata         []byte
+	HadMetadata      bool
+	ReleasedMinor    int64
+	ReleasedCurrency string
 }
 
-// What was decided under references: refused if there is a code, else posted.
+// What was decided under references: refused if there is a code, else posted. released_minor is what a release freed, in the hold's currency.
 func (q *Queries) GetOutcomes(ctx context.Context, db DBTX, referencesList []string) ([]GetOutcomesRow, error) {
 	rows, err := db.Query(ctx, getOutcomes, referencesList)
 	if err != nil {
@@ -57,6 +61,8 @@ func (q *Queries) GetOutcomes(ctx context.Context, db DBTX, referencesList []str
 			&i.Balances,
 			&i.Metadata,
 			&i.HadMetadata,
+			&i.ReleasedMinor,
+			&i.ReleasedCurrency,
 		); err != nil {
 			return nil, err
 		}

@@ -3,8 +3,11 @@ package check_test
 import (
 	"context"
 	"io/fs"
+	"os"
+	"slices"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -20,15 +23,7 @@ import (
 // whose hash had the metadata in it, and new transactions follow.
 func TestOlderLedgerIsAdopted(t *testing.T) {
 	t.Parallel()
-	older := fstest.MapFS{}
-	for _, name := range []string{"00001_init.sql", "00002_chart.sql"} {
-		data, err := fs.ReadFile(transactionssql.Migrations(), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		older[name] = &fstest.MapFile{Data: data}
-	}
-	db := pgtest.Open(t, "transactions", older)
+	db := pgtest.Open(t, "transactions", migrations(t, "00001_init.sql", "00002_chart.sql"))
 	account := uuid.Must(uuid.NewV7())
 	payIn := domain.Request{Reference: "old:in", Body: domain.Body{Action: domain.ActionPost, Type: "deposit", Channel: "mpesa",
 		Postings: []domain.Posting{{Source: rail, Destination: account, Amount: 1000, Currency: "KES"}}, Metadata: map[string]string{"receipt": "A\"ä", "b": "2"}}}
@@ -57,6 +52,102 @@ func TestOlderLedgerIsAdopted(t *testing.T) {
 	report, err := check.Replay(context.Background(), db.Pool, check.Options{Workers: 1, Keys: w.keys})
 	if err != nil || len(report.Violations) > 0 || report.Transactions != 2 {
 		t.Errorf("%+v %v", report, err)
+	}
+}
+
+// migrations are those of an older version.
+func migrations(t *testing.T, names ...string) fs.FS {
+	t.Helper()
+	older := fstest.MapFS{}
+	for _, name := range names {
+		data, err := fs.ReadFile(transactionssql.Migrations(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		older[name] = &fstest.MapFile{Data: data}
+	}
+	return older
+}
+
+// TestHoldsOfTheEpoch migrates rows that an older version wrote, which took 1970-01-01T00:00:00Z for never: the rows get the time that their
+// leaves have, and nothing else gets one; the ledger then releases what is left of them. Repeats are answered as before. Money above a maximum
+// that the older version held is freed.
+func TestHoldsOfTheEpoch(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, "transactions", migrations(t, "00001_init.sql", "00002_chart.sql", "00003_proof.sql"))
+	rows, err := os.ReadFile("testdata/holds_of_epoch.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := worldOn(t, db)
+	if _, err := w.superuser().Exec(t.Context(), "DELETE FROM accounts; DELETE FROM ledger_tree; "+string(rows)); err != nil {
+		t.Fatal(err)
+	}
+	verify := func() []check.Finding {
+		r, err := check.Replay(t.Context(), db.Pool, check.Options{Workers: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Violations
+	}
+	if f := verify(); len(f) != 4 {
+		t.Fatalf("before the migration: %v", f)
+	}
+	if err := pg.Migrate(t.Context(), db.OwnerURL, transactionssql.Migrations()); err != nil {
+		t.Fatal(err)
+	}
+	if f := verify(); len(f) != 0 {
+		t.Errorf("after the migration: %v", f)
+	}
+	var moved []string
+	if err := db.Pool.QueryRow(t.Context(), `SELECT array_agg(t.reference ORDER BY t.reference) FROM holds h JOIN transactions t ON t.id = h.id WHERE h.expires_at = 'epoch'`).Scan(&moved); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"epoch:active", "epoch:captured", "epoch:lines", "epoch:queued"}; !slices.Equal(moved, want) {
+		t.Errorf("%q expire, want %q", moved, want)
+	}
+	w.repeatsOfEpoch()
+	if n, err := w.ExpireHolds(w.ctx); n != 3 || err != nil {
+		t.Errorf("%d holds expired, %v", n, err)
+	}
+	if n, err := w.FreeRoom(w.ctx); n != 1 || err != nil {
+		t.Errorf("%d holds freed, %v", n, err)
+	}
+	w.seal()
+	if f := verify(); len(f) != 0 {
+		t.Errorf("at the end: %v", f)
+	}
+}
+
+// repeatsOfEpoch sends again what posted the rows: each is told what became of it. New holds of this kind are refused.
+func (w *world) repeatsOfEpoch() {
+	w.t.Helper()
+	var from, to uuid.UUID
+	var amount int64
+	for _, c := range []struct {
+		reference string
+		at        *time.Time
+		code      string
+	}{{"epoch:active", new(time.Unix(0, 0).UTC()), ""}, {"never", nil, ""}, {"year_1", new(time.Time), ""}, {"year_1", nil, ""}, {"epoch:active", nil, "reference_reused"},
+		{"later", new(time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)), ""}} {
+		if err := w.db.Pool.QueryRow(w.ctx, `SELECT h.account_id, (h.lines -> 0 ->> 'destination')::uuid, h.amount_minor FROM transactions t JOIN holds h ON h.id = t.id
+			WHERE t.reference = $1`, c.reference).Scan(&from, &to, &amount); err != nil {
+			w.t.Fatal(err)
+		}
+		r := domain.Request{Reference: c.reference, Body: domain.Body{Action: domain.ActionHold, Type: "payout", Channel: "mpesa", ExpiresAt: c.at,
+			Postings: []domain.Posting{kes(from, to, amount)}}}
+		if out, err := w.PostTransactions(w.ctx, []domain.Request{r}, false); err != nil || out[0].Code != c.code {
+			w.t.Errorf("%s until %v: %+v, %v, want %q", c.reference, c.at, out, err, c.code)
+		}
+		if c.at == nil || c.at.After(time.Now()) {
+			continue
+		}
+		r.Reference = "again:" + c.reference
+		for range 2 {
+			if out, err := w.PostTransactions(w.ctx, []domain.Request{r}, false); err != nil || out[0].Code != "expiry_passed" {
+				w.t.Errorf("a new hold until %v: %+v, %v", c.at, out, err)
+			}
+		}
 	}
 }
 

@@ -146,13 +146,13 @@ func (w *world) round(a, b uuid.UUID) {
 			r.Metadata = map[string]string{"receipt": fmt.Sprint("R", w.n), "note": "«näin» \"x\""}
 		}
 		if i%5 == 0 {
-			r.EffectiveAt = time.Now().Add(-time.Hour).UTC().Truncate(time.Microsecond)
+			r.EffectiveAt = new(time.Now().Add(-time.Hour).UTC().Truncate(time.Microsecond))
 		}
 		list = append(list, r)
 	}
 	w.post(domain.Posted, list...)
 	for i := range 2 {
-		h := w.one(domain.Body{Action: domain.ActionHold, ExpiresAt: time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond), Postings: []domain.Posting{kes(a, b, 50), kes(a, fees, 5)}})
+		h := w.one(domain.Body{Action: domain.ActionHold, ExpiresAt: new(time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)), Postings: []domain.Posting{kes(a, b, 50), kes(a, fees, 5)}})
 		w.one(domain.Body{Action: domain.ActionCapture, HoldID: h.TransactionID, Postings: []domain.Posting{kes(a, b, 20)}})
 		w.one(domain.Body{Action: domain.ActionHold, Postings: []domain.Posting{kes(a, b, 10)}})
 		if i == 0 {
@@ -174,6 +174,8 @@ func history(t *testing.T) *world {
 	a, b, capped := w.account(nil), w.account(nil), w.account(&top)
 	over := w.one(domain.Body{Action: domain.ActionPost, OverMaximum: true, Postings: []domain.Posting{kes(rail, capped, 80)}})
 	w.one(domain.Body{Action: domain.ActionCapture, HoldID: over.TransactionID, Postings: []domain.Posting{kes(capped, a, 10)}})
+	w.one(domain.Body{Action: domain.ActionPost, Postings: []domain.Posting{kes(capped, a, 5)}})
+	w.one(domain.Body{Action: domain.ActionRelease, HoldID: over.TransactionID, UpToMaximum: true})
 	for range 9 {
 		w.round(a, b)
 	}

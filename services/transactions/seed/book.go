@@ -56,6 +56,9 @@ func (b *book) decide(c *chunk, id int64, now time.Time, requests []domain.Reque
 	}
 	d := domain.Decide(b.state, requests)
 	for i := range requests {
+		if d.Outcomes[i].Unstored() {
+			continue
+		}
 		c.reference(&requests[i], &d.Outcomes[i])
 		if d.Outcomes[i].Status == domain.Refused {
 			b.refused++

@@ -87,7 +87,7 @@ func (c *chunk) transaction(t *domain.Transaction, leaf *proof.Transaction) {
 	w.optionalUUID(t.HoldID)
 	w.int64(t.HoldDelta)
 	w.optionalUUID(t.ReversesID)
-	w.optionalTime(t.Request.EffectiveAt)
+	w.optionalTime(leaf.EffectiveAt)
 	w.optionalBytes(leaf.MetadataHash)
 	w.bytes(t.Request.Salt[:])
 	w.int64(leaf.Batch)
@@ -124,7 +124,11 @@ func (c *chunk) posting(t *domain.Transaction, position int) {
 	} else {
 		w.int16(p.ReversesPosition)
 	}
-	w.optionalTime(t.Request.EffectiveAt)
+	if at := t.Request.EffectiveAt; at != nil {
+		w.time(*at)
+	} else {
+		w.null()
+	}
 }
 
 // batch writes the sealed leaves of a batch.
@@ -205,9 +209,12 @@ func (w *accountChanges) add(a, was *domain.Account) {
 
 // leafOf says what the leaf of a new transaction covers.
 func leafOf(leaf *proof.Transaction, t *domain.Transaction, opened *domain.HoldState) {
-	*leaf = proof.Transaction{ID: t.ID, RecordedAt: t.RecordedAt, EffectiveAt: t.Request.EffectiveAt, Reference: t.Reference, Action: string(t.Action),
+	*leaf = proof.Transaction{ID: t.ID, RecordedAt: t.RecordedAt, Reference: t.Reference, Action: string(t.Action),
 		Type: t.Type, Channel: t.Channel, HoldID: t.HoldID, HoldDelta: t.HoldDelta, ReversesID: t.ReversesID, Salt: t.Request.Salt,
 		RequestHash: t.Request.BodyHash, Postings: leaf.Postings[:0], Balances: leaf.Balances[:0]}
+	if at := t.Request.EffectiveAt; at != nil {
+		leaf.EffectiveAt = *at
+	}
 	for i := range t.Postings {
 		p := &t.Postings[i]
 		leaf.Postings = append(leaf.Postings, proof.Posting{Source: p.Source, Destination: p.Destination, Currency: p.Currency, Amount: p.Amount,

@@ -71,7 +71,8 @@ type draw struct {
 type payout struct {
 	hold      uuid.UUID
 	reference string
-	rest      bool // what a partial capture left is to be released
+	rest      bool  // what a partial capture left is to be released
+	rooms     int32 // releases of what there was room for, so far
 }
 
 func newDraw(b *book, people []int, seed, salt, receipts uint64) *draw {
@@ -169,7 +170,8 @@ func (d *draw) payIn(to int) {
 		b.Metadata = map[string]string{"receipt": receipt}
 	}
 	if d.rnd.Float64() < shareBackdated {
-		b.EffectiveAt = d.now.Add(-time.Duration(d.rnd.Int64N(int64(72 * time.Hour)))).Truncate(time.Microsecond)
+		at := d.now.Add(-time.Duration(d.rnd.Int64N(int64(72 * time.Hour)))).Truncate(time.Microsecond)
+		b.EffectiveAt = &at
 	}
 	d.plan(to, amount)
 	d.add("c2b:"+receipt, b)
@@ -211,7 +213,8 @@ func (d *draw) withdraw(from int) {
 	b := domain.Body{Action: domain.ActionHold, Type: "withdrawal", Channel: "mpesa", Postings: []domain.Posting{
 		d.posting(source, rail, amount), d.posting(source, fees, fee), d.posting(source, excise, duty)}}
 	if d.rnd.Float64() < shareExpiring {
-		b.ExpiresAt = d.now.Add(holdExpiry)
+		at := d.now.Add(holdExpiry)
+		b.ExpiresAt = &at
 	}
 	d.add(d.newID().String()+":hold", b)
 }
@@ -226,12 +229,8 @@ func (d *draw) settle(p payout) {
 	b := domain.Body{Action: domain.ActionCapture, Type: "withdrawal", Channel: "mpesa", HoldID: h.ID}
 	switch {
 	case h.Reason == domain.HoldOverCap:
-		if d.room(d.book.index[h.AccountID]) < h.Remaining() {
-			d.later(200, p) // until the account has room
-			return
-		}
-		d.plan(d.book.index[h.AccountID], h.Remaining())
-		b.Action, b.Type, b.Channel = domain.ActionRelease, "over_cap_release", "internal"
+		d.freeRoom(h, p)
+		return
 	case !h.ExpiresAt.IsZero():
 		if d.now.Before(h.ExpiresAt) {
 			d.later(5, p)
@@ -253,6 +252,21 @@ func (d *draw) settle(p payout) {
 	}
 	reference := p.reference + ":" + string(b.Action)
 	d.add(reference, b)
+}
+
+// freeRoom releases what there is room for, as the ledger does by itself, and comes back for the rest.
+func (d *draw) freeRoom(h domain.HoldState, p payout) {
+	account := d.book.index[h.AccountID]
+	room := min(d.room(account), h.Remaining())
+	if room > 0 {
+		d.plan(account, room)
+		p.rooms++
+		r := domain.Room(h.ID, p.rooms)
+		d.add(r.Reference, r.Body)
+	}
+	if room < h.Remaining() {
+		d.later(200, p)
+	}
 }
 
 // reverse turns back a recent transaction, or the half of its first posting.

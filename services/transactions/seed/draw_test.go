@@ -39,7 +39,7 @@ func TestDraw(t *testing.T) {
 	c.reset()
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	references, actions, busy := map[string]bool{}, map[domain.Action]int{}, map[uuid.UUID]int{}
-	posted, refused := 0, 0
+	posted, refused, rooms := 0, 0, 0
 	for i := range batches {
 		now = now.Add(time.Minute)
 		requests := d.next(now, 1000)
@@ -55,12 +55,21 @@ func TestDraw(t *testing.T) {
 			if strings.HasSuffix(r.Reference, domain.ExpirySuffix) {
 				continue
 			}
+			if r.UpToMaximum {
+				rooms++
+				continue
+			}
 			if err := domain.Validate([]domain.Request{r}, false, now); err != nil {
 				t.Fatalf("%+v: %v", r, err)
 			}
 		}
 		decision := d.book.decide(c, int64(i+1), now, requests, d.originals)
 		d.learn(&decision)
+		for _, o := range decision.Outcomes {
+			if o.Unstored() {
+				t.Errorf("the ledger itself would not have sent what is refused with %s", o.Code)
+			}
+		}
 		for j := range decision.Transactions {
 			tx := &decision.Transactions[j]
 			actions[tx.Action]++
@@ -72,6 +81,9 @@ func TestDraw(t *testing.T) {
 			}
 		}
 		posted, refused = posted+len(decision.Transactions), refused+len(requests)-len(decision.Transactions)
+	}
+	if rooms == 0 {
+		t.Error("no money above a maximum was freed")
 	}
 	if refused == 0 || refused > posted/20 {
 		t.Errorf("%d posted, %d refused", posted, refused)

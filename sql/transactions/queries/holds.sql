@@ -3,9 +3,10 @@ SELECT id, account_id, currency, amount_minor, captured_minor, released_minor, l
 FROM holds WHERE id = ANY(@ids::uuid[]);
 
 -- name: InsertHolds :exec
+-- A time that is empty text is null: the hold never expires.
 INSERT INTO holds (id, account_id, currency, amount_minor, lines, reason, status, expires_at, created_at)
 SELECT unnest(@ids::uuid[]), unnest(@account_ids::uuid[]), unnest(@currencies::text[]), unnest(@amounts_minor::bigint[]),
-	unnest(@lines::text[])::jsonb, unnest(@reasons::text[]), 'active', nullif(unnest(@expires_at::timestamptz[]), 'epoch'), unnest(@created_at::timestamptz[]);
+	unnest(@lines::text[])::jsonb, unnest(@reasons::text[]), 'active', nullif(unnest(@expires_at::text[]), '')::timestamptz, unnest(@created_at::timestamptz[]);
 
 -- name: UpdateHolds :exec
 UPDATE holds h SET captured_minor = v.captured_minor, released_minor = v.released_minor, lines = v.lines::jsonb, status = v.status

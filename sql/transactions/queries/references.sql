@@ -6,14 +6,16 @@ SELECT unnest(@references_list::text[]), unnest(@body_hashes::bytea[]), unnest(@
 ON CONFLICT (reference) DO NOTHING RETURNING reference;
 
 -- name: GetOutcomes :many
--- What was decided under references: refused if there is a code, else posted.
+-- What was decided under references: refused if there is a code, else posted. released_minor is what a release freed, in the hold's currency.
 SELECT r.reference, r.body_hash, r.transaction_id, coalesce(f.code, '')::text AS code, coalesce(f.detail, '')::text AS detail,
 	coalesce(t.recorded_at, f.recorded_at, r.recorded_at)::timestamptz AS decided_at, t.hold_id, t.balances, m.metadata,
-	(t.metadata_hash IS NOT NULL)::boolean AS had_metadata
+	(t.metadata_hash IS NOT NULL)::boolean AS had_metadata,
+	(CASE WHEN t.action = 'release' THEN -t.hold_delta_minor ELSE 0 END)::bigint AS released_minor, coalesce(h.currency, '')::text AS released_currency
 FROM ledger_references r
 LEFT JOIN ledger_refusals f ON f.reference = r.reference
 LEFT JOIN transactions t ON t.id = r.transaction_id AND t.reference = r.reference
 LEFT JOIN transaction_metadata m ON m.transaction_id = t.id
+LEFT JOIN holds h ON h.id = t.hold_id AND t.action = 'release'
 WHERE r.reference = ANY(@references_list::text[]);
 
 -- name: InsertRefusals :exec

@@ -59,7 +59,7 @@ func (s *Server) GetBalance(ctx context.Context, r transactionsapi.GetBalanceReq
 		return nil, err
 	}
 	return transactionsapi.GetBalance200JSONResponse{AccountID: a.ID, Balance: moneyOf(a.Balance(), a.Currency),
-		Available: moneyOf(a.Available(), a.Currency), Sequence: a.Sequence}, nil
+		Available: moneyOf(a.Available(), a.Currency), HeldAboveMaximum: some(a.OverCap, a.Currency), Sequence: a.Sequence}, nil
 }
 
 func ledgerAccount(a domain.Account) transactionsapi.LedgerAccount {
@@ -67,6 +67,7 @@ func ledgerAccount(a domain.Account) transactionsapi.LedgerAccount {
 		ID: a.ID, Code: optional(a.Code), OwnerID: optional(a.OwnerID), Kind: transactionsapi.AccountKind(a.Kind),
 		NormalSide: transactionsapi.NormalSide(a.NormalSide), Status: transactionsapi.AccountStatus(a.Status),
 		MinimumMinor: a.Minimum, MaximumMinor: a.Maximum, Balance: moneyOf(a.Balance(), a.Currency),
-		Available: moneyOf(a.Available(), a.Currency), Held: moneyOf(a.Held(), a.Currency), Sequence: a.Sequence,
+		Available: moneyOf(a.Available(), a.Currency), Held: moneyOf(a.Held(), a.Currency), HeldAboveMaximum: some(a.OverCap, a.Currency),
+		Sequence: a.Sequence,
 	}
 }

@@ -19,6 +19,9 @@ func (s *Server) ListLedgerTransactions(ctx context.Context, r transactionsapi.L
 	}
 	q := app.TransactionQuery{Filter: filter(p.From, p.To, p.Channel, p.Type), AccountID: idOf(p.AccountID), Reference: value(p.Reference),
 		Limit: limit, Cursor: value(p.Cursor)}
+	if isNil(p.AccountID) {
+		return nil, fault.ErrNotFound // as of any account that does not exist
+	}
 	if (p.MetadataKey == nil) != (p.MetadataValue == nil) {
 		return nil, fault.ErrInvalid.WithField("metadata_key", "metadata_incomplete", "Send metadata_key and metadata_value together.")
 	}
@@ -38,7 +41,7 @@ func (s *Server) ListLedgerTransactions(ctx context.Context, r transactionsapi.L
 
 func ledgerTransaction(t *app.Transaction) transactionsapi.LedgerTransaction {
 	out := transactionsapi.LedgerTransaction{
-		ID: t.ID, Reference: t.Reference, Action: transactionsapi.LedgerAction(t.Action), Type: t.Type, Channel: transactionsapi.Channel(t.Channel),
+		ID: t.ID, Reference: t.Reference, Action: transactionsapi.LedgerAction(t.Action), Type: t.Type, Channel: t.Channel,
 		HoldID: t.HoldID, ReversesID: t.ReversesID, RecordedAt: t.RecordedAt.UTC(), EffectiveAt: utc(value(t.EffectiveAt)), Metadata: t.Facts,
 		Postings: make([]transactionsapi.LedgerPosting, len(t.Postings)),
 	}

@@ -59,7 +59,11 @@ func appendOutcome(b []byte, o *domain.Outcome) []byte {
 	if !o.RecordedAt.IsZero() {
 		b = append(o.RecordedAt.UTC().AppendFormat(append(b, `"recorded_at":"`...), time.RFC3339Nano), `",`...)
 	}
-	b = append(append(append(b, `"reference":"`...), o.Reference...), `","status":"`...)
+	b = append(append(append(b, `"reference":"`...), o.Reference...), '"')
+	if o.Released > 0 {
+		b = appendMoney(append(b, `,"released":`...), o.Released, o.Currency)
+	}
+	b = append(b, `,"status":"`...)
 	b = append(append(b, o.Status...), '"')
 	if o.TransactionID != uuid.Nil {
 		b = append(appendID(append(b, `,"transaction_id":"`...), o.TransactionID), '"')

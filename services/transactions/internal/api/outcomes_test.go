@@ -49,6 +49,9 @@ func drawOutcome(t *rapid.T) domain.Outcome {
 	if rapid.Bool().Draw(t, "hold") {
 		o.HoldID = id.Draw(t, "hold id")
 	}
+	if rapid.Bool().Draw(t, "release") {
+		o.Released, o.Currency = rapid.Int64Range(1, domain.MaxAmount).Draw(t, "released"), "KES"
+	}
 	amount := rapid.Int64Range(-domain.MaxAmount, domain.MaxAmount)
 	for range rapid.IntRange(0, 3).Draw(t, "balances") {
 		o.Balances = append(o.Balances, domain.OutcomeBalance{AccountID: id.Draw(t, "account"), Currency: "KES", Balance: amount.Draw(t, "balance"),

@@ -107,10 +107,16 @@ func (s *Server) EraseTransactionMetadata(ctx context.Context, r transactionsapi
 	return transactionsapi.EraseTransactionMetadata204Response{}, nil
 }
 
+// What becomes of a receipt; the contract leaves the list open.
+const (
+	receiptPending = "pending"
+	receiptSealed  = "sealed"
+)
+
 // receiptResult maps a receipt, which is nil while there is none.
 func receiptResult(r *proof.Receipt) transactionsapi.ReceiptResult {
 	if r == nil {
-		return transactionsapi.ReceiptResult{Status: transactionsapi.ReceiptStatusPending}
+		return transactionsapi.ReceiptResult{Status: receiptPending}
 	}
 	out := &transactionsapi.Receipt{Format: proof.ReceiptFormat, Index: int64(r.Index), Parts: make([]transactionsapi.ReceiptPart, len(r.Parts)),
 		Proof: hashes(r.Proof), Checkpoint: r.Checkpoint}
@@ -126,7 +132,7 @@ func receiptResult(r *proof.Receipt) transactionsapi.ReceiptResult {
 	if r.Metadata != nil {
 		out.Metadata = &transactionsapi.ReceiptMetadata{JSON: string(r.Metadata.JSON), Salt: encoded(r.Metadata.Salt[:])}
 	}
-	return transactionsapi.ReceiptResult{Status: transactionsapi.ReceiptStatusSealed, Receipt: out}
+	return transactionsapi.ReceiptResult{Status: receiptSealed, Receipt: out}
 }
 
 func hashes(list []proof.Hash) []string {

@@ -33,6 +33,18 @@ func moneyOf(amount int64, currency string) common.Money {
 	return common.Money{Amount: amount, Currency: currency}
 }
 
+// some returns nil for nothing.
+func some(amount int64, currency string) *common.Money {
+	if amount == 0 {
+		return nil
+	}
+	m := moneyOf(amount, currency)
+	return &m
+}
+
+// isNil says whether an id was sent that is the nil UUID. It names nothing, and must not be taken for no id.
+func isNil(p *uuid.UUID) bool { return p != nil && *p == uuid.Nil }
+
 // optional returns nil for a zero value: absent means none.
 func optional[T comparable](v T) *T {
 	var zero T

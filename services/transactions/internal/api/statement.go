@@ -36,6 +36,7 @@ func balanceAt(b app.Balance) transactionsapi.BalanceAt {
 	if b.Available != nil {
 		available := moneyOf(*b.Available, b.Account.Currency)
 		out.Available = &available
+		out.HeldAboveMaximum = some(b.Account.OverCap, b.Account.Currency) // of now, as what is available
 	}
 	return out
 }
@@ -78,7 +79,7 @@ func statement(page app.StatementPage) transactionsapi.Statement {
 
 func statementEntry(e *transactionsdb.ListEntriesRow) transactionsapi.StatementEntry {
 	return transactionsapi.StatementEntry{
-		Sequence: e.Sequence, Direction: transactionsapi.Direction(e.Direction), Type: e.Type, Channel: transactionsapi.Channel(e.Channel),
+		Sequence: e.Sequence, Direction: e.Direction, Type: e.Type, Channel: e.Channel,
 		Amount: common.PositiveMoney{Amount: e.AmountMinor, Currency: e.Currency}, BalanceAfter: moneyOf(e.BalanceMinor, e.Currency),
 		Reference: e.Reference, TransactionID: e.TransactionID, RecordedAt: e.RecordedAt.UTC(), EffectiveAt: utc(value(e.EffectiveAt)),
 	}

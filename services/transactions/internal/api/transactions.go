@@ -25,6 +25,12 @@ func (s *Server) PostTransactions(ctx context.Context, r transactionsapi.PostTra
 		if t.OverMaximum != nil && !t.OverMaximum.Valid() {
 			return nil, fault.ErrInvalid.WithField(fmt.Sprintf("/transactions/%d/over_maximum", i), "over_maximum_invalid", "There is no such choice.")
 		}
+		if isNil(t.HoldID) {
+			return nil, fault.ErrInvalid.WithField(fmt.Sprintf("/transactions/%d/hold_id", i), "hold_id_invalid", "The nil UUID names no hold.")
+		}
+		if isNil(t.TransactionID) {
+			return nil, fault.ErrInvalid.WithField(fmt.Sprintf("/transactions/%d/transaction_id", i), "transaction_id_invalid", "The nil UUID names no transaction.")
+		}
 		requests[i] = request(t)
 	}
 	post := s.app.PostTransactions
@@ -58,7 +64,7 @@ func (s *Server) GetLedgerTransaction(ctx context.Context, r transactionsapi.Get
 
 func request(t *transactionsapi.LedgerRequest) domain.Request {
 	b := domain.Body{Action: domain.Action(t.Action), Type: t.Type, Channel: string(t.Channel), HoldID: idOf(t.HoldID),
-		OriginalID: idOf(t.TransactionID), OverMaximum: t.OverMaximum != nil, Metadata: t.Metadata}
+		OriginalID: idOf(t.TransactionID), OverMaximum: t.OverMaximum != nil, UpToMaximum: value(t.UpToMaximum), Metadata: t.Metadata}
 	for _, p := range t.Postings {
 		b.Postings = append(b.Postings, domain.Posting{Source: domain.ResolveAccount(p.Source), Destination: domain.ResolveAccount(p.Destination),
 			Amount: p.Amount.Amount, Currency: p.Amount.Currency})
@@ -67,10 +73,12 @@ func request(t *transactionsapi.LedgerRequest) domain.Request {
 		b.HasAmount, b.Amount, b.Currency = true, t.Amount.Amount, t.Amount.Currency
 	}
 	if t.ExpiresAt != nil {
-		b.ExpiresAt = t.ExpiresAt.UTC().Truncate(time.Microsecond) // as the database keeps it
+		at := t.ExpiresAt.UTC().Truncate(time.Microsecond) // as the database keeps it
+		b.ExpiresAt = &at
 	}
 	if t.EffectiveAt != nil {
-		b.EffectiveAt = t.EffectiveAt.UTC().Truncate(time.Microsecond)
+		at := t.EffectiveAt.UTC().Truncate(time.Microsecond)
+		b.EffectiveAt = &at
 	}
 	return domain.Request{Reference: t.Reference, Body: b}
 }
@@ -78,6 +86,9 @@ func request(t *transactionsapi.LedgerRequest) domain.Request {
 func outcome(o domain.Outcome) transactionsapi.Outcome {
 	out := transactionsapi.Outcome{Reference: o.Reference, Status: transactionsapi.OutcomeStatus(o.Status), Code: optional(o.Code),
 		Detail: optional(o.Detail), TransactionID: optional(o.TransactionID), HoldID: optional(o.HoldID), RecordedAt: utc(o.RecordedAt)}
+	if o.Released > 0 {
+		out.Released = some(o.Released, o.Currency)
+	}
 	for _, b := range o.Balances {
 		out.Balances = append(out.Balances, transactionsapi.OutcomeBalance{AccountID: b.AccountID, Balance: moneyOf(b.Balance, b.Currency),
 			Available: moneyOf(b.Available, b.Currency), Sequence: b.Sequence})

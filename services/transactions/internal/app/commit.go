@@ -20,14 +20,56 @@ import (
 // repeating the batch, whose references then wait for the fate of the first attempt.
 var errCommitUnknown = errors.New("the answer to COMMIT is lost")
 
+// errUnstored ends a batch that claimed references of which nothing must be stored: claims are taken back with the transaction only.
+var errUnstored = errors.New("a refusal is not to be stored")
+
 // commit decides requests in one database transaction and returns their outcomes in the same order. Repeats of a reference, stored or
 // in the same list, get the outcome of the first one, or reference_reused for another body.
 func (a *App) commit(ctx context.Context, requests []domain.Request) ([]domain.Outcome, error) {
+	return withoutUnstored(requests, func(rest []domain.Request) (*batch, error) { return a.commitOnce(ctx, rest) })
+}
+
+// withoutUnstored decides requests. Those that are refused without being stored are taken out, and the others are decided once more, as if
+// they had come alone: a refusal changes nothing for those after it.
+func withoutUnstored(requests []domain.Request, decide func([]domain.Request) (*batch, error)) ([]domain.Outcome, error) {
+	b, err := decide(requests)
+	if err == nil {
+		return b.answer(), nil
+	}
+	outcomes, places := make([]domain.Outcome, len(requests)), make([]int, len(requests))
+	for i := range places {
+		places[i] = i
+	}
+	for errors.Is(err, errUnstored) {
+		var rest []domain.Request
+		var there []int
+		for i := range requests {
+			if s, ok := b.unstored[requests[i].Reference]; ok && s.same(&requests[i]) {
+				outcomes[places[i]] = s.outcome
+				continue
+			}
+			rest, there = append(rest, requests[i]), append(there, places[i])
+		}
+		if requests, places = rest, there; len(requests) == 0 {
+			return outcomes, nil
+		}
+		b, err = decide(requests)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i, o := range b.answer() {
+		outcomes[places[i]] = o
+	}
+	return outcomes, nil
+}
+
+// commitOnce decides requests, or returns errUnstored with what is not to be stored.
+func (a *App) commitOnce(ctx context.Context, requests []domain.Request) (*batch, error) {
 	before, err := a.targets(ctx, requests)
 	if err != nil {
 		return nil, err
 	}
-	var outcomes []domain.Outcome
 	var b *batch
 	failpoint("before_begin")
 	err = pg.InTx(ctx, committer{a.committers}, func(tx pgx.Tx) error {
@@ -41,11 +83,10 @@ func (a *App) commit(ctx context.Context, requests []domain.Request) ([]domain.O
 				return err
 			}
 		}
-		outcomes = b.answer()
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return b, err
 	}
 	failpoint("after_commit")
 	a.metrics.batches.Inc()
@@ -54,7 +95,7 @@ func (a *App) commit(ctx context.Context, requests []domain.Request) ([]domain.O
 		a.recent.add(b.id, b.posted)
 		wake(a.unsealed)
 	}
-	return outcomes, nil
+	return b, nil
 }
 
 // targets reads the holds and originals that requests name, outside the transaction and only to learn which accounts they have, which
@@ -133,7 +174,8 @@ type batch struct {
 	fresh []domain.Request
 	known map[string]settled
 
-	posted []domain.Transaction
+	posted   []domain.Transaction
+	unstored map[string]settled // refusals that leave nothing behind
 }
 
 // settled is the outcome of a reference with what a repeat must agree with.
@@ -267,12 +309,28 @@ func (b *batch) doomed(isNew map[string]bool) map[int64]bool {
 func (b *batch) decide(ctx context.Context, tx pgx.Tx) error {
 	decision := domain.Decide(b.state, b.fresh)
 	failpoint("after_decide")
+	if b.setAside(decision) {
+		return errUnstored
+	}
 	if err := b.write(ctx, tx, decision); err != nil {
 		return err
 	}
 	b.learn(decision)
 	b.posted = decision.Transactions
 	return nil
+}
+
+// setAside notes the refusals that are not to be stored, and says whether there is any.
+func (b *batch) setAside(decision domain.Decision) bool {
+	for i := range decision.Outcomes {
+		if o := &decision.Outcomes[i]; o.Unstored() {
+			if b.unstored == nil {
+				b.unstored = map[string]settled{}
+			}
+			b.unstored[o.Reference] = settled{hash: b.fresh[i].BodyHash, outcome: *o}
+		}
+	}
+	return b.unstored != nil
 }
 
 // learn adds what was decided about the new requests to what is known.

@@ -50,7 +50,7 @@ func TestHoldExpires(t *testing.T) {
 	alice := w.customer(t, "KES", 0)
 	w.fund(t, alice.ID, 1_000)
 	expiring := w.request(domain.ActionHold, kes(alice.ID, rail, 300))
-	expiring.ExpiresAt = time.Now().Add(30 * time.Minute).UTC().Truncate(time.Microsecond)
+	expiring.ExpiresAt = new(time.Now().Add(30 * time.Minute).UTC().Truncate(time.Microsecond))
 	late := expiring
 	late.Reference = w.ref()
 	h, captured := w.posted(t, expiring), w.posted(t, late)

@@ -85,6 +85,9 @@ func (l *listing) check() error {
 	if l.Filter, err = l.Validate(); err != nil {
 		return err
 	}
+	if l.Reference != "" && !domain.IsReference(l.Reference) {
+		return fault.ErrInvalid.WithField("reference", "reference_invalid", "The reference is malformed.")
+	}
 	if len(l.Facts) == 0 {
 		return nil
 	}

@@ -93,6 +93,8 @@ func (p *paper) decide(r domain.Request) (code string, effect func(id uuid.UUID)
 		switch _, isCustomer := p.accounts[posting.Source]; {
 		case source.status == domain.Closed || destination.status == domain.Closed:
 			return "account_closed", nil
+		case r.ExpiresAt != nil && r.ExpiresAt.Before(time.Now()):
+			return "expiry_passed", nil
 		case source.status == domain.Frozen:
 			return "account_frozen", nil
 		case isCustomer && source.balance-source.held < posting.Amount:
@@ -146,6 +148,15 @@ func (p *paper) decideHold(r domain.Request) (string, func(uuid.UUID)) {
 		return "hold_not_found", nil
 	case h.left == 0:
 		return "hold_not_active", nil
+	case r.UpToMaximum && !h.overCap:
+		return "hold_mismatch", nil
+	case r.UpToMaximum:
+		if r.Amount = h.left; account.maximum > 0 {
+			r.Amount = min(h.left, account.maximum-account.balance+account.overCap)
+		}
+		if r.Amount <= 0 {
+			return "no_room", nil
+		}
 	case capture && h.overCap:
 		return "hold_mismatch", nil
 	case capture && r.Amount > h.left:
@@ -218,14 +229,18 @@ func (m *machine) draw(rt *rapid.T) domain.Request {
 	default:
 		r.HoldID = rapid.SampledFrom(m.holds).Draw(rt, "hold")
 	}
-	if len(r.Postings) == 0 {
+	r.UpToMaximum = r.Action == domain.ActionRelease && rapid.Bool().Draw(rt, "up_to_maximum")
+	if r.Action == domain.ActionHold && rapid.Bool().Draw(rt, "expires") {
+		r.ExpiresAt = new(rapid.SampledFrom([]time.Time{{}, time.Unix(0, 0).UTC(), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}).Draw(rt, "expires_at"))
+	}
+	if len(r.Postings) == 0 && !r.UpToMaximum {
 		r.HasAmount, r.Amount, r.Currency = true, amount, "KES"
 	}
 	if r.Action == domain.ActionPost || r.Action == domain.ActionReverse {
 		r.OverMaximum = rapid.Bool().Draw(rt, "over_maximum")
 	}
 	if r.Action != domain.ActionHold && r.Action != domain.ActionRelease && rapid.Bool().Draw(rt, "backdated") {
-		r.EffectiveAt = time.Unix(rapid.Int64Range(1, 1e9).Draw(rt, "effective_at"), 0).UTC()
+		r.EffectiveAt = new(time.Unix(rapid.Int64Range(1, 1e9).Draw(rt, "effective_at"), 0).UTC())
 	}
 	if rapid.IntRange(0, 3).Draw(rt, "has facts") == 0 {
 		r.Metadata = map[string]string{"fact": rapid.StringMatching(`[a-z]{0,8}`).Draw(rt, "fact")}
@@ -246,7 +261,7 @@ func (m *machine) list(rt *rapid.T) (list []domain.Request, together bool) {
 			}
 			r.Reference = old
 		}
-		if !used[r.Reference] { // an atomic list must not have a reference twice
+		if !used[r.Reference] && !(together && r.UpToMaximum) { // an atomic list must not have a reference twice, nor what might not be stored
 			used[r.Reference] = true
 			list = append(list, r)
 		}
@@ -287,7 +302,7 @@ func (m *machine) expect(list []domain.Request, together bool) (codes []string, 
 	}
 	return codes, func(outcomes []domain.Outcome) {
 		for i, o := range outcomes {
-			if _, isKnown := m.known[list[i].Reference]; isKnown {
+			if _, isKnown := m.known[list[i].Reference]; isKnown || o.Code == "no_room" {
 				continue
 			}
 			m.known[list[i].Reference] = told{list[i], o}
@@ -314,6 +329,9 @@ func (k told) same(r domain.Request) bool {
 // post sends a list, at times after a dry run, which changes nothing and says what the real one is then told.
 func (m *machine) post(rt *rapid.T) {
 	list, together := m.list(rt)
+	if len(list) == 0 {
+		return
+	}
 	ledger := m.ledgers[rapid.IntRange(0, 1).Draw(rt, "replica")]
 	var preview []domain.Outcome
 	if rapid.Bool().Draw(rt, "dry run first") {

@@ -19,6 +19,9 @@ func (a *App) GetOutcome(ctx context.Context, reference string) (domain.Outcome,
 	if err := auth.Require(ctx, ScopeRead); err != nil {
 		return domain.Outcome{}, err
 	}
+	if !domain.IsReference(reference) {
+		return domain.Outcome{}, fault.ErrNotFound // nothing can be committed under it, and PostgreSQL refuses some of them
+	}
 	found := map[string]settled{}
 	if err := a.stored(ctx, a.pool, []string{reference}, found); err != nil {
 		return domain.Outcome{}, err
@@ -74,6 +77,7 @@ func settledRow(row transactionsdb.GetOutcomesRow) (settled, error) {
 		return s, nil
 	}
 	s.outcome.Status, s.outcome.TransactionID = domain.Posted, row.TransactionID
+	s.outcome.Released, s.outcome.Currency = row.ReleasedMinor, row.ReleasedCurrency
 	if row.HoldID != nil {
 		s.outcome.HoldID = *row.HoldID
 	}

@@ -36,8 +36,8 @@ func (m *modelAccount) add(change int64, id uuid.UUID, r domain.Request, recorde
 	}
 	e := modelEntry{sequence: int64(len(m.entries)) + 1, change: change, balance: change, transaction: id, recorded: recorded, effective: recorded,
 		channel: r.Channel, kind: r.Type}
-	if !r.EffectiveAt.IsZero() {
-		e.effective = r.EffectiveAt
+	if r.EffectiveAt != nil {
+		e.effective = *r.EffectiveAt
 	}
 	if n := len(m.entries); n > 0 {
 		e.balance += m.entries[n-1].balance
@@ -108,8 +108,8 @@ func (h *history) post(t testing.TB, rt *rapid.T) {
 		requests[i].Channel, requests[i].Type = rapid.SampledFrom(someChannels).Draw(rt, "channel"), rapid.SampledFrom(someTypes).Draw(rt, "type")
 		requests[i].Metadata = map[string]string{"run": h.run}
 		if rapid.Bool().Draw(rt, "backdated") {
-			requests[i].EffectiveAt = h.now().Add(-time.Duration(rapid.Int64Range(0, int64(60*24*time.Hour)).Draw(rt, "back"))).Truncate(time.Microsecond)
-			h.times = append(h.times, requests[i].EffectiveAt)
+			requests[i].EffectiveAt = new(h.now().Add(-time.Duration(rapid.Int64Range(0, int64(60*24*time.Hour)).Draw(rt, "back"))).Truncate(time.Microsecond))
+			h.times = append(h.times, *requests[i].EffectiveAt)
 		}
 	}
 	outcomes, err := h.PostTransactions(h.ctx, requests, false)

@@ -91,8 +91,8 @@ func transactionRow(p *transactionsdb.WriteTransactionsParams, i int, t *domain.
 	if t.ReversesID != uuid.Nil {
 		column(&p.ReversesIds, len(p.Ids))[i] = t.ReversesID
 	}
-	if !t.Request.EffectiveAt.IsZero() {
-		column(&p.EffectiveAt, len(p.Ids))[i] = t.Request.EffectiveAt
+	if at := t.Request.EffectiveAt; at != nil {
+		column(&p.EffectiveAt, len(p.Ids))[i] = *at
 	}
 	if leaf.MetadataHash != nil {
 		column(&p.MetadataHashes, len(p.Ids))[i] = leaf.MetadataHash
@@ -118,8 +118,8 @@ func (rows *batchRows) postingRows(t *domain.Transaction) {
 		if posting.ReversesPosition >= 0 {
 			column(&p.ReversesOrdinals, rows.postings)[at] = int16(posting.ReversesPosition + 1)
 		}
-		if !t.Request.EffectiveAt.IsZero() {
-			column(&p.PostingEffectiveAt, rows.postings)[at] = t.Request.EffectiveAt
+		if effective := t.Request.EffectiveAt; effective != nil {
+			column(&p.PostingEffectiveAt, rows.postings)[at] = *effective
 		}
 	}
 }
@@ -134,7 +134,7 @@ func column[T any](c *[]T, n int) []T {
 
 // leafOf says what the leaf of a new transaction covers.
 func leafOf(leaf *proof.Transaction, t *domain.Transaction, opened *domain.HoldState) {
-	*leaf = proof.Transaction{ID: t.ID, RecordedAt: t.RecordedAt, EffectiveAt: t.Request.EffectiveAt, Reference: t.Reference, Action: string(t.Action),
+	*leaf = proof.Transaction{ID: t.ID, RecordedAt: t.RecordedAt, EffectiveAt: value(t.Request.EffectiveAt), Reference: t.Reference, Action: string(t.Action),
 		Type: t.Type, Channel: t.Channel, HoldID: t.HoldID, HoldDelta: t.HoldDelta, ReversesID: t.ReversesID, Salt: t.Request.Salt,
 		RequestHash: t.Request.BodyHash, Postings: leaf.Postings[:0], Balances: make([]byte, 0, proof.BalanceSize*len(t.Balances))}
 	for i := range t.Postings {
@@ -157,6 +157,14 @@ func leafHold(account uuid.UUID, currency string, amount int64, reason string, e
 		h.Lines = append(h.Lines, proof.HoldLine{Destination: l.Destination, Amount: l.Amount})
 	}
 	return h
+}
+
+// value returns the zero time for none.
+func value(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
 }
 
 func recordedRange(times []time.Time) (from, to time.Time) {
@@ -192,9 +200,9 @@ func newHoldRows(holds []domain.HoldState) (transactionsdb.InsertHoldsParams, er
 		if err != nil {
 			return p, err
 		}
-		expires := h.ExpiresAt
-		if expires.IsZero() {
-			expires = time.Unix(0, 0).UTC() // the query reads the epoch as "never"
+		expires := "" // never: a list of times could not say it but by a time that somebody may mean
+		if !h.ExpiresAt.IsZero() {
+			expires = h.ExpiresAt.UTC().Format(time.RFC3339Nano)
 		}
 		p.Ids = append(p.Ids, h.ID)
 		p.AccountIds = append(p.AccountIds, h.AccountID)

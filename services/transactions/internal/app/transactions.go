@@ -81,6 +81,11 @@ func (a *App) PreviewTransactions(ctx context.Context, requests []domain.Request
 	if err := complete(requests); err != nil {
 		return nil, err
 	}
+	return withoutUnstored(requests, func(rest []domain.Request) (*batch, error) { return a.preview(ctx, rest) })
+}
+
+// preview is commitOnce without any trace.
+func (a *App) preview(ctx context.Context, requests []domain.Request) (*batch, error) {
 	before, err := a.targets(ctx, requests)
 	if err != nil {
 		return nil, err
@@ -92,8 +97,12 @@ func (a *App) PreviewTransactions(ctx context.Context, requests []domain.Request
 	if err != nil {
 		return nil, err
 	}
-	b.learn(domain.Decide(b.state, b.fresh))
-	return b.answer(), nil
+	decision := domain.Decide(b.state, b.fresh)
+	if b.setAside(decision) {
+		return b, errUnstored
+	}
+	b.learn(decision)
+	return b, nil
 }
 
 // Transaction is a committed transaction with its postings.

@@ -43,11 +43,16 @@ func (a *App) ExpireHolds(ctx context.Context) (int, error) {
 
 // ExpiryLoop runs ExpireHolds every 5 s until ctx ends. It is a loop and not a job: nothing is to be remembered between two runs.
 func (a *App) ExpiryLoop(ctx context.Context) error {
-	tick := time.NewTicker(expiryEvery)
+	return a.every(ctx, expiryEvery, "holds could not be expired", a.ExpireHolds)
+}
+
+// every runs upkeep until ctx ends. What fails is tried again the next time.
+func (a *App) every(ctx context.Context, pause time.Duration, failure string, upkeep func(context.Context) (int, error)) error {
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {
-		if _, err := a.ExpireHolds(ctx); err != nil && ctx.Err() == nil {
-			a.log.WarnContext(ctx, "holds could not be expired", "err", err)
+		if _, err := upkeep(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, failure, "err", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/mod/sumdb/note"
 
@@ -185,7 +186,24 @@ func (w *world) count(t testing.TB, query string, args ...any) int64 {
 // replica is a second ledger on the same database.
 func (w *world) replica(t testing.TB) *app.App {
 	t.Helper()
-	return app.New(pools(t, w.db.AppURL, w.pool), time.Now, slog.New(slog.DiscardHandler), sealer(t))
+	return w.replicaWith(t, sealer(t))
+}
+
+// replicaWith is a second ledger that signs as it is told.
+func (w *world) replicaWith(t testing.TB, with app.Sealer) *app.App {
+	t.Helper()
+	return app.New(pools(t, w.db.AppURL, w.pool), time.Now, slog.New(slog.DiscardHandler), with)
+}
+
+// superuser connects as somebody who may do anything.
+func (w *world) superuser(t testing.TB) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), w.db.AdminURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
 }
 
 // fill leaves a row in every table of the ledger: a posted and a refused transaction, sealed and signed.

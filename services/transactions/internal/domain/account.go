@@ -3,6 +3,7 @@
 package domain
 
 import (
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -101,6 +102,14 @@ func (a *Account) Available() int64 { return a.Balance() - a.Held() }
 // capped is the part of the balance that counts against the maximum.
 func (a *Account) capped() int64 { return a.Balance() - a.OverCap }
 
+// Room is what the maximum leaves for money to come in or to be freed; below zero after a lower maximum.
+func (a *Account) Room() int64 {
+	if a.Maximum == nil {
+		return math.MaxInt64
+	}
+	return *a.Maximum - a.capped()
+}
+
 // systemNamespace makes ids of system accounts from their codes.
 var systemNamespace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://sendtip.dev/ledger/system-accounts"))
 
@@ -132,6 +141,8 @@ func NewAccount(a Account) (Account, error) {
 		a.Minimum = new(int64)
 	}
 	switch {
+	case a.ID == uuid.Nil:
+		return a, ErrRulesInvalid.WithField("/account_id", "account_id_invalid", "The nil UUID names no account.")
 	case a.OwnerID == uuid.Nil:
 		return a, ErrRulesInvalid.WithField("/owner_id", "owner_id_invalid", "An account has an owner.")
 	case !isCurrency(a.Currency):

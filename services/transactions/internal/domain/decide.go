@@ -96,6 +96,8 @@ type draft struct {
 	hold     *HoldState
 	original *Original
 	tx       Transaction
+	released int64 // what a release frees
+	currency string
 }
 
 // touched is an account as a draft leaves it; the ledger has it as it was.
@@ -277,7 +279,7 @@ func (d *draft) newHold(h HoldState) {
 func (d *draft) commit() Outcome {
 	l := d.ledger
 	d.tx.RecordedAt = l.recordedAt(d.touched)
-	o := Outcome{Reference: d.tx.Reference, Status: Posted, TransactionID: d.tx.ID, HoldID: d.tx.HoldID, RecordedAt: d.tx.RecordedAt,
+	o := Outcome{Reference: d.tx.Reference, Status: Posted, TransactionID: d.tx.ID, HoldID: d.tx.HoldID, Released: d.released, Currency: d.currency, RecordedAt: d.tx.RecordedAt,
 		Balances: make([]OutcomeBalance, 0, len(d.touched))}
 	for i := range d.touched {
 		at, a := d.touched[i].at, &l.accounts[d.touched[i].at]

@@ -38,6 +38,7 @@ func TestValidate(t *testing.T) {
 		"no reference":         {"reference_invalid", "/reference", func(r *Request) { r.Reference = "" }},
 		"reference of 65":      {"reference_invalid", "/reference", func(r *Request) { r.Reference = strings.Repeat("a", 65) }},
 		"reserved":             {"reference_reserved", "/reference", func(r *Request) { r.Reference = "a:expire" }},
+		"reserved for room":    {"reference_reserved", "/reference", func(r *Request) { r.Reference = Room(alice, 7).Reference }},
 		"type":                 {"type_invalid", "/type", func(r *Request) { r.Type = "Transfer" }},
 		"channel":              {"channel_invalid", "/channel", func(r *Request) { r.Channel = "sms" }},
 		"action":               {"action_invalid", "/action", func(r *Request) { r.Action = "void" }},
@@ -52,14 +53,25 @@ func TestValidate(t *testing.T) {
 		"amount of a post":     {"field_not_allowed", "/amount", func(r *Request) { r.HasAmount, r.Amount, r.Currency = true, 1, "KES" }},
 		"hold of a post":       {"hold_id_invalid", "/hold_id", func(r *Request) { r.HoldID = alice }},
 		"original of a post":   {"transaction_id_invalid", "/transaction_id", func(r *Request) { r.OriginalID = alice }},
-		"expiry of a post":     {"field_not_allowed", "/expires_at", func(r *Request) { r.ExpiresAt = time.Unix(1, 0) }},
+		"expiry of a post":     {"field_not_allowed", "/expires_at", func(r *Request) { r.ExpiresAt = new(time.Unix(1, 0)) }},
 		"capture without hold": {"hold_id_invalid", "/hold_id", func(r *Request) { r.Action = ActionCapture }},
 		"reverse of nothing":   {"transaction_id_invalid", "/transaction_id", func(r *Request) { r.Action = ActionReverse }},
 		"release of postings":  {"field_not_allowed", "/postings", func(r *Request) { r.Action, r.HoldID = ActionRelease, alice }},
 		"over maximum of hold": {"field_not_allowed", "/over_maximum", func(r *Request) { r.Action, r.OverMaximum = ActionHold, true }},
 		"hold of two":          {"hold_one_source", "/postings/1/source", func(r *Request) { r.Action = ActionHold; r.Postings = append(r.Postings, posting(bob, alice, 1)) }},
 		"facts":                {"metadata_invalid", "/metadata", func(r *Request) { r.Metadata = map[string]string{"a": "\x00"} }},
-		"long fact":            {"metadata_invalid", "/metadata", func(r *Request) { r.Metadata = map[string]string{"a": strings.Repeat("é", 201)} }},
+		"up to maximum":        {"field_not_allowed", "/up_to_maximum", func(r *Request) { r.UpToMaximum = true }},
+		"up to an amount": {"field_not_allowed", "/up_to_maximum", func(r *Request) {
+			r.Body = Body{Action: ActionRelease, Type: "x", Channel: "internal", HoldID: alice, UpToMaximum: true, HasAmount: true, Amount: 1, Currency: "KES"}
+		}},
+		"expiry in year 10000":   {"expires_at_invalid", "/expires_at", func(r *Request) { r.Action, r.ExpiresAt = ActionHold, new(latest.Add(time.Microsecond)) }},
+		"expiry before year 0":   {"expires_at_invalid", "/expires_at", func(r *Request) { r.Action, r.ExpiresAt = ActionHold, new(time.Date(-1, 12, 31, 0, 0, 0, 0, time.UTC)) }},
+		"effective before 0":     {"effective_at_invalid", "/effective_at", func(r *Request) { r.EffectiveAt = new(time.Date(-1, 12, 31, 0, 0, 0, 0, time.UTC)) }},
+		"effective at zero time": {"effective_at_invalid", "/effective_at", func(r *Request) { r.EffectiveAt = new(time.Time) }},
+		"effective tomorrow":     {"effective_at_invalid", "/effective_at", func(r *Request) { r.EffectiveAt = new(time.Now().Add(24 * time.Hour)) }},
+		"invalid UTF-8":          {"metadata_invalid", "/metadata", func(r *Request) { r.Metadata = map[string]string{"a": "\xff"} }},
+		"NUL in a key":           {"metadata_invalid", "/metadata", func(r *Request) { r.Metadata = map[string]string{"\x00": "a"} }},
+		"long fact":              {"metadata_invalid", "/metadata", func(r *Request) { r.Metadata = map[string]string{"a": strings.Repeat("é", 201)} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -85,6 +97,17 @@ func TestHashIsFixed(t *testing.T) {
 	if got := hex.EncodeToString(r.HashWithMetadata()); got != old {
 		t.Errorf("hash with metadata %s, want %s", got, old)
 	}
+	// What is absent, the beginning of the year 1 included, is as it was before there were such fields, or before it could be told from a time.
+	r.UpToMaximum, r.ExpiresAt, r.EffectiveAt = false, new(time.Time), new(time.Time)
+	if got := hex.EncodeToString(r.Hash()); got != want {
+		t.Errorf("with absent fields the hash is %s, want %s", got, want)
+	}
+	r.ExpiresAt, r.EffectiveAt = nil, nil
+	r.UpToMaximum = true
+	if got := hex.EncodeToString(r.Hash()); got == want {
+		t.Error("the hash does not cover up_to_maximum")
+	}
+	r.UpToMaximum = false
 	r.Reference, r.TransactionID = "b", bob
 	if got := hex.EncodeToString(r.Hash()); got != want {
 		t.Error("the hash covers more than the body")
@@ -104,11 +127,14 @@ func TestHashIsThatOfTheEncoder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		id := rapid.Custom(func(t *rapid.T) uuid.UUID { return uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id")) })
-		when := rapid.Custom(func(t *rapid.T) time.Time {
-			if rapid.Bool().Draw(t, "absent") {
-				return time.Time{}
+		when := rapid.Custom(func(t *rapid.T) *time.Time {
+			switch rapid.IntRange(0, 3).Draw(t, "absent") {
+			case 0:
+				return nil
+			case 1:
+				return new(rapid.SampledFrom([]time.Time{{}, time.Unix(0, 0).UTC(), latest}).Draw(t, "edge"))
 			}
-			return time.UnixMicro(rapid.Int64Range(0, 1<<52).Draw(t, "time")).UTC()
+			return new(time.UnixMicro(rapid.Int64Range(0, 1<<52).Draw(t, "time")).UTC())
 		})
 		amount := rapid.Int64Range(0, MaxAmount)
 		r := Request{Body: Body{Action: rapid.SampledFrom([]Action{ActionPost, ActionHold, ActionCapture, ActionRelease, ActionReverse}).Draw(t, "action"),
@@ -117,7 +143,7 @@ func TestHashIsThatOfTheEncoder(t *testing.T) {
 				return Posting{Source: id.Draw(t, "source"), Destination: id.Draw(t, "destination"), Amount: amount.Draw(t, "amount"), Currency: "KES"}
 			}), 0, 3).Draw(t, "postings"),
 			HoldID: id.Draw(t, "hold"), OriginalID: id.Draw(t, "original"), Amount: amount.Draw(t, "part"), HasAmount: rapid.Bool().Draw(t, "partial"),
-			Currency: rapid.SampledFrom([]string{"", "UGX"}).Draw(t, "currency"), OverMaximum: rapid.Bool().Draw(t, "over"),
+			Currency: rapid.SampledFrom([]string{"", "UGX"}).Draw(t, "currency"), OverMaximum: rapid.Bool().Draw(t, "over"), UpToMaximum: rapid.Bool().Draw(t, "up to"),
 			ExpiresAt: when.Draw(t, "expires"), EffectiveAt: when.Draw(t, "effective")}}
 		if rapid.Bool().Draw(t, "no hold") {
 			r.HoldID = uuid.Nil

@@ -5,7 +5,7 @@ import "slices"
 // reserve makes a hold of the postings' one source, and marks the credits of their destinations as pending.
 func (d *draft) reserve() error {
 	postings := d.request.Postings
-	h := HoldState{AccountID: postings[0].Source, Currency: postings[0].Currency, Reason: HoldRequested, ExpiresAt: d.request.ExpiresAt}
+	h := HoldState{AccountID: postings[0].Source, Currency: postings[0].Currency, Reason: HoldRequested}
 	for _, p := range postings {
 		if p.Currency != h.Currency {
 			return RefusedCurrencyMismatch // one account, one currency
@@ -27,6 +27,12 @@ func (d *draft) reserve() error {
 		d.put(destination)
 		h.Amount += p.Amount
 		h.Lines = append(h.Lines, HoldLine{Destination: p.Destination, Amount: p.Amount, Remaining: p.Amount})
+	}
+	if at := d.request.ExpiresAt; at != nil {
+		if !at.After(d.ledger.recordedAt(d.touched)) {
+			return RefusedExpiryPassed
+		}
+		h.ExpiresAt = *at
 	}
 	d.newHold(h)
 	return nil
@@ -108,26 +114,45 @@ func (d *draft) release() error {
 	if err != nil {
 		return err
 	}
-	amount := h.Remaining()
-	if d.request.HasAmount {
-		if d.request.Currency != h.Currency {
-			return RefusedCurrencyMismatch
-		}
-		if d.request.Amount > amount {
-			return RefusedReleaseAboveHold
-		}
-		amount = d.request.Amount
+	amount, err := d.releaseAmount(&h)
+	if err != nil {
+		return err
 	}
 	if err := d.free(&h, nil, amount); err != nil {
 		return err
 	}
 	h.Released += amount
+	d.released, d.currency = amount, h.Currency
 	status := HoldReleased
 	if d.request.expires() {
 		status = HoldExpired
 	}
 	d.keepHold(h, status, amount)
 	return nil
+}
+
+// releaseAmount says how much is to be freed: what the request says, all, or as much as the account's maximum leaves room for.
+func (d *draft) releaseAmount(h *HoldState) (int64, error) {
+	amount := h.Remaining()
+	switch r := d.request; {
+	case r.UpToMaximum && h.Reason != HoldOverCap:
+		return 0, RefusedNotAboveMaximum
+	case r.UpToMaximum:
+		held, err := d.account(h.AccountID, h.Currency)
+		if err != nil {
+			return 0, err
+		}
+		if amount = min(amount, held.Room()); amount <= 0 {
+			return 0, RefusedNoRoom
+		}
+	case r.HasAmount && r.Currency != h.Currency:
+		return 0, RefusedCurrencyMismatch
+	case r.HasAmount && r.Amount > amount:
+		return 0, RefusedReleaseAboveHold
+	case r.HasAmount:
+		amount = r.Amount
+	}
+	return amount, nil
 }
 
 // free takes the amount off the pending counters. It is taken from the lines that lead where the postings go, then from the first ones.

@@ -19,6 +19,8 @@ type model struct {
 	maximum                    map[uuid.UUID]int64
 	holds                      map[uuid.UUID]*modelHold
 	transactions               map[uuid.UUID]*modelTransaction
+	freed                      map[uuid.UUID]int64 // by releases
+	now                        time.Time
 }
 
 type modelHold struct {
@@ -71,6 +73,9 @@ func (m *model) apply(r Request) string {
 		}
 	case ActionHold:
 		p := r.Postings[0]
+		if r.ExpiresAt != nil && !r.ExpiresAt.After(m.now) {
+			return "expiry_passed"
+		}
 		if _, customer := m.maximum[p.Source]; customer && m.free(p.Source) < p.Amount {
 			return "insufficient_funds"
 		}
@@ -110,6 +115,14 @@ func (m *model) applyToHold(r Request) string {
 		return "hold_not_active"
 	}
 	if r.Action == ActionRelease {
+		if r.UpToMaximum {
+			if !h.overCap {
+				return "hold_mismatch"
+			}
+			if r.Amount = min(h.left, m.maximum[h.account]-m.balance[h.account]+m.overCap[h.account]); r.Amount <= 0 {
+				return "no_room"
+			}
+		}
 		if r.Amount > h.left {
 			return "release_above_hold"
 		}
@@ -128,6 +141,9 @@ func (m *model) applyToHold(r Request) string {
 		}
 		m.transactions[r.TransactionID] = &modelTransaction{from: h.account, to: h.to, left: r.Amount}
 	}
+	if r.Action == ActionRelease {
+		m.freed[r.TransactionID] = r.Amount
+	}
 	h.left -= r.Amount
 	m.reserved[h.account] -= r.Amount
 	if h.overCap {
@@ -138,7 +154,7 @@ func (m *model) applyToHold(r Request) string {
 
 // clone is a model that can be thrown away.
 func (m *model) clone() *model {
-	c := &model{balance: maps.Clone(m.balance), reserved: maps.Clone(m.reserved), overCap: maps.Clone(m.overCap), maximum: m.maximum,
+	c := &model{balance: maps.Clone(m.balance), reserved: maps.Clone(m.reserved), overCap: maps.Clone(m.overCap), maximum: m.maximum, freed: m.freed, now: m.now,
 		holds: map[uuid.UUID]*modelHold{}, transactions: map[uuid.UUID]*modelTransaction{}}
 	for id, h := range m.holds {
 		c.holds[id] = &modelHold{h.account, h.to, h.left, h.overCap}
@@ -186,6 +202,9 @@ func drawList(t *rapid.T, accounts, ids []uuid.UUID, n int) []Request {
 		list[i] = draw(t, accounts, ids, n+i)
 		if atomic {
 			list[i].AtomicList, list[i].Doomed = int64(n+1), doomed
+			if list[i].UpToMaximum { // validation refuses it
+				list[i].UpToMaximum, list[i].HasAmount, list[i].Amount, list[i].Currency = false, true, 1, "KES"
+			}
 		}
 	}
 	return list
@@ -202,14 +221,21 @@ func draw(t *rapid.T, accounts, ids []uuid.UUID, n int) Request {
 		pair := rapid.Permutation(accounts).Draw(t, "accounts")
 		r.Postings = []Posting{{Source: pair[0], Destination: pair[1], Amount: amount, Currency: "KES"}}
 		r.OverMaximum = r.Action == ActionPost && rapid.Bool().Draw(t, "over_maximum")
+		if r.Action == ActionHold && rapid.Bool().Draw(t, "expires") {
+			r.ExpiresAt = new(rapid.SampledFrom([]time.Time{{}, time.Unix(0, 0).UTC(), time.Unix(1e9, 0).UTC(), time.Unix(1e9, 1000).UTC(), latest}).Draw(t, "expires_at"))
+		}
 	case ActionReverse:
 		r.OriginalID, r.HasAmount, r.Amount, r.Currency = target, true, amount, "KES"
 		r.OverMaximum = rapid.Bool().Draw(t, "over_maximum")
+	case ActionRelease:
+		if r.HoldID, r.UpToMaximum = target, rapid.Bool().Draw(t, "up_to_maximum"); !r.UpToMaximum {
+			r.HasAmount, r.Amount, r.Currency = true, amount, "KES"
+		}
 	default:
 		r.HoldID, r.HasAmount, r.Amount, r.Currency = target, true, amount, "KES"
 	}
 	if rapid.Bool().Draw(t, "backdated") { // it says when a transaction counts, and changes nothing of what is decided
-		r.EffectiveAt = time.Unix(rapid.Int64Range(1, 1e9).Draw(t, "effective_at"), 0).UTC()
+		r.EffectiveAt = new(time.Unix(rapid.Int64Range(1, 1e9).Draw(t, "effective_at"), 0).UTC())
 	}
 	return r
 }
@@ -220,7 +246,7 @@ func TestDecideAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := State{Accounts: map[uuid.UUID]Account{}, Holds: map[uuid.UUID]HoldState{}, Originals: map[uuid.UUID]Original{}, Now: time.Unix(1e9, 0).UTC()}
 		m := &model{balance: map[uuid.UUID]int64{}, reserved: map[uuid.UUID]int64{}, overCap: map[uuid.UUID]int64{}, maximum: map[uuid.UUID]int64{},
-			holds: map[uuid.UUID]*modelHold{}, transactions: map[uuid.UUID]*modelTransaction{}}
+			holds: map[uuid.UUID]*modelHold{}, transactions: map[uuid.UUID]*modelTransaction{}, freed: map[uuid.UUID]int64{}, now: s.Now}
 		var accounts []uuid.UUID
 		for i := range 5 {
 			a := Account{ID: uuid.NewSHA1(uuid.Nil, []byte{byte(i)}), Currency: "KES", NormalSide: Credit, Status: Active}
@@ -257,7 +283,10 @@ func TestDecideAgainstModel(t *testing.T) {
 					if o.Status != Posted {
 						continue
 					}
-					if tx := transactions[0]; tx.Reference != o.Reference || tx.ID != o.TransactionID || !tx.Request.EffectiveAt.Equal(list[i].EffectiveAt) {
+					if freed := m.freed[o.TransactionID]; o.Released != freed || o.Currency != map[bool]string{true: "KES"}[freed > 0] {
+						t.Fatalf("%+v: released %d %s, the model says %d", list[i], o.Released, o.Currency, freed)
+					}
+					if tx := transactions[0]; tx.Reference != o.Reference || tx.ID != o.TransactionID || tx.Request.EffectiveAt != list[i].EffectiveAt {
 						t.Fatalf("%+v was posted as %+v", list[i], tx)
 					}
 					transactions = transactions[1:]

@@ -57,6 +57,9 @@ func (a AsOf) Validate(now time.Time) (moment time.Time, past bool, err error) {
 	if moment.IsZero() {
 		return moment, false, nil
 	}
+	if moment.UTC().Year() < 0 { // no answer could name it
+		return moment, false, fault.ErrInvalid.WithField(pointer, "as_of_invalid", "The moment is before the year 0 (UTC).")
+	}
 	if moment.After(now) {
 		return moment, false, fault.ErrInvalid.WithField(pointer, "as_of_in_future", "The moment is in the future.")
 	}

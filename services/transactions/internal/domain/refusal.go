@@ -3,7 +3,7 @@ package domain
 import "github.com/sendtip/sendtip/kit/fault"
 
 // Refusal is why a well-formed transaction was refused: a stable code and a sentence. It depends on the ledger's state, so it is stored
-// under the transaction's reference and repeated for ever.
+// under the transaction's reference and repeated for ever, with two exceptions at the end of the list.
 type Refusal struct{ Code, Detail string }
 
 // Error returns the code and the sentence.
@@ -21,6 +21,8 @@ var (
 	RefusedHoldNotFound       = &Refusal{"hold_not_found", "There is no such hold."}
 	RefusedHoldNotActive      = &Refusal{"hold_not_active", "The hold is used up, released or expired."}
 	RefusedHoldMismatch       = &Refusal{"hold_mismatch", "The postings do not fit the hold."}
+	RefusedNotAboveMaximum    = &Refusal{"hold_mismatch", "The hold is not of money above a maximum."}
+	RefusedExpiryPassed       = &Refusal{"expiry_passed", "The hold would expire before it begins."}
 	RefusedCaptureAboveHold   = &Refusal{"capture_above_hold", "The hold has less left than is to be captured."}
 	RefusedReleaseAboveHold   = &Refusal{"release_above_hold", "The hold has less left than is to be released."}
 	RefusedTransactionUnknown = &Refusal{"transaction_not_found", "There is no such transaction with postings."}
@@ -29,9 +31,14 @@ var (
 	RefusedReversalAbove      = &Refusal{"reversal_above_original", "Less is left of the original than is to be reversed."}
 	RefusedWithList           = &Refusal{"batch_refused", "Another transaction of the atomic list was refused."}
 
-	// RefusedReferenceReused is the one refusal that is not stored: the reference keeps the outcome of its first body.
+	// RefusedReferenceReused is not stored: the reference keeps the outcome of its first body.
 	RefusedReferenceReused = &Refusal{"reference_reused", "The reference was used with another body."}
+	// RefusedNoRoom is not stored: the same request may free something later.
+	RefusedNoRoom = &Refusal{"no_room", "The account's maximum leaves no room."}
 )
+
+// Unstored says whether an outcome must leave nothing behind, so that its reference is as it was before.
+func (o *Outcome) Unstored() bool { return o.Status == Refused && o.Code == RefusedNoRoom.Code }
 
 // Faults of the operations on accounts.
 var (

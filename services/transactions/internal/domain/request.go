@@ -51,7 +51,8 @@ type Request struct {
 }
 
 // Body is what the hash covers; the field order and names are fixed for ever, and a new field must be omitted when it is empty, or
-// stored references would no longer match their repeats.
+// stored references would no longer match their repeats. A time that is nil is absent. Versions that took the beginning of the year 1 for
+// absent left it out of the hash, and so does this one.
 type Body struct {
 	Action      Action            `json:"action"`
 	Type        string            `json:"type"`
@@ -62,9 +63,10 @@ type Body struct {
 	Amount      int64             `json:"amount,omitempty"` // partial capture, release or reversal
 	Currency    string            `json:"currency,omitempty"`
 	HasAmount   bool              `json:"has_amount,omitempty"`
-	ExpiresAt   time.Time         `json:"expires_at,omitzero"` // UTC, microseconds
+	ExpiresAt   *time.Time        `json:"expires_at,omitzero"` // UTC, microseconds; nil: never
 	OverMaximum bool              `json:"over_maximum,omitempty"`
-	EffectiveAt time.Time         `json:"effective_at,omitzero"` // UTC, microseconds; zero: when it is recorded
+	UpToMaximum bool              `json:"up_to_maximum,omitempty"` // a release of what there is room for
+	EffectiveAt *time.Time        `json:"effective_at,omitzero"`   // UTC, microseconds; nil: when it is recorded
 	Metadata    map[string]string `json:"metadata,omitempty"`
 }
 
@@ -125,13 +127,16 @@ func (b *Body) appendJSON(to []byte) []byte {
 	if b.HasAmount {
 		to = append(to, `,"has_amount":true`...)
 	}
-	if !b.ExpiresAt.IsZero() {
+	if b.ExpiresAt != nil && !b.ExpiresAt.IsZero() {
 		to = append(b.ExpiresAt.AppendFormat(append(to, `,"expires_at":"`...), time.RFC3339Nano), '"')
 	}
 	if b.OverMaximum {
 		to = append(to, `,"over_maximum":true`...)
 	}
-	if !b.EffectiveAt.IsZero() {
+	if b.UpToMaximum {
+		to = append(to, `,"up_to_maximum":true`...)
+	}
+	if b.EffectiveAt != nil && !b.EffectiveAt.IsZero() {
 		to = append(b.EffectiveAt.AppendFormat(append(to, `,"effective_at":"`...), time.RFC3339Nano), '"')
 	}
 	return append(to, '}')
@@ -164,13 +169,19 @@ const (
 	maxValue    = 200
 	// ExpirySuffix ends the references under which the ledger releases expired holds itself.
 	ExpirySuffix = ":expire"
+	// roomInfix follows the hold's id in the references under which the ledger frees money above a maximum itself; a number follows it.
+	roomInfix = ":room:"
 )
+
+// latest is the last moment that a time may be: the formats of answers and leaves have four digits for a year.
+var latest = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
 
 var channels = []string{"mpesa", "paystack", "bank", "internal"}
 
 // The patterns of the contract, without a regular expression for each of ten thousand requests a second.
 
-func isReference(s string) bool {
+// IsReference says whether a transaction can have the reference.
+func IsReference(s string) bool {
 	return len(s) >= 1 && len(s) <= 64 && all(s, func(c byte) bool {
 		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == ':' || c == '-'
 	})
@@ -200,13 +211,32 @@ func Expiry(holdID uuid.UUID) Request {
 	return Request{Reference: holdID.String() + ExpirySuffix, Body: Body{Action: ActionRelease, Type: "hold_expiry", Channel: "internal", HoldID: holdID}}
 }
 
+// Room is the number-th release that the ledger sends for a hold of money above the maximum, of what there is room for.
+func Room(holdID uuid.UUID, number int32) Request {
+	return Request{Reference: holdID.String() + roomInfix + strconv.Itoa(int(number)),
+		Body: Body{Action: ActionRelease, Type: "hold_room", Channel: "internal", HoldID: holdID, UpToMaximum: true}}
+}
+
+// isReserved says whether only the ledger itself may send the reference.
+func isReserved(reference string) bool {
+	if strings.HasSuffix(reference, ExpirySuffix) {
+		return true
+	}
+	hold, number, found := strings.Cut(reference, roomInfix)
+	if !found || len(hold) != 36 || number == "" || !all(number, func(c byte) bool { return c >= '0' && c <= '9' }) {
+		return false
+	}
+	_, err := uuid.Parse(hold)
+	return err == nil
+}
+
 // expires says whether the request is the ledger's own release of an expired hold.
 func (r *Request) expires() bool {
 	return strings.HasSuffix(r.Reference, ExpirySuffix) && r.Reference == r.HoldID.String()+ExpirySuffix
 }
 
 // Validate returns a fault that names everything malformed in callers' requests, before anything is written. Its code is that of the first fault.
-// In an atomic list no reference comes twice, and nothing is effective after now.
+// In an atomic list no reference comes twice, and nothing that might not be stored. Nothing is effective after now.
 func Validate(requests []Request, atomic bool, now time.Time) error {
 	v := &validator{now: now}
 	seen := map[string]bool{}
@@ -216,6 +246,8 @@ func Validate(requests []Request, atomic bool, now time.Time) error {
 		if atomic {
 			v.refuse(!seen[requests[i].Reference], "/reference", "reference_repeated", "An atomic list has a reference twice.")
 			seen[requests[i].Reference] = true
+			// Every refusal of a list is stored, and this one never is.
+			v.refuse(!requests[i].UpToMaximum, "/up_to_maximum", "field_not_allowed", "An atomic list excludes this field.")
 		}
 	}
 	if len(v.fields) == 0 {
@@ -241,8 +273,8 @@ func (v *validator) refuse(unless bool, pointer, code, detail string) {
 }
 
 func (v *validator) request(r *Request) {
-	v.refuse(isReference(r.Reference), "/reference", "reference_invalid", "The reference is malformed.")
-	v.refuse(!strings.HasSuffix(r.Reference, ExpirySuffix), "/reference", "reference_reserved", "References that end in :expire belong to the ledger.")
+	v.refuse(IsReference(r.Reference), "/reference", "reference_invalid", "The reference is malformed.")
+	v.refuse(!isReserved(r.Reference), "/reference", "reference_reserved", "References that end in :expire, or that are of the form <hold>:room:<number>, belong to the ledger.")
 	v.refuse(isType(r.Type), "/type", "type_invalid", "The type is malformed.")
 	v.refuse(slices.Contains(channels, r.Channel), "/channel", "channel_invalid", "There is no such channel.")
 	v.shape(r)
@@ -292,11 +324,26 @@ func (v *validator) shape(r *Request) {
 	v.refuse(hasHold == needHold, "/hold_id", "hold_id_invalid", "Capture and release need a hold, and nothing else has one.")
 	v.refuse(hasOriginal == needOriginal, "/transaction_id", "transaction_id_invalid", "A reversal needs a transaction, and nothing else has one.")
 	v.refuse(!r.HasAmount || mayHaveAmount && !hasPostings, "/amount", "field_not_allowed", "A partial amount excludes postings.")
-	v.refuse(r.ExpiresAt.IsZero() || r.Action == ActionHold, "/expires_at", "field_not_allowed", excluded)
 	moves := r.Action == ActionPost || r.Action == ActionCapture || r.Action == ActionReverse
-	v.refuse(r.EffectiveAt.IsZero() || moves, "/effective_at", "field_not_allowed", excluded)
-	v.refuse(!r.EffectiveAt.After(v.now), "/effective_at", "effective_at_invalid", "The effective time is in the future.")
+	v.times(r, moves)
 	v.refuse(!r.OverMaximum || r.Action == ActionPost || r.Action == ActionReverse, "/over_maximum", "field_not_allowed", excluded)
+	v.refuse(!r.UpToMaximum || r.Action == ActionRelease && !r.HasAmount, "/up_to_maximum", "field_not_allowed", excluded)
+}
+
+// times checks that what is stored of a time is what was sent. Whether an expiry is over is decided under the locks, where it is known
+// whether the hold is a repeat.
+func (v *validator) times(r *Request, moves bool) {
+	const excluded = "The action excludes this field."
+	if at := r.ExpiresAt; at != nil {
+		v.refuse(r.Action == ActionHold, "/expires_at", "field_not_allowed", excluded)
+		v.refuse(at.Year() >= 0 && !at.After(latest), "/expires_at", "expires_at_invalid", "The expiry is not within the years 0 to 9999 (UTC).")
+	}
+	if at := r.EffectiveAt; at != nil {
+		v.refuse(moves, "/effective_at", "field_not_allowed", excluded)
+		v.refuse(!at.After(v.now), "/effective_at", "effective_at_invalid", "The effective time is in the future.")
+		// The zero time stands for none in a leaf.
+		v.refuse(at.Year() >= 0 && !at.IsZero(), "/effective_at", "effective_at_invalid", "No time has this effective time.")
+	}
 }
 
 func (v *validator) money(pointer string, amount int64, currency string) {

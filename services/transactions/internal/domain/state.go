@@ -46,7 +46,7 @@ type HoldState struct {
 	Lines     []HoldLine // where it is meant to go; none for money above the maximum
 	Reason    HoldReason
 	Status    HoldStatus
-	ExpiresAt time.Time // zero: never
+	ExpiresAt time.Time // zero, which no hold can have: never
 	CreatedAt time.Time
 }
 
@@ -117,6 +117,8 @@ type Outcome struct {
 	Detail        string
 	TransactionID uuid.UUID
 	HoldID        uuid.UUID
+	Released      int64  // what a release freed, in minor units; 0: it is none
+	Currency      string // of Released
 	RecordedAt    time.Time
 	Balances      []OutcomeBalance
 }
