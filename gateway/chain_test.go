@@ -194,6 +194,17 @@ func TestBodyRules(t *testing.T) {
 			}
 		})
 	}
+	for body, pointer := range map[string]string{`{` + q + `,"note":"a\u0000"}`: "/note", `{` + q + `,"labels":{"a":"\u0000"}}`: "/labels/a",
+		`{` + q + `,"labels":{"\u0000":"a"}}`: "/labels", `{"\u0000":1}`: ""} {
+		got := w.do(w.transfer().withBody(body))
+		refused(t, got, 422, "invalid_text")
+		if p := got.problem(t); len(p.Errors) != 1 || p.Errors[0].Pointer != pointer || p.Errors[0].Code != "nul_character" {
+			t.Fatalf("%s: errors %+v", body, p.Errors)
+		}
+	}
+	for _, path := range []string{"/v1/wallets?cursor=a%00", "/v1/wallets?%00=1", "/v1/wallets/a%00"} {
+		refused(t, w.do(ask{method: "GET", path: path, header: w.transfer().header}), 400, "invalid_request")
+	}
 	if n := w.wallet.count(); n != 0 {
 		t.Fatalf("%d bad bodies reached the service", n)
 	}
