@@ -120,6 +120,7 @@ func (l *leases) spend(asks []Ask) ([]Answer, bool) {
 		h.left--
 		answers[i] = h.answer
 		answers[i].Remaining += h.left
+		answers[i].Reset = max(0, h.answer.Reset-now.Sub(h.fetched))
 	}
 	return answers, true
 }
