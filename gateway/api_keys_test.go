@@ -69,6 +69,17 @@ func TestAPIKeyLifecycle(t *testing.T) {
 	}
 	refused(t, w.do(ask{method: "GET", path: "/v1/wallets", header: map[string]string{"X-Api-Key": k.Secret}}), 403, "forbidden")
 
+	before := w.wallet.count()
+	refused(t, w.do(ask{method: "GET", path: "/v1/price-lists", header: map[string]string{"X-Api-Key": k.Secret}}), 403, "forbidden")
+	if w.wallet.count() != before {
+		t.Fatal("a key with another scope reached the service")
+	}
+	other := w.newAPIKey(`{"name":"x","scopes":["prices:read"]}`)
+	eventually(t, "the other key", func() bool {
+		return w.do(ask{method: "GET", path: "/v1/price-lists", header: map[string]string{"X-Api-Key": other.Secret}}).status == 201
+	})
+	refused(t, w.do(estimate(other.Secret)), 403, "forbidden")
+
 	revoke := ask{method: "DELETE", path: "/v1/admin/api-keys/" + k.ID, header: w.admin()}
 	if got := w.do(revoke); got.status != 204 {
 		t.Fatalf("revoke: %d %s", got.status, got.body)

@@ -31,6 +31,7 @@ type Config struct {
 
 	TrustedProxies Networks `env:"SENDTIP_TRUSTED_PROXIES"` // whose X-Forwarded-For is believed
 	WebhookSources Pairs    `env:"SENDTIP_WEBHOOK_SOURCES"` // `st=196.201.214.0/24`: two letters of the path and a network, repeated
+	AllowedOrigins Origins  `env:"SENDTIP_ALLOWED_ORIGINS"` // pages that may call from a browser
 	RatePolicies   Pairs    `env:"SENDTIP_RATE_POLICIES"`   // `address=60000/60/5000`: limit/window_s/burst instead of services.yaml
 	SampleAnswers  float64  `env:"SENDTIP_SAMPLE_ANSWERS" envDefault:"-1"`
 
@@ -88,7 +89,7 @@ func (c Config) Validate() error {
 			return fmt.Errorf("the identity key of %s is shorter than 32 bytes", p.Name)
 		}
 	}
-	if _, err := c.sources(); err != nil {
+	if err := c.validateNetworks(); err != nil {
 		return err
 	}
 	return c.policies(map[string]contract.Policy{})
@@ -158,18 +159,6 @@ func (c Config) delegationKeys() [][]byte {
 		out = append(out, c.DelegationOld.Bytes())
 	}
 	return out
-}
-
-func (c Config) sources() (map[string][]netip.Prefix, error) {
-	out := map[string][]netip.Prefix{}
-	for _, p := range c.WebhookSources {
-		network, err := netip.ParsePrefix(p.value)
-		if err != nil {
-			return nil, fmt.Errorf("SENDTIP_WEBHOOK_SOURCES: %s: a network such as 196.201.214.0/24 is expected", p.Name)
-		}
-		out[p.Name] = append(out[p.Name], network)
-	}
-	return out, nil
 }
 
 // policies replaces named policies.

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -83,6 +85,162 @@ func names[T any](m map[string]T) []string {
 		out = append(out, n)
 	}
 	return out
+}
+
+// gatewayStatuses are what the gateway itself can answer to an operation, by the operation's features.
+func gatewayStatuses(op *contract.Operation) []int {
+	hook := op.Visibility == contract.Webhook
+	out := []int{500, 503, 504}
+	add := func(when bool, statuses ...int) {
+		if when {
+			out = append(out, statuses...)
+		}
+	}
+	add(!hook, 400)
+	add(len(op.Security) > 0, 401, 403)
+	add(strings.Contains(op.Path, "{"), 404) // an encoded slash in a parameter, a hook's token of the wrong shape
+	add(op.Body != nil, 408, 413)
+	add(op.Body != nil && !hook, 415, 422)
+	add(op.Idempotent, 409, 422)
+	add(op.Visibility != contract.Internal || len(op.Limits) > 0, 429)
+	return out
+}
+
+// TestStatusesAreDocumented: a client that was generated from a contract knows every answer that the gateway can give.
+func TestStatusesAreDocumented(t *testing.T) {
+	t.Parallel()
+	set, err := contract.Load(openapi.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range set.Operations {
+		for _, status := range gatewayStatuses(op) {
+			if op.Responses[strconv.Itoa(status)] == nil {
+				t.Errorf("%s can be answered %d by the gateway, and its contract does not say so", op.ID, status)
+			}
+		}
+	}
+}
+
+// TestHeadersAreDocumented: so are the headers, in the document that clients are generated from.
+func TestHeadersAreDocumented(t *testing.T) {
+	t.Parallel()
+	set, err := contract.Load(openapi.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := docs.Merge(openapi.FS, set.Services, "x", "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	operations := 0
+	for _, op := range set.Operations {
+		if op.Visibility != contract.Public {
+			continue
+		}
+		operations++
+		for status, r := range doc.Paths.Find(op.Path).GetOperation(op.Method).Responses.Map() {
+			want := []string{"RateLimit", "RateLimit-Policy", "X-Request-Id"}
+			switch {
+			case status == "429" || status == "503" || status == "504":
+				want = append(want, "Retry-After")
+			case status == "409":
+				want = append(want, "Retry-After", "Location")
+			case status < "300" && op.Idempotent:
+				want = append(want, "Idempotency-Replayed")
+			}
+			for _, h := range want {
+				if header := r.Value.Headers[h]; header == nil || header.Value.Schema == nil {
+					t.Errorf("%s %s: header %s is not described", op.ID, status, h)
+				}
+			}
+		}
+	}
+	if operations < 30 {
+		t.Fatalf("%d operations looked at", operations)
+	}
+}
+
+// TestOrderOfServices: Swagger UI lists services in the order of services.yaml, which is a customer's journey.
+func TestOrderOfServices(t *testing.T) {
+	t.Parallel()
+	set, err := contract.Load(openapi.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := fs.ReadFile(openapi.FS, "services.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := -1
+	for _, s := range set.Services {
+		next := strings.Index(string(data), "\n  "+s+":\n")
+		if next <= at {
+			t.Fatalf("%v is not the order of services.yaml", set.Services)
+		}
+		at = next
+	}
+	if set.Services[0] != "user" {
+		t.Fatalf("%v: a journey begins with a registration", set.Services)
+	}
+}
+
+// TestFreshKeys runs what Swagger UI does to a request before it is sent: the contract's example key never leaves the page.
+func TestFreshKeys(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	page := w.do(ask{method: "GET", path: "/docs"}).body
+	_, rest, found := strings.Cut(page, "requestInterceptor: ")
+	if !found {
+		t.Fatal("the page changes no request")
+	}
+	function, _, _ := strings.Cut(rest, "return request;\n    }")
+	common, err := fs.ReadFile(openapi.FS, "common.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := regexp.MustCompile(`IdempotencyKey:(?s:.*?)\n      example: (\S+)`).FindStringSubmatch(string(common))
+	if example == nil || !strings.Contains(function, `"`+example[1]+`"`) {
+		t.Fatalf("the example of the contract, %v, is not the one that the page replaces", example)
+	}
+	script := "var f = " + function + `return request;
+	    }
+	    var one = f({headers: {"Idempotency-Key": "` + example[1] + `"}}).headers["Idempotency-Key"];
+	    var two = f({headers: {"Idempotency-Key": "` + example[1] + `"}}).headers["Idempotency-Key"];
+	    var own = f({headers: {"Idempotency-Key": "my-own-key-000001"}}).headers["Idempotency-Key"];
+	    var none = f({url: "/x"}).url;
+	    console.log(JSON.stringify([one, two, own, none]));`
+	out, err := exec.CommandContext(t.Context(), "node", "-e", script).Output()
+	if err != nil {
+		t.Fatalf("node, which the linter of contracts needs too: %v", err)
+	}
+	var got [4]string
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatal(err)
+	}
+	uuid4 := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$`)
+	if !uuid4.MatchString(got[0]) || !uuid4.MatchString(got[1]) || got[0] == got[1] || got[2] != "my-own-key-000001" || got[3] != "/x" {
+		t.Fatalf("keys %v", got)
+	}
+}
+
+// TestKeySetIsCached: what user says about keeping its keys reaches the client.
+func TestKeySetIsCached(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.users.script(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Cache-Control", "public, max-age=300")
+		rw.Header().Set("ETag", `"k1"`)
+		reply(200, `{"keys":[]}`)(rw, r)
+	})
+	got := w.do(ask{method: "GET", path: "/v1/jwks"})
+	if got.status != 200 || got.header.Get("Cache-Control") != "public, max-age=300" || got.header.Get("ETag") != `"k1"` {
+		t.Fatalf("%d %v", got.status, got.header)
+	}
 }
 
 func TestMergedDocument(t *testing.T) {
@@ -200,6 +358,12 @@ func TestConfig(t *testing.T) {
 		"source":                 {"SENDTIP_WEBHOOK_SOURCES": "st=ten"},
 		"policy":                 {"SENDTIP_RATE_POLICIES": "address=1/2"},
 		"environment name":       {"SENDTIP_ENV": "My Env"},
+		"all proxies":            {"SENDTIP_TRUSTED_PROXIES": "0.0.0.0/0"},
+		"all sources":            {"SENDTIP_WEBHOOK_SOURCES": "cb=::/0"},
+		"any origin":             {"SENDTIP_ALLOWED_ORIGINS": "*"},
+		"origin with a path":     {"SENDTIP_ALLOWED_ORIGINS": "https://app.example.test/"},
+		"any host":               {"SENDTIP_ALLOWED_ORIGINS": "https://*.example.test"},
+		"origin without TLS":     {"SENDTIP_ENV": "production", "SENDTIP_ALLOWED_ORIGINS": "http://app.example.test"},
 		"sampling in production": {"SENDTIP_ENV": "production", "SENDTIP_SAMPLE_ANSWERS": "0.5"},
 	} {
 		environ := map[string]string{}

@@ -158,7 +158,7 @@ func (p *parts) edge(upstreams map[string]*proxy.Upstream, tokenKeys *auth.Keys,
 		Set: p.set, Upstreams: upstreams, Identity: p.cfg.identityKeys(), Delegation: p.cfg.DelegationKey.Bytes(),
 		Tokens: auth.NewTokens(tokenKeys, p.cfg.Common.Env, p.cfg.Now), Revocations: revocations, Services: services, Keys: p.live,
 		Limiter: limit.New(p.redis, p.sealer.Derive("rate limit keys"), p.cfg.Now, p.log, metrics.Local),
-		Log:     p.log, Metrics: metrics, Now: p.cfg.Now, Proxies: p.cfg.TrustedProxies, Sources: sources, Sample: p.cfg.SampleAnswers,
+		Log:     p.log, Metrics: metrics, Now: p.cfg.Now, Proxies: p.cfg.TrustedProxies, Sources: sources, Origins: p.cfg.AllowedOrigins, Sample: p.cfg.SampleAnswers,
 		HSTS: p.cfg.Common.Production(), Docs: pages,
 	})
 }

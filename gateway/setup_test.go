@@ -200,6 +200,7 @@ type world struct {
 	wallet, transactions *upstream
 	user, session        string
 	log                  *logBuffer
+	contracts            fs.FS
 }
 
 type logBuffer struct {
@@ -221,7 +222,7 @@ func (l *logBuffer) String() string {
 
 func setup(t testing.TB, change ...func(w *world)) *world {
 	t.Helper()
-	w := &world{t: t, user: uuid.NewString(), session: uuid.NewString(), key: newKey(t), log: &logBuffer{}}
+	w := &world{t: t, user: uuid.NewString(), session: uuid.NewString(), key: newKey(t), log: &logBuffer{}, contracts: contracts(t)}
 	w.users = newUsers(t, w.key)
 	w.wallet = newUpstream(t, "wallet", reply(201, `{"id":"`+transferID+`"}`))
 	w.transactions = newUpstream(t, "transactions", reply(200, `{}`))
@@ -264,7 +265,7 @@ func (w *world) start() {
 func (w *world) run() (*service.Service, *httptest.Server, *httptest.Server) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	s, err := build(ctx, w.cfg, contracts(w.t), slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	s, err := build(ctx, w.cfg, w.contracts, slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		w.t.Fatal(err)
 	}

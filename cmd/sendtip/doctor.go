@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -43,6 +44,9 @@ func doctor(ctx context.Context, f *flags, out io.Writer) error {
 		list = append(list, ailment{s, func(ctx context.Context) (string, error) { return f.lookAtService(ctx, s) },
 			"read the log (" + f.dir + "/log/sendtip.log) for lines of " + s})
 	}
+	list = append(list, ailment{"callbacks", func(ctx context.Context) (string, error) {
+		return lookAtCallbacks(ctx, "http://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(f.ports().Ops("gateway"))))
+	}, "if a proxy stands before the gateway, name it in SENDTIP_TRUSTED_PROXIES; if the provider has new addresses, list them in SENDTIP_WEBHOOK_SOURCES"})
 	list = append(list, ailment{"ledger", f.checkLedger, "stop the money services and keep a copy of the database before anything else"})
 	failed := 0
 	for _, a := range list {
@@ -173,4 +177,29 @@ func (f *flags) lookAtService(ctx context.Context, name string) (string, error) 
 		return "", fmt.Errorf("%s", strings.TrimSpace(string(body)))
 	}
 	return "ready", nil
+}
+
+// lookAtCallbacks reads from the gateway's metrics whether it takes every provider for a stranger: payments then wait to be confirmed.
+func lookAtCallbacks(ctx context.Context, ops string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, ops+"/metrics", nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("the gateway does not answer")
+	}
+	defer func() { _ = resp.Body.Close() }()
+	const gauge = `gateway_webhook_only_strangers{hook="`
+	var strange []string
+	for lines := bufio.NewScanner(io.LimitReader(resp.Body, 16<<20)); lines.Scan(); {
+		rest, ok := strings.CutPrefix(lines.Text(), gauge)
+		if hook, value, _ := strings.Cut(rest, `"} `); ok && value != "0" {
+			strange = append(strange, hook)
+		}
+	}
+	if len(strange) > 0 {
+		return "", fmt.Errorf("all callbacks to /v1/hooks/{%s} come from addresses that are not the provider's", strings.Join(strange, ","))
+	}
+	return "sources are as listed", nil
 }

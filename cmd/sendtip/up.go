@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"gopkg.in/natefinch/lumberjack.v2"
 
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
 )
@@ -48,7 +49,7 @@ func up(ctx context.Context, f *flags, target, script string, out io.Writer) err
 	if err != nil {
 		return err
 	}
-	printAddresses(out, p, logs.Name(), time.Since(started))
+	printAddresses(out, p, logs.Filename, time.Since(started))
 	failure := p.Failed(ctx) // until Ctrl-C, or a service that ends by itself
 	_, _ = fmt.Fprintln(out, "stopping")
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -56,11 +57,22 @@ func up(ctx context.Context, f *flags, target, script string, out io.Writer) err
 	return errors.Join(failure, p.Stop(stop))
 }
 
-func logFile(dir string) (*os.File, error) {
+const (
+	// logSize and logFiles bound what logs take on the disk, in MB: the file being written and older ones beside it.
+	logSize  = 50
+	logFiles = 5
+)
+
+// logFile opens the file of all services' lines, which makes way for a new one when it is full.
+func logFile(dir string) (*lumberjack.Logger, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "log"), 0o750); err != nil {
 		return nil, fmt.Errorf("make the folder of logs: %w", err)
 	}
-	return os.OpenFile(filepath.Join(dir, "log", "sendtip.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	l := &lumberjack.Logger{Filename: filepath.Join(dir, "log", "sendtip.log"), MaxSize: logSize, MaxBackups: logFiles}
+	if _, err := l.Write(nil); err != nil { // a file that cannot be written is said at the start
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	return l, nil
 }
 
 func printAddresses(out io.Writer, p *platform.Platform, log string, took time.Duration) {

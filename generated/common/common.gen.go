@@ -116,6 +116,11 @@ type Problem struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	RequestID string `json:"request_id"`
 
+	// RetryAfter Seconds to wait before the next try, as the header Retry-After says; absent where waiting does not help.
+	//
+	// Example: 2
+	RetryAfter *int32 `json:"retry_after,omitempty"`
+
 	// Status The HTTP status.
 	//
 	// Example: 422
@@ -168,6 +173,9 @@ type Conflict = Problem
 // Forbidden RFC 9457 problem document. `code` is stable; texts may change.
 type Forbidden = Problem
 
+// GatewayTimeout RFC 9457 problem document. `code` is stable; texts may change.
+type GatewayTimeout = Problem
+
 // Internal RFC 9457 problem document. `code` is stable; texts may change.
 type Internal = Problem
 
@@ -176,6 +184,9 @@ type NotFound = Problem
 
 // PayloadTooLarge RFC 9457 problem document. `code` is stable; texts may change.
 type PayloadTooLarge = Problem
+
+// RequestTimeout RFC 9457 problem document. `code` is stable; texts may change.
+type RequestTimeout = Problem
 
 // TooManyRequests RFC 9457 problem document. `code` is stable; texts may change.
 type TooManyRequests = Problem
@@ -326,11 +337,15 @@ type ConflictApplicationProblemPlusJSONResponse Problem
 
 type ForbiddenApplicationProblemPlusJSONResponse Problem
 
+type GatewayTimeoutApplicationProblemPlusJSONResponse Problem
+
 type InternalApplicationProblemPlusJSONResponse Problem
 
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
 type PayloadTooLargeApplicationProblemPlusJSONResponse Problem
+
+type RequestTimeoutApplicationProblemPlusJSONResponse Problem
 
 type TooManyRequestsApplicationProblemPlusJSONResponse Problem
 

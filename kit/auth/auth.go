@@ -154,6 +154,7 @@ type Verifier struct {
 	audience string
 	keys     [][]byte
 	parser   *jwt.Parser
+	now      func() time.Time
 
 	mu       sync.RWMutex
 	verified map[string]verified
@@ -166,7 +167,11 @@ type verified struct {
 
 // NewVerifier accepts tokens for the audience signed with any of the keys (two during a rotation).
 func NewVerifier(audience string, keys ...[]byte) *Verifier {
-	return &Verifier{audience: audience, keys: keys, verified: map[string]verified{}, parser: jwt.NewParser(
+	return newVerifier(audience, time.Now, keys)
+}
+
+func newVerifier(audience string, now func() time.Time, keys [][]byte) *Verifier {
+	return &Verifier{audience: audience, keys: keys, now: now, verified: map[string]verified{}, parser: jwt.NewParser(jwt.WithTimeFunc(now),
 		jwt.WithValidMethods([]string{"HS256"}), jwt.WithIssuer(Issuer), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(skew))}
 }
 
@@ -192,7 +197,7 @@ func (v *Verifier) principal(token string) (Principal, error) {
 	v.mu.RLock()
 	known, ok := v.verified[token]
 	v.mu.RUnlock()
-	if ok && time.Now().Before(known.expires) {
+	if ok && v.now().Before(known.expires) {
 		return known.principal, nil
 	}
 	c, err := v.Verify(token)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/sendtip/sendtip/kit/fault"
 )
@@ -11,8 +12,11 @@ import (
 // errAnswer stands for an answer outside the contract.
 const errAnswer = "upstream_failed"
 
+// maxWait is the longest wait that is believed of a peer.
+const maxWait = 24 * time.Hour
+
 // Problem turns a peer's answer that is not a success into a *fault.Error with the peer's code, sentence and fields and the
-// kind of its status. An answer that is not a problem document gets the code upstream_failed, and shows nothing of its body.
+// kind of its status, and with the wait that it names. An answer that is not a problem document gets the code upstream_failed, and shows nothing of its body.
 func Problem(status int, body []byte) error {
 	kind := kindOf(status)
 	var problem struct {
@@ -20,6 +24,7 @@ func Problem(status int, body []byte) error {
 		Detail string        `json:"detail"`
 		Title  string        `json:"title"`
 		Errors []fault.Field `json:"errors"`
+		Wait   int           `json:"retry_after"`
 	}
 	if err := json.Unmarshal(body, &problem); err != nil || problem.Code == "" {
 		return fault.New(kind, errAnswer, "A part of the platform gave no valid answer.")
@@ -29,6 +34,9 @@ func Problem(status int, body []byte) error {
 	}
 	f := fault.New(kind, problem.Code, problem.Detail)
 	f.Fields = problem.Errors
+	if wait := time.Duration(problem.Wait) * time.Second; wait > 0 && wait <= maxWait {
+		return f.WithRetryAfter(wait)
+	}
 	if kind == fault.Unavailable {
 		return f.WithRetryAfter(fault.ErrUnavailable.RetryAfter)
 	}

@@ -26,6 +26,8 @@ const (
 	BadGateway
 	Unavailable
 	Timeout
+	// TooSlow stands last: stored outcomes hold the number of their kind.
+	TooSlow
 )
 
 // Field is one thing that is wrong with a request. It never carries the value that was sent.

@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sendtip/sendtip/kit/fault"
+	kitlog "github.com/sendtip/sendtip/kit/log"
 )
 
 // RequestIDHeader names the request in both directions.
@@ -108,6 +109,7 @@ func (m *Metrics) Observe(method, route string, status int, took time.Duration) 
 
 // Middleware is the chain of every service: request id, trace, recovered panics, one access line by route template, bounded bodies.
 func Middleware(log *slog.Logger, m *Metrics, maxBody int64) func(http.Handler) http.Handler {
+	sampled := kitlog.Sampled(log, time.Now)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start := time.Now()
@@ -134,7 +136,11 @@ func Middleware(log *slog.Logger, m *Metrics, maxBody int64) func(http.Handler) 
 				if !log.Enabled(ctx, slog.LevelDebug) {
 					return // its arguments would be made all the same
 				}
-				log.DebugContext(ctx, "request", "method", r.Method, "route", route, "status", rec.code(), "ms", took.Milliseconds(), "request_id", id)
+				line := log
+				if code := rec.code(); code >= http.StatusBadRequest && code < http.StatusInternalServerError {
+					line = sampled // anybody can cause these
+				}
+				line.DebugContext(ctx, "request", "method", r.Method, "route", route, "status", rec.code(), "ms", took.Milliseconds(), "request_id", id)
 			}()
 			next.ServeHTTP(rec, r)
 		})

@@ -14,13 +14,15 @@ import (
 
 // Problem is the RFC 9457 body of every refusal.
 type Problem struct {
-	Type      string        `json:"type"`
-	Title     string        `json:"title"`
-	Status    int           `json:"status"`
-	Code      string        `json:"code"`
-	Detail    string        `json:"detail,omitempty"`
-	RequestID string        `json:"request_id"`
-	Errors    []fault.Field `json:"errors,omitempty"`
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Code      string `json:"code"`
+	Detail    string `json:"detail,omitempty"`
+	RequestID string `json:"request_id"`
+	// RetryAfter says the same as the header, in s: whoever passes a problem on has its body only.
+	RetryAfter int           `json:"retry_after,omitempty"`
+	Errors     []fault.Field `json:"errors,omitempty"`
 }
 
 // problemBase precedes the code in a problem's type.
@@ -31,7 +33,7 @@ var statuses = map[fault.Kind]int{
 	fault.Forbidden: http.StatusForbidden, fault.NotFound: http.StatusNotFound, fault.MethodNotAllowed: http.StatusMethodNotAllowed,
 	fault.Conflict: http.StatusConflict, fault.TooLarge: http.StatusRequestEntityTooLarge, fault.UnsupportedMedia: http.StatusUnsupportedMediaType,
 	fault.Unprocessable: http.StatusUnprocessableEntity, fault.TooMany: http.StatusTooManyRequests, fault.BadGateway: http.StatusBadGateway,
-	fault.Unavailable: http.StatusServiceUnavailable, fault.Timeout: http.StatusGatewayTimeout,
+	fault.Unavailable: http.StatusServiceUnavailable, fault.Timeout: http.StatusGatewayTimeout, fault.TooSlow: http.StatusRequestTimeout,
 }
 
 // Status returns the HTTP status of a kind: the one map for all services.
@@ -68,9 +70,9 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	case fault.Unavailable: // a dependency is away: its own lines say more
 		slogFrom(r.Context()).WarnContext(r.Context(), "unavailable", "err", err, "request_id", RequestID(r.Context()))
 	}
-	status := Status(f.Kind)
+	status, wait := Status(f.Kind), int(math.Ceil(f.RetryAfter.Seconds()))
 	body, merr := json.Marshal(Problem{Type: problemBase + f.Code, Title: http.StatusText(status), Status: status, Code: f.Code, Detail: f.Detail,
-		RequestID: RequestID(r.Context()), Errors: f.Fields})
+		RequestID: RequestID(r.Context()), RetryAfter: wait, Errors: f.Fields})
 	if merr != nil {
 		slog.Error("marshal problem", "err", merr)
 	}
@@ -79,7 +81,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	h.Set("Cache-Control", "no-store")
 	h.Del("Content-Length")
 	if f.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
+		h.Set("Retry-After", strconv.Itoa(wait))
 	}
 	if f.Location != "" {
 		h.Set("Location", f.Location)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -68,6 +69,15 @@ func value(text, name string) string {
 	return ""
 }
 
+// peak is the most memory that this process has had resident, in bytes.
+func peak() int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return u.Maxrss << 10
+}
+
 // versions reads the database's version and the settings that decide about durability.
 func (w *world) versions(ctx context.Context, r *report) error {
 	var fsync, commit, pages string
@@ -97,6 +107,7 @@ func (r *report) markdown() string {
 	p("| `sendtip up` on an existing folder | %.1f s | ≤ %.0f s |", r.warmStart.Seconds(), warmTarget.Seconds())
 	p("| Memory of `sendtip up` at rest, without PostgreSQL | %.0f MB | < %d MB |", float64(r.idleBytes)/(1<<20), idleTarget>>20)
 	p("| CPU of the same | %.1f %% of a core | |", float64(r.idlePerMille)/10)
+	p("| Most memory of the process with platform and load | %.0f MB | |", float64(peak())/(1<<20))
 	p("\n| Request | Clients | Answers | Per second | p50 ms | p95 ms | p99 ms | CPU ms, platform and load | CPU ms, PostgreSQL |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for _, x := range append(append([]round{}, r.transfers...), r.reads...) {
 		n := float64(max(1, len(x.times)))

@@ -189,7 +189,7 @@ func TestAgreesWithTheOneBinary(t *testing.T) {
 				}
 			case key == "SENDTIP_WEBHOOK_SOURCES": // the same hooks, from this file's network
 				subnet := p.Networks["default"].Ipam.Config[0].Subnet
-				if *mine != strings.ReplaceAll(v, "127.0.0.0/8", subnet) {
+				if *mine != strings.ReplaceAll(v, "127.0.0.2/32", subnet) {
 					t.Errorf("%s of %s is %s, and the network is %s", key, name, *mine, subnet)
 				}
 			case strings.HasSuffix(key, "_LISTEN"):

@@ -83,7 +83,7 @@ func TestAPIKeys(t *testing.T) {
 	header := map[string]string{"X-Api-Key": *created.JSON201.Secret}
 	ask(t, partner, http.MethodPost, "/v1/fee-estimates", estimate, header, http.StatusOK, "")
 	ask(t, partner, http.MethodPost, "/v1/fee-estimates", estimate, nil, http.StatusUnauthorized, "unauthenticated")
-	if status, code, err := partner.Raw(t.Context(), http.MethodGet, "/v1/wallets", "", header); err != nil || status != http.StatusUnauthorized && status != http.StatusForbidden {
+	if status, code, err := partner.Raw(t.Context(), http.MethodGet, "/v1/wallets", "", header); err != nil || status != http.StatusForbidden || code != "forbidden" {
 		t.Errorf("a partner's key opened a customer's operation: %d %s %v", status, code, err)
 	}
 

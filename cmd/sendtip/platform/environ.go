@@ -68,7 +68,7 @@ func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string
 func gatewayEnviron(e map[string]string, ports Ports, set keys.Set) error {
 	e["SENDTIP_INTERNAL_LISTEN"] = loopback(ports.Internal())
 	if e["SENDTIP_WEBHOOK_SOURCES"] == "" && e["SENDTIP_ENV"] != "production" {
-		e["SENDTIP_WEBHOOK_SOURCES"] = "st=127.0.0.0/8,cb=127.0.0.0/8,ky=127.0.0.0/8,sm=127.0.0.0/8" // the sandbox
+		e["SENDTIP_WEBHOOK_SOURCES"] = "st=127.0.0.2/32,cb=127.0.0.2/32,ky=127.0.0.2/32,sm=127.0.0.2/32" // the sandbox sends from there, and nothing else does
 	}
 	e["SENDTIP_DELEGATION_KEY"] = set.File(keys.Delegation)
 	var hashes, identities []string

@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
+
 	"github.com/sendtip/sendtip/gateway/internal/contract"
 	"github.com/sendtip/sendtip/kit/fault"
 )
@@ -198,6 +201,42 @@ func TestFullListOfRevocations(t *testing.T) {
 	doc = `{"database_time":"` + at + `","data":[]}`
 	if err := r.Poll(t.Context()); err != nil || r.Ready(t.Context()) != nil {
 		t.Fatalf("%v, or never ready", err)
+	}
+}
+
+// TestCachedTokenExpires: what was verified a moment ago is taken without its signature, and never beyond its own end.
+func TestCachedTokenExpires(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point := elliptic.Marshal(elliptic.P256(), key.X, key.Y) //nolint:staticcheck // the test writes a key set by hand
+	set := fmt.Sprintf(`{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","use":"sig","kid":"one","x":%q,"y":%q}]}`,
+		base64.RawURLEncoding.EncodeToString(point[1:33]), base64.RawURLEncoding.EncodeToString(point[33:]))
+	tokens := NewTokens(NewKeys(func(context.Context) ([]byte, error) { return []byte(set), nil }, c.now, discard), "development", c.now)
+	token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"iss": issuer, "aud": audience, "sub": uuid.NewString(), "sid": uuid.NewString(),
+		"env": "development", "iat": c.now().Unix(), "exp": c.now().Add(30 * time.Second).Unix()})
+	token.Header = map[string]any{"alg": "ES256", "typ": typAccess, "kid": "one"}
+	text, err := token.SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	access := func() error {
+		_, err := tokens.Access(t.Context(), text)
+		return err
+	}
+	if err := access(); err != nil {
+		t.Fatal(err)
+	}
+	c.advance(30*time.Second - time.Nanosecond)
+	if err := access(); err != nil {
+		t.Fatalf("before its end: %v", err)
+	}
+	c.advance(leeway + time.Second) // still within cacheLife
+	if err := access(); !errors.Is(err, ErrExpired) {
+		t.Fatalf("past its end: %v", err)
 	}
 }
 

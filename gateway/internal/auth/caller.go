@@ -31,6 +31,7 @@ type Caller struct {
 	Scheme    string // of the contract; empty: anonymous
 	Subject   string // of the identity token
 	Act       string // the service that calls on the subject's behalf
+	Via       string // the operation within which it calls
 	User      string // the user's id, or ""
 	SessionID string
 	Scopes    []string

@@ -54,6 +54,7 @@ func (s *Services) Caller(key, delegation string) (Caller, error) {
 		return Caller{}, ErrDelegation
 	}
 	c.Act, c.Subject, c.SessionID, c.ExpiresAt = c.Subject, claims.Subject, claims.SessionID, claims.ExpiresAt.Time
+	c.Via = claims.Operation
 	if id, ok := strings.CutPrefix(claims.Subject, "user:"); ok {
 		c.User = id
 	}

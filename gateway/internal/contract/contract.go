@@ -94,7 +94,8 @@ type Set struct {
 	Operations []*Operation
 	Scopes     map[string][]string // what each service may do with its service key
 	Policies   map[string]Policy
-	Services   []string // owners of at least one operation
+	Services   []string // owners of at least one operation, in the order of services.yaml
+	order      []string
 }
 
 // notServices are the files of the folder that describe no service.
@@ -131,6 +132,7 @@ func Load(fsys fs.FS) (*Set, error) {
 			return nil, fmt.Errorf("contract %s: %w", name, err)
 		}
 	}
+	slices.SortFunc(set.Services, func(a, b string) int { return slices.Index(set.order, a) - slices.Index(set.order, b) })
 	return set, set.checkUnique()
 }
 

@@ -17,9 +17,7 @@ func (s *Set) loadServices(fsys fs.FS) error {
 		return fmt.Errorf("read services.yaml: %w", err)
 	}
 	var file struct {
-		Services map[string]struct {
-			Scopes []string `yaml:"scopes"`
-		} `yaml:"services"`
+		Services yaml.Node `yaml:"services"` // their order is kept
 		Policies map[string]struct {
 			Limit  int `yaml:"limit"`
 			Window int `yaml:"window_s"`
@@ -30,8 +28,16 @@ func (s *Set) loadServices(fsys fs.FS) error {
 		return fmt.Errorf("parse services.yaml: %w", err)
 	}
 	s.Scopes, s.Policies = map[string][]string{}, map[string]Policy{}
-	for name, svc := range file.Services {
+	for i := 0; i+1 < len(file.Services.Content); i += 2 {
+		var svc struct {
+			Scopes []string `yaml:"scopes"`
+		}
+		name := file.Services.Content[i].Value
+		if err := file.Services.Content[i+1].Decode(&svc); err != nil {
+			return fmt.Errorf("services.yaml: %s: %w", name, err)
+		}
 		s.Scopes[name] = svc.Scopes
+		s.order = append(s.order, name)
 	}
 	for name, p := range file.Policies {
 		if p.Limit < 1 || p.Window < 1 || p.Burst < 1 {

@@ -76,6 +76,20 @@ func (h *Handler) spec(fsys fs.FS, path string, services []string, title, server
 
 var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 
+// freshKey gives each try an Idempotency-Key of its own, as long as the person has not written one: the example's would replay the first
+// try's answer. crypto.randomUUID is missing on pages without TLS, random bytes are not.
+const freshKey = `function (request) {
+      var headers = request.headers || {};
+      if (headers["Idempotency-Key"] === "` + exampleKey + `") {
+        headers["Idempotency-Key"] = Array.from(crypto.getRandomValues(new Uint8Array(16)), function (b) { return b.toString(16).padStart(2, "0"); }).join("")
+          .replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, "$1-$2-4$3-a$4-$5");
+      }
+      return request;
+    }`
+
+// exampleKey is the example of the parameter in common.yaml.
+const exampleKey = "5f0c9f9e-8c0c-4d6e-9c56-6b8f2a1c0d4e"
+
 // ui renders Swagger UI's page once and allows exactly its inline scripts by their hashes. Styles stay open: the UI sets them on elements.
 func (h *Handler) ui(urls []map[string]string) error {
 	list, err := json.Marshal(urls)
@@ -85,6 +99,7 @@ func (h *Handler) ui(urls []map[string]string) error {
 	ui := v5emb.NewHandlerWithConfig(swgui.Config{Title: title, SwaggerJSON: "/docs/all.json", BasePath: "/docs/", ShowTopBar: true, SettingsUI: map[string]string{
 		"urls": string(list), "persistAuthorization": "true", "tryItOutEnabled": "true", "requestSnippetsEnabled": "true", "displayRequestDuration": "true",
 		"filter": "true", "docExpansion": `"list"`, "queryConfigEnabled": "false", "showExtensions": "false",
+		"requestInterceptor": freshKey,
 	}})
 	rec := httptest.NewRecorder()
 	ui.ServeHTTP(rec, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/docs/", nil))

@@ -25,6 +25,7 @@ func Merge(fsys fs.FS, services []string, title, server string) ([]byte, error) 
 			return nil, fmt.Errorf("merge %s.yaml: %w", name, err)
 		}
 	}
+	m.addHeaders()
 	m.prune()
 	out := object{
 		"openapi": "3.0.3",

@@ -46,3 +46,11 @@ func addressKey(a netip.Addr) string {
 	}
 	return a.String()
 }
+
+// addressKey of an exchange is made once: each part of a large body asks for it.
+func (x *exchange) addressKey() string {
+	if x.addressName == "" {
+		x.addressName = addressKey(x.address)
+	}
+	return x.addressName
+}

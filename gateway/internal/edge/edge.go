@@ -6,12 +6,10 @@ package edge
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/sendtip/sendtip/gateway/internal/auth"
@@ -23,6 +21,7 @@ import (
 	"github.com/sendtip/sendtip/gateway/internal/validate"
 	kitauth "github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
+	kitlog "github.com/sendtip/sendtip/kit/log"
 	"github.com/sendtip/sendtip/kit/web"
 )
 
@@ -35,6 +34,8 @@ var (
 	ErrIdempotency = fault.New(fault.Invalid, "idempotency_key_required", "Send an Idempotency-Key.")
 	ErrLimited     = fault.New(fault.TooMany, "rate_limited", "Too many requests; wait and try again.")
 	ErrMalformed   = fault.New(fault.Invalid, "invalid_request", "The request cannot be read.")
+	ErrSlow        = fault.New(fault.TooSlow, "body_too_slow", "The body came too slowly; send it again.")
+	ErrNoRoom      = fault.New(fault.Unavailable, "busy", "Too many requests are being read; send the same one again.").WithRetryAfter(2 * time.Second)
 )
 
 // maxURI bounds path and query.
@@ -57,6 +58,7 @@ type Deps struct {
 	Proxies     []netip.Prefix            // whose X-Forwarded-For is believed
 	Sources     map[string][]netip.Prefix // per two letters of a webhook path: where it should come from
 	Sample      float64                   // share of answers held against the contract
+	Origins     []string                  // whose pages may call
 	HSTS        bool
 	Docs        http.Handler // paths outside the contracts, on the public listener
 }
@@ -64,8 +66,11 @@ type Deps struct {
 // Gateway makes the handlers of both listeners.
 type Gateway struct {
 	Deps
-	address contract.Policy
-	general contract.Policy
+	address  contract.Policy
+	general  contract.Policy
+	subjects map[string][]string
+	origins  origins
+	sampled  *slog.Logger // for what strangers cause: they must not fill the log
 }
 
 // New checks that every operation has a service behind it.
@@ -75,7 +80,11 @@ func New(d Deps) (*Gateway, error) {
 			return nil, fmt.Errorf("service %s has operations, but no address or no identity key is configured", s)
 		}
 	}
-	return &Gateway{Deps: d, address: d.Set.Policies["address"], general: d.Set.Policies["default"]}, nil
+	for kind := range d.Sources {
+		d.Metrics.onlyStrangers(kind, false)
+	}
+	return &Gateway{Deps: d, address: d.Set.Policies["address"], general: d.Set.Policies["default"], subjects: subjectLimits(d.Set),
+		origins: origins{of: map[string]*origin{}}, sampled: kitlog.Sampled(d.Log, d.Now)}, nil
 }
 
 type step func(x *exchange) error
@@ -95,19 +104,23 @@ type endpoint struct {
 
 // exchange is one request on its way through the steps.
 type exchange struct {
-	w       *web.Recorder
-	r       *http.Request
-	id      string
-	entry   *route.Entry
-	params  route.Params
-	end     *endpoint
-	address netip.Addr
-	caller  auth.Caller
-	stepUp  *auth.StepUp
-	body    []byte
-	value   any
-	buffer  *[]byte
-	known   bool // a webhook from where its provider sends
+	w           *web.Recorder
+	r           *http.Request
+	id          string
+	entry       *route.Entry
+	params      route.Params
+	end         *endpoint
+	address     netip.Addr
+	addressName string
+	caller      auth.Caller
+	stepUp      *auth.StepUp
+	body        []byte
+	value       any
+	buffer      *[]byte
+	room        *room
+	held        int64
+	began       time.Time
+	known       bool // a webhook from where its provider sends
 }
 
 // Public serves public operations and webhooks.
@@ -126,10 +139,15 @@ type listener struct {
 	ends     map[*contract.Operation]*endpoint
 	docs     http.Handler
 	internal bool
+	room     *room
 }
 
 func (g *Gateway) listener(docs http.Handler, serves func(*contract.Operation) bool) (http.Handler, error) {
-	l := &listener{g: g, docs: docs, internal: docs == nil, ends: map[*contract.Operation]*endpoint{}}
+	l := &listener{g: g, docs: docs, internal: docs == nil, ends: map[*contract.Operation]*endpoint{}, room: newRoom(maxBodiesOf)}
+	if l.internal {
+		l.room = newRoom(0) // a service has one address for all of its customers
+	}
+	g.Metrics.room(l.name(), l.room)
 	var ops []*contract.Operation
 	for _, op := range g.Set.Operations {
 		if serves(op) {
@@ -146,7 +164,7 @@ func (g *Gateway) listener(docs http.Handler, serves func(*contract.Operation) b
 func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := l.g.Now()
 	rec := &web.Recorder{ResponseWriter: w}
-	x := &exchange{w: rec, r: r, id: web.NewRequestID(r.Header.Get(web.RequestIDHeader))}
+	x := &exchange{w: rec, r: r, id: web.NewRequestID(r.Header.Get(web.RequestIDHeader)), room: l.room, address: l.g.clientAddress(r)}
 	h := w.Header()
 	h.Set(web.RequestIDHeader, x.id)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -155,9 +173,14 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	defer l.finish(x, start)
+	if !l.internal && len(r.TransferEncoding) > 0 {
+		x.close() // a length beside it was dropped unseen: whoever stands before us may count the bytes of this connection otherwise
+	}
+	if !l.internal && l.g.cors(x, l.table) {
+		return
+	}
 	if l.docs != nil && outside(r.URL.Path) {
-		x.address = l.g.clientAddress(r)
-		if err := l.g.limitPages(x); err != nil {
+		if err := l.g.limitOthers(x); err != nil {
 			l.refuse(x, err)
 			return
 		}
@@ -175,6 +198,24 @@ func outside(path string) bool {
 }
 
 func (l *listener) run(x *exchange) error {
+	if err := l.find(x); err != nil {
+		if !l.internal {
+			if limited := l.g.limitOthers(x); limited != nil {
+				return limited
+			}
+		}
+		return err
+	}
+	for _, s := range x.end.steps {
+		if err := s(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// find looks for the operation.
+func (l *listener) find(x *exchange) error {
 	r := x.r
 	if len(r.RequestURI) > maxURI {
 		return ErrURITooLong
@@ -191,26 +232,26 @@ func (l *listener) run(x *exchange) error {
 		return ErrMethod
 	}
 	x.entry, x.params, x.end = m.Entry, m.Params, l.ends[m.Entry.Op]
-	if r.ContentLength > x.end.op.MaxBody {
-		return ErrTooLarge
-	}
-	x.address = l.g.clientAddress(r)
-	for _, s := range x.end.steps {
-		if err := s(x); err != nil {
-			return err
-		}
-	}
 	return nil
+}
+
+func (l *listener) name() string {
+	if l.internal {
+		return "internal"
+	}
+	return "public"
 }
 
 // refuse writes the problem. 401 says what to send; anything that is no fault is our own, and is logged here with its cause.
 func (l *listener) refuse(x *exchange, err error) {
 	f, ok := fault.As(err)
 	switch {
-	case x.w.Status != 0 || x.r.Context().Err() != nil && !errors.Is(err, fault.ErrTimeout):
+	case x.w.Status != 0 || x.r.Context().Err() != nil && !errors.Is(err, fault.ErrTimeout) && !errors.Is(err, ErrSlow):
 		return // the answer has begun, or nobody waits for it
 	case !ok:
 		l.g.Log.ErrorContext(x.r.Context(), "request failed", "request_id", x.id, "route", x.template(), "err", err)
+	case errors.Is(err, ErrNoRoom):
+		l.g.sampled.WarnContext(x.r.Context(), "no room for another body", "request_id", x.id, "route", x.template(), "address", x.address.String())
 	case f.Kind == fault.Unavailable || f.Kind == fault.Timeout:
 		l.g.Log.WarnContext(x.r.Context(), "request failed", "request_id", x.id, "route", x.template(), "err", err)
 	}
@@ -240,9 +281,7 @@ func (l *listener) finish(x *exchange, start time.Time) {
 		}
 	}
 	l.count(x, start)
-	if x.buffer != nil && cap(*x.buffer) <= maxPooled {
-		bodies.Put(x.buffer)
-	}
+	x.drop()
 }
 
 func (l *listener) count(x *exchange, start time.Time) {
@@ -251,8 +290,12 @@ func (l *listener) count(x *exchange, start time.Time) {
 	if status == 0 {
 		status = 499 // the client went away
 	}
-	l.g.Metrics.observe(x, l.internal, status, took)
-	l.g.Log.DebugContext(x.r.Context(), "request", "request_id", x.id, "route", x.template(), "status", status, "ms", took.Milliseconds(),
+	l.g.Metrics.observe(x, l.name(), status, took)
+	log := l.g.Log
+	if status >= http.StatusBadRequest && status < http.StatusInternalServerError {
+		log = l.g.sampled // anybody can cause these
+	}
+	log.DebugContext(x.r.Context(), "request", "request_id", x.id, "route", x.template(), "status", status, "ms", took.Milliseconds(),
 		"subject", x.caller.Subject, "act", x.caller.Act)
 }
 
@@ -261,39 +304,6 @@ func (x *exchange) template() string {
 		return "unmatched"
 	}
 	return x.end.op.Template()
-}
-
-const maxPooled = 128 << 10
-
-var bodies = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
-
-// readBody reads at most the operation's limit into a pooled buffer. A body without a length is cut off at the same place.
-func (x *exchange) readBody() error {
-	if x.r.Body == nil || x.r.ContentLength == 0 {
-		return nil
-	}
-	x.buffer, _ = bodies.Get().(*[]byte)
-	b := (*x.buffer)[:0]
-	maxBody := x.end.op.MaxBody
-	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-		n, err := x.r.Body.Read(b[len(b):min(cap(b), int(maxBody)+1)])
-		b = b[:len(b)+n]
-		*x.buffer = b[:0]
-		if int64(len(b)) > maxBody {
-			x.w.Header().Set("Connection", "close") // the rest is not read
-			return ErrTooLarge
-		}
-		if errors.Is(err, io.EOF) {
-			x.body = b
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrMalformed, err)
-		}
-	}
 }
 
 // mintHeaders puts the identity and the delegation of the caller into the header for the service.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +17,6 @@ import (
 
 	"github.com/sendtip/sendtip/gateway/internal/auth"
 	"github.com/sendtip/sendtip/gateway/internal/contract"
-	"github.com/sendtip/sendtip/gateway/internal/limit"
 	"github.com/sendtip/sendtip/gateway/internal/proxy"
 	"github.com/sendtip/sendtip/gateway/internal/validate"
 	kitauth "github.com/sendtip/sendtip/kit/auth"
@@ -35,20 +33,7 @@ func (g *Gateway) endpoint(op *contract.Operation, internal bool) *endpoint {
 			e.forward = append(e.forward, name)
 		}
 	}
-	for _, l := range op.Limits {
-		switch {
-		case l.Body():
-			e.body = append(e.body, l)
-		case l.Key == "address" || len(op.Security) == 0:
-			e.before = append(e.before, l)
-		default:
-			e.after = append(e.after, l)
-		}
-	}
-	if !internal { // every service has one address, and none of them is a stranger
-		e.before = append(e.before, contract.Limit{Policy: g.address, Key: "address"})
-		e.after = append(e.after, contract.Limit{Policy: g.general, Key: "user"})
-	}
+	g.limits(e, internal)
 	e.steps = g.steps(e, internal)
 	return e
 }
@@ -56,7 +41,7 @@ func (g *Gateway) endpoint(op *contract.Operation, internal bool) *endpoint {
 func (g *Gateway) steps(e *endpoint, internal bool) []step {
 	op := e.op
 	if op.Visibility == contract.Webhook {
-		return []step{g.webhookSource, g.limitStrangers, webhookBody, g.forward}
+		return []step{g.webhookSource, g.limitStrangers, checkHookPath, (*exchange).readBody, g.forward}
 	}
 	s := []step{g.limitAddress}
 	switch {
@@ -81,76 +66,6 @@ func (g *Gateway) steps(e *endpoint, internal bool) []step {
 		s = append(s, g.limitBody)
 	}
 	return append(s, g.forward)
-}
-
-func (g *Gateway) limitAddress(x *exchange) error {
-	return g.take(x, x.end.before, func(contract.Limit) (string, string) { return "address", addressKey(x.address) })
-}
-
-// limitPages counts pages outside the contracts: they are large answers to small questions.
-func (g *Gateway) limitPages(x *exchange) error {
-	return g.take(x, []contract.Limit{{Policy: g.address, Key: "address"}}, func(contract.Limit) (string, string) { return "address", addressKey(x.address) })
-}
-
-// limitStrangers counts webhooks by address unless they come from where the provider is known to send: a busy provider has few
-// addresses, and a refused callback is money that waits.
-func (g *Gateway) limitStrangers(x *exchange) error {
-	if x.known {
-		return nil
-	}
-	return g.limitAddress(x)
-}
-
-// limitPrincipal counts by who asks: `user` is the subject, also when a service calls for somebody, `key` is whose credential it is.
-func (g *Gateway) limitPrincipal(x *exchange) error {
-	return g.take(x, x.end.after, func(l contract.Limit) (string, string) {
-		if l.Key == "key" {
-			return "principal", x.caller.Key()
-		}
-		return "principal", x.caller.Subject
-	})
-}
-
-// limitBody counts by values of the body: a flood of OTPs to one phone comes from many addresses.
-func (g *Gateway) limitBody(x *exchange) error {
-	return g.take(x, x.end.body, func(l contract.Limit) (string, string) { return l.Key, bodyValue(x.value, l.Key) })
-}
-
-// take spends from all counters at once. Two limits of one policy and key are one counter; an absent value is not counted.
-func (g *Gateway) take(x *exchange, limits []contract.Limit, keyOf func(contract.Limit) (kind, value string)) error {
-	var room [4]limit.Ask
-	asks := room[:0]
-	for _, l := range limits {
-		kind, value := keyOf(l)
-		if value == "" {
-			continue
-		}
-		ask := g.Limiter.Ask(l.Policy, kind, value)
-		if !slices.ContainsFunc(asks, func(a limit.Ask) bool { return a.Key == ask.Key }) {
-			asks = append(asks, ask)
-		}
-	}
-	v := g.Limiter.Take(x.r.Context(), asks)
-	v.WriteHeaders(x.w.Header())
-	if !v.Allowed {
-		return ErrLimited.WithRetryAfter(max(v.Retry, time.Second))
-	}
-	return nil
-}
-
-// bodyValue follows a JSON Pointer of plain names through objects.
-func bodyValue(v any, pointer string) string {
-	for name := range strings.SplitSeq(pointer[1:], "/") {
-		object, ok := v.(map[string]any)
-		if !ok {
-			return ""
-		}
-		v = object[name]
-	}
-	if v == nil {
-		return ""
-	}
-	return fmt.Sprint(v)
 }
 
 // authenticate takes exactly one credential: two could name two people.
@@ -225,26 +140,6 @@ func requireIdempotencyKey(x *exchange) error {
 	return nil
 }
 
-// readChecked reads a body only where the contract has one, and only of its media type.
-func readChecked(x *exchange) error {
-	if x.r.ContentLength == 0 {
-		return nil
-	}
-	if !x.end.plan.TakesBody() {
-		if err := x.readBody(); err != nil {
-			return err
-		}
-		if len(x.body) > 0 {
-			return validate.ErrExtraBody
-		}
-		return nil
-	}
-	if err := validate.MediaType(x.r.Header); err != nil {
-		return err
-	}
-	return x.readBody()
-}
-
 func checkParameters(x *exchange) error {
 	return x.end.plan.Parameters(x.r, x.entry, &x.params)
 }
@@ -254,33 +149,6 @@ func checkBody(x *exchange) (err error) {
 		x.value, err = x.end.plan.Body(x.body)
 	}
 	return err
-}
-
-// webhookSource alarms, and does not block: providers change their addresses without notice, and the path token decides.
-func (g *Gateway) webhookSource(x *exchange) error {
-	kind := strings.SplitN(strings.TrimPrefix(x.end.op.Path, "/v1/hooks/"), "/", 2)[0]
-	x.caller = auth.Caller{Subject: "provider:" + x.end.op.Service + "-" + kind}
-	networks, listed := g.Sources[kind]
-	x.known = slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(x.address) })
-	if listed && !x.known {
-		g.Metrics.strange(kind)
-		g.Log.WarnContext(x.r.Context(), "webhook from an address that is not the provider's", "request_id", x.id, "route", x.template(), "address", x.address.String())
-	}
-	return nil
-}
-
-// webhookBody takes what the contract names, or JSON and forms. The owner stores the body as it came and judges it later.
-func webhookBody(x *exchange) error {
-	mediaType, _, _ := strings.Cut(x.r.Header.Get("Content-Type"), ";")
-	switch strings.ToLower(strings.TrimSpace(mediaType)) {
-	case "application/json", "application/x-www-form-urlencoded", "text/json", "":
-	default:
-		return validate.ErrMediaType
-	}
-	if x.r.Header.Get("Content-Encoding") != "" {
-		return validate.ErrMediaType
-	}
-	return x.readBody()
 }
 
 func claims(x *exchange, now time.Time) kitauth.Claims {
@@ -336,6 +204,9 @@ func (g *Gateway) forward(x *exchange) error {
 		g.judge(x, resp, seen)
 	} else {
 		err = proxy.Copy(x.w, resp, nil)
+	}
+	if x.end.op.Visibility == contract.Webhook {
+		g.noteSource(ctx, x)
 	}
 	if err != nil {
 		panic(http.ErrAbortHandler) // half an answer must not look whole

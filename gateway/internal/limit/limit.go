@@ -26,8 +26,8 @@ type Answer struct {
 	Policy    contract.Policy
 	Allowed   bool
 	Remaining int           // what may still come at once
-	Reset     time.Duration // until the bucket is full again
-	Retry     time.Duration // how long to wait, if refused
+	Reset     time.Duration // until one more than Remaining may come; zero if the bucket is full
+	Retry     time.Duration // how long to wait, if refused: the same moment as Reset
 	taken     int
 }
 
@@ -109,20 +109,26 @@ func verdict(answers []Answer) Verdict {
 	return v
 }
 
-// gcra takes up to cost from a bucket whose theoretical arrival time is tat.
-func gcra(p contract.Policy, tat, now time.Duration, cost int) (next time.Duration, a Answer) {
-	every := p.Window / time.Duration(p.Limit)
-	tat = max(tat, now)
-	full := every * time.Duration(p.Burst)
-	free := int((now + full - tat) / every)
-	a = Answer{Policy: p, Reset: tat - now}
-	if free < 1 {
-		a.Retry = tat + every - full - now
-		return tat, a
+// every is how long a bucket takes to earn one request. Redis counts in microseconds, so this does too.
+func every(p contract.Policy) time.Duration {
+	return max((p.Window / time.Duration(p.Limit)).Truncate(time.Microsecond), time.Microsecond)
+}
+
+// spendable is how many requests a bucket holds that needs lag to be full again.
+func spendable(p contract.Policy, lag time.Duration) int {
+	return max(0, int((every(p)*time.Duration(p.Burst)-lag)/every(p)))
+}
+
+// answer tells the state of a bucket that needs lag to be full again, after taken requests were spent from it. Nothing is taken from any
+// bucket of a refused request, so there a bucket allows if it holds one.
+func answer(p contract.Policy, lag time.Duration, taken int) Answer {
+	a := Answer{Policy: p, Remaining: spendable(p, lag), taken: taken}
+	a.Allowed = taken > 0 || a.Remaining > 0
+	if a.Remaining < p.Burst {
+		a.Reset = lag - every(p)*time.Duration(p.Burst-a.Remaining-1)
 	}
-	a.Allowed, a.taken = true, min(cost, free)
-	a.Remaining = free - a.taken
-	next = tat + every*time.Duration(a.taken)
-	a.Reset = next - now
-	return next, a
+	if !a.Allowed {
+		a.Retry = a.Reset
+	}
+	return a
 }

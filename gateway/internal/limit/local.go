@@ -3,6 +3,7 @@ package limit
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -27,15 +28,19 @@ func (l *local) take(_ context.Context, asks []Ask) ([]Answer, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now().Sub(l.start)
-	answers, next, all := make([]Answer, len(asks)), make([]time.Duration, len(asks)), true
+	answers, lags, all := make([]Answer, len(asks)), make([]time.Duration, len(asks)), true
 	for i, a := range asks {
-		next[i], answers[i] = gcra(a.Policy, l.tats[l.place(a, now)], now, a.cost)
-		all = all && answers[i].Allowed
+		lags[i] = max(0, l.tats[l.place(a, now)]-now)
+		all = all && spendable(a.Policy, lags[i]) > 0
 	}
 	for i, a := range asks {
+		taken := 0
 		if all {
-			l.tats[l.place(a, now)] = next[i]
+			taken = min(a.cost, spendable(a.Policy, lags[i]))
+			lags[i] += every(a.Policy) * time.Duration(taken)
+			l.tats[l.place(a, now)] = now + lags[i]
 		}
+		answers[i] = answer(a.Policy, lags[i], taken)
 	}
 	return answers, nil
 }
@@ -59,9 +64,16 @@ func (l *local) place(a Ask, now time.Duration) string {
 // leases hold what this gateway has taken from Redis ahead of time for busy counters, above all the address of a proxy or a load
 // test: without them each request pays a round trip. They never let more through than Redis gave out; what is left after leaseLife is lost.
 type leases struct {
-	mu   sync.Mutex
-	now  func() time.Time
-	held map[string]*lease
+	mu      sync.Mutex
+	now     func() time.Time
+	held    map[string]*lease
+	refused map[string]refusal // by all keys of the request together
+}
+
+// refusal is what Redis last said to the same request. Until then it would refuse for certain, so it is not asked: a flood stops here.
+type refusal struct {
+	answers   []Answer
+	at, until time.Time
 }
 
 type lease struct {
@@ -69,8 +81,7 @@ type lease struct {
 	size    int
 	answer  Answer
 	fetched time.Time
-	asking  bool      // somebody asks for more than one now: the others ask for one each, or a burst would take what it does not need
-	blocked time.Time // until then Redis would refuse for certain, so it is not asked: a flood stops here
+	asking  bool // somebody asks for more than one now: the others ask for one each, or a burst would take what it does not need
 }
 
 const (
@@ -83,7 +94,7 @@ const (
 )
 
 func newLeases(now func() time.Time) *leases {
-	return &leases{now: now, held: map[string]*lease{}}
+	return &leases{now: now, held: map[string]*lease{}, refused: map[string]refusal{}}
 }
 
 // spend takes one of each if all are held, or refuses if one is known to be empty.
@@ -91,13 +102,13 @@ func (l *leases) spend(asks []Ask) ([]Answer, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now, all := l.now(), true
+	if len(l.refused) > 0 {
+		if r, ok := l.refused[together(asks)]; ok && now.Before(r.until) {
+			return later(r.answers, now.Sub(r.at)), true
+		}
+	}
 	for _, a := range asks {
 		h := l.held[a.Key]
-		if h != nil && h.left < 1 && now.Before(h.blocked) {
-			refusal := h.answer // of an earlier or a later request: answers overtake each other
-			refusal.Allowed, refusal.Remaining, refusal.Retry = false, 0, h.blocked.Sub(now)
-			return []Answer{refusal}, true
-		}
 		all = all && h != nil && h.left > 0 && now.Sub(h.fetched) <= leaseLife
 	}
 	if !all {
@@ -109,8 +120,28 @@ func (l *leases) spend(asks []Ask) ([]Answer, bool) {
 		h.left--
 		answers[i] = h.answer
 		answers[i].Remaining += h.left
+		answers[i].Reset = max(0, h.answer.Reset-now.Sub(h.fetched))
 	}
 	return answers, true
+}
+
+// together names all counters of a request.
+func together(asks []Ask) string {
+	var b strings.Builder
+	for _, a := range asks {
+		b.WriteString(a.Key)
+		b.WriteByte(' ')
+	}
+	return b.String()
+}
+
+// later is what was answered a moment ago, as it is to be said now: the same point in time is nearer.
+func later(answers []Answer, elapsed time.Duration) []Answer {
+	out := slices.Clone(answers)
+	for i := range out {
+		out[i].Reset, out[i].Retry = max(0, out[i].Reset-elapsed), max(0, out[i].Retry-elapsed)
+	}
+	return out
 }
 
 // size asks for more where a counter is asked for often: twice as much as last time, at most an eighth of the burst, and at most half
@@ -156,7 +187,7 @@ func (l *leases) keep(asks []Ask, answers []Answer) {
 	now := l.now()
 	if len(l.held)+len(asks) > maxLeases {
 		for k, h := range l.held {
-			if now.Sub(h.fetched) > max(leaseLife, maxBlock) {
+			if now.Sub(h.fetched) > leaseLife {
 				delete(l.held, k)
 			}
 		}
@@ -164,14 +195,14 @@ func (l *leases) keep(asks []Ask, answers []Answer) {
 			clear(l.held) // what is lost only limits earlier
 		}
 	}
-	all := true
-	for _, a := range answers {
-		all = all && a.Allowed
+	if v := verdict(answers); !v.Allowed {
+		l.refuse(together(asks), refusal{answers: answers, at: now, until: now.Add(min(v.Retry, maxBlock))})
+		return
+	}
+	if !leasable(asks) {
+		return // counted one by one
 	}
 	for i, a := range asks {
-		if answers[i].Allowed && (!all || !leasable(asks)) {
-			continue // counted one by one
-		}
 		h := l.held[a.Key]
 		if h == nil {
 			h = &lease{}
@@ -181,11 +212,14 @@ func (l *leases) keep(asks []Ask, answers []Answer) {
 			h.left = 0
 		}
 		h.size, h.answer, h.fetched = answers[i].taken, answers[i], now
-		if !answers[i].Allowed {
-			h.blocked = now.Add(min(answers[i].Retry, maxBlock))
-			continue
-		}
 		h.left += answers[i].taken - 1
 		answers[i].Remaining += h.left
 	}
+}
+
+func (l *leases) refuse(key string, r refusal) {
+	if len(l.refused) >= maxLeases {
+		clear(l.refused) // Redis is asked again
+	}
+	l.refused[key] = r
 }

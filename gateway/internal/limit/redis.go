@@ -13,30 +13,25 @@ import (
 const redisTimeout = 150 * time.Millisecond
 
 // script takes from all counters in one round trip, or from none. Redis's own clock is used, so that gateways agree.
-// ARGV holds for each key: microseconds per request, burst, how much to take. Answers four numbers for each key: taken, remaining,
-// microseconds until full, microseconds to wait.
+// ARGV holds for each key: microseconds per request, burst, how much to take. Answers two numbers for each key: taken, and microseconds
+// until the bucket is full.
 var script = redis.NewScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
-local out, tats, all = {}, {}, true
+local lags, takes, all = {}, {}, true
 for i, key in ipairs(KEYS) do
   local every, burst, cost = tonumber(ARGV[i*3-2]), tonumber(ARGV[i*3-1]), tonumber(ARGV[i*3])
-  local tat = math.max(tonumber(redis.call('GET', key) or now), now)
-  local free = math.floor((now + every * burst - tat) / every)
-  local taken, wait = 0, 0
-  if free < 1 then
-    all = false
-    wait = tat + every - every * burst - now
-  else
-    taken = math.min(cost, free)
-  end
-  tats[i] = tat + every * taken
-  out[i*4-3], out[i*4-2], out[i*4-1], out[i*4] = taken, math.max(free, 0) - taken, tats[i] - now, wait
+  lags[i] = math.max(tonumber(redis.call('GET', key) or now) - now, 0)
+  takes[i] = math.min(cost, math.floor((every * burst - lags[i]) / every))
+  all = all and takes[i] > 0
 end
-if all then
-  for i, key in ipairs(KEYS) do
-    redis.call('SET', key, string.format('%.0f', tats[i]), 'PX', math.ceil((tats[i] - now) / 1000) + 1000)
+local out = {}
+for i, key in ipairs(KEYS) do
+  if all then
+    lags[i] = lags[i] + ARGV[i*3-2] * takes[i]
+    redis.call('SET', key, string.format('%.0f', now + lags[i]), 'PX', math.ceil(lags[i] / 1000) + 1000)
   end
+  out[i*2-1], out[i*2] = all and takes[i] or 0, lags[i]
 end
 return out
 `)
@@ -76,20 +71,18 @@ func (r *Redis) take(ctx context.Context, asks []Ask) ([]Answer, error) {
 	keys, args := make([]string, len(asks)), make([]any, 0, 3*len(asks))
 	for i, a := range asks {
 		keys[i] = keyPrefix + a.Key
-		args = append(args, (a.Policy.Window / time.Duration(a.Policy.Limit)).Microseconds(), a.Policy.Burst, a.cost)
+		args = append(args, every(a.Policy).Microseconds(), a.Policy.Burst, a.cost)
 	}
 	out, err := script.Run(ctx, r.client, keys, args...).Int64Slice()
 	if err != nil {
 		return nil, fmt.Errorf("count in redis: %w", err)
 	}
-	if len(out) != 4*len(asks) {
+	if len(out) != 2*len(asks) {
 		return nil, fmt.Errorf("count in redis: %d numbers for %d counters", len(out), len(asks))
 	}
 	answers := make([]Answer, len(asks))
 	for i, a := range asks {
-		n := out[4*i : 4*i+4]
-		answers[i] = Answer{Policy: a.Policy, Allowed: n[0] > 0, taken: int(n[0]), Remaining: int(n[1]),
-			Reset: time.Duration(n[2]) * time.Microsecond, Retry: time.Duration(n[3]) * time.Microsecond}
+		answers[i] = answer(a.Policy, time.Duration(out[2*i+1])*time.Microsecond, int(out[2*i]))
 	}
 	return answers, nil
 }

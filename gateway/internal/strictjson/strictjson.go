@@ -25,6 +25,7 @@ const (
 	CodeString    = "invalid_string"
 	CodeFraction  = "not_an_integer"
 	CodeRange     = "number_out_of_range"
+	CodeNUL       = "nul_character"
 )
 
 // Fault says what is refused and where. It never carries what was sent, except names of properties in Path.
@@ -307,16 +308,19 @@ func unescape(raw []byte) (string, *Fault) {
 		if n == 0 {
 			return "", &Fault{Code: CodeString}
 		}
+		if r == 0 { // PostgreSQL cannot hold it
+			return "", &Fault{Code: CodeNUL}
+		}
 		out = utf8.AppendRune(out, r)
 		i += n
 	}
 	return string(out), nil
 }
 
-// escapedRune reads \uXXXX or a whole surrogate pair; n is 0 for anything else. NUL is refused because PostgreSQL cannot hold it.
+// escapedRune reads \uXXXX or a whole surrogate pair; n is 0 for anything else.
 func escapedRune(raw []byte) (r rune, n int) {
 	r, ok := hex4(raw)
-	if !ok || r == 0 {
+	if !ok {
 		return 0, 0
 	}
 	if !utf16.IsSurrogate(r) {

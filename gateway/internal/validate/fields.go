@@ -36,6 +36,7 @@ var details = map[string]string{
 	"too_deep":             "The nesting is too deep.",
 	"invalid_utf8":         "The text is not valid UTF-8.",
 	"invalid_string":       "The text has a character or an escape that is not allowed.",
+	"nul_character":        "The text has the character NUL, which cannot be stored.",
 	"not_an_integer":       "Write the number as an integer, without fraction or exponent.",
 	"number_out_of_range":  "The number is out of range.",
 	"multipleOf":           "The number has too many digits.",

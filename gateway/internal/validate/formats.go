@@ -60,11 +60,28 @@ func isUUID(s string) bool {
 
 func isEmail(s string) bool {
 	a, err := mail.ParseAddress(s)
-	if err != nil || a.Address != s || len(s) > 254 {
+	if err != nil || a.Address != s || len(s) > 254 || strings.HasPrefix(s, "=?") {
 		return false
 	}
-	_, domain, _ := strings.Cut(s, "@")
-	return strings.Contains(domain, ".")
+	return isHost(s[strings.LastIndexByte(s, '@')+1:])
+}
+
+// isHost takes names that mail can go to: labels of letters, digits and inner hyphens, the last one no number. Literals of addresses are
+// none.
+func isHost(domain string) bool {
+	labels := strings.Split(domain, ".")
+	for _, l := range labels {
+		if l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' {
+			return false
+		}
+		for _, c := range l {
+			if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c < 0x80 {
+				return false
+			}
+		}
+	}
+	last := labels[len(labels)-1]
+	return len(labels) > 1 && strings.Trim(last, "0123456789") != ""
 }
 
 func isURI(s string) bool {

@@ -20,6 +20,7 @@ import (
 var (
 	ErrMediaType = fault.New(fault.UnsupportedMedia, "unsupported_media_type", "Send application/json in UTF-8, without content encoding.")
 	ErrEmptyBody = fault.New(fault.Invalid, "body_required", "The request needs a body.")
+	ErrText      = fault.New(fault.Unprocessable, "invalid_text", "A text has a character that cannot be stored.")
 	ErrExtraBody = fault.New(fault.Invalid, "body_not_allowed", "The request takes no body.")
 )
 
@@ -85,6 +86,20 @@ func (p *Plan) Parameters(r *http.Request, entry *route.Entry, path *route.Param
 		return bad
 	}
 	return nil
+}
+
+// Path checks the parameters of the path alone: what providers put into query and headers is not ours to refuse.
+func (p *Plan) Path(entry *route.Entry, path *route.Params) bool {
+	for _, param := range p.params {
+		if param.In != openapi3.ParameterInPath {
+			continue
+		}
+		value, found := entry.Value(path, param.Name)
+		if !found || len(checkParameter(param, value)) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // parseQuery refuses names that the contract does not declare: a misspelt filter would silently return everything.
@@ -170,6 +185,9 @@ func (p *Plan) Body(body []byte) (any, error) {
 		return nil, nil
 	}
 	value, bad := strictjson.Decode(body, strictjson.Options{Fractions: p.fractions})
+	if bad != nil && bad.Code == strictjson.CodeNUL {
+		return nil, ErrText.WithField(pointerOf(bad.Path), bad.Code, detailOf(bad.Code))
+	}
 	if bad != nil {
 		return nil, fault.ErrInvalid.WithField(pointerOf(bad.Path), bad.Code, detailOf(bad.Code))
 	}

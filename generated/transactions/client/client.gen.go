@@ -3254,6 +3254,8 @@ type GetBalanceResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3294,6 +3296,11 @@ func (r GetBalanceResponse) GetApplicationProblemJSON500() *externalRef0.Interna
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetBalanceResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetBalanceResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3344,6 +3351,8 @@ type GetBalanceAtResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3384,6 +3393,11 @@ func (r GetBalanceAtResponse) GetApplicationProblemJSON500() *externalRef0.Inter
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetBalanceAtResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetBalanceAtResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3434,6 +3448,8 @@ type GetReceiptResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3474,6 +3490,11 @@ func (r GetReceiptResponse) GetApplicationProblemJSON500() *externalRef0.Interna
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetReceiptResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetReceiptResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3524,6 +3545,8 @@ type ListStatementResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3564,6 +3587,11 @@ func (r ListStatementResponse) GetApplicationProblemJSON500() *externalRef0.Inte
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListStatementResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListStatementResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3619,6 +3647,8 @@ type ExportStatementResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ExportStatementResponse200Headers
 }
@@ -3661,6 +3691,11 @@ func (r ExportStatementResponse) GetApplicationProblemJSON500() *externalRef0.In
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ExportStatementResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ExportStatementResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3709,6 +3744,8 @@ type EraseTransactionMetadataResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
@@ -3744,6 +3781,11 @@ func (r EraseTransactionMetadataResponse) GetApplicationProblemJSON500() *extern
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r EraseTransactionMetadataResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r EraseTransactionMetadataResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3795,6 +3837,8 @@ type GetCheckpointResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetCheckpointResponse200Headers
 }
@@ -3827,6 +3871,11 @@ func (r GetCheckpointResponse) GetApplicationProblemJSON500() *externalRef0.Inte
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetCheckpointResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetCheckpointResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3877,6 +3926,8 @@ type GetConsistencyProofResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3917,6 +3968,11 @@ func (r GetConsistencyProofResponse) GetApplicationProblemJSON500() *externalRef
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetConsistencyProofResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetConsistencyProofResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3967,6 +4023,8 @@ type GetInclusionProofResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4007,6 +4065,11 @@ func (r GetInclusionProofResponse) GetApplicationProblemJSON500() *externalRef0.
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetInclusionProofResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetInclusionProofResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4053,6 +4116,8 @@ type ListLedgerKeysResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4083,6 +4148,11 @@ func (r ListLedgerKeysResponse) GetApplicationProblemJSON500() *externalRef0.Int
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListLedgerKeysResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListLedgerKeysResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4134,6 +4204,8 @@ type GetLogTileResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetLogTileResponse200Headers
 }
@@ -4166,6 +4238,11 @@ func (r GetLogTileResponse) GetApplicationProblemJSON500() *externalRef0.Interna
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetLogTileResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetLogTileResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4216,6 +4293,8 @@ type GetLedgerAccountResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4256,6 +4335,11 @@ func (r GetLedgerAccountResponse) GetApplicationProblemJSON500() *externalRef0.I
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetLedgerAccountResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetLedgerAccountResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4300,6 +4384,10 @@ type PutAccountResponse struct {
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *externalRef0.Conflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -4314,6 +4402,8 @@ type PutAccountResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4339,6 +4429,16 @@ func (r PutAccountResponse) GetApplicationProblemJSON401() *externalRef0.Unautho
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r PutAccountResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PutAccountResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r PutAccountResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -4374,6 +4474,11 @@ func (r PutAccountResponse) GetApplicationProblemJSON500() *externalRef0.Interna
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r PutAccountResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r PutAccountResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4424,6 +4529,8 @@ type GetAccountBalanceResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4464,6 +4571,11 @@ func (r GetAccountBalanceResponse) GetApplicationProblemJSON500() *externalRef0.
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetAccountBalanceResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetAccountBalanceResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4514,6 +4626,8 @@ type ListAccountStatementResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4554,6 +4668,11 @@ func (r ListAccountStatementResponse) GetApplicationProblemJSON500() *externalRe
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListAccountStatementResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListAccountStatementResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4604,6 +4723,8 @@ type GetOutcomeResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4644,6 +4765,11 @@ func (r GetOutcomeResponse) GetApplicationProblemJSON500() *externalRef0.Interna
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetOutcomeResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetOutcomeResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4692,6 +4818,8 @@ type ListSystemAccountsResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4727,6 +4855,11 @@ func (r ListSystemAccountsResponse) GetApplicationProblemJSON500() *externalRef0
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListSystemAccountsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListSystemAccountsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4777,6 +4910,8 @@ type ListLedgerTransactionsResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4819,6 +4954,11 @@ func (r ListLedgerTransactionsResponse) GetApplicationProblemJSON503() *external
 	return r.ApplicationProblemJSON503
 }
 
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListLedgerTransactionsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
 // GetBody returns the raw response body bytes
 func (r ListLedgerTransactionsResponse) GetBody() []byte {
 	return r.Body
@@ -4859,6 +4999,8 @@ type PostTransactionsResponse struct {
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -4871,6 +5013,8 @@ type PostTransactionsResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4891,6 +5035,11 @@ func (r PostTransactionsResponse) GetApplicationProblemJSON401() *externalRef0.U
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r PostTransactionsResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r PostTransactionsResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -4921,6 +5070,11 @@ func (r PostTransactionsResponse) GetApplicationProblemJSON500() *externalRef0.I
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r PostTransactionsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r PostTransactionsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4971,6 +5125,8 @@ type GetLedgerTransactionResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5011,6 +5167,11 @@ func (r GetLedgerTransactionResponse) GetApplicationProblemJSON500() *externalRe
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetLedgerTransactionResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetLedgerTransactionResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -5061,6 +5222,8 @@ type GetLedgerReceiptResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5101,6 +5264,11 @@ func (r GetLedgerReceiptResponse) GetApplicationProblemJSON500() *externalRef0.I
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetLedgerReceiptResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetLedgerReceiptResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -5547,6 +5715,13 @@ func ParseGetBalanceResponse(rsp *http.Response) (*GetBalanceResponse, error) {
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -5621,6 +5796,13 @@ func ParseGetBalanceAtResponse(rsp *http.Response) (*GetBalanceAtResponse, error
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -5697,6 +5879,13 @@ func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -5772,6 +5961,13 @@ func ParseListStatementResponse(rsp *http.Response) (*ListStatementResponse, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -5846,6 +6042,13 @@ func ParseExportStatementResponse(rsp *http.Response) (*ExportStatementResponse,
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -5931,6 +6134,13 @@ func ParseEraseTransactionMetadataResponse(rsp *http.Response) (*EraseTransactio
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -5991,6 +6201,13 @@ func ParseGetCheckpointResponse(rsp *http.Response) (*GetCheckpointResponse, err
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -6080,6 +6297,13 @@ func ParseGetConsistencyProofResponse(rsp *http.Response) (*GetConsistencyProofR
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -6155,6 +6379,13 @@ func ParseGetInclusionProofResponse(rsp *http.Response) (*GetInclusionProofRespo
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -6216,6 +6447,13 @@ func ParseListLedgerKeysResponse(rsp *http.Response) (*ListLedgerKeysResponse, e
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -6276,6 +6514,13 @@ func ParseGetLogTileResponse(rsp *http.Response) (*GetLogTileResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -6365,6 +6610,13 @@ func ParseGetLedgerAccountResponse(rsp *http.Response) (*GetLedgerAccountRespons
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -6419,6 +6671,20 @@ func ParsePutAccountResponse(rsp *http.Response) (*PutAccountResponse, error) {
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest externalRef0.Conflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6467,6 +6733,13 @@ func ParsePutAccountResponse(rsp *http.Response) (*PutAccountResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -6543,6 +6816,13 @@ func ParseGetAccountBalanceResponse(rsp *http.Response) (*GetAccountBalanceRespo
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -6617,6 +6897,13 @@ func ParseListAccountStatementResponse(rsp *http.Response) (*ListAccountStatemen
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -6693,6 +6980,13 @@ func ParseGetOutcomeResponse(rsp *http.Response) (*GetOutcomeResponse, error) {
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -6760,6 +7054,13 @@ func ParseListSystemAccountsResponse(rsp *http.Response) (*ListSystemAccountsRes
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -6836,6 +7137,13 @@ func ParseListLedgerTransactionsResponse(rsp *http.Response) (*ListLedgerTransac
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -6883,6 +7191,13 @@ func ParsePostTransactionsResponse(rsp *http.Response) (*PostTransactionsRespons
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6924,6 +7239,13 @@ func ParsePostTransactionsResponse(rsp *http.Response) (*PostTransactionsRespons
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -7000,6 +7322,13 @@ func ParseGetLedgerTransactionResponse(rsp *http.Response) (*GetLedgerTransactio
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -7074,6 +7403,13 @@ func ParseGetLedgerReceiptResponse(rsp *http.Response) (*GetLedgerReceiptRespons
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 

@@ -3325,6 +3325,8 @@ type ListKycReviewsResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3360,6 +3362,11 @@ func (r ListKycReviewsResponse) GetApplicationProblemJSON500() *externalRef0.Int
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListKycReviewsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListKycReviewsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3404,6 +3411,8 @@ type DecideKycReviewResponse struct {
 	ApplicationProblemJSON403 *externalRef0.Forbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *externalRef0.Conflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -3418,6 +3427,8 @@ type DecideKycReviewResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3443,6 +3454,11 @@ func (r DecideKycReviewResponse) GetApplicationProblemJSON403() *externalRef0.Fo
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r DecideKycReviewResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r DecideKycReviewResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -3478,6 +3494,11 @@ func (r DecideKycReviewResponse) GetApplicationProblemJSON500() *externalRef0.In
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r DecideKycReviewResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r DecideKycReviewResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3528,6 +3549,8 @@ type ReinstateUserResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3568,6 +3591,11 @@ func (r ReinstateUserResponse) GetApplicationProblemJSON500() *externalRef0.Inte
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ReinstateUserResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ReinstateUserResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3612,16 +3640,22 @@ type SuspendUserResponse struct {
 	ApplicationProblemJSON403 *externalRef0.Forbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *externalRef0.TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3649,6 +3683,11 @@ func (r SuspendUserResponse) GetApplicationProblemJSON404() *externalRef0.NotFou
 	return r.ApplicationProblemJSON404
 }
 
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r SuspendUserResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r SuspendUserResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
 	return r.ApplicationProblemJSON413
@@ -3657,6 +3696,11 @@ func (r SuspendUserResponse) GetApplicationProblemJSON413() *externalRef0.Payloa
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r SuspendUserResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SuspendUserResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -3672,6 +3716,11 @@ func (r SuspendUserResponse) GetApplicationProblemJSON500() *externalRef0.Intern
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r SuspendUserResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r SuspendUserResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3714,6 +3763,8 @@ type ReceiveKycCallbackResponse struct {
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -3722,6 +3773,8 @@ type ReceiveKycCallbackResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3744,6 +3797,11 @@ func (r ReceiveKycCallbackResponse) GetApplicationProblemJSON404() *externalRef0
 	return r.ApplicationProblemJSON404
 }
 
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ReceiveKycCallbackResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ReceiveKycCallbackResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
 	return r.ApplicationProblemJSON413
@@ -3762,6 +3820,11 @@ func (r ReceiveKycCallbackResponse) GetApplicationProblemJSON500() *externalRef0
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ReceiveKycCallbackResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ReceiveKycCallbackResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3812,6 +3875,8 @@ type TakeOtpResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3852,6 +3917,11 @@ func (r TakeOtpResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r TakeOtpResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r TakeOtpResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3896,16 +3966,22 @@ type LookupRecipientResponse struct {
 	ApplicationProblemJSON403 *externalRef0.Forbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *externalRef0.TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3933,6 +4009,11 @@ func (r LookupRecipientResponse) GetApplicationProblemJSON404() *externalRef0.No
 	return r.ApplicationProblemJSON404
 }
 
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r LookupRecipientResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r LookupRecipientResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
 	return r.ApplicationProblemJSON413
@@ -3941,6 +4022,11 @@ func (r LookupRecipientResponse) GetApplicationProblemJSON413() *externalRef0.Pa
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r LookupRecipientResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r LookupRecipientResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -3956,6 +4042,11 @@ func (r LookupRecipientResponse) GetApplicationProblemJSON500() *externalRef0.In
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r LookupRecipientResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r LookupRecipientResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4004,6 +4095,8 @@ type ListRevocationsResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4039,6 +4132,11 @@ func (r ListRevocationsResponse) GetApplicationProblemJSON500() *externalRef0.In
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListRevocationsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListRevocationsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4089,6 +4187,8 @@ type GetContactsResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4129,6 +4229,11 @@ func (r GetContactsResponse) GetApplicationProblemJSON500() *externalRef0.Intern
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetContactsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetContactsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4179,6 +4284,8 @@ type GetStandingResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4221,6 +4328,11 @@ func (r GetStandingResponse) GetApplicationProblemJSON503() *externalRef0.Unavai
 	return r.ApplicationProblemJSON503
 }
 
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetStandingResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
 // GetBody returns the raw response body bytes
 func (r GetStandingResponse) GetBody() []byte {
 	return r.Body
@@ -4255,6 +4367,8 @@ type GetJwksResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Jwks
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -4263,11 +4377,18 @@ type GetJwksResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetJwksResponse) GetJSON200() *Jwks {
 	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetJwksResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -4288,6 +4409,11 @@ func (r GetJwksResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetJwksResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetJwksResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4330,6 +4456,8 @@ type SubmitKycResponse struct {
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *externalRef0.Conflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -4344,6 +4472,8 @@ type SubmitKycResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -4364,6 +4494,11 @@ func (r SubmitKycResponse) GetApplicationProblemJSON401() *externalRef0.Unauthor
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r SubmitKycResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r SubmitKycResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -4399,6 +4534,11 @@ func (r SubmitKycResponse) GetApplicationProblemJSON500() *externalRef0.Internal
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r SubmitKycResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r SubmitKycResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4449,6 +4589,8 @@ type GetKycResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4491,6 +4633,11 @@ func (r GetKycResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable
 	return r.ApplicationProblemJSON503
 }
 
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetKycResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
 // GetBody returns the raw response body bytes
 func (r GetKycResponse) GetBody() []byte {
 	return r.Body
@@ -4529,6 +4676,8 @@ type StartLoginChallengeResponse struct {
 	ApplicationProblemJSON400 *externalRef0.BadRequest
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -4541,6 +4690,8 @@ type StartLoginChallengeResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -4556,6 +4707,11 @@ func (r StartLoginChallengeResponse) GetApplicationProblemJSON400() *externalRef
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
 func (r StartLoginChallengeResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
 	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r StartLoginChallengeResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -4586,6 +4742,11 @@ func (r StartLoginChallengeResponse) GetApplicationProblemJSON500() *externalRef
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r StartLoginChallengeResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r StartLoginChallengeResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4622,6 +4783,8 @@ type GetProfileResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Profile
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -4634,11 +4797,18 @@ type GetProfileResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetProfileResponse) GetJSON200() *Profile {
 	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetProfileResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -4669,6 +4839,11 @@ func (r GetProfileResponse) GetApplicationProblemJSON500() *externalRef0.Interna
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetProfileResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetProfileResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4713,6 +4888,8 @@ type UpdateProfileResponse struct {
 	ApplicationProblemJSON403 *externalRef0.Forbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -4725,6 +4902,8 @@ type UpdateProfileResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4750,6 +4929,11 @@ func (r UpdateProfileResponse) GetApplicationProblemJSON403() *externalRef0.Forb
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r UpdateProfileResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r UpdateProfileResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -4780,6 +4964,11 @@ func (r UpdateProfileResponse) GetApplicationProblemJSON500() *externalRef0.Inte
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r UpdateProfileResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r UpdateProfileResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4820,6 +5009,8 @@ type StartPinResetResponse struct {
 	ApplicationProblemJSON400 *externalRef0.BadRequest
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -4832,6 +5023,8 @@ type StartPinResetResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -4847,6 +5040,11 @@ func (r StartPinResetResponse) GetApplicationProblemJSON400() *externalRef0.BadR
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
 func (r StartPinResetResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
 	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r StartPinResetResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -4877,6 +5075,11 @@ func (r StartPinResetResponse) GetApplicationProblemJSON500() *externalRef0.Inte
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r StartPinResetResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r StartPinResetResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -4917,6 +5120,10 @@ type CompletePinResetResponse struct {
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -4929,6 +5136,8 @@ type CompletePinResetResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
@@ -4944,6 +5153,16 @@ func (r CompletePinResetResponse) GetApplicationProblemJSON401() *externalRef0.U
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r CompletePinResetResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CompletePinResetResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CompletePinResetResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -4974,6 +5193,11 @@ func (r CompletePinResetResponse) GetApplicationProblemJSON500() *externalRef0.I
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r CompletePinResetResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CompletePinResetResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -5014,6 +5238,8 @@ type StartRegistrationResponse struct {
 	ApplicationProblemJSON400 *externalRef0.BadRequest
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -5026,6 +5252,8 @@ type StartRegistrationResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -5041,6 +5269,11 @@ func (r StartRegistrationResponse) GetApplicationProblemJSON400() *externalRef0.
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
 func (r StartRegistrationResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
 	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r StartRegistrationResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -5071,6 +5304,11 @@ func (r StartRegistrationResponse) GetApplicationProblemJSON500() *externalRef0.
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r StartRegistrationResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r StartRegistrationResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -5111,6 +5349,10 @@ type CompleteRegistrationResponse struct {
 	ApplicationProblemJSON400 *externalRef0.BadRequest
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *externalRef0.Conflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -5125,6 +5367,8 @@ type CompleteRegistrationResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -5140,6 +5384,16 @@ func (r CompleteRegistrationResponse) GetApplicationProblemJSON400() *externalRe
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
 func (r CompleteRegistrationResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
 	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CompleteRegistrationResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CompleteRegistrationResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -5175,6 +5429,11 @@ func (r CompleteRegistrationResponse) GetApplicationProblemJSON500() *externalRe
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r CompleteRegistrationResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CompleteRegistrationResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -5217,6 +5476,8 @@ type CreateSessionResponse struct {
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -5229,6 +5490,8 @@ type CreateSessionResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -5249,6 +5512,11 @@ func (r CreateSessionResponse) GetApplicationProblemJSON401() *externalRef0.Unau
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r CreateSessionResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CreateSessionResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -5279,6 +5547,11 @@ func (r CreateSessionResponse) GetApplicationProblemJSON500() *externalRef0.Inte
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r CreateSessionResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CreateSessionResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -5313,6 +5586,8 @@ func (r CreateSessionResponse) ContentType() string {
 type DeleteSessionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -5323,6 +5598,13 @@ type DeleteSessionResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteSessionResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -5348,6 +5630,11 @@ func (r DeleteSessionResponse) GetApplicationProblemJSON500() *externalRef0.Inte
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r DeleteSessionResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r DeleteSessionResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -5390,16 +5677,24 @@ type RefreshSessionResponse struct {
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *externalRef0.TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -5422,6 +5717,16 @@ func (r RefreshSessionResponse) GetApplicationProblemJSON403() *externalRef0.For
 	return r.ApplicationProblemJSON403
 }
 
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r RefreshSessionResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RefreshSessionResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r RefreshSessionResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
 	return r.ApplicationProblemJSON413
@@ -5430,6 +5735,11 @@ func (r RefreshSessionResponse) GetApplicationProblemJSON413() *externalRef0.Pay
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r RefreshSessionResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RefreshSessionResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -5445,6 +5755,11 @@ func (r RefreshSessionResponse) GetApplicationProblemJSON500() *externalRef0.Int
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r RefreshSessionResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r RefreshSessionResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -5487,6 +5802,8 @@ type CreateStepUpResponse struct {
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -5499,6 +5816,8 @@ type CreateStepUpResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -5519,6 +5838,11 @@ func (r CreateStepUpResponse) GetApplicationProblemJSON401() *externalRef0.Unaut
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r CreateStepUpResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CreateStepUpResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -5549,6 +5873,11 @@ func (r CreateStepUpResponse) GetApplicationProblemJSON500() *externalRef0.Inter
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r CreateStepUpResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CreateStepUpResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -6198,6 +6527,13 @@ func ParseListKycReviewsResponse(rsp *http.Response) (*ListKycReviewsResponse, e
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -6252,6 +6588,13 @@ func ParseDecideKycReviewResponse(rsp *http.Response) (*DecideKycReviewResponse,
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest externalRef0.Conflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6300,6 +6643,13 @@ func ParseDecideKycReviewResponse(rsp *http.Response) (*DecideKycReviewResponse,
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -6376,6 +6726,13 @@ func ParseReinstateUserResponse(rsp *http.Response) (*ReinstateUserResponse, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -6430,6 +6787,13 @@ func ParseSuspendUserResponse(rsp *http.Response) (*SuspendUserResponse, error) 
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6443,6 +6807,13 @@ func ParseSuspendUserResponse(rsp *http.Response) (*SuspendUserResponse, error) 
 			return nil, err
 		}
 		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests
@@ -6464,6 +6835,13 @@ func ParseSuspendUserResponse(rsp *http.Response) (*SuspendUserResponse, error) 
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -6512,6 +6890,13 @@ func ParseReceiveKycCallbackResponse(rsp *http.Response) (*ReceiveKycCallbackRes
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6539,6 +6924,13 @@ func ParseReceiveKycCallbackResponse(rsp *http.Response) (*ReceiveKycCallbackRes
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -6615,6 +7007,13 @@ func ParseTakeOtpResponse(rsp *http.Response) (*TakeOtpResponse, error) {
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -6669,6 +7068,13 @@ func ParseLookupRecipientResponse(rsp *http.Response) (*LookupRecipientResponse,
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6682,6 +7088,13 @@ func ParseLookupRecipientResponse(rsp *http.Response) (*LookupRecipientResponse,
 			return nil, err
 		}
 		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests
@@ -6703,6 +7116,13 @@ func ParseLookupRecipientResponse(rsp *http.Response) (*LookupRecipientResponse,
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -6771,6 +7191,13 @@ func ParseListRevocationsResponse(rsp *http.Response) (*ListRevocationsResponse,
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -6847,6 +7274,13 @@ func ParseGetContactsResponse(rsp *http.Response) (*GetContactsResponse, error) 
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -6922,6 +7356,13 @@ func ParseGetStandingResponse(rsp *http.Response) (*GetStandingResponse, error) 
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -6947,6 +7388,13 @@ func ParseGetJwksResponse(rsp *http.Response) (*GetJwksResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest externalRef0.Unauthorized
@@ -6975,6 +7423,13 @@ func ParseGetJwksResponse(rsp *http.Response) (*GetJwksResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -7022,6 +7477,13 @@ func ParseSubmitKycResponse(rsp *http.Response) (*SubmitKycResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest externalRef0.Conflict
@@ -7071,6 +7533,13 @@ func ParseSubmitKycResponse(rsp *http.Response) (*SubmitKycResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -7147,6 +7616,13 @@ func ParseGetKycResponse(rsp *http.Response) (*GetKycResponse, error) {
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -7186,6 +7662,13 @@ func ParseStartLoginChallengeResponse(rsp *http.Response) (*StartLoginChallengeR
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
@@ -7229,6 +7712,13 @@ func ParseStartLoginChallengeResponse(rsp *http.Response) (*StartLoginChallengeR
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -7254,6 +7744,13 @@ func ParseGetProfileResponse(rsp *http.Response) (*GetProfileResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest externalRef0.Unauthorized
@@ -7296,6 +7793,13 @@ func ParseGetProfileResponse(rsp *http.Response) (*GetProfileResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -7351,6 +7855,13 @@ func ParseUpdateProfileResponse(rsp *http.Response) (*UpdateProfileResponse, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7392,6 +7903,13 @@ func ParseUpdateProfileResponse(rsp *http.Response) (*UpdateProfileResponse, err
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -7433,6 +7951,13 @@ func ParseStartPinResetResponse(rsp *http.Response) (*StartPinResetResponse, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7474,6 +7999,13 @@ func ParseStartPinResetResponse(rsp *http.Response) (*StartPinResetResponse, err
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -7518,6 +8050,20 @@ func ParseCompletePinResetResponse(rsp *http.Response) (*CompletePinResetRespons
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7559,6 +8105,13 @@ func ParseCompletePinResetResponse(rsp *http.Response) (*CompletePinResetRespons
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -7600,6 +8153,13 @@ func ParseStartRegistrationResponse(rsp *http.Response) (*StartRegistrationRespo
 		}
 		response.ApplicationProblemJSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7642,6 +8202,13 @@ func ParseStartRegistrationResponse(rsp *http.Response) (*StartRegistrationRespo
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -7681,6 +8248,20 @@ func ParseCompleteRegistrationResponse(rsp *http.Response) (*CompleteRegistratio
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest externalRef0.Conflict
@@ -7731,6 +8312,13 @@ func ParseCompleteRegistrationResponse(rsp *http.Response) (*CompleteRegistratio
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -7778,6 +8366,13 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7820,6 +8415,13 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -7841,6 +8443,13 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 	switch {
 	case rsp.StatusCode == 204:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest externalRef0.Unauthorized
@@ -7876,6 +8485,13 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -7924,6 +8540,20 @@ func ParseRefreshSessionResponse(rsp *http.Response) (*RefreshSessionResponse, e
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7937,6 +8567,13 @@ func ParseRefreshSessionResponse(rsp *http.Response) (*RefreshSessionResponse, e
 			return nil, err
 		}
 		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests
@@ -7958,6 +8595,13 @@ func ParseRefreshSessionResponse(rsp *http.Response) (*RefreshSessionResponse, e
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -8006,6 +8650,13 @@ func ParseCreateStepUpResponse(rsp *http.Response) (*CreateStepUpResponse, error
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8047,6 +8698,13 @@ func ParseCreateStepUpResponse(rsp *http.Response) (*CreateStepUpResponse, error
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 

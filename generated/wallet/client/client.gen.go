@@ -2055,6 +2055,8 @@ type EstimateFeeResponse struct {
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -2067,6 +2069,8 @@ type EstimateFeeResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2087,6 +2091,11 @@ func (r EstimateFeeResponse) GetApplicationProblemJSON401() *externalRef0.Unauth
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r EstimateFeeResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r EstimateFeeResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -2117,6 +2126,11 @@ func (r EstimateFeeResponse) GetApplicationProblemJSON500() *externalRef0.Intern
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r EstimateFeeResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r EstimateFeeResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -2157,6 +2171,8 @@ type ReceiveC2BConfirmationResponse struct {
 	ApplicationProblemJSON400 *externalRef0.BadRequest
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -2165,6 +2181,8 @@ type ReceiveC2BConfirmationResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2180,6 +2198,11 @@ func (r ReceiveC2BConfirmationResponse) GetApplicationProblemJSON400() *external
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ReceiveC2BConfirmationResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ReceiveC2BConfirmationResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -2200,6 +2223,11 @@ func (r ReceiveC2BConfirmationResponse) GetApplicationProblemJSON500() *external
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ReceiveC2BConfirmationResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ReceiveC2BConfirmationResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -2240,6 +2268,8 @@ type ReceiveC2BValidationResponse struct {
 	ApplicationProblemJSON400 *externalRef0.BadRequest
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -2248,6 +2278,8 @@ type ReceiveC2BValidationResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2263,6 +2295,11 @@ func (r ReceiveC2BValidationResponse) GetApplicationProblemJSON400() *externalRe
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ReceiveC2BValidationResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ReceiveC2BValidationResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -2283,6 +2320,11 @@ func (r ReceiveC2BValidationResponse) GetApplicationProblemJSON500() *externalRe
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ReceiveC2BValidationResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ReceiveC2BValidationResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -2323,6 +2365,8 @@ type ReceiveStkCallbackResponse struct {
 	ApplicationProblemJSON400 *externalRef0.BadRequest
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -2331,6 +2375,8 @@ type ReceiveStkCallbackResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2346,6 +2392,11 @@ func (r ReceiveStkCallbackResponse) GetApplicationProblemJSON400() *externalRef0
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ReceiveStkCallbackResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ReceiveStkCallbackResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -2366,6 +2417,11 @@ func (r ReceiveStkCallbackResponse) GetApplicationProblemJSON500() *externalRef0
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ReceiveStkCallbackResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ReceiveStkCallbackResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -2414,6 +2470,8 @@ type GetLimitsResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2449,6 +2507,11 @@ func (r GetLimitsResponse) GetApplicationProblemJSON500() *externalRef0.Internal
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetLimitsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetLimitsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -2497,6 +2560,8 @@ type ListTopupsResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2532,6 +2597,11 @@ func (r ListTopupsResponse) GetApplicationProblemJSON500() *externalRef0.Interna
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListTopupsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListTopupsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -2576,6 +2646,8 @@ type CreateTopupResponse struct {
 	ApplicationProblemJSON403 *externalRef0.Forbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *externalRef0.Conflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -2590,6 +2662,8 @@ type CreateTopupResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -2615,6 +2689,11 @@ func (r CreateTopupResponse) GetApplicationProblemJSON403() *externalRef0.Forbid
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CreateTopupResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CreateTopupResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -2650,6 +2729,11 @@ func (r CreateTopupResponse) GetApplicationProblemJSON500() *externalRef0.Intern
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r CreateTopupResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CreateTopupResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -2700,6 +2784,8 @@ type GetTopupResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2740,6 +2826,11 @@ func (r GetTopupResponse) GetApplicationProblemJSON500() *externalRef0.Internal 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetTopupResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetTopupResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -2784,6 +2875,8 @@ type CreateTransferQuoteResponse struct {
 	ApplicationProblemJSON403 *externalRef0.Forbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -2796,6 +2889,8 @@ type CreateTransferQuoteResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -2821,6 +2916,11 @@ func (r CreateTransferQuoteResponse) GetApplicationProblemJSON403() *externalRef
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CreateTransferQuoteResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CreateTransferQuoteResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -2851,6 +2951,11 @@ func (r CreateTransferQuoteResponse) GetApplicationProblemJSON500() *externalRef
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r CreateTransferQuoteResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CreateTransferQuoteResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -2899,6 +3004,8 @@ type ListTransfersResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2934,6 +3041,11 @@ func (r ListTransfersResponse) GetApplicationProblemJSON500() *externalRef0.Inte
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListTransfersResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListTransfersResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -2980,6 +3092,8 @@ type CreateTransferResponse struct {
 	ApplicationProblemJSON403 *externalRef0.Forbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *externalRef0.Conflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -2994,6 +3108,8 @@ type CreateTransferResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -3024,6 +3140,11 @@ func (r CreateTransferResponse) GetApplicationProblemJSON403() *externalRef0.For
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CreateTransferResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CreateTransferResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -3059,6 +3180,11 @@ func (r CreateTransferResponse) GetApplicationProblemJSON500() *externalRef0.Int
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r CreateTransferResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CreateTransferResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3109,6 +3235,8 @@ type GetTransferResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3149,6 +3277,11 @@ func (r GetTransferResponse) GetApplicationProblemJSON500() *externalRef0.Intern
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetTransferResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetTransferResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3197,6 +3330,8 @@ type ListWalletsResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3232,6 +3367,11 @@ func (r ListWalletsResponse) GetApplicationProblemJSON500() *externalRef0.Intern
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r ListWalletsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListWalletsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3276,6 +3416,8 @@ type OpenWalletResponse struct {
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *externalRef0.Conflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -3290,6 +3432,8 @@ type OpenWalletResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3315,6 +3459,11 @@ func (r OpenWalletResponse) GetApplicationProblemJSON401() *externalRef0.Unautho
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r OpenWalletResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r OpenWalletResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -3350,6 +3499,11 @@ func (r OpenWalletResponse) GetApplicationProblemJSON500() *externalRef0.Interna
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r OpenWalletResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r OpenWalletResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3400,6 +3554,8 @@ type GetWalletResponse struct {
 	ApplicationProblemJSON500 *externalRef0.Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3440,6 +3596,11 @@ func (r GetWalletResponse) GetApplicationProblemJSON500() *externalRef0.Internal
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetWalletResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
 	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetWalletResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
 }
 
 // GetBody returns the raw response body bytes
@@ -3813,6 +3974,13 @@ func ParseEstimateFeeResponse(rsp *http.Response) (*EstimateFeeResponse, error) 
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3855,6 +4023,13 @@ func ParseEstimateFeeResponse(rsp *http.Response) (*EstimateFeeResponse, error) 
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -3895,6 +4070,13 @@ func ParseReceiveC2BConfirmationResponse(rsp *http.Response) (*ReceiveC2BConfirm
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3922,6 +4104,13 @@ func ParseReceiveC2BConfirmationResponse(rsp *http.Response) (*ReceiveC2BConfirm
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -3963,6 +4152,13 @@ func ParseReceiveC2BValidationResponse(rsp *http.Response) (*ReceiveC2BValidatio
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3990,6 +4186,13 @@ func ParseReceiveC2BValidationResponse(rsp *http.Response) (*ReceiveC2BValidatio
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -4031,6 +4234,13 @@ func ParseReceiveStkCallbackResponse(rsp *http.Response) (*ReceiveStkCallbackRes
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4058,6 +4268,13 @@ func ParseReceiveStkCallbackResponse(rsp *http.Response) (*ReceiveStkCallbackRes
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -4127,6 +4344,13 @@ func ParseGetLimitsResponse(rsp *http.Response) (*GetLimitsResponse, error) {
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -4195,6 +4419,13 @@ func ParseListTopupsResponse(rsp *http.Response) (*ListTopupsResponse, error) {
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -4249,6 +4480,13 @@ func ParseCreateTopupResponse(rsp *http.Response) (*CreateTopupResponse, error) 
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest externalRef0.Conflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4297,6 +4535,13 @@ func ParseCreateTopupResponse(rsp *http.Response) (*CreateTopupResponse, error) 
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -4373,6 +4618,13 @@ func ParseGetTopupResponse(rsp *http.Response) (*GetTopupResponse, error) {
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -4427,6 +4679,13 @@ func ParseCreateTransferQuoteResponse(rsp *http.Response) (*CreateTransferQuoteR
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4468,6 +4727,13 @@ func ParseCreateTransferQuoteResponse(rsp *http.Response) (*CreateTransferQuoteR
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -4537,6 +4803,13 @@ func ParseListTransfersResponse(rsp *http.Response) (*ListTransfersResponse, err
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -4598,6 +4871,13 @@ func ParseCreateTransferResponse(rsp *http.Response) (*CreateTransferResponse, e
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest externalRef0.Conflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4646,6 +4926,13 @@ func ParseCreateTransferResponse(rsp *http.Response) (*CreateTransferResponse, e
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -4722,6 +5009,13 @@ func ParseGetTransferResponse(rsp *http.Response) (*GetTransferResponse, error) 
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -4790,6 +5084,13 @@ func ParseListWalletsResponse(rsp *http.Response) (*ListWalletsResponse, error) 
 		}
 		response.ApplicationProblemJSON503 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
 	}
 
 	return response, nil
@@ -4844,6 +5145,13 @@ func ParseOpenWalletResponse(rsp *http.Response) (*OpenWalletResponse, error) {
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest externalRef0.Conflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4892,6 +5200,13 @@ func ParseOpenWalletResponse(rsp *http.Response) (*OpenWalletResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
@@ -4967,6 +5282,13 @@ func ParseGetWalletResponse(rsp *http.Response) (*GetWalletResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
 
 	}
 
