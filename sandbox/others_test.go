@@ -188,7 +188,7 @@ func TestSMS(t *testing.T) {
 		t.Errorf("inbox = %+v, %v", message, err)
 	}
 	for _, want := range []string{"Sent", "Success"} {
-		report, err := africastalking.ParseDeliveryReport(b.next(t).form(t))
+		report, err := africastalking.ParseDeliveryReport(b.next(t).body)
 		if err != nil || report.ID != receipt.MessageID || report.Status != want || report.Phone != phone || report.NetworkCode != "99999" {
 			t.Errorf("report = %+v, %v", report, err)
 		}
@@ -198,7 +198,7 @@ func TestSMS(t *testing.T) {
 func TestSMSReportScripts(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[string][]string{
-		"success": {"Sent", "Success"}, "failed": {"Sent", "Failed"}, "rejected": {"Sent", "Rejected"}, "duplicate": {"Sent", "Success", "Success"}, "sent": {"Sent"}, "lose": nil,
+		"success": {"Sent", "Success"}, "failed": {"Sent", "Failed"}, "rejected": {"Sent", "Rejected"}, "duplicate": {"Sent", "Success", "Success"}, "sent": {"Sent"}, "json": {"Success"}, "lose": nil,
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -212,7 +212,7 @@ func TestSMSReportScripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, status := range want {
-				report, err := africastalking.ParseDeliveryReport(b.next(t).form(t))
+				report, err := africastalking.ParseDeliveryReport(b.next(t).body)
 				if err != nil || report.Status != status || (report.FailureReason != "") != (status == "Failed" || status == "Rejected") {
 					t.Errorf("report = %+v, %v", report, err)
 				}
@@ -234,7 +234,7 @@ func TestSMSRefusals(t *testing.T) {
 	}{
 		"100": {100, africastalking.Accepted, 1}, "102": {102, africastalking.Accepted, 1}, "401": {401, africastalking.Refused, 0},
 		"405": {405, africastalking.Refused, 0}, "406": {406, africastalking.Refused, 0}, "500": {500, africastalking.Refused, 0},
-		"empty": {0, africastalking.Refused, 0}, "down": {0, africastalking.Unknown, 0}, "lose": {0, africastalking.Unknown, 1},
+		"empty": {0, africastalking.Refused, 0}, "nobody": {0, africastalking.Refused, 0}, "down": {0, africastalking.Unknown, 0}, "lose": {0, africastalking.Unknown, 1},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()

@@ -28,15 +28,6 @@ type received struct {
 	body   []byte
 }
 
-func (r received) form(t *testing.T) url.Values {
-	t.Helper()
-	form, err := url.ParseQuery(string(r.body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return form
-}
-
 // bench is one sandbox with clients of every provider and a platform that records callbacks.
 type bench struct {
 	url      string

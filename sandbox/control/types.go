@@ -39,11 +39,11 @@ type Script struct {
 	KYCCallback string `json:"kyc_callback,omitempty"`
 	// KYCDelayMS is the time until a KYC job is complete.
 	KYCDelayMS *int `json:"kyc_delay_ms,omitempty"`
-	// SMS is the answer to a send: a status code such as 101 or 406, empty (no recipients), down (HTTP 500, nothing
-	// sent) or lose (sent, but the connection breaks).
+	// SMS is the answer to a send: a status code such as 101 or 406, empty (no recipients), nobody ("Sent to 0/1", no status
+	// code), down (HTTP 500, nothing sent) or lose (sent, but the connection breaks).
 	SMS string `json:"sms,omitempty"`
 	// SMSReport is the end of the delivery reports: success, failed, rejected, duplicate (success twice), sent (never
-	// final) or lose (none at all).
+	// final), json (success as gateways in between write it: JSON, small letters, a null) or lose (none at all).
 	SMSReport string `json:"sms_report,omitempty"`
 	// SMSReportDelayMS is the time before each delivery report.
 	SMSReportDelayMS *int `json:"sms_report_delay_ms,omitempty"`
@@ -63,8 +63,8 @@ var (
 		"query":        {"", "normal", "busy", "busy200", "flaky", "lose"},
 		"callback":     {"", "normal", "lose", "delay", "duplicate", "alter", "c2b_after", "c2b_before"},
 		"kyc_callback": {"", "normal", "lose", "duplicate", "forge"},
-		"sms":          {"", "empty", "down", "lose"},
-		"sms_report":   {"", "success", "failed", "rejected", "duplicate", "sent", "lose"},
+		"sms":          {"", "empty", "nobody", "down", "lose"},
+		"sms_report":   {"", "success", "failed", "rejected", "duplicate", "sent", "json", "lose"},
 	}
 	smsCodes = []int{100, 101, 102, 401, 402, 403, 404, 405, 406, 407, 409, 500, 501, 502}
 )

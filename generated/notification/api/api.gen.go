@@ -9,10 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
@@ -93,39 +95,8 @@ type ReportReceipt struct {
 	Received bool `json:"received"`
 }
 
-// SmsReport A delivery report of Africa's Talking. The schema is loose on purpose, because a provider adds fields without notice.
-type SmsReport struct {
-	// FailureReason Only for Failed and Rejected.
-	//
-	// Example: DeliveryFailure
-	FailureReason *string `json:"failureReason,omitempty"`
-
-	// ID The message id that the send answered.
-	//
-	// Example: ATXid_8f0c2a1b6d
-	ID *string `json:"id,omitempty"`
-
-	// NetworkCode The recipient's network.
-	//
-	// Example: 63902
-	NetworkCode *string `json:"networkCode,omitempty"`
-
-	// PhoneNumber The recipient, E.164.
-	//
-	// Example: +254711000111
-	PhoneNumber *string `json:"phoneNumber,omitempty"`
-
-	// RetryCount Premium messages only.
-	//
-	// Example: 0
-	RetryCount *string `json:"retryCount,omitempty"`
-
-	// Status Sent, Submitted, Buffered, Success, Failed, Rejected, AbsentSubscriber or Expired.
-	//
-	// Example: Success
-	Status               *string                `json:"status,omitempty"`
-	AdditionalProperties map[string]interface{} `json:"-"`
-}
+// SmsReport A delivery report of Africa's Talking. It is kept as it came and read leniently afterwards.
+type SmsReport = openapi_types.File
 
 // ListNotificationsParams defines parameters for ListNotifications.
 type ListNotificationsParams struct {
@@ -134,152 +105,6 @@ type ListNotificationsParams struct {
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-}
-
-// ReceiveSmsReportFormdataRequestBody defines body for ReceiveSmsReport for application/x-www-form-urlencoded ContentType.
-type ReceiveSmsReportFormdataRequestBody = SmsReport
-
-// Getter for additional properties for SmsReport. Returns the specified
-// element and whether it was found
-func (a SmsReport) Get(fieldName string) (value interface{}, found bool) {
-	if a.AdditionalProperties != nil {
-		value, found = a.AdditionalProperties[fieldName]
-	}
-	return
-}
-
-// Setter for additional properties for SmsReport
-func (a *SmsReport) Set(fieldName string, value interface{}) {
-	if a.AdditionalProperties == nil {
-		a.AdditionalProperties = make(map[string]interface{})
-	}
-	a.AdditionalProperties[fieldName] = value
-}
-
-// Override default JSON handling for SmsReport to handle AdditionalProperties
-func (a *SmsReport) UnmarshalJSON(b []byte) error {
-	object := make(map[string]json.RawMessage)
-	err := json.Unmarshal(b, &object)
-	if err != nil {
-		return err
-	}
-
-	if raw, found := object["failureReason"]; found {
-		err = json.Unmarshal(raw, &a.FailureReason)
-		if err != nil {
-			return fmt.Errorf("error reading 'failureReason': %w", err)
-		}
-		delete(object, "failureReason")
-	}
-
-	if raw, found := object["id"]; found {
-		err = json.Unmarshal(raw, &a.ID)
-		if err != nil {
-			return fmt.Errorf("error reading 'id': %w", err)
-		}
-		delete(object, "id")
-	}
-
-	if raw, found := object["networkCode"]; found {
-		err = json.Unmarshal(raw, &a.NetworkCode)
-		if err != nil {
-			return fmt.Errorf("error reading 'networkCode': %w", err)
-		}
-		delete(object, "networkCode")
-	}
-
-	if raw, found := object["phoneNumber"]; found {
-		err = json.Unmarshal(raw, &a.PhoneNumber)
-		if err != nil {
-			return fmt.Errorf("error reading 'phoneNumber': %w", err)
-		}
-		delete(object, "phoneNumber")
-	}
-
-	if raw, found := object["retryCount"]; found {
-		err = json.Unmarshal(raw, &a.RetryCount)
-		if err != nil {
-			return fmt.Errorf("error reading 'retryCount': %w", err)
-		}
-		delete(object, "retryCount")
-	}
-
-	if raw, found := object["status"]; found {
-		err = json.Unmarshal(raw, &a.Status)
-		if err != nil {
-			return fmt.Errorf("error reading 'status': %w", err)
-		}
-		delete(object, "status")
-	}
-
-	if len(object) != 0 {
-		a.AdditionalProperties = make(map[string]interface{})
-		for fieldName, fieldBuf := range object {
-			var fieldVal interface{}
-			err := json.Unmarshal(fieldBuf, &fieldVal)
-			if err != nil {
-				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
-			}
-			a.AdditionalProperties[fieldName] = fieldVal
-		}
-	}
-	return nil
-}
-
-// Override default JSON handling for SmsReport to handle AdditionalProperties
-func (a SmsReport) MarshalJSON() ([]byte, error) {
-	var err error
-	object := make(map[string]json.RawMessage)
-
-	if a.FailureReason != nil {
-		object["failureReason"], err = json.Marshal(a.FailureReason)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'failureReason': %w", err)
-		}
-	}
-
-	if a.ID != nil {
-		object["id"], err = json.Marshal(a.ID)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'id': %w", err)
-		}
-	}
-
-	if a.NetworkCode != nil {
-		object["networkCode"], err = json.Marshal(a.NetworkCode)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'networkCode': %w", err)
-		}
-	}
-
-	if a.PhoneNumber != nil {
-		object["phoneNumber"], err = json.Marshal(a.PhoneNumber)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'phoneNumber': %w", err)
-		}
-	}
-
-	if a.RetryCount != nil {
-		object["retryCount"], err = json.Marshal(a.RetryCount)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'retryCount': %w", err)
-		}
-	}
-
-	if a.Status != nil {
-		object["status"], err = json.Marshal(a.Status)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'status': %w", err)
-		}
-	}
-
-	for fieldName, field := range a.AdditionalProperties {
-		object[fieldName], err = json.Marshal(field)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
-		}
-	}
-	return json.Marshal(object)
 }
 
 // ServerInterface represents all server handlers.
@@ -513,8 +338,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 }
 
 type ReceiveSmsReportRequestObject struct {
-	Token externalRef0.WebhookToken `json:"token"`
-	Body  *ReceiveSmsReportFormdataRequestBody
+	Token       externalRef0.WebhookToken `json:"token"`
+	ContentType string
+	Body        io.Reader
 }
 
 type ReceiveSmsReportResponseObject interface {
@@ -611,22 +437,6 @@ func (response ReceiveSmsReport413ApplicationProblemPlusJSONResponse) VisitRecei
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReceiveSmsReport415ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
-}
-
-func (response ReceiveSmsReport415ApplicationProblemPlusJSONResponse) VisitReceiveSmsReportResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -883,17 +693,9 @@ func (sh *strictHandler) ReceiveSmsReport(w http.ResponseWriter, r *http.Request
 	var request ReceiveSmsReportRequestObject
 
 	request.Token = token
+	request.ContentType = r.Header.Get("Content-Type")
 
-	if err := r.ParseForm(); err != nil {
-		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode formdata: %w", err))
-		return
-	}
-	var body ReceiveSmsReportFormdataRequestBody
-	if err := runtime.BindForm(&body, r.Form, nil, nil); err != nil {
-		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't bind formdata: %w", err))
-		return
-	}
-	request.Body = &body
+	request.Body = r.Body
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.ReceiveSmsReport(ctx, request.(ReceiveSmsReportRequestObject))

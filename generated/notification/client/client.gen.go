@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
@@ -93,39 +94,8 @@ type ReportReceipt struct {
 	Received bool `json:"received"`
 }
 
-// SmsReport A delivery report of Africa's Talking. The schema is loose on purpose, because a provider adds fields without notice.
-type SmsReport struct {
-	// FailureReason Only for Failed and Rejected.
-	//
-	// Example: DeliveryFailure
-	FailureReason *string `json:"failureReason,omitempty"`
-
-	// ID The message id that the send answered.
-	//
-	// Example: ATXid_8f0c2a1b6d
-	ID *string `json:"id,omitempty"`
-
-	// NetworkCode The recipient's network.
-	//
-	// Example: 63902
-	NetworkCode *string `json:"networkCode,omitempty"`
-
-	// PhoneNumber The recipient, E.164.
-	//
-	// Example: +254711000111
-	PhoneNumber *string `json:"phoneNumber,omitempty"`
-
-	// RetryCount Premium messages only.
-	//
-	// Example: 0
-	RetryCount *string `json:"retryCount,omitempty"`
-
-	// Status Sent, Submitted, Buffered, Success, Failed, Rejected, AbsentSubscriber or Expired.
-	//
-	// Example: Success
-	Status               *string                `json:"status,omitempty"`
-	AdditionalProperties map[string]interface{} `json:"-"`
-}
+// SmsReport A delivery report of Africa's Talking. It is kept as it came and read leniently afterwards.
+type SmsReport = openapi_types.File
 
 // ListNotificationsParams defines parameters for ListNotifications.
 type ListNotificationsParams struct {
@@ -134,152 +104,6 @@ type ListNotificationsParams struct {
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-}
-
-// ReceiveSmsReportFormdataRequestBody defines body for ReceiveSmsReport for application/x-www-form-urlencoded ContentType.
-type ReceiveSmsReportFormdataRequestBody = SmsReport
-
-// Getter for additional properties for SmsReport. Returns the specified
-// element and whether it was found
-func (a SmsReport) Get(fieldName string) (value interface{}, found bool) {
-	if a.AdditionalProperties != nil {
-		value, found = a.AdditionalProperties[fieldName]
-	}
-	return
-}
-
-// Setter for additional properties for SmsReport
-func (a *SmsReport) Set(fieldName string, value interface{}) {
-	if a.AdditionalProperties == nil {
-		a.AdditionalProperties = make(map[string]interface{})
-	}
-	a.AdditionalProperties[fieldName] = value
-}
-
-// Override default JSON handling for SmsReport to handle AdditionalProperties
-func (a *SmsReport) UnmarshalJSON(b []byte) error {
-	object := make(map[string]json.RawMessage)
-	err := json.Unmarshal(b, &object)
-	if err != nil {
-		return err
-	}
-
-	if raw, found := object["failureReason"]; found {
-		err = json.Unmarshal(raw, &a.FailureReason)
-		if err != nil {
-			return fmt.Errorf("error reading 'failureReason': %w", err)
-		}
-		delete(object, "failureReason")
-	}
-
-	if raw, found := object["id"]; found {
-		err = json.Unmarshal(raw, &a.ID)
-		if err != nil {
-			return fmt.Errorf("error reading 'id': %w", err)
-		}
-		delete(object, "id")
-	}
-
-	if raw, found := object["networkCode"]; found {
-		err = json.Unmarshal(raw, &a.NetworkCode)
-		if err != nil {
-			return fmt.Errorf("error reading 'networkCode': %w", err)
-		}
-		delete(object, "networkCode")
-	}
-
-	if raw, found := object["phoneNumber"]; found {
-		err = json.Unmarshal(raw, &a.PhoneNumber)
-		if err != nil {
-			return fmt.Errorf("error reading 'phoneNumber': %w", err)
-		}
-		delete(object, "phoneNumber")
-	}
-
-	if raw, found := object["retryCount"]; found {
-		err = json.Unmarshal(raw, &a.RetryCount)
-		if err != nil {
-			return fmt.Errorf("error reading 'retryCount': %w", err)
-		}
-		delete(object, "retryCount")
-	}
-
-	if raw, found := object["status"]; found {
-		err = json.Unmarshal(raw, &a.Status)
-		if err != nil {
-			return fmt.Errorf("error reading 'status': %w", err)
-		}
-		delete(object, "status")
-	}
-
-	if len(object) != 0 {
-		a.AdditionalProperties = make(map[string]interface{})
-		for fieldName, fieldBuf := range object {
-			var fieldVal interface{}
-			err := json.Unmarshal(fieldBuf, &fieldVal)
-			if err != nil {
-				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
-			}
-			a.AdditionalProperties[fieldName] = fieldVal
-		}
-	}
-	return nil
-}
-
-// Override default JSON handling for SmsReport to handle AdditionalProperties
-func (a SmsReport) MarshalJSON() ([]byte, error) {
-	var err error
-	object := make(map[string]json.RawMessage)
-
-	if a.FailureReason != nil {
-		object["failureReason"], err = json.Marshal(a.FailureReason)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'failureReason': %w", err)
-		}
-	}
-
-	if a.ID != nil {
-		object["id"], err = json.Marshal(a.ID)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'id': %w", err)
-		}
-	}
-
-	if a.NetworkCode != nil {
-		object["networkCode"], err = json.Marshal(a.NetworkCode)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'networkCode': %w", err)
-		}
-	}
-
-	if a.PhoneNumber != nil {
-		object["phoneNumber"], err = json.Marshal(a.PhoneNumber)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'phoneNumber': %w", err)
-		}
-	}
-
-	if a.RetryCount != nil {
-		object["retryCount"], err = json.Marshal(a.RetryCount)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'retryCount': %w", err)
-		}
-	}
-
-	if a.Status != nil {
-		object["status"], err = json.Marshal(a.Status)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'status': %w", err)
-		}
-	}
-
-	for fieldName, field := range a.AdditionalProperties {
-		object[fieldName], err = json.Marshal(field)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
-		}
-	}
-	return json.Marshal(object)
 }
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
@@ -365,15 +189,6 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/hooks/sm/{token} (the `ReceiveSmsReport` operationId).
 	ReceiveSmsReportWithBody(ctx context.Context, token externalRef0.WebhookToken, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReceiveSmsReportWithFormdataBody Takes a delivery report of the SMS gateway
-	//
-	// The report is stored and answered at once; a job applies it. Reports may be late, doubled or out of order: a final state never moves back. The token in the path is the only secret of this address.
-	//
-	// Takes a body of the `application/x-www-form-urlencoded` content type.
-	//
-	// Corresponds with POST /v1/hooks/sm/{token} (the `ReceiveSmsReport` operationId).
-	ReceiveSmsReportWithFormdataBody(ctx context.Context, token externalRef0.WebhookToken, body ReceiveSmsReportFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// ListNotifications Lists the caller's own messages
 	//
 	// Newest first, every channel. One-time codes are not in the list: they belong to a challenge, not to a customer. `subject` and `text` are absent until the message is rendered.
@@ -401,25 +216,6 @@ func (c *Client) ReceiveSmsReportWithBody(ctx context.Context, token externalRef
 	return c.Client.Do(req)
 }
 
-// ReceiveSmsReportWithFormdataBody Takes a delivery report of the SMS gateway
-//
-// The report is stored and answered at once; a job applies it. Reports may be late, doubled or out of order: a final state never moves back. The token in the path is the only secret of this address.
-//
-// Takes a body of the `application/x-www-form-urlencoded` content type.
-//
-// Corresponds with POST /v1/hooks/sm/{token} (the `ReceiveSmsReport` operationId).
-func (c *Client) ReceiveSmsReportWithFormdataBody(ctx context.Context, token externalRef0.WebhookToken, body ReceiveSmsReportFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewReceiveSmsReportRequestWithFormdataBody(c.Server, token, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // ListNotifications Lists the caller's own messages
 //
 // Newest first, every channel. One-time codes are not in the list: they belong to a challenge, not to a customer. `subject` and `text` are absent until the message is rendered.
@@ -435,17 +231,6 @@ func (c *Client) ListNotifications(ctx context.Context, params *ListNotification
 		return nil, err
 	}
 	return c.Client.Do(req)
-}
-
-// NewReceiveSmsReportRequestWithFormdataBody calls the generic ReceiveSmsReport builder with application/x-www-form-urlencoded body
-func NewReceiveSmsReportRequestWithFormdataBody(server string, token externalRef0.WebhookToken, body ReceiveSmsReportFormdataRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	bodyStr, err := runtime.MarshalForm(body, nil)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = strings.NewReader(bodyStr.Encode())
-	return NewReceiveSmsReportRequestWithBody(server, token, "application/x-www-form-urlencoded", bodyReader)
 }
 
 // NewReceiveSmsReportRequestWithBody constructs an http.Request for the ReceiveSmsReport method, with any body, and a specified content type
@@ -603,15 +388,6 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/hooks/sm/{token} (the `ReceiveSmsReport` operationId).
 	ReceiveSmsReportWithBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveSmsReportResponse, error)
 
-	// ReceiveSmsReportWithFormdataBodyWithResponse Takes a delivery report of the SMS gateway
-	//
-	// The report is stored and answered at once; a job applies it. Reports may be late, doubled or out of order: a final state never moves back. The token in the path is the only secret of this address.
-	//
-	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /v1/hooks/sm/{token} (the `ReceiveSmsReport` operationId).
-	ReceiveSmsReportWithFormdataBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, body ReceiveSmsReportFormdataRequestBody, reqEditors ...RequestEditorFn) (*ReceiveSmsReportResponse, error)
-
 	// ListNotificationsWithResponse Lists the caller's own messages
 	//
 	// Newest first, every channel. One-time codes are not in the list: they belong to a challenge, not to a customer. `subject` and `text` are absent until the message is rendered.
@@ -637,8 +413,6 @@ type ReceiveSmsReportResponse struct {
 	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
-	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *externalRef0.TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -677,11 +451,6 @@ func (r ReceiveSmsReportResponse) GetApplicationProblemJSON408() *externalRef0.R
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ReceiveSmsReportResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
 	return r.ApplicationProblemJSON413
-}
-
-// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r ReceiveSmsReportResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
-	return r.ApplicationProblemJSON415
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -838,21 +607,6 @@ func (c *ClientWithResponses) ReceiveSmsReportWithBodyWithResponse(ctx context.C
 	return ParseReceiveSmsReportResponse(rsp)
 }
 
-// ReceiveSmsReportWithFormdataBodyWithResponse Takes a delivery report of the SMS gateway
-//
-// The report is stored and answered at once; a job applies it. Reports may be late, doubled or out of order: a final state never moves back. The token in the path is the only secret of this address.
-//
-// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /v1/hooks/sm/{token} (the `ReceiveSmsReport` operationId).
-func (c *ClientWithResponses) ReceiveSmsReportWithFormdataBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, body ReceiveSmsReportFormdataRequestBody, reqEditors ...RequestEditorFn) (*ReceiveSmsReportResponse, error) {
-	rsp, err := c.ReceiveSmsReportWithFormdataBody(ctx, token, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseReceiveSmsReportResponse(rsp)
-}
-
 // ListNotificationsWithResponse Lists the caller's own messages
 //
 // Newest first, every channel. One-time codes are not in the list: they belong to a challenge, not to a customer. `subject` and `text` are absent until the message is rendered.
@@ -923,13 +677,6 @@ func ParseReceiveSmsReportResponse(rsp *http.Response) (*ReceiveSmsReportRespons
 			return nil, err
 		}
 		response.ApplicationProblemJSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest externalRef0.UnsupportedMediaType
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests

@@ -70,7 +70,7 @@ func (s *Server) SetReportURL(address string) {
 func (s *Server) Routes(mux *http.ServeMux) { mux.HandleFunc("POST /version1/messaging", s.send) }
 
 type recipient struct {
-	StatusCode int    `json:"statusCode" xml:"statusCode"`
+	StatusCode int    `json:"statusCode,omitempty" xml:"statusCode,omitempty"`
 	Number     string `json:"number" xml:"number"`
 	Status     string `json:"status" xml:"status"`
 	Cost       string `json:"cost" xml:"cost"`
@@ -124,7 +124,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request) {
 			lost = true
 		}
 		one := s.deliver(to, form.Get("from"), form.Get("message"), script)
-		if one.StatusCode < 200 {
+		if one.StatusCode >= 100 && one.StatusCode < 200 {
 			sent++
 		}
 		out.Data.Recipients = append(out.Data.Recipients, one)
@@ -141,6 +141,9 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request) {
 
 // deliver decides one recipient's status, fills the inbox and starts the reports.
 func (s *Server) deliver(to, from, text string, script control.Script) recipient {
+	if script.SMS == "nobody" {
+		return recipient{Number: to, Cost: "0", MessageID: "None"}
+	}
 	code := 101
 	if n, err := strconv.Atoi(script.SMS); err == nil {
 		code = n
@@ -181,6 +184,8 @@ func (s *Server) report(ctx context.Context, address, id, to string, script cont
 		steps = append(steps, url.Values{"status": {"Rejected"}, "failureReason": {"UserInBlackList"}})
 	case "duplicate":
 		steps = append(steps, success, success)
+	case "json":
+		steps = []url.Values{{"status": {"success"}}}
 	default:
 		steps = append(steps, success)
 	}
@@ -192,10 +197,22 @@ func (s *Server) report(ctx context.Context, address, id, to string, script cont
 		form.Set("id", id)
 		form.Set("phoneNumber", to)
 		form.Set("networkCode", "99999") // the sandbox's network
-		s.world.Post(ctx, world.Callback{
-			Kind: "sms_report", ID: id, URL: address, ContentType: "application/x-www-form-urlencoded", Body: []byte(form.Encode()),
-		})
+		contentType, body := "application/x-www-form-urlencoded", []byte(form.Encode())
+		if script.SMSReport == "json" {
+			contentType, body = "application/json", asJSON(form)
+		}
+		s.world.Post(ctx, world.Callback{Kind: "sms_report", ID: id, URL: address, ContentType: contentType, Body: body})
 	}
+}
+
+// asJSON writes a report as gateways in between do, with a field that says nothing.
+func asJSON(form url.Values) []byte {
+	out := map[string]any{"retryCount": nil}
+	for name := range form {
+		out[name] = form.Get(name)
+	}
+	body, _ := json.Marshal(out) // strings and nil only
+	return body
 }
 
 func (s *Server) write(w http.ResponseWriter, r *http.Request, out answer) {

@@ -2,11 +2,6 @@
 package api
 
 import (
-	"bytes"
-	"context"
-	"io"
-	"net/http"
-
 	"github.com/go-chi/chi/v5"
 
 	notificationapi "github.com/sendtip/sendtip/generated/notification/api"
@@ -26,31 +21,6 @@ func Mount(r chi.Router, a *app.App) {
 		RequestErrorHandlerFunc: web.StrictRequestError, ResponseErrorHandlerFunc: web.StrictResponseError,
 	})
 	notificationapi.HandlerWithOptions(strict, notificationapi.ChiServerOptions{
-		BaseRouter: r, ErrorHandlerFunc: web.BindError, Middlewares: []notificationapi.MiddlewareFunc{keepBody},
+		BaseRouter: r, ErrorHandlerFunc: web.BindError,
 	})
-}
-
-type bodyKey struct{}
-
-// keepBody remembers the bytes of a posted body: a webhook's owner stores what was really sent, and the generated server only hands
-// over what its schema names. The size is bounded further out.
-func keepBody(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost {
-			next.ServeHTTP(w, r)
-			return
-		}
-		raw, err := io.ReadAll(r.Body)
-		if err != nil {
-			web.StrictRequestError(w, r, err)
-			return
-		}
-		r.Body = io.NopCloser(bytes.NewReader(raw))
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), bodyKey{}, raw)))
-	})
-}
-
-func rawBody(ctx context.Context) []byte {
-	raw, _ := ctx.Value(bodyKey{}).([]byte)
-	return raw
 }

@@ -55,6 +55,7 @@ type App struct {
 
 	messages *prometheus.CounterVec
 	reports  *prometheus.CounterVec
+	alarms   *prometheus.CounterVec
 }
 
 // New returns the use cases and registers their metrics.
@@ -68,11 +69,27 @@ func New(d Deps) *App {
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "notification_reports_total", Help: "Delivery reports by what became of them.",
 		}, []string{"outcome"}),
+		alarms: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "notification_alarms_total", Help: "Things that a person must look at.",
+		}, []string{"alarm"}),
 	}
 	if d.Registry != nil {
-		d.Registry.MustRegister(a.messages, a.reports)
+		d.Registry.MustRegister(a.messages, a.reports, a.alarms)
 	}
 	return a
+}
+
+// The alarms.
+const (
+	alarmNeverSent        = "message_never_sent"
+	alarmUnreadableReport = "unreadable_report"
+	alarmProviderID       = "provider_id_reused"
+)
+
+// alarm says that a person must look at an object.
+func (a *App) alarm(ctx context.Context, what string, object uuid.UUID) {
+	a.alarms.WithLabelValues(what).Inc()
+	a.Log.ErrorContext(ctx, "a person must look", "alarm", what, "object", object)
 }
 
 func (a *App) count(n notificationdb.Notification, state domain.State) {

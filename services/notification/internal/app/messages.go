@@ -34,7 +34,7 @@ func (a *App) QueueMessages(ctx context.Context, tx pgx.Tx, notices []Notice) er
 	rows := notificationdb.InsertNotificationsParams{Channel: string(domain.SMS), Now: a.Now()}
 	codes := map[uuid.UUID]bool{}
 	for _, n := range notices {
-		params, err := json.Marshal(n.Params)
+		params, err := json.Marshal(n.Params.Stored())
 		if err != nil {
 			return fmt.Errorf("params: %w", err)
 		}

@@ -108,6 +108,9 @@ func (a *App) smsError(ctx context.Context, err error) answer {
 }
 
 func smsErrorReason(e *africastalking.Error) string {
+	if e.NotSent && e.Err == nil {
+		return "invalid_phone" // refused before it was sent
+	}
 	if e.HTTPStatus == 0 {
 		return "provider_unreachable"
 	}

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,7 +40,7 @@ func (a *App) ReceiveSmsReport(ctx context.Context, token string, raw []byte) er
 		return fmt.Errorf("seal report: %w", err)
 	}
 	row := notificationdb.InsertDeliveryReportParams{ID: id, Body: sealed, Outcome: reportUnreadable, ReceivedAt: a.Now()}
-	if report, err := readReport(raw); err == nil {
+	if report, err := africastalking.ParseDeliveryReport(raw); err == nil {
 		row.ProviderMessageID, row.Status, row.Outcome = &report.ID, &report.Status, reportReceived
 	}
 	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
@@ -57,23 +56,15 @@ func (a *App) ReceiveSmsReport(ctx context.Context, token string, raw []byte) er
 	}
 	if row.Outcome == reportUnreadable {
 		a.reports.WithLabelValues(reportUnreadable).Inc()
-		a.Log.WarnContext(ctx, "delivery report without id or status is kept", "report", id)
+		a.alarm(ctx, alarmUnreadableReport, id)
 	}
 	return nil
 }
 
 func reportPurpose(id uuid.UUID) string { return "notification.report:" + id.String() }
 
-func readReport(raw []byte) (africastalking.DeliveryReport, error) {
-	form, err := url.ParseQuery(string(raw))
-	if err != nil {
-		return africastalking.DeliveryReport{}, err
-	}
-	return africastalking.ParseDeliveryReport(form)
-}
-
 // JudgeReport applies one stored report. It returns how long to wait if the report's message is not known yet: reports can overtake
-// the answer to the send. After an hour the report is set aside as unmatched.
+// the answer to the send. After an hour the report is set aside: as unmatched or, if what was stored cannot be opened, as unreadable.
 func (a *App) JudgeReport(ctx context.Context, id uuid.UUID) (time.Duration, error) {
 	var wait time.Duration
 	var outcome string
@@ -82,16 +73,23 @@ func (a *App) JudgeReport(ctx context.Context, id uuid.UUID) (time.Duration, err
 	err := pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
 		wait, outcome, changed = 0, "", nil
 		row, err := a.q.LockDeliveryReport(ctx, tx, id)
+		if pg.IsNoRows(err) {
+			return nil
+		}
 		if err != nil || row.Outcome != reportReceived {
 			return err
 		}
+		age := a.Now().Sub(row.ReceivedAt)
 		report, err := a.openReport(row)
-		if err != nil {
+		if err != nil && age < domain.ReportGrace {
 			return err
+		}
+		if err != nil {
+			outcome = reportUnreadable
+			return a.q.MarkDeliveryReport(ctx, tx, outcome, a.timeNow(), id)
 		}
 		n, err := a.q.LockByProviderMessage(ctx, tx, string(domain.SMS), row.ProviderMessageID)
 		if pg.IsNoRows(err) {
-			age := a.Now().Sub(row.ReceivedAt)
 			if age < domain.ReportGrace {
 				wait = domain.ReportBackoff(age)
 				return nil
@@ -118,6 +116,9 @@ func (a *App) JudgeReport(ctx context.Context, id uuid.UUID) (time.Duration, err
 	if outcome != "" {
 		a.reports.WithLabelValues(outcome).Inc()
 	}
+	if outcome == reportUnreadable {
+		a.alarm(ctx, alarmUnreadableReport, id)
+	}
 	if changed != nil {
 		a.count(*changed, next)
 	}
@@ -129,7 +130,7 @@ func (a *App) openReport(row notificationdb.DeliveryReport) (domain.Report, erro
 	if err != nil {
 		return domain.Report{}, fmt.Errorf("report %s: %w", row.ID, err)
 	}
-	r, err := readReport(raw)
+	r, err := africastalking.ParseDeliveryReport(raw)
 	if err != nil {
 		return domain.Report{}, err
 	}

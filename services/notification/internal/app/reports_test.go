@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"path"
 	"strings"
@@ -155,16 +156,73 @@ func TestReportWithoutMessage(t *testing.T) {
 func TestReportUnreadable(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	for _, raw := range []string{"", "status=Success", "id=ATXid_1", `{"id":"ATXid_1","status":"Success"}`, "id=%zz", "id=a&status=b&retryCount=x"} {
+	for _, raw := range []string{"", "status=Success", "id=ATXid_1", `{"id":"ATXid_1","status":"Succ`, "id=%zz", "id=%00&status=%00", "\xff\xfe"} {
 		if err := w.app.ReceiveSmsReport(t.Context(), w.token(), []byte(raw)); err != nil {
 			t.Errorf("%q: %v", raw, err)
 		}
 	}
-	if n := w.count(t, "SELECT count(*) FROM delivery_reports WHERE outcome = 'unreadable' AND provider_message_id IS NULL"); n != 6 {
+	if n := w.count(t, "SELECT count(*) FROM delivery_reports WHERE outcome = 'unreadable' AND provider_message_id IS NULL"); n != 7 {
 		t.Errorf("%d reports are kept", n)
 	}
 	if n := w.count(t, "SELECT count(*) FROM river_job WHERE kind = 'notification.judge_report'"); n != 0 {
 		t.Errorf("%d jobs for nothing", n)
+	}
+	if n := w.alarms(t, "unreadable_report"); n != 7 {
+		t.Errorf("%d alarms", n)
+	}
+}
+
+// What nobody needs never discards a report, and what is needed counts in every writing.
+func TestReportInOtherWritings(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"null":          `id=%s&status=Success&retryCount=null`,
+		"decimal":       `id=%s&status=Success&retryCount=0.0`,
+		"small letters": `id=%s&status=success`,
+		"broken field":  `id=%s&status=Success&failureReason=%%zz`,
+		"NUL":           `id=%s%%00&status=Success%%00&failureReason=%%00`,
+		"not UTF-8":     `id=%s&status=Success&failureReason=%%ff`,
+		"JSON":          `{"id":"%s","status":"SUCCESS","retryCount":null,"networkCode":{},"phoneNumber":7}`,
+		"JSON, marked":  "\ufeff{\"id\":\"%s\",\"status\":\"success\",\"failureReason\":\"a\nb\"}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			id := w.queue(t, receipt())
+			w.send(t, id)
+			for range 2 {
+				w.report(t, fmt.Appendf(nil, body, w.row(t, id).providerID))
+			}
+			w.mustBe(t, id, domain.Delivered, "")
+			if n := w.count(t, "SELECT count(*) FROM delivery_reports WHERE outcome = 'applied' AND status = 'Success'"); n != 1 {
+				t.Errorf("%d reports were applied", n)
+			}
+		})
+	}
+}
+
+// A report whose stored form cannot be opened is tried for an hour, and then a person is told; one whose row is gone is done.
+func TestReportThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	if wait, err := w.app.JudgeReport(t.Context(), uuid.Must(uuid.NewV7())); wait != 0 || err != nil {
+		t.Errorf("a report that is not there: %s, %v", wait, err)
+	}
+	id := uuid.Must(uuid.NewV7())
+	if _, err := w.db.Pool.Exec(t.Context(), `INSERT INTO delivery_reports (id, provider_message_id, status, body, outcome, received_at)
+		VALUES ($1, 'ATXid_1', 'Success', 'not sealed', 'received', $2)`, id, w.clock()); err != nil {
+		t.Fatal(err)
+	}
+	w.wait(time.Hour - time.Microsecond)
+	if _, err := w.app.JudgeReport(t.Context(), id); err == nil {
+		t.Error("given up before the hour is over")
+	}
+	w.wait(time.Microsecond)
+	if wait, err := w.app.JudgeReport(t.Context(), id); wait != 0 || err != nil {
+		t.Errorf("%s, %v", wait, err)
+	}
+	if n := w.count(t, "SELECT count(*) FROM delivery_reports WHERE outcome = 'unreadable' AND judged_at IS NOT NULL"); n != 1 || w.alarms(t, "unreadable_report") != 1 {
+		t.Errorf("%d set aside, %d alarms", n, w.alarms(t, "unreadable_report"))
 	}
 }
 

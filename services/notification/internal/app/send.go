@@ -59,7 +59,7 @@ func (a *App) SendMessage(ctx context.Context, id uuid.UUID) (time.Duration, err
 		return 0, nil
 	}
 	if !a.Now().Before(domain.Deadline(domain.Template(n.Template), n.OccurredAt)) {
-		return 0, a.close(ctx, id, domain.Failed, domain.ReasonExpired)
+		return 0, a.expire(ctx, n)
 	}
 	out, reason, err := a.prepare(ctx, n)
 	if err != nil {
@@ -75,6 +75,18 @@ func (a *App) SendMessage(ctx context.Context, id uuid.UUID) (time.Duration, err
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
 	defer cancel()
 	return a.settle(ctx, n, a.deliver(ctx, n, out))
+}
+
+// expire ends a message that is too late to be of use. One that was never even tried had no provider to refuse it: its facts cannot be
+// read, or a part of ours was away for as long as the message made sense.
+func (a *App) expire(ctx context.Context, n notificationdb.Notification) error {
+	if err := a.close(ctx, n.ID, domain.Failed, domain.ReasonExpired); err != nil {
+		return err
+	}
+	if n.Attempts == 0 {
+		a.alarm(ctx, alarmNeverSent, n.ID)
+	}
+	return nil
 }
 
 // claim commits `sending` with the sealed text, and the e-mail copy of an SMS. It reports false when another process was faster.
@@ -127,12 +139,25 @@ func (a *App) settle(ctx context.Context, n notificationdb.Notification, got ans
 
 func (a *App) markSent(ctx context.Context, id uuid.UUID, providerID string) error {
 	if providerID == "" { // accepted without an id: no report will find it, but it is sent
-		providerID = "unnamed:" + id.String()
+		providerID = unnamed + id.String()
 	}
-	return a.change(ctx, id, domain.Sent, func(tx pgx.Tx, _ notificationdb.Notification, now time.Time) error {
+	mark := func(tx pgx.Tx, _ notificationdb.Notification, now time.Time) error {
 		return a.q.MarkSent(ctx, tx, &providerID, &now, id)
-	})
+	}
+	err := a.change(ctx, id, domain.Sent, mark)
+	if pg.Constraint(err) == providerIDConstraint { // reports cannot tell the two apart, but this one is out
+		a.alarm(ctx, alarmProviderID, id)
+		providerID = unnamed + id.String()
+		return a.change(ctx, id, domain.Sent, mark)
+	}
+	return err
 }
+
+// providerIDConstraint keeps a provider's message id unique.
+const providerIDConstraint = "notifications_provider_message"
+
+// unnamed begins what stands for a missing message id.
+const unnamed = "unnamed:"
 
 // close moves a message to a state without a provider's message id: failed, unknown, or back to pending.
 func (a *App) close(ctx context.Context, id uuid.UUID, next domain.State, reason string) error {

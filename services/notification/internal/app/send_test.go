@@ -68,7 +68,8 @@ func TestSendMessageRefused(t *testing.T) {
 		"404": {domain.Failed, "unsupported_number", 0}, "406": {domain.Failed, "opted_out", 0}, "409": {domain.Failed, "do_not_disturb", 0},
 		"502": {domain.Failed, "rejected", 0}, "empty": {domain.Failed, "refused", 0},
 		"405": {domain.Pending, "insufficient_balance", 15 * time.Second}, "407": {domain.Pending, "could_not_route", 15 * time.Second},
-		"500": {domain.Pending, "provider_error", 15 * time.Second}, "501": {domain.Pending, "gateway_error", 15 * time.Second},
+		"nobody": {domain.Pending, "refused", 15 * time.Second},
+		"500":    {domain.Pending, "provider_error", 15 * time.Second}, "501": {domain.Pending, "gateway_error", 15 * time.Second},
 	} {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
@@ -237,6 +238,68 @@ func TestSendMessageUnknownRecipient(t *testing.T) {
 	id := w.queue(t, n)
 	w.send(t, id)
 	w.mustBe(t, id, domain.Failed, domain.ReasonRecipientUnknown)
+}
+
+// No input may keep a job for ever: what can never be sent ends with its deadline, and a person is told.
+func TestSendMessageThatCannotBeRendered(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string][2]string{
+		"facts that do not fit": {"transfer_received", `{"amount":"much"}`}, "unknown template": {"of_another_release", `{}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			id := uuid.Must(uuid.NewV7())
+			if _, err := w.db.Pool.Exec(t.Context(), `INSERT INTO notifications (id, source_event_id, recipient_id, user_id, channel, template, params, occurred_at, created_at, updated_at)
+				VALUES ($1, $1, $2, $2, 'sms', $3, $4, $5, $5, $5)`, id, w.peer.user, row[0], row[1], w.clock()); err != nil {
+				t.Fatal(err)
+			}
+			w.wait(24*time.Hour - time.Microsecond)
+			if _, err := w.app.SendMessage(t.Context(), id); err == nil || w.alarms(t, "message_never_sent") != 0 {
+				t.Errorf("before the deadline: %v, %d alarms", err, w.alarms(t, "message_never_sent"))
+			}
+			w.wait(time.Microsecond)
+			if wait := w.send(t, id); wait != 0 || w.alarms(t, "message_never_sent") != 1 {
+				t.Errorf("at the deadline: wait %s, %d alarms", wait, w.alarms(t, "message_never_sent"))
+			}
+			w.mustBe(t, id, domain.Failed, domain.ReasonExpired)
+		})
+	}
+}
+
+// Text that PostgreSQL cannot hold must not keep an event from being applied, nor reach a phone.
+func TestQueueMessagesWithControlCharacters(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	id := w.queue(t, app.Notice{Template: domain.DepositReceived, Params: domain.Params{Reference: uuid.NewString(), Amount: kes(100), Receipt: "SK\x00L1\n2"}})
+	w.send(t, id)
+	if got := w.inbox(t, phone); len(got) != 1 || !strings.HasSuffix(got[0].Text, "Receipt SKL12.") {
+		t.Errorf("the phone has %+v", got)
+	}
+}
+
+// A gateway that gives one id twice must not make the second message unknown.
+func TestSendMessageProviderIDTwice(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.WriteHeader(http.StatusCreated)
+		_, _ = rw.Write([]byte(`{"SMSMessageData":{"Message":"Sent to 1/1","Recipients":[{"statusCode":101,"messageId":"ATXid_1"}]}}`))
+	}))
+	t.Cleanup(srv.Close)
+	same := w.with(func(d *app.Deps) {
+		d.SMS, d.Registry = africastalking.New(africastalking.Config{BaseURL: srv.URL}), w.fresh()
+	})
+	for want := range 2 {
+		id := w.queue(t, receipt())
+		if wait, err := same.SendMessage(t.Context(), id); err != nil || wait != 0 {
+			t.Errorf("wait %s, %v", wait, err)
+		}
+		w.mustBe(t, id, domain.Sent, "")
+		if n := w.alarms(t, "provider_id_reused"); n != want {
+			t.Errorf("%d alarms", n)
+		}
+	}
 }
 
 func TestSendMessageTooLate(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	openapitypes "github.com/oapi-codegen/runtime/types"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 
 	"github.com/sendtip/sendtip/generated/common"
@@ -60,6 +61,7 @@ type world struct {
 	smsURL string
 	smtp   string // address of the mail sink
 	logs   *logBuffer
+	meters *prometheus.Registry
 
 	mu  sync.Mutex
 	now time.Time
@@ -69,7 +71,7 @@ var start = time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
 
 func setup(t *testing.T) *world {
 	t.Helper()
-	w := &world{db: pgtest.Open(t, "notification", notificationsql.Migrations()), now: start, logs: &logBuffer{}}
+	w := &world{db: pgtest.Open(t, "notification", notificationsql.Migrations()), now: start, logs: &logBuffer{}, meters: prometheus.NewRegistry()}
 	var err error
 	if w.sealer, err = seal.New(bytes.Repeat([]byte{7}, seal.KeySize)); err != nil {
 		t.Fatal(err)
@@ -93,7 +95,7 @@ func setup(t *testing.T) *world {
 	w.deps = app.Deps{
 		Pool: w.db.Pool, Sealer: w.sealer, Jobs: queue, Users: users, Texts: texts, Mail: w.mailer(t, w.smtp),
 		SMS: africastalking.New(africastalking.Config{BaseURL: w.smsURL, Username: sandbox.DefaultSMSUsername, APIKey: sandbox.DefaultSMSAPIKey}),
-		Log: slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), SenderID: "SENDTIP", Now: w.clock,
+		Log: slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), SenderID: "SENDTIP", Now: w.clock, Registry: w.meters,
 	}
 	w.app = app.New(w.deps)
 	jobs.Register(workers, w.app)
@@ -103,6 +105,7 @@ func setup(t *testing.T) *world {
 // with returns the use cases with some parts replaced.
 func (w *world) with(change func(*app.Deps)) *app.App {
 	d := w.deps
+	d.Registry = nil // the metrics are registered already
 	change(&d)
 	return app.New(d)
 }
@@ -254,6 +257,30 @@ func (w *world) script(t *testing.T, s control.Script) {
 	if err := w.sms.SetPhoneScript(t.Context(), phone, s); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// fresh replaces the registry that alarms are read from.
+func (w *world) fresh() *prometheus.Registry {
+	w.meters = prometheus.NewRegistry()
+	return w.meters
+}
+
+// alarms returns how often people were told to look.
+func (w *world) alarms(t *testing.T, what string) int {
+	t.Helper()
+	families, err := w.meters.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "notification_alarms_total" && m.GetLabel()[0].GetValue() == what {
+				n += int(m.GetCounter().GetValue())
+			}
+		}
+	}
+	return n
 }
 
 func (w *world) count(t *testing.T, sql string, args ...any) int {

@@ -84,8 +84,10 @@ var reportReasons = map[string]string{
 // ReportReason returns the reason code of a failed delivery from the report's failure reason and, failing that, its status.
 func ReportReason(failureReason, status string) string {
 	for _, key := range []string{failureReason, status} {
-		if reason, ok := reportReasons[strings.TrimSpace(key)]; ok {
-			return reason
+		for name, reason := range reportReasons {
+			if strings.EqualFold(name, strings.TrimSpace(key)) {
+				return reason
+			}
 		}
 	}
 	return ReasonDeliveryFailed

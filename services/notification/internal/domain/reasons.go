@@ -30,7 +30,7 @@ var reasons = map[string]map[string]string{
 		"insufficient_funds":       "salio halikutosha",
 		"insufficient_mpesa_funds": "salio la M-Pesa halikutosha",
 		"mpesa_limit":              "kikomo cha M-Pesa kimefikiwa",
-		"try_later":                "M-Pesa ina shughuli, jaribu baadaye",
+		"try_later":                "M-Pesa ina shughuli nyingi, jaribu tena baadaye",
 		"no_answer":                "hakukuwa na jibu kwenye simu",
 		"cancelled_by_customer":    "ilighairiwa kwenye simu",
 		"wrong_pin":                "PIN haikuwa sahihi",

@@ -1,12 +1,14 @@
 package domain
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"strings"
 	"text/template"
 	"time"
 	_ "time/tzdata" // containers carry no time zones
+	"unicode"
 
 	"github.com/sendtip/sendtip/kit/money"
 )
@@ -55,6 +57,33 @@ type Params struct {
 	ReasonCode string      `json:"reason_code,omitempty"`
 	Purpose    string      `json:"purpose,omitempty"`
 	Tier       int64       `json:"tier,omitempty"`
+}
+
+// Stored returns the params as they are kept: without the control characters that no column can hold and no text should show, and with
+// the currency of an amount of zero, which the stored form leaves out.
+func (p Params) Stored() Params {
+	for _, text := range []*string{&p.Reference, &p.Currency, &p.Receipt, &p.ReasonCode, &p.Purpose} {
+		*text = strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) {
+				return -1
+			}
+			return r
+		}, *text)
+	}
+	if p.Currency == "" && p.Amount.IsZero() {
+		p.Currency = p.Amount.Currency
+	}
+	return p
+}
+
+// complete gives amounts of zero their currency back: "0" of no currency is nothing that a customer should read.
+func (p Params) complete() Params {
+	for _, m := range []*money.Money{&p.Amount, &p.Fee, &p.Excise} {
+		if m.Currency == "" {
+			m.Currency = cmp.Or(p.Amount.Currency, p.Currency)
+		}
+	}
+	return p
 }
 
 // Fill is what a text is made from: the event's facts and what is known of the recipient at the moment of sending.
@@ -125,6 +154,7 @@ func (x *Texts) Render(t Template, c Channel, language string, f Fill) (Message,
 	if !ok {
 		return Message{}, fmt.Errorf("no template %q", t)
 	}
+	f.Params = f.complete()
 	f.FirstName = strings.Join(strings.Fields(f.FirstName), " ") // one line, whatever was typed
 	data := struct {
 		Fill

@@ -1,6 +1,7 @@
 package domain_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -62,15 +63,15 @@ var golden = []struct {
 	},
 	{
 		language: "en", template: domain.KycReviewNeeded,
-		sms:     "SENDTIP: a person is checking your documents. We will tell you the result; you need not do anything.",
+		sms:     "SENDTIP: a person is checking your documents. We will tell you the result; you do not need to do anything.",
 		subject: "We are checking your documents",
-		email:   "a person is checking your documents. We will tell you the result; you need not do anything.",
+		email:   "a person is checking your documents. We will tell you the result; you do not need to do anything.",
 	},
 	{
 		language: "en", template: domain.WalletOpened,
 		sms:     "SENDTIP: your KES wallet is open.",
 		subject: "Your KES wallet is open",
-		email:   "your KES wallet is open since 23/11/2026 12:30.",
+		email:   "your KES wallet was opened on 23/11/2026 12:30.",
 	},
 	{
 		language: "en", template: domain.TopupSucceeded,
@@ -110,7 +111,7 @@ var golden = []struct {
 	},
 	{
 		language: "sw", template: domain.OTP,
-		sms: "SENDTIP: nambari yako ya siri ya kuingia ni 482913, hadi 12:35. Usimpe mtu yeyote, hata wafanyakazi wetu.",
+		sms: "SENDTIP: msimbo wako wa kuingia ni 482913, unatumika hadi 12:35. Usimpe mtu yeyote msimbo huu, hata wafanyakazi wetu.",
 	},
 	{
 		language: "sw", template: domain.KycVerified,
@@ -126,9 +127,9 @@ var golden = []struct {
 	},
 	{
 		language: "sw", template: domain.KycReviewNeeded,
-		sms:     "SENDTIP: mtu anakagua hati zako. Tutakujulisha matokeo; huhitaji kufanya chochote.",
+		sms:     "SENDTIP: mfanyakazi wetu anakagua hati zako. Tutakujulisha matokeo; huhitaji kufanya chochote.",
 		subject: "Tunakagua hati zako",
-		email:   "mtu anakagua hati zako. Tutakujulisha matokeo; huhitaji kufanya chochote.",
+		email:   "mfanyakazi wetu anakagua hati zako. Tutakujulisha matokeo; huhitaji kufanya chochote.",
 	},
 	{
 		language: "sw", template: domain.WalletOpened,
@@ -138,45 +139,45 @@ var golden = []struct {
 	},
 	{
 		language: "sw", template: domain.TopupSucceeded,
-		sms:     "SENDTIP: KES 250.00 imeongezwa kwenye pochi yako 23/11/2026 12:30. Risiti SKL1A2B3C4. Rejea 3F6B2A1C0D4E.",
+		sms:     "SENDTIP: KES 250.00 zimeongezwa kwenye pochi yako tarehe 23/11/2026 12:30. Risiti SKL1A2B3C4. Kumb. 3F6B2A1C0D4E.",
 		subject: "Umeongeza KES 250.00",
-		email:   "pesa ulizoongeza ziko kwenye pochi yako.\n\nKiasi: KES 250.00\nTarehe: 23/11/2026 12:30\nRisiti: SKL1A2B3C4\nRejea: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email:   "pesa ulizoongeza ziko kwenye pochi yako.\n\nKiasi: KES 250.00\nTarehe: 23/11/2026 12:30\nRisiti: SKL1A2B3C4\nKumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "sw", template: domain.TopupFailed,
-		sms:     "SENDTIP: kuongeza KES 250.00 hakukufaulu: ilighairiwa kwenye simu. Hakuna kilichoongezwa kwenye pochi yako.",
+		sms:     "SENDTIP: kuongeza KES 250.00 hakukufaulu: ilighairiwa kwenye simu. Hakuna pesa zilizoongezwa kwenye pochi yako.",
 		subject: "Kuongeza KES 250.00 hakukufaulu",
-		email:   "kuongeza KES 250.00 tarehe 23/11/2026 12:30 hakukufaulu: ilighairiwa kwenye simu. Hakuna kilichoongezwa kwenye pochi yako.\n\nRejea: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email:   "kuongeza KES 250.00 tarehe 23/11/2026 12:30 hakukufaulu: ilighairiwa kwenye simu. Hakuna pesa zilizoongezwa kwenye pochi yako.\n\nKumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "sw", template: domain.DepositReceived,
-		sms:     "SENDTIP: amana yako ya KES 500.00 imepokelewa 23/11/2026 12:30. Risiti SKL1A2B3C5.",
+		sms:     "SENDTIP: amana yako ya KES 500.00 imepokelewa tarehe 23/11/2026 12:30. Risiti SKL1A2B3C5.",
 		subject: "Amana ya KES 500.00",
-		email:   "amana yako iko kwenye pochi yako.\n\nKiasi: KES 500.00\nTarehe: 23/11/2026 12:30\nRisiti: SKL1A2B3C5\nRejea: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email:   "amana yako iko kwenye pochi yako.\n\nKiasi: KES 500.00\nTarehe: 23/11/2026 12:30\nRisiti: SKL1A2B3C5\nKumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "sw", template: domain.TransferSent,
-		sms:     "SENDTIP: umetuma KES 1,000.00 tarehe 23/11/2026 12:30. Ada KES 23.00, ushuru wa bidhaa KES 3.45. Rejea 3F6B2A1C0D4E.",
+		sms:     "SENDTIP: umetuma KES 1,000.00 tarehe 23/11/2026 12:30. Ada KES 23.00, ushuru wa bidhaa KES 3.45. Kumb. 3F6B2A1C0D4E.",
 		subject: "Umetuma KES 1,000.00",
-		email:   "umetuma pesa.\n\nKiasi: KES 1,000.00\nAda: KES 23.00\nUshuru wa bidhaa: KES 3.45\nTarehe: 23/11/2026 12:30\nRejea: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email:   "umetuma pesa.\n\nKiasi: KES 1,000.00\nAda: KES 23.00\nUshuru wa bidhaa: KES 3.45\nTarehe: 23/11/2026 12:30\nKumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "sw", template: domain.TransferReceived,
-		sms:     "SENDTIP: umepokea KES 1,000.00 tarehe 23/11/2026 12:30. Rejea 3F6B2A1C0D4E.",
+		sms:     "SENDTIP: umepokea KES 1,000.00 tarehe 23/11/2026 12:30. Kumb. 3F6B2A1C0D4E.",
 		subject: "Umepokea KES 1,000.00",
-		email:   "umepokea pesa.\n\nKiasi: KES 1,000.00\nTarehe: 23/11/2026 12:30\nRejea: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email:   "umepokea pesa.\n\nKiasi: KES 1,000.00\nTarehe: 23/11/2026 12:30\nKumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "sw", template: domain.TransferFailed,
-		sms:     "SENDTIP: kutuma KES 1,000.00 hakukufaulu: salio halikutosha. Hakuna pesa iliyotoka kwenye pochi yako. Rejea 3F6B2A1C0D4E.",
+		sms:     "SENDTIP: kutuma KES 1,000.00 hakukufaulu: salio halikutosha. Hakuna pesa zilizotoka kwenye pochi yako. Kumb. 3F6B2A1C0D4E.",
 		subject: "Kutuma KES 1,000.00 hakukufaulu",
-		email:   "kutuma KES 1,000.00 tarehe 23/11/2026 12:30 hakukufaulu: salio halikutosha. Hakuna pesa iliyotoka kwenye pochi yako.\n\nRejea: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email:   "kutuma KES 1,000.00 tarehe 23/11/2026 12:30 hakukufaulu: salio halikutosha. Hakuna pesa zilizotoka kwenye pochi yako.\n\nKumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 }
 
 var frames = map[string][2]string{
 	"en": {"Hello Amina,\n\n", "\n\nIf you do not know about this, contact us at once. Our staff never ask for your PIN or for a code.\n\nSENDTIP\n"},
-	"sw": {"Habari Amina,\n\n", "\n\nIkiwa hujui kuhusu hili, wasiliana nasi mara moja. Wafanyakazi wetu hawatakuomba kamwe PIN wala nambari ya siri.\n\nSENDTIP\n"},
+	"sw": {"Habari Amina,\n\n", "\n\nIkiwa huna habari kuhusu jambo hili, wasiliana nasi mara moja. Wafanyakazi wetu hawatakuomba kamwe PIN yako wala msimbo.\n\nSENDTIP\n"},
 }
 
 func texts(t *testing.T) *domain.Texts {
@@ -252,6 +253,77 @@ func TestRenderFitsOneSMS(t *testing.T) {
 	}
 }
 
+// Every text with nothing, the smallest and the largest amount, from the facts as they are kept: no amount is ever shown without its
+// currency, and nothing is left out or doubled.
+func TestRenderEveryAmount(t *testing.T) {
+	t.Parallel()
+	x := texts(t)
+	fees := map[string]map[int64]string{
+		"en": {0: " No fee. ", 1: " Fee KES 0.01, excise duty KES 0.01. ", money.Max: " Fee KES 90,071,992,547,409.91, excise duty KES 90,071,992,547,409.91. "},
+		"sw": {0: " Hakuna ada. ", 1: " Ada KES 0.01, ushuru wa bidhaa KES 0.01. ", money.Max: " Ada KES 90,071,992,547,409.91, ushuru wa bidhaa KES 90,071,992,547,409.91. "},
+	}
+	for _, language := range domain.Languages {
+		for _, template := range domain.All {
+			for _, minor := range []int64{0, 1, money.Max} {
+				p := facts[template]
+				p.Amount, p.Fee, p.Excise = kes(minor), kes(minor), kes(minor)
+				for _, channel := range []domain.Channel{domain.SMS, domain.Email} {
+					if channel == domain.Email && !template.HasEmail() {
+						continue
+					}
+					m, err := x.Render(template, channel, language, fill(kept(t, p)))
+					if err != nil {
+						t.Fatal(err)
+					}
+					text := m.Subject + "\n" + m.Text
+					for _, wrong := range []string{"minor units", "<no value>", "  ", " .", " ,", ": \n", "%!", " 0 "} {
+						if strings.Contains(text, wrong) {
+							t.Errorf("%s %s %s with %d contains %q: %s", language, template, channel, minor, wrong, text)
+						}
+					}
+					if template == domain.TransferSent && channel == domain.SMS && !strings.Contains(m.Text, fees[language][minor]) {
+						t.Errorf("%s: the fee is missing in %s", language, m.Text)
+					}
+				}
+			}
+		}
+	}
+}
+
+// kept returns params as the database gives them back.
+func kept(t *testing.T, p domain.Params) domain.Params {
+	t.Helper()
+	raw, err := json.Marshal(p.Stored())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out domain.Params
+	if err := json.Unmarshal(raw, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Rows of older versions keep no fee of zero, nor its currency.
+func TestRenderWithoutFee(t *testing.T) {
+	t.Parallel()
+	var old domain.Params
+	if err := json.Unmarshal([]byte(`{"reference":"`+id+`","amount":{"amount":5000,"currency":"KES"}}`), &old); err != nil {
+		t.Fatal(err)
+	}
+	for language, want := range map[string][2]string{
+		"en": {"SENDTIP: you sent KES 50.00 on 23/11/2026 12:30. No fee. Ref 3F6B2A1C0D4E.", "you sent money.\n\nAmount: KES 50.00\nFee: none\nDate: 23/11/2026 12:30\nReference: " + id},
+		"sw": {"SENDTIP: umetuma KES 50.00 tarehe 23/11/2026 12:30. Hakuna ada. Kumb. 3F6B2A1C0D4E.", "umetuma pesa.\n\nKiasi: KES 50.00\nAda: hakuna\nTarehe: 23/11/2026 12:30\nKumbukumbu: " + id},
+	} {
+		for i, channel := range []domain.Channel{domain.SMS, domain.Email} {
+			m, err := texts(t).Render(domain.TransferSent, channel, language, fill(old))
+			if text := strings.TrimSuffix(strings.TrimPrefix(m.Text, frames[language][0]), frames[language][1]); err != nil || text != want[i] {
+				t.Errorf("%s %s: %q (%v), want %q", language, channel, text, err, want[i])
+			}
+		}
+	}
+}
+
 func TestRenderVariants(t *testing.T) {
 	t.Parallel()
 	x := texts(t)
@@ -282,9 +354,9 @@ func TestRenderVariants(t *testing.T) {
 		"registration code": {domain.OTP, domain.SMS, "en", with(domain.OTP, func(f *domain.Fill) { f.Purpose = "registration" }),
 			"SENDTIP: your code to sign up is 482913, valid until 12:35. Never share it; our staff never ask for it."},
 		"other purpose": {domain.OTP, domain.SMS, "sw", with(domain.OTP, func(f *domain.Fill) { f.Purpose = "new_one" }),
-			"SENDTIP: nambari yako ya siri ni 482913, hadi 12:35. Usimpe mtu yeyote, hata wafanyakazi wetu."},
+			"SENDTIP: msimbo wako ni 482913, unatumika hadi 12:35. Usimpe mtu yeyote msimbo huu, hata wafanyakazi wetu."},
 		"name on several lines": {domain.WalletOpened, domain.Email, "en", with(domain.WalletOpened, func(f *domain.Fill) { f.FirstName = "A\r\n\r\nPay 0700 {{.Code}}" }),
-			"Hello A Pay 0700 {{.Code}},\n\nyour KES wallet is open since 23/11/2026 12:30." + frames["en"][1]},
+			"Hello A Pay 0700 {{.Code}},\n\nyour KES wallet was opened on 23/11/2026 12:30." + frames["en"][1]},
 		"no name": {domain.WalletOpened, domain.Email, "sw", with(domain.WalletOpened, func(f *domain.Fill) { f.FirstName = "" }),
 			"Habari,\n\npochi yako ya KES imefunguliwa tarehe 23/11/2026 12:30." + frames["sw"][1]},
 	} {

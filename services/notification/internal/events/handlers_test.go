@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ import (
 type world struct {
 	db       *pgtest.DB
 	handlers map[string]event.Handler
+	together event.BatchHandler
 }
 
 func setup(t *testing.T) *world {
@@ -45,7 +47,7 @@ func setup(t *testing.T) *world {
 	}
 	a := app.New(app.Deps{Pool: db.Pool, Sealer: sealer, Jobs: queue, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	jobs.Register(workers, a)
-	return &world{db: db, handlers: events.Handlers(a)}
+	return &world{db: db, handlers: events.Handlers(a), together: events.Together(a)}
 }
 
 func (w *world) dispatch(t *testing.T, e event.Event) error {
@@ -183,6 +185,38 @@ func completed(recipient uuid.UUID) payload.WalletTransferCompleted {
 func equal(a, b message) bool {
 	sameUser := (a.User == nil) == (b.User == nil) && (a.User == nil || *a.User == *b.User)
 	return sameUser && a.Template == b.Template && a.Channel == b.Channel && a.Recipient == b.Recipient && a.Params == b.Params
+}
+
+// Events that arrive together cause the messages that they cause alone: both sides of a transfer are told, each of two transfers, and
+// one that pays an own wallet once.
+func TestTogether(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	batch := []event.Event{
+		newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", completed(bob)),
+		newEvent(t, "sendtip.wallet.v1", "wallet.something_new", completed(bob)),
+		newEvent(t, "sendtip.user.v1", "user.otp_requested", payload.UserOtpRequested{ChallengeID: challenge, Purpose: "login"}),
+		newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", completed(bob)),
+		newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", completed(alice)),
+	}
+	for range 2 {
+		if err := event.DispatchAll(t.Context(), w.db.Pool, "notification", w.together, batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told := map[string]int{}
+	for _, m := range w.messages(t) {
+		told[m.Template+" "+m.Recipient.String()]++
+	}
+	want := map[string]int{"transfer_sent " + alice.String(): 3, "transfer_received " + bob.String(): 2, "otp " + challenge.String(): 1}
+	if !maps.Equal(told, want) || w.jobs(t, app.QueueMessages) != 5 || w.jobs(t, app.QueueCodes) != 1 {
+		t.Errorf("told %v with %d and %d jobs, want %v", told, w.jobs(t, app.QueueMessages), w.jobs(t, app.QueueCodes), want)
+	}
+	var unserved int
+	if err := w.db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM notifications n WHERE NOT EXISTS
+		(SELECT FROM river_job j WHERE j.args->>'notification_id' = n.id::text)`).Scan(&unserved); err != nil || unserved != 0 {
+		t.Errorf("%d messages have no job of their own (%v)", unserved, err)
+	}
 }
 
 // The inbox may be lost before the topic is (it is swept after 90 days): the row's own key still holds.
