@@ -46,7 +46,7 @@ func TestCustomerProvesATransfer(t *testing.T) {
 				t.Fatalf("receipt: %v %v", r, err)
 			}
 			sealed = r.JSON200.Receipt
-			return r.JSON200.Status == transactionsclient.ReceiptStatusSealed
+			return r.JSON200.Status == "sealed"
 		})
 		file, err := json.Marshal(sealed)
 		if err != nil {
