@@ -261,7 +261,7 @@ func (m *machine) list(rt *rapid.T) (list []domain.Request, together bool) {
 			}
 			r.Reference = old
 		}
-		if !used[r.Reference] && !(together && r.UpToMaximum) { // an atomic list must not have a reference twice, nor what might not be stored
+		if !used[r.Reference] && (!together || !r.UpToMaximum) { // an atomic list must not have a reference twice, nor what might not be stored
 			used[r.Reference] = true
 			list = append(list, r)
 		}
