@@ -14,6 +14,7 @@ git archive "$base" openapi 2>/dev/null | tar -x -C "$old" || { echo "$base has 
 for f in openapi/*.yaml; do
 	grep -q '^paths:' "$f" && [ -f "$old/$f" ] || continue
 	case $f in */common.yaml | */events.yaml) continue ;; esac
+	# What is ignored only says less: any media type covers the one that was named, and format takes the place of a pattern.
 	# An enum of an answer may be opened: that clients accept new values has been the rule from the start, and a closed list would break them at each new one.
-	.bin/oasdiff breaking "$old/$f" "$f" --fail-on ERR --severity-levels scripts/oasdiff-levels.txt
+	.bin/oasdiff breaking "$old/$f" "$f" --fail-on ERR --severity-levels scripts/oasdiff-levels.txt --err-ignore scripts/oasdiff-ignored.txt
 done
