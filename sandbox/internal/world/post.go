@@ -3,10 +3,12 @@ package world
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/sendtip/sendtip/sandbox/control"
@@ -26,13 +28,13 @@ type poster struct {
 // source is the address that callbacks leave from: the platform tells the sandbox from everybody else on this machine by it.
 var source = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}
 
-// dial leaves from the sandbox's own address where the system has it and the other end is on this machine.
+// dial leaves from the sandbox's own address, unless the system has no such address or the other end is not on this machine.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{LocalAddr: source}).DialContext(ctx, network, address)
-	if err == nil {
-		return conn, nil
+	if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EINVAL) {
+		return (&net.Dialer{}).DialContext(ctx, network, address)
 	}
-	return (&net.Dialer{}).DialContext(ctx, network, address)
+	return conn, err
 }
 
 func newPoster(timeout time.Duration) *poster {
