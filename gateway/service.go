@@ -136,7 +136,7 @@ func (p *parts) service() (*service.Service, error) {
 			{Name: "revocations", Run: revocations.Run}, {Name: "api keys", Run: p.live.Run}, {Name: "token keys", Run: loadKeys(tokenKeys)},
 			{Name: "outbox", Run: p.relay.Run}, {Name: "idempotency keys", Run: idem.SweepLoop(p.pool, p.log)},
 		},
-		Checks: []service.Check{{Name: "revocations", Run: revocations.Ready}, {Name: "api keys", Run: p.live.Ready}},
+		Checks: []service.Check{{Name: "revocations", Run: revocations.Ready}, {Name: "api keys", Run: p.live.Ready}, {Name: "token keys", Run: tokenKeys.Ready}},
 	}, nil
 }
 

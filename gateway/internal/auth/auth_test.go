@@ -91,11 +91,17 @@ func TestKeys(t *testing.T) {
 		calls++
 		return []byte(doc), down
 	}, c.now, discard)
+	down = errors.New("user is not there yet")
+	if err := k.Refresh(t.Context()); err == nil || k.Ready(t.Context()) == nil {
+		t.Fatal("ready without a key: every token would be refused for a while")
+	}
+	down, calls = nil, 0
+	c.advance(minRefresh)
 	get := func(kid string) error {
 		_, err := k.Get(t.Context(), kid)
 		return err
 	}
-	if err := get("one"); err != nil || calls != 1 {
+	if err := get("one"); err != nil || calls != 1 || k.Ready(t.Context()) != nil {
 		t.Fatalf("%v after %d calls", err, calls)
 	}
 	if err := get("two"); !errors.Is(err, ErrToken) || calls != 1 {

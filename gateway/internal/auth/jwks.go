@@ -48,11 +48,17 @@ func NewKeys(fetch func(ctx context.Context) ([]byte, error), now func() time.Ti
 	return &Keys{fetch: fetch, now: now, log: log, keys: map[string]*ecdsa.PublicKey{}}
 }
 
-// Loaded says whether the keys were read at least once.
-func (k *Keys) Loaded() bool {
+// ErrKeysNotLoaded says that no token can be checked yet.
+var ErrKeysNotLoaded = errors.New("the token keys were never read")
+
+// Ready answers nil once the keys were read: a gateway that started before user would refuse every token with 503 until it asks again.
+func (k *Keys) Ready(context.Context) error {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	return !k.loaded.IsZero()
+	if k.loaded.IsZero() {
+		return ErrKeysNotLoaded
+	}
+	return nil
 }
 
 // Get returns the key with this id. A strange id asks the user service once for all waiting requests: while user does not answer,
