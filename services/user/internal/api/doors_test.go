@@ -22,8 +22,8 @@ func TestAuthorization(t *testing.T) {
 	forged, err := auth.Mint(bytes.Repeat([]byte{8}, 32), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + uuid.NewString(), Audience: jwt.ClaimStrings{"user"}}})
 	w.must(err)
 	all := w.operations()
-	if len(all) != 23 {
-		t.Errorf("%d operations, want 23: a removed one breaks clients", len(all))
+	if len(all) != 24 {
+		t.Errorf("%d operations, want 24: a removed one breaks clients", len(all))
 	}
 	for _, o := range all {
 		w.expect(o.call, http.StatusUnauthorized, "unauthenticated")
