@@ -50,11 +50,11 @@ const (
 	bytes32 = "sha256(uuid_send(gen_random_uuid()))"
 	bytes16 = "uuid_send(gen_random_uuid())"
 	other   = "(1 + floor(random() * 1000)::int)"
-	oneByte = "set_byte(%[1]s, %[2]s, (get_byte(%[1]s, %[2]s) + 1 + floor(random() * 254)::int) %% 256)"
 )
 
+// flipped is a column of bytes of which one has another value. The place is drawn once: with a draw for each use, one in 256 would be no change.
 func flipped(column string) string {
-	return fmt.Sprintf(oneByte, column, "floor(random() * length("+column+"))::int")
+	return fmt.Sprintf("(SELECT set_byte(%[1]s, n, (get_byte(%[1]s, n) + 1 + floor(random() * 254)::int) %% 256) FROM (SELECT floor(random() * length(%[1]s))::int AS n) place)", column)
 }
 
 func alterations() []alteration {
