@@ -76,6 +76,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 	loops := []service.Loop{
 		{Name: "outbox", Run: relay.Run}, {Name: "events", Run: consumer.Run}, {Name: "jobs", Run: kitjobs.Loop(queue)},
 		{Name: "idempotency", Run: idem.SweepLoop(pool, log)}, {Name: "housekeeping", Run: a.Housekeep}, {Name: "claims", Run: a.VerifyLoop},
+		{Name: "standing", Run: a.ConfirmUnanswered},
 	}
 	if cfg.DarajaRegisterC2b {
 		loops = append(loops, service.Loop{Name: "paybill", Run: registerC2b(a)})

@@ -13,15 +13,15 @@ import (
 )
 
 const getCustomer = `-- name: GetCustomer :one
-SELECT user_id, status, tier, country, version FROM customers WHERE user_id = $1
+SELECT user_id, status, tier, country, revision FROM customers WHERE user_id = $1
 `
 
 type GetCustomerRow struct {
-	UserID  uuid.UUID
-	Status  string
-	Tier    int16
-	Country string
-	Version int64
+	UserID   uuid.UUID
+	Status   string
+	Tier     int16
+	Country  string
+	Revision int64
 }
 
 func (q *Queries) GetCustomer(ctx context.Context, db DBTX, userID uuid.UUID) (GetCustomerRow, error) {
@@ -32,72 +32,139 @@ func (q *Queries) GetCustomer(ctx context.Context, db DBTX, userID uuid.UUID) (G
 		&i.Status,
 		&i.Tier,
 		&i.Country,
-		&i.Version,
+		&i.Revision,
 	)
 	return i, err
 }
 
-const setCustomerStatus = `-- name: SetCustomerStatus :one
-INSERT INTO customers (user_id, status, status_version, tier, version, updated_at)
-VALUES ($1, $2, $3, $4, $3, $5)
-ON CONFLICT (user_id) DO UPDATE SET
-	status = CASE WHEN customers.status_version < EXCLUDED.status_version THEN EXCLUDED.status ELSE customers.status END,
-	status_version = GREATEST(customers.status_version, EXCLUDED.status_version),
-	tier = CASE WHEN customers.version < EXCLUDED.version THEN EXCLUDED.tier ELSE customers.tier END,
-	version = GREATEST(customers.version, EXCLUDED.version),
-	updated_at = EXCLUDED.updated_at
-WHERE customers.status_version < EXCLUDED.status_version OR customers.version < EXCLUDED.version
+const listUnanswered = `-- name: ListUnanswered :many
+SELECT user_id FROM customers WHERE answered = 0 AND user_id > $1 ORDER BY user_id LIMIT $2
+`
+
+// Customers whose row was made from events alone.
+func (q *Queries) ListUnanswered(ctx context.Context, db DBTX, after uuid.UUID, size int32) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, listUnanswered, after, size)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var user_id uuid.UUID
+		if err := rows.Scan(&user_id); err != nil {
+			return nil, err
+		}
+		items = append(items, user_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockCustomer = `-- name: LockCustomer :one
+SELECT user_id, status, tier, country, revision FROM customers WHERE user_id = $1 FOR UPDATE
+`
+
+type LockCustomerRow struct {
+	UserID   uuid.UUID
+	Status   string
+	Tier     int16
+	Country  string
+	Revision int64
+}
+
+func (q *Queries) LockCustomer(ctx context.Context, db DBTX, userID uuid.UUID) (LockCustomerRow, error) {
+	row := db.QueryRow(ctx, lockCustomer, userID)
+	var i LockCustomerRow
+	err := row.Scan(
+		&i.UserID,
+		&i.Status,
+		&i.Tier,
+		&i.Country,
+		&i.Revision,
+	)
+	return i, err
+}
+
+const loseStanding = `-- name: LoseStanding :one
+UPDATE customers SET status = CASE WHEN $1::boolean THEN 'suspended' ELSE status END, tier = LEAST(tier, $2), revision = revision + 1,
+	updated_at = $3
+WHERE user_id = $4 AND ($1::boolean AND status <> 'suspended' OR tier > $2)
 RETURNING user_id
 `
 
-type SetCustomerStatusParams struct {
-	UserID  uuid.UUID
-	Status  string
-	Version int64
-	Tier    int16
-	At      time.Time
+type LoseStandingParams struct {
+	Suspended bool
+	Tier      int16
+	At        time.Time
+	UserID    uuid.UUID
 }
 
-// The status, and the tier unless a newer event told it. No row comes back when both are known from newer events.
-func (q *Queries) SetCustomerStatus(ctx context.Context, db DBTX, arg SetCustomerStatusParams) (uuid.UUID, error) {
-	row := db.QueryRow(ctx, setCustomerStatus,
-		arg.UserID,
-		arg.Status,
-		arg.Version,
+// What an event takes away, at once. No row comes back when it takes nothing.
+func (q *Queries) LoseStanding(ctx context.Context, db DBTX, arg LoseStandingParams) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, loseStanding,
+		arg.Suspended,
 		arg.Tier,
 		arg.At,
+		arg.UserID,
 	)
 	var user_id uuid.UUID
 	err := row.Scan(&user_id)
 	return user_id, err
 }
 
-const verifyCustomer = `-- name: VerifyCustomer :one
-INSERT INTO customers (user_id, status, status_version, tier, country, version, updated_at)
-VALUES ($1, 'active', -1, $2, $3, $4, $5)
-ON CONFLICT (user_id) DO UPDATE SET
-	tier = CASE WHEN customers.version < EXCLUDED.version THEN EXCLUDED.tier ELSE customers.tier END,
-	country = EXCLUDED.country, version = GREATEST(customers.version, EXCLUDED.version), updated_at = EXCLUDED.updated_at
-WHERE customers.version < EXCLUDED.version OR customers.country = ''
+const markAnswered = `-- name: MarkAnswered :exec
+UPDATE customers SET answered = $1 WHERE user_id = $2 AND answered < $1
+`
+
+// The answer was that user does not know this customer.
+func (q *Queries) MarkAnswered(ctx context.Context, db DBTX, answered int64, userID uuid.UUID) error {
+	_, err := db.Exec(ctx, markAnswered, answered, userID)
+	return err
+}
+
+const numberQuestion = `-- name: NumberQuestion :one
+SELECT nextval('standing_questions')::bigint
+`
+
+// The number of a question about a customer's standing, taken before it is asked.
+func (q *Queries) NumberQuestion(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRow(ctx, numberQuestion)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
+const putStanding = `-- name: PutStanding :one
+INSERT INTO customers (user_id, status, tier, country, version, answered, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (user_id) DO UPDATE SET status = EXCLUDED.status, tier = EXCLUDED.tier, country = EXCLUDED.country, version = EXCLUDED.version,
+	answered = EXCLUDED.answered, revision = customers.revision + 1, updated_at = EXCLUDED.updated_at
+WHERE customers.answered < EXCLUDED.answered
 RETURNING user_id
 `
 
-type VerifyCustomerParams struct {
-	UserID  uuid.UUID
-	Tier    int16
-	Country string
-	Version int64
-	At      time.Time
+type PutStandingParams struct {
+	UserID   uuid.UUID
+	Status   string
+	Tier     int16
+	Country  string
+	Version  int64
+	Answered int64
+	At       time.Time
 }
 
-// Tier and country of a verified identity. An older version tells at most the country, where no event has told it before; else no row
-// comes back.
-func (q *Queries) VerifyCustomer(ctx context.Context, db DBTX, arg VerifyCustomerParams) (uuid.UUID, error) {
-	row := db.QueryRow(ctx, verifyCustomer,
+// What user answered, whatever was stored, unless the row holds the answer to a later question, which cannot be older. No row comes back
+// then.
+func (q *Queries) PutStanding(ctx context.Context, db DBTX, arg PutStandingParams) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, putStanding,
 		arg.UserID,
+		arg.Status,
 		arg.Tier,
 		arg.Country,
 		arg.Version,
+		arg.Answered,
 		arg.At,
 	)
 	var user_id uuid.UUID

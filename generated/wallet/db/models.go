@@ -61,6 +61,8 @@ type Customer struct {
 	Country       string
 	Version       int64
 	UpdatedAt     time.Time
+	Answered      int64
+	Revision      int64
 }
 
 type Deposit struct {

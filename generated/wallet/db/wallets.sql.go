@@ -93,7 +93,7 @@ func (q *Queries) GetWalletByDepositAccount(ctx context.Context, db DBTX, deposi
 }
 
 const getWalletOwner = `-- name: GetWalletOwner :one
-SELECT w.id, w.user_id, w.currency, w.status, w.ledger_version, c.status AS customer_status, c.tier, c.country, c.version
+SELECT w.id, w.user_id, w.currency, w.status, w.ledger_version, c.status AS customer_status, c.tier, c.country, c.revision
 FROM wallets w JOIN customers c ON c.user_id = w.user_id WHERE w.id = $1
 `
 
@@ -106,7 +106,7 @@ type GetWalletOwnerRow struct {
 	CustomerStatus string
 	Tier           int16
 	Country        string
-	Version        int64
+	Revision       int64
 }
 
 // A wallet with what the rules ask about its owner.
@@ -122,13 +122,13 @@ func (q *Queries) GetWalletOwner(ctx context.Context, db DBTX, id uuid.UUID) (Ge
 		&i.CustomerStatus,
 		&i.Tier,
 		&i.Country,
-		&i.Version,
+		&i.Revision,
 	)
 	return i, err
 }
 
 const getWalletOwnerByCurrency = `-- name: GetWalletOwnerByCurrency :one
-SELECT w.id, w.user_id, w.currency, w.status, w.ledger_version, c.status AS customer_status, c.tier, c.country, c.version
+SELECT w.id, w.user_id, w.currency, w.status, w.ledger_version, c.status AS customer_status, c.tier, c.country, c.revision
 FROM wallets w JOIN customers c ON c.user_id = w.user_id WHERE w.user_id = $1 AND w.currency = $2
 `
 
@@ -141,7 +141,7 @@ type GetWalletOwnerByCurrencyRow struct {
 	CustomerStatus string
 	Tier           int16
 	Country        string
-	Version        int64
+	Revision       int64
 }
 
 func (q *Queries) GetWalletOwnerByCurrency(ctx context.Context, db DBTX, userID uuid.UUID, currency string) (GetWalletOwnerByCurrencyRow, error) {
@@ -156,7 +156,7 @@ func (q *Queries) GetWalletOwnerByCurrency(ctx context.Context, db DBTX, userID 
 		&i.CustomerStatus,
 		&i.Tier,
 		&i.Country,
-		&i.Version,
+		&i.Revision,
 	)
 	return i, err
 }
@@ -231,7 +231,7 @@ func (q *Queries) ListWallets(ctx context.Context, db DBTX, userID uuid.UUID) ([
 }
 
 const lockWallet = `-- name: LockWallet :one
-SELECT w.id, w.user_id, w.currency, w.status, w.ledger_version, c.version
+SELECT w.id, w.user_id, w.currency, w.status, w.ledger_version, c.revision
 FROM wallets w JOIN customers c ON c.user_id = w.user_id WHERE w.id = $1 FOR UPDATE OF w
 `
 
@@ -241,7 +241,7 @@ type LockWalletRow struct {
 	Currency      string
 	Status        string
 	LedgerVersion int64
-	Version       int64
+	Revision      int64
 }
 
 func (q *Queries) LockWallet(ctx context.Context, db DBTX, id uuid.UUID) (LockWalletRow, error) {
@@ -253,7 +253,7 @@ func (q *Queries) LockWallet(ctx context.Context, db DBTX, id uuid.UUID) (LockWa
 		&i.Currency,
 		&i.Status,
 		&i.LedgerVersion,
-		&i.Version,
+		&i.Revision,
 	)
 	return i, err
 }
@@ -262,7 +262,7 @@ const openWallet = `-- name: OpenWallet :exec
 UPDATE wallets SET status = 'open', opened_at = COALESCE(opened_at, $1), ledger_version = $2 WHERE id = $3
 `
 
-func (q *Queries) OpenWallet(ctx context.Context, db DBTX, at *time.Time, version int64, iD uuid.UUID) error {
-	_, err := db.Exec(ctx, openWallet, at, version, iD)
+func (q *Queries) OpenWallet(ctx context.Context, db DBTX, at *time.Time, revision int64, iD uuid.UUID) error {
+	_, err := db.Exec(ctx, openWallet, at, revision, iD)
 	return err
 }

@@ -1,26 +1,34 @@
--- name: VerifyCustomer :one
--- Tier and country of a verified identity. An older version tells at most the country, where no event has told it before; else no row
--- comes back.
-INSERT INTO customers (user_id, status, status_version, tier, country, version, updated_at)
-VALUES (@user_id, 'active', -1, @tier, @country, @version, @at)
-ON CONFLICT (user_id) DO UPDATE SET
-	tier = CASE WHEN customers.version < EXCLUDED.version THEN EXCLUDED.tier ELSE customers.tier END,
-	country = EXCLUDED.country, version = GREATEST(customers.version, EXCLUDED.version), updated_at = EXCLUDED.updated_at
-WHERE customers.version < EXCLUDED.version OR customers.country = ''
+-- name: NumberQuestion :one
+-- The number of a question about a customer's standing, taken before it is asked.
+SELECT nextval('standing_questions')::bigint;
+
+-- name: LoseStanding :one
+-- What an event takes away, at once. No row comes back when it takes nothing.
+UPDATE customers SET status = CASE WHEN @suspended::boolean THEN 'suspended' ELSE status END, tier = LEAST(tier, @tier), revision = revision + 1,
+	updated_at = @at
+WHERE user_id = @user_id AND (@suspended::boolean AND status <> 'suspended' OR tier > @tier)
 RETURNING user_id;
 
--- name: SetCustomerStatus :one
--- The status, and the tier unless a newer event told it. No row comes back when both are known from newer events.
-INSERT INTO customers (user_id, status, status_version, tier, version, updated_at)
-VALUES (@user_id, @status, @version, @tier, @version, @at)
-ON CONFLICT (user_id) DO UPDATE SET
-	status = CASE WHEN customers.status_version < EXCLUDED.status_version THEN EXCLUDED.status ELSE customers.status END,
-	status_version = GREATEST(customers.status_version, EXCLUDED.status_version),
-	tier = CASE WHEN customers.version < EXCLUDED.version THEN EXCLUDED.tier ELSE customers.tier END,
-	version = GREATEST(customers.version, EXCLUDED.version),
-	updated_at = EXCLUDED.updated_at
-WHERE customers.status_version < EXCLUDED.status_version OR customers.version < EXCLUDED.version
+-- name: PutStanding :one
+-- What user answered, whatever was stored, unless the row holds the answer to a later question, which cannot be older. No row comes back
+-- then.
+INSERT INTO customers (user_id, status, tier, country, version, answered, updated_at)
+VALUES (@user_id, @status, @tier, @country, @version, @answered, @at)
+ON CONFLICT (user_id) DO UPDATE SET status = EXCLUDED.status, tier = EXCLUDED.tier, country = EXCLUDED.country, version = EXCLUDED.version,
+	answered = EXCLUDED.answered, revision = customers.revision + 1, updated_at = EXCLUDED.updated_at
+WHERE customers.answered < EXCLUDED.answered
 RETURNING user_id;
+
+-- name: MarkAnswered :exec
+-- The answer was that user does not know this customer.
+UPDATE customers SET answered = @answered WHERE user_id = @user_id AND answered < @answered;
+
+-- name: ListUnanswered :many
+-- Customers whose row was made from events alone.
+SELECT user_id FROM customers WHERE answered = 0 AND user_id > @after ORDER BY user_id LIMIT @size;
 
 -- name: GetCustomer :one
-SELECT user_id, status, tier, country, version FROM customers WHERE user_id = $1;
+SELECT user_id, status, tier, country, revision FROM customers WHERE user_id = $1;
+
+-- name: LockCustomer :one
+SELECT user_id, status, tier, country, revision FROM customers WHERE user_id = $1 FOR UPDATE;

@@ -1,17 +1,11 @@
 package app_test
 
 import (
-	"io/fs"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/sendtip/sendtip/kit/pg"
-	"github.com/sendtip/sendtip/kit/pgtest"
-	walletsql "github.com/sendtip/sendtip/sql/wallet"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
 	"github.com/sendtip/sendtip/services/wallet/internal/testworld"
@@ -233,12 +227,8 @@ func TestOnePromptOneReceipt(t *testing.T) {
 // TestOlderReceiptsKeepTheirKeys starts from rows as the version before wrote them.
 func TestOlderReceiptsKeepTheirKeys(t *testing.T) {
 	t.Parallel()
-	first, err := fs.ReadFile(walletsql.Migrations(), "00001_init.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := pgtest.Open(t, "wallet", fstest.MapFS{"00001_init.sql": {Data: first}})
-	_, err = db.Pool.Exec(t.Context(), `INSERT INTO receipts (receipt, deposit_id, source, amount_minor, created_at) VALUES
+	db, upgrade := testworld.Older(t, "00001_init.sql")
+	_, err := db.Pool.Exec(t.Context(), `INSERT INTO receipts (receipt, deposit_id, source, amount_minor, created_at) VALUES
 		('AB12', gen_random_uuid(), 'c2b', 100, '2026-02-02'), ('ab12', gen_random_uuid(), 'c2b', 100, '2026-01-01'), ('cd34', gen_random_uuid(), 'callback', 100, '2026-01-01')`)
 	if err != nil {
 		t.Fatal(err)
@@ -247,9 +237,7 @@ func TestOlderReceiptsKeepTheirKeys(t *testing.T) {
 		VALUES (gen_random_uuid(), 'c2b', 'X', '\x01', '\x01', now())`); err != nil {
 		t.Fatal(err)
 	}
-	if err := pg.Migrate(t.Context(), db.OwnerURL, walletsql.Migrations()); err != nil {
-		t.Fatal(err)
-	}
+	upgrade()
 	var keys, pairs, source string
 	err = db.Pool.QueryRow(t.Context(), `SELECT (SELECT string_agg(receipt || '=' || coalesce(receipt_key, '-'), ' ' ORDER BY receipt COLLATE "C") FROM receipts),
 		(SELECT string_agg(receipt, ' ') FROM cases WHERE kind = 'receipt_pair'), (SELECT source FROM callbacks)`).Scan(&keys, &pairs, &source)

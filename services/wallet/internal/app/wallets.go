@@ -154,7 +154,7 @@ func (a *App) OpenAccount(ctx context.Context, walletID uuid.UUID) error {
 	if err != nil {
 		return fmt.Errorf("get wallet: %w", err)
 	}
-	c := domain.Customer{UserID: owner.UserID, Status: owner.CustomerStatus, Tier: owner.Tier, Country: owner.Country, Version: owner.Version}
+	c := domain.Customer{UserID: owner.UserID, Status: owner.CustomerStatus, Tier: owner.Tier, Country: owner.Country, Revision: owner.Revision}
 	// Without a row the tier may hold nothing: money stays where it is, and none can come in.
 	maximum, _ := rules.MaximumBalance(c, owner.Currency, a.Now())
 	if err := a.putAccount(ctx, domain.Wallet{ID: owner.ID, UserID: owner.UserID, Currency: owner.Currency}, maximum); err != nil {
@@ -165,14 +165,14 @@ func (a *App) OpenAccount(ctx context.Context, walletID uuid.UUID) error {
 		if err != nil {
 			return fmt.Errorf("lock wallet: %w", err)
 		}
-		at, version := a.Now(), owner.Version
-		if now.Version != owner.Version {
-			version = -1 // whatever another job has told meanwhile, this one may have overwritten it
+		at, revision := a.Now(), owner.Revision
+		if now.Revision != owner.Revision {
+			revision = -1 // whatever another job has told meanwhile, this one may have overwritten it
 			if _, err := a.Jobs.InsertTx(ctx, tx, OpenAccountArgs{WalletID: walletID}, nil); err != nil {
 				return fmt.Errorf("enqueue: %w", err)
 			}
 		}
-		if err := a.q.OpenWallet(ctx, tx, &at, version, walletID); err != nil {
+		if err := a.q.OpenWallet(ctx, tx, &at, revision, walletID); err != nil {
 			return fmt.Errorf("open wallet: %w", err)
 		}
 		if now.Status == domain.WalletOpen {
@@ -180,43 +180,6 @@ func (a *App) OpenAccount(ctx context.Context, walletID uuid.UUID) error {
 		}
 		return publish(ctx, tx, "wallet.opened", walletID, events.WalletOpened{WalletID: walletID, UserID: now.UserID, Currency: now.Currency})
 	})
-}
-
-// Verified is what a verified identity brings.
-type Verified struct {
-	UserID  uuid.UUID
-	Tier    int16
-	Country string
-	Version int64
-}
-
-// VerifyCustomer stores tier and country, and opens the first wallet. It runs in the consumer's transaction.
-func (a *App) VerifyCustomer(ctx context.Context, tx pgx.Tx, in Verified) error {
-	_, err := a.q.VerifyCustomer(ctx, tx, walletdb.VerifyCustomerParams{UserID: in.UserID, Tier: in.Tier, Country: in.Country, Version: in.Version, At: a.Now()})
-	if pg.IsNoRows(err) {
-		return nil // older than what is known
-	}
-	if err != nil {
-		return fmt.Errorf("verify customer: %w", err)
-	}
-	if currency := domain.HomeCurrency(in.Country); currency != "" && in.Tier > 0 {
-		if _, _, err := a.addWallet(ctx, tx, in.UserID, currency); err != nil {
-			return err
-		}
-	}
-	return a.tellLedger(ctx, tx, in.UserID)
-}
-
-// SetCustomerStatus stores a suspension or its end, and the tier that came along. It runs in the consumer's transaction.
-func (a *App) SetCustomerStatus(ctx context.Context, tx pgx.Tx, userID uuid.UUID, status string, tier int16, version int64) error {
-	_, err := a.q.SetCustomerStatus(ctx, tx, walletdb.SetCustomerStatusParams{UserID: userID, Status: status, Version: version, Tier: tier, At: a.Now()})
-	if pg.IsNoRows(err) {
-		return nil // older than what is known
-	}
-	if err != nil {
-		return fmt.Errorf("set customer status: %w", err)
-	}
-	return a.tellLedger(ctx, tx, userID)
 }
 
 // tellLedger enqueues the jobs that make each account or bring its maximum up to date. Wallets that are being opened are not left out:
@@ -234,7 +197,7 @@ func (a *App) tellLedger(ctx context.Context, tx pgx.Tx, userID uuid.UUID) error
 	return nil
 }
 
-// customer returns what is known about somebody; a customer of whom no event has told is active on tier 0.
+// customer returns what is known about somebody; a customer of whom nothing is known is active on tier 0.
 func (a *App) customer(ctx context.Context, userID uuid.UUID) (domain.Customer, error) {
 	return a.customerIn(ctx, a.Pool, userID)
 }
@@ -247,7 +210,7 @@ func (a *App) customerIn(ctx context.Context, db walletdb.DBTX, userID uuid.UUID
 	if err != nil {
 		return domain.Customer{}, fmt.Errorf("get customer: %w", err)
 	}
-	return domain.Customer{UserID: row.UserID, Status: row.Status, Tier: row.Tier, Country: row.Country, Version: row.Version}, nil
+	return domain.Customer{UserID: row.UserID, Status: row.Status, Tier: row.Tier, Country: row.Country, Revision: row.Revision}, nil
 }
 
 // openingWait is how long a job waits for a wallet whose account is being made.

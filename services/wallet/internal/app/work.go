@@ -8,10 +8,11 @@ import (
 	"github.com/sendtip/sendtip/kit/jobs"
 )
 
-// The queues. Credits and callbacks have their own, so that slow answers of M-Pesa never stand before money that has arrived.
+// The queues. Credits and callbacks have their own, so that slow answers of M-Pesa or user never stand before money that has arrived.
 const (
 	QueueMoney = "money"
 	QueueMpesa = "mpesa"
+	QueueUsers = "users"
 )
 
 func moneyOn(queue string) river.InsertOpts {
@@ -30,6 +31,17 @@ func (OpenAccountArgs) Kind() string { return "wallet.open_account" }
 
 // InsertOpts makes it a job that is never given up.
 func (OpenAccountArgs) InsertOpts() river.InsertOpts { return moneyOn(QueueMoney) }
+
+// ConfirmStandingArgs is the job that asks user what a customer may do, because an event hints at a change.
+type ConfirmStandingArgs struct {
+	UserID uuid.UUID `json:"user_id"`
+}
+
+// Kind names the job.
+func (ConfirmStandingArgs) Kind() string { return "wallet.confirm_standing" }
+
+// InsertOpts makes it a job that is never given up. Each hint has its own: one that runs already may have asked before the change.
+func (ConfirmStandingArgs) InsertOpts() river.InsertOpts { return moneyOn(QueueUsers) }
 
 // PostTransferArgs is the job that ends a transfer whose outcome its request did not learn.
 type PostTransferArgs struct {

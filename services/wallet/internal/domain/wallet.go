@@ -21,13 +21,16 @@ const (
 	CustomerSuspended = "suspended"
 )
 
-// Customer is what user's events say about somebody.
+// MaxTier bounds what a tier can be; the column has the same bound.
+const MaxTier = 9
+
+// Customer is what user says about somebody.
 type Customer struct {
-	UserID  uuid.UUID
-	Status  string
-	Tier    int16
-	Country string // ISO 3166-1; empty until the identity is verified
-	Version int64
+	UserID   uuid.UUID
+	Status   string
+	Tier     int16
+	Country  string // ISO 3166-1; empty as long as nothing is known
+	Revision int64  // grows with each change
 }
 
 // MayPay says whether the customer may start a payment.

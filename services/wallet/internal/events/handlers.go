@@ -19,28 +19,26 @@ import (
 // Topics are what this service listens to.
 var Topics = []string{"sendtip.user.v1"}
 
-// maxTier bounds what a payload may say; the column has the same bound.
-const maxTier = 9
-
 var errPayload = errors.New("payload does not fit its schema")
 
-// Handlers returns one handler per event type. Other types concern other services.
+// Handlers returns one handler per event type. Other types concern other services. What an event says is a hint: its version, and every right
+// that it grants, count for nothing.
 func Handlers(a *app.App) map[string]event.Handler {
 	return map[string]event.Handler{
 		"user.kyc_verified": func(ctx context.Context, tx pgx.Tx, e event.Event) error {
 			var p events.UserKycVerified
-			if json.Unmarshal(e.Data, &p) != nil || p.UserID == uuid.Nil || p.Tier < 0 || p.Tier > maxTier || len(p.Country) != 2 {
+			if json.Unmarshal(e.Data, &p) != nil || p.UserID == uuid.Nil || p.Tier < 0 || p.Tier > domain.MaxTier || len(p.Country) != 2 {
 				return event.Refuse(errPayload)
 			}
-			return a.VerifyCustomer(ctx, tx, app.Verified{UserID: p.UserID, Tier: int16(p.Tier), Country: p.Country, Version: p.Version})
+			return a.HearCustomer(ctx, tx, app.Hint{UserID: p.UserID, Tier: int16(p.Tier)})
 		},
 		"user.status_changed": func(ctx context.Context, tx pgx.Tx, e event.Event) error {
 			var p events.UserStatusChanged
-			if json.Unmarshal(e.Data, &p) != nil || p.UserID == uuid.Nil || p.Tier < 0 || p.Tier > maxTier ||
+			if json.Unmarshal(e.Data, &p) != nil || p.UserID == uuid.Nil || p.Tier < 0 || p.Tier > domain.MaxTier ||
 				(p.Status != domain.CustomerActive && p.Status != domain.CustomerSuspended) {
 				return event.Refuse(errPayload)
 			}
-			return a.SetCustomerStatus(ctx, tx, p.UserID, p.Status, int16(p.Tier), p.Version)
+			return a.HearCustomer(ctx, tx, app.Hint{UserID: p.UserID, Suspended: p.Status == domain.CustomerSuspended, Tier: int16(p.Tier)})
 		},
 	}
 }

@@ -1,11 +1,14 @@
 package events_test
 
 import (
+	"context"
 	"encoding/json"
+	"math"
 	"testing"
 
 	"github.com/google/uuid"
 
+	userapi "github.com/sendtip/sendtip/generated/user/api"
 	"github.com/sendtip/sendtip/kit/event"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/events"
@@ -26,67 +29,163 @@ func published(t *testing.T, eventType string, data map[string]any) event.Event 
 	return e
 }
 
+func verified(t *testing.T, user uuid.UUID, tier int, version int64) event.Event {
+	t.Helper()
+	return published(t, "user.kyc_verified", map[string]any{"user_id": user, "tier": tier, "country": "KE", "version": version})
+}
+
+func status(t *testing.T, user uuid.UUID, status string, tier int, version int64) event.Event {
+	t.Helper()
+	return published(t, "user.status_changed", map[string]any{"user_id": user, "status": status, "tier": tier, "version": version})
+}
+
+// standing is what user answers.
+func standing(user uuid.UUID, status string, tier int32, version int64) userapi.Standing {
+	return userapi.Standing{UserID: user, Status: status, Tier: tier, Country: "KE", Version: version}
+}
+
+// customer is what is stored: status, tier and version.
+func customer(w *testworld.World, user uuid.UUID) string {
+	return w.Text("SELECT coalesce((SELECT status || ' ' || tier || ' ' || version FROM customers WHERE user_id = $1), 'none')", user)
+}
+
+func confirmed(t *testing.T, w *testworld.World, user uuid.UUID, want string) {
+	t.Helper()
+	testworld.Eventually(t, want, func() bool {
+		return customer(w, user) == want && w.Count("SELECT count(*) FROM river_job WHERE kind = 'wallet.confirm_standing' AND state <> 'completed'") == 0
+	})
+}
+
 func TestSameEventTwiceChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
-	user := uuid.Must(uuid.NewV7())
-	verified := published(t, "user.kyc_verified", map[string]any{"user_id": user, "tier": 1, "country": "KE", "version": 1})
-	suspended := published(t, "user.status_changed", map[string]any{"user_id": user, "status": "suspended", "tier": 1, "version": 2})
+	p := w.Person(1, 0)
+	e := status(t, p.UserID, "suspended", 1, 2)
 	for range 2 {
-		for _, e := range []event.Event{verified, suspended} {
-			if err := deliver(t, w, e); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if n := w.Count("SELECT count(*) FROM wallets WHERE user_id = $1", user); n != 1 {
-		t.Errorf("%d wallets", n)
-	}
-	if n := w.Count("SELECT count(*) FROM river_job WHERE kind = 'wallet.open_account'"); n != 2 {
-		t.Errorf("%d jobs, want one per event", n)
-	}
-	if s := w.Text("SELECT status || ' ' || country FROM customers WHERE user_id = $1", user); s != "suspended KE" {
-		t.Errorf("customer is %s", s)
-	}
-}
-
-// TestStatusBeforeIdentity is a customer who is suspended before the identity is verified: the wallet opens, the suspension stays.
-func TestStatusBeforeIdentity(t *testing.T) {
-	t.Parallel()
-	w := testworld.New(t)
-	user := uuid.Must(uuid.NewV7())
-	for _, e := range []event.Event{
-		published(t, "user.status_changed", map[string]any{"user_id": user, "status": "suspended", "tier": 0, "version": 1}),
-		published(t, "user.kyc_verified", map[string]any{"user_id": user, "tier": 2, "country": "KE", "version": 2}),
-		published(t, "user.registered", map[string]any{"user_id": user}),
-	} {
 		if err := deliver(t, w, e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if s := w.Text("SELECT status || ' ' || tier FROM customers WHERE user_id = $1", user); s != "suspended 2" {
-		t.Errorf("customer is %s", s)
+	if n := w.Count("SELECT count(*) FROM river_job WHERE kind = 'wallet.confirm_standing'"); n != 1 {
+		t.Errorf("%d questions", n)
+	}
+	if got := customer(w, p.UserID); got != "suspended 1 1" {
+		t.Errorf("customer is %s", got)
 	}
 }
 
-// TestIdentityAfterNewerStatus is an identity that was set aside and comes back after a newer status: the wallet opens, the newer tier stays.
-func TestIdentityAfterNewerStatus(t *testing.T) {
+// TestForgedEventGrantsNothing is an adversary who can write to user's topic: a tier, the end of a suspension and a wallet come from user alone.
+func TestForgedEventGrantsNothing(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
-	user := uuid.Must(uuid.NewV7())
+	w.RunJobs()
+	p, low, nobody := w.Person(1, 0), uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
+	w.Users.Stand(standing(low, "active", 0, 1))
+	w.Status(p.UserID, "suspended", 1, 2)
 	for _, e := range []event.Event{
-		published(t, "user.status_changed", map[string]any{"user_id": user, "status": "active", "tier": 2, "version": 5}),
-		published(t, "user.kyc_verified", map[string]any{"user_id": user, "tier": 1, "country": "KE", "version": 4}),
+		verified(t, p.UserID, 3, 9), status(t, p.UserID, "active", 3, 10), verified(t, low, 2, 5), verified(t, nobody, 2, math.MaxInt64),
+		published(t, "user.registered", map[string]any{"user_id": low}),
 	} {
 		if err := deliver(t, w, e); err != nil {
 			t.Fatal(err)
 		}
+		if got := customer(w, p.UserID); got != "suspended 1 2" {
+			t.Errorf("after %s at once: %s", e.Type, got)
+		}
 	}
-	if s := w.Text("SELECT status || ' ' || tier || ' ' || country || ' ' || version FROM customers WHERE user_id = $1", user); s != "active 2 KE 5" {
-		t.Errorf("customer is %s", s)
-	}
-	if n := w.Count("SELECT count(*) FROM wallets WHERE user_id = $1", user); n != 1 {
+	confirmed(t, w, p.UserID, "suspended 1 2")
+	confirmed(t, w, low, "active 0 1")
+	confirmed(t, w, nobody, "none")
+	if n := w.Count("SELECT count(*) FROM wallets WHERE user_id <> $1", p.UserID); n != 0 {
 		t.Errorf("%d wallets", n)
+	}
+	if got := w.Ledger.Maximum(p.WalletID); got != 10000000 {
+		t.Errorf("maximum is %d", got)
+	}
+}
+
+// TestForgedLossIsLifted is a loss that user does not confirm: it holds until the answer, whatever version it carries, and a later genuine
+// change is heard.
+func TestForgedLossIsLifted(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	p := w.Person(2, 0)
+	if err := deliver(t, w, status(t, p.UserID, "suspended", 0, math.MaxInt64)); err != nil {
+		t.Fatal(err)
+	}
+	if got := customer(w, p.UserID); got != "suspended 0 1" {
+		t.Errorf("at once: %s", got)
+	}
+	w.RunJobs()
+	confirmed(t, w, p.UserID, "active 2 1")
+	testworld.Eventually(t, "the maximum comes back", func() bool { return w.Ledger.Maximum(p.WalletID) == 50000000 })
+	w.Users.Stand(standing(p.UserID, "suspended", 1, 2))
+	if err := deliver(t, w, status(t, p.UserID, "suspended", 1, 2)); err != nil {
+		t.Fatal(err)
+	}
+	confirmed(t, w, p.UserID, "suspended 1 2")
+	testworld.Eventually(t, "the maximum follows", func() bool { return w.Ledger.Maximum(p.WalletID) == 10000000 })
+}
+
+// TestLaterQuestionHolds is two questions of which the first gets its answer last.
+func TestLaterQuestionHolds(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	p := w.Person(1, 0)
+	late := false
+	w.Users.Before(func() {
+		if late {
+			return
+		}
+		late = true // the answer to this question is drawn up; now the customer is suspended, and that is asked and answered first
+		w.Status(p.UserID, "suspended", 1, 2)
+	})
+	if err := w.App.ConfirmStanding(t.Context(), p.UserID); err != nil {
+		t.Fatal(err)
+	}
+	if got := customer(w, p.UserID); got != "suspended 1 2" {
+		t.Errorf("customer is %s", got)
+	}
+}
+
+// TestRowsOfBefore are customers as the version before stored them, from events alone: one as user knows them, one with a forged tier and a
+// version that no later event could pass, one whom user does not know.
+func TestRowsOfBefore(t *testing.T) {
+	t.Parallel()
+	db, upgrade := testworld.Older(t, "00001_init.sql", "00002_claims.sql")
+	honest, forged, nobody := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
+	wallets := map[uuid.UUID]uuid.UUID{}
+	for user, version := range map[uuid.UUID]int64{honest: 1, forged: math.MaxInt64, nobody: 3} {
+		wallets[user] = uuid.Must(uuid.NewV7())
+		if _, err := db.Pool.Exec(t.Context(), `INSERT INTO customers (user_id, status, status_version, tier, country, version, updated_at)
+			VALUES ($1, 'active', -1, 3, 'KE', $2, now())`, user, version); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Pool.Exec(t.Context(), `INSERT INTO wallets (id, user_id, currency, status, ledger_version, created_at, opened_at)
+			VALUES ($1, $2, 'KES', 'open', $3, now(), now())`, wallets[user], user, version); err != nil {
+			t.Fatal(err)
+		}
+	}
+	upgrade()
+	w := testworld.On(t, db)
+	w.Users.Stand(standing(honest, "active", 3, 1))
+	w.Users.Stand(standing(forged, "active", 1, 1))
+	w.RunJobs()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.App.ConfirmUnanswered(ctx) }()
+	confirmed(t, w, forged, "active 1 1")
+	testworld.Eventually(t, "all are asked about", func() bool { return w.Count("SELECT count(*) FROM customers WHERE answered = 0") == 0 })
+	testworld.Eventually(t, "the maximum follows", func() bool { return w.Ledger.Maximum(wallets[forged]) == 10000000 })
+	if a, b := customer(w, honest), customer(w, nobody); a != "active 3 1" || b != "active 3 3" {
+		t.Errorf("honest %s, unknown %s", a, b)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := deliver(t, w, status(t, forged, "suspended", 1, 2)); err != nil || customer(w, forged) != "suspended 1 1" {
+		t.Errorf("a later event: %v, %s", err, customer(w, forged))
 	}
 }
 

@@ -13,12 +13,15 @@ import (
 )
 
 // Queues are how many jobs run at a time. Those of M-Pesa wait for Safaricom most of the time.
-var Queues = map[string]int{app.QueueMoney: 8, app.QueueMpesa: 16}
+var Queues = map[string]int{app.QueueMoney: 8, app.QueueMpesa: 16, app.QueueUsers: 4}
 
 // Register adds the workers of this service.
 func Register(workers *river.Workers, a *app.App) {
 	add(workers, func(ctx context.Context, j app.OpenAccountArgs) (time.Duration, error) {
 		return 0, unknown(a.OpenAccount(ctx, j.WalletID))
+	})
+	add(workers, func(ctx context.Context, j app.ConfirmStandingArgs) (time.Duration, error) {
+		return 0, unknown(a.ConfirmStanding(ctx, j.UserID))
 	})
 	add(workers, func(ctx context.Context, j app.PostTransferArgs) (time.Duration, error) {
 		return 0, a.SettleTransfer(ctx, j.TransferID)

@@ -204,9 +204,14 @@ type Users struct {
 	phones map[string]uuid.UUID
 	down   bool
 	secret bool
+
+	standings map[uuid.UUID]userapi.Standing
+	before    func()
 }
 
-func newUsers() *Users { return &Users{phones: map[string]uuid.UUID{}} }
+func newUsers() *Users {
+	return &Users{phones: map[string]uuid.UUID{}, standings: map[uuid.UUID]userapi.Standing{}}
+}
 
 func (u *Users) script(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -225,6 +230,35 @@ func (u *Users) Down(down bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.down = down
+}
+
+// Stand is what user answers about a customer from here on.
+func (u *Users) Stand(s userapi.Standing) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.standings[s.UserID] = s
+}
+
+// Before runs do with each question about a standing, between the question and its answer.
+func (u *Users) Before(do func()) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.before = do
+}
+
+// GetStanding answers GET /v1/internal/users/{user_id}/standing.
+func (u *Users) GetStanding(_ context.Context, r userapi.GetStandingRequestObject) (userapi.GetStandingResponseObject, error) {
+	u.mu.Lock()
+	before := u.before
+	s, ok := u.standings[r.UserID]
+	u.mu.Unlock()
+	if before != nil {
+		before()
+	}
+	if !ok {
+		return userapi.GetStanding404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound()}, nil
+	}
+	return userapi.GetStanding200JSONResponse(s), nil
 }
 
 // Withhold refuses contacts, as the gateway does to a service without the scope.

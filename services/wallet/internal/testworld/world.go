@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +19,7 @@ import (
 	"github.com/riverqueue/river"
 
 	transactionsclient "github.com/sendtip/sendtip/generated/transactions/client"
+	userapi "github.com/sendtip/sendtip/generated/user/api"
 	userclient "github.com/sendtip/sendtip/generated/user/client"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/call"
@@ -57,6 +60,26 @@ type World struct {
 func New(t testing.TB) *World {
 	t.Helper()
 	return On(t, pgtest.Open(t, "wallet", walletsql.Migrations()))
+}
+
+// Older is a database as an older version left it, which had these migrations, and a function that upgrades it.
+func Older(t testing.TB, migrations ...string) (db *pgtest.DB, upgrade func()) {
+	t.Helper()
+	had := fstest.MapFS{}
+	for _, name := range migrations {
+		sql, err := fs.ReadFile(walletsql.Migrations(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		had[name] = &fstest.MapFile{Data: sql}
+	}
+	db = pgtest.Open(t, "wallet", had)
+	return db, func() {
+		t.Helper()
+		if err := pg.Migrate(t.Context(), db.OwnerURL, walletsql.Migrations()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // On builds a world on a database that has rows already.
@@ -156,20 +179,19 @@ func (w *World) Person(tier int16, shillings int64) Person {
 	return p
 }
 
-// Verify tells the service of a verified identity.
+// Verify gives a customer a tier, and lets the service ask.
 func (w *World) Verify(userID uuid.UUID, tier int16, version int64) {
 	w.t.Helper()
-	w.Tx(func(ctx context.Context, tx pgx.Tx) error {
-		return w.App.VerifyCustomer(ctx, tx, app.Verified{UserID: userID, Tier: tier, Country: "KE", Version: version})
-	})
+	w.Status(userID, "active", tier, version)
 }
 
-// Status tells the service of a suspension or its end.
+// Status gives a customer a status and a tier, and lets the service ask.
 func (w *World) Status(userID uuid.UUID, status string, tier int16, version int64) {
 	w.t.Helper()
-	w.Tx(func(ctx context.Context, tx pgx.Tx) error {
-		return w.App.SetCustomerStatus(ctx, tx, userID, status, tier, version)
-	})
+	w.Users.Stand(userapi.Standing{UserID: userID, Status: status, Tier: int32(tier), Country: "KE", Version: version})
+	if err := w.App.ConfirmStanding(context.Background(), userID); err != nil {
+		w.t.Errorf("confirm standing: %v", err)
+	}
 }
 
 // Tx runs do in a transaction.
