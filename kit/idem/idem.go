@@ -125,6 +125,19 @@ func (s *Store) Begin(ctx context.Context, tx pgx.Tx, k Key, m Mode) (*Stored, e
 	return s.Claimed(ctx, tx, k, tag, err)
 }
 
+// Find is Begin without a claim, for work that must ask a peer first: the result of the first request, or nil when there is none yet, which
+// Begin then has to decide. It answers ErrKeyReused or ErrInProgress like Begin.
+func (s *Store) Find(ctx context.Context, db Queryer, k Key) (*Stored, error) {
+	if k.err != nil {
+		return nil, k.err
+	}
+	stored, err := s.stored(ctx, db, k)
+	if errors.Is(err, errNoKey) {
+		return nil, nil
+	}
+	return stored, err
+}
+
 // Claim is the first half of Begin, for a pipeline that sends the claim together with what comes after it: its answer goes to Claimed.
 // The statements after it must be harmless when the key turns out to be taken.
 func (s *Store) Claim(ctx context.Context, tx Execer, k Key, m Mode) (pgconn.CommandTag, error) {
@@ -149,10 +162,21 @@ func (s *Store) Claimed(ctx context.Context, tx pgx.Tx, k Key, tag pgconn.Comman
 	if tag.RowsAffected() == 1 {
 		return nil, nil
 	}
-	return s.stored(ctx, tx, k)
+	stored, err := s.stored(ctx, tx, k)
+	if errors.Is(err, errNoKey) {
+		return nil, ErrInProgress // the first one rolled back between the two statements: the caller's next try claims the key
+	}
+	return stored, err
 }
 
-func (s *Store) stored(ctx context.Context, tx pgx.Tx, k Key) (*Stored, error) {
+// Queryer is a pool or a transaction.
+type Queryer interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+var errNoKey = errors.New("no such idempotency key")
+
+func (s *Store) stored(ctx context.Context, db Queryer, k Key) (*Stored, error) {
 	var (
 		id       uuid.UUID
 		first    []byte
@@ -160,10 +184,10 @@ func (s *Store) stored(ctx context.Context, tx pgx.Tx, k Key) (*Stored, error) {
 		status   *int
 		sealed   []byte
 	)
-	err := tx.QueryRow(ctx, `SELECT id, fingerprint, location, status, result FROM idempotency_keys WHERE principal = $1 AND operation = $2 AND key = $3`,
+	err := db.QueryRow(ctx, `SELECT id, fingerprint, location, status, result FROM idempotency_keys WHERE principal = $1 AND operation = $2 AND key = $3`,
 		k.principal, k.operation, k.key).Scan(&id, &first, &location, &status, &sealed)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, ErrInProgress // the first one rolled back between the two statements: the caller's next try claims the key
+		return nil, errNoKey
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read idempotency key: %w", err)

@@ -136,6 +136,14 @@ type MaskedName = string
 // Example: transfer
 type PaymentKind = string
 
+// PromptBlockLift Whose block ends.
+type PromptBlockLift struct {
+	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
+	//
+	// Example: +254712345678
+	Phone externalRef0.Phone `json:"phone"`
+}
+
 // ProviderMessage Whatever the provider sends, under whatever media type. It is kept as it came and read leniently afterwards.
 type ProviderMessage = openapi_types.File
 
@@ -447,6 +455,9 @@ type Wallet struct {
 	// Example: WQ7K2M5XB4CA
 	DepositAccount *string `json:"deposit_account,omitempty"`
 
+	// HeldAboveMaximum Part of the balance that is held because it is above the highest balance of the tier; absent when there is none, and in lists.
+	HeldAboveMaximum *externalRef0.Money `json:"held_above_maximum,omitempty"`
+
 	// ID A UUIDv7 made by the service that owns the object.
 	//
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -534,6 +545,9 @@ type OpenWalletParams struct {
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// LiftPromptBlockJSONRequestBody defines body for LiftPromptBlock for application/json ContentType.
+type LiftPromptBlockJSONRequestBody = PromptBlockLift
+
 // EstimateFeeJSONRequestBody defines body for EstimateFee for application/json ContentType.
 type EstimateFeeJSONRequestBody = FeeEstimateRequest
 
@@ -551,6 +565,9 @@ type OpenWalletJSONRequestBody = WalletRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// LiftPromptBlock Let a number take prompts of others again
+	// (POST /v1/admin/prompt-block-lifts)
+	LiftPromptBlock(w http.ResponseWriter, r *http.Request)
 	// EstimateFee Price an amount
 	// (POST /v1/fee-estimates)
 	EstimateFee(w http.ResponseWriter, r *http.Request)
@@ -566,6 +583,9 @@ type ServerInterface interface {
 	// GetLimits Get my limits and what I used of them
 	// (GET /v1/limits)
 	GetLimits(w http.ResponseWriter, r *http.Request)
+	// LiftMyPromptBlock Take prompts of others again
+	// (POST /v1/prompt-block-lifts)
+	LiftMyPromptBlock(w http.ResponseWriter, r *http.Request)
 	// ListTopups List my top-ups
 	// (GET /v1/topups)
 	ListTopups(w http.ResponseWriter, r *http.Request, params ListTopupsParams)
@@ -602,6 +622,12 @@ type ServerInterface interface {
 
 type Unimplemented struct{}
 
+// LiftPromptBlock Let a number take prompts of others again
+// (POST /v1/admin/prompt-block-lifts)
+func (_ Unimplemented) LiftPromptBlock(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // EstimateFee Price an amount
 // (POST /v1/fee-estimates)
 func (_ Unimplemented) EstimateFee(w http.ResponseWriter, r *http.Request) {
@@ -629,6 +655,12 @@ func (_ Unimplemented) ReceiveStkCallback(w http.ResponseWriter, r *http.Request
 // GetLimits Get my limits and what I used of them
 // (GET /v1/limits)
 func (_ Unimplemented) GetLimits(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// LiftMyPromptBlock Take prompts of others again
+// (POST /v1/prompt-block-lifts)
+func (_ Unimplemented) LiftMyPromptBlock(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -700,6 +732,20 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// LiftPromptBlock operation middleware
+func (siw *ServerInterfaceWrapper) LiftPromptBlock(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.LiftPromptBlock(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // EstimateFee operation middleware
 func (siw *ServerInterfaceWrapper) EstimateFee(w http.ResponseWriter, r *http.Request) {
@@ -807,6 +853,20 @@ func (siw *ServerInterfaceWrapper) GetLimits(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetLimits(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// LiftMyPromptBlock operation middleware
+func (siw *ServerInterfaceWrapper) LiftMyPromptBlock(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.LiftMyPromptBlock(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1320,6 +1380,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/v1/topups", wrapper.CreateTopup)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/prompt-block-lifts", wrapper.LiftMyPromptBlock)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/admin/prompt-block-lifts", wrapper.LiftPromptBlock)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/topups/{topup_id}", wrapper.GetTopup)
 	})
 	r.Group(func(r chi.Router) {
@@ -1345,6 +1411,198 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 
 	return r
+}
+
+type LiftPromptBlockRequestObject struct {
+	Body *LiftPromptBlockJSONRequestBody
+}
+
+type LiftPromptBlockResponseObject interface {
+	VisitLiftPromptBlockResponse(w http.ResponseWriter) error
+}
+
+type LiftPromptBlock204Response struct {
+}
+
+func (response LiftPromptBlock204Response) VisitLiftPromptBlockResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type LiftPromptBlock400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response LiftPromptBlock400ApplicationProblemPlusJSONResponse) VisitLiftPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftPromptBlock401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response LiftPromptBlock401ApplicationProblemPlusJSONResponse) VisitLiftPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftPromptBlock403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LiftPromptBlock403ApplicationProblemPlusJSONResponse) VisitLiftPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftPromptBlock408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response LiftPromptBlock408ApplicationProblemPlusJSONResponse) VisitLiftPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftPromptBlock413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response LiftPromptBlock413ApplicationProblemPlusJSONResponse) VisitLiftPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftPromptBlock415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response LiftPromptBlock415ApplicationProblemPlusJSONResponse) VisitLiftPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftPromptBlock422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response LiftPromptBlock422ApplicationProblemPlusJSONResponse) VisitLiftPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftPromptBlock429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response LiftPromptBlock429ApplicationProblemPlusJSONResponse) VisitLiftPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftPromptBlock500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response LiftPromptBlock500ApplicationProblemPlusJSONResponse) VisitLiftPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftPromptBlock503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response LiftPromptBlock503ApplicationProblemPlusJSONResponse) VisitLiftPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftPromptBlock504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response LiftPromptBlock504ApplicationProblemPlusJSONResponse) VisitLiftPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type EstimateFeeRequestObject struct {
@@ -2124,6 +2382,197 @@ type GetLimits504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetLimits504ApplicationProblemPlusJSONResponse) VisitGetLimitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftMyPromptBlockRequestObject struct {
+}
+
+type LiftMyPromptBlockResponseObject interface {
+	VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error
+}
+
+type LiftMyPromptBlock204Response struct {
+}
+
+func (response LiftMyPromptBlock204Response) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type LiftMyPromptBlock400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response LiftMyPromptBlock400ApplicationProblemPlusJSONResponse) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftMyPromptBlock401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response LiftMyPromptBlock401ApplicationProblemPlusJSONResponse) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftMyPromptBlock403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LiftMyPromptBlock403ApplicationProblemPlusJSONResponse) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftMyPromptBlock404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response LiftMyPromptBlock404ApplicationProblemPlusJSONResponse) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftMyPromptBlock408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response LiftMyPromptBlock408ApplicationProblemPlusJSONResponse) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftMyPromptBlock413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response LiftMyPromptBlock413ApplicationProblemPlusJSONResponse) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftMyPromptBlock415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response LiftMyPromptBlock415ApplicationProblemPlusJSONResponse) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftMyPromptBlock429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response LiftMyPromptBlock429ApplicationProblemPlusJSONResponse) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftMyPromptBlock500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response LiftMyPromptBlock500ApplicationProblemPlusJSONResponse) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftMyPromptBlock503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response LiftMyPromptBlock503ApplicationProblemPlusJSONResponse) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LiftMyPromptBlock504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response LiftMyPromptBlock504ApplicationProblemPlusJSONResponse) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3907,6 +4356,9 @@ func (response GetWallet504ApplicationProblemPlusJSONResponse) VisitGetWalletRes
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// LiftPromptBlock Let a number take prompts of others again
+	// (POST /v1/admin/prompt-block-lifts)
+	LiftPromptBlock(ctx context.Context, request LiftPromptBlockRequestObject) (LiftPromptBlockResponseObject, error)
 	// EstimateFee Price an amount
 	// (POST /v1/fee-estimates)
 	EstimateFee(ctx context.Context, request EstimateFeeRequestObject) (EstimateFeeResponseObject, error)
@@ -3922,6 +4374,9 @@ type StrictServerInterface interface {
 	// GetLimits Get my limits and what I used of them
 	// (GET /v1/limits)
 	GetLimits(ctx context.Context, request GetLimitsRequestObject) (GetLimitsResponseObject, error)
+	// LiftMyPromptBlock Take prompts of others again
+	// (POST /v1/prompt-block-lifts)
+	LiftMyPromptBlock(ctx context.Context, request LiftMyPromptBlockRequestObject) (LiftMyPromptBlockResponseObject, error)
 	// ListTopups List my top-ups
 	// (GET /v1/topups)
 	ListTopups(ctx context.Context, request ListTopupsRequestObject) (ListTopupsResponseObject, error)
@@ -3991,6 +4446,37 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictHTTPServerOptions
+}
+
+// LiftPromptBlock operation middleware
+func (sh *strictHandler) LiftPromptBlock(w http.ResponseWriter, r *http.Request) {
+	var request LiftPromptBlockRequestObject
+
+	var body LiftPromptBlockJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.LiftPromptBlock(ctx, request.(LiftPromptBlockRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LiftPromptBlock")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(LiftPromptBlockResponseObject); ok {
+		if err := validResponse.VisitLiftPromptBlockResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // EstimateFee operation middleware
@@ -4129,6 +4615,30 @@ func (sh *strictHandler) GetLimits(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetLimitsResponseObject); ok {
 		if err := validResponse.VisitGetLimitsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LiftMyPromptBlock operation middleware
+func (sh *strictHandler) LiftMyPromptBlock(w http.ResponseWriter, r *http.Request) {
+	var request LiftMyPromptBlockRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.LiftMyPromptBlock(ctx, request.(LiftMyPromptBlockRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LiftMyPromptBlock")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(LiftMyPromptBlockResponseObject); ok {
+		if err := validResponse.VisitLiftMyPromptBlockResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

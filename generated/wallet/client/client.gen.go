@@ -136,6 +136,14 @@ type MaskedName = string
 // Example: transfer
 type PaymentKind = string
 
+// PromptBlockLift Whose block ends.
+type PromptBlockLift struct {
+	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
+	//
+	// Example: +254712345678
+	Phone externalRef0.Phone `json:"phone"`
+}
+
 // ProviderMessage Whatever the provider sends, under whatever media type. It is kept as it came and read leniently afterwards.
 type ProviderMessage = openapi_types.File
 
@@ -447,6 +455,9 @@ type Wallet struct {
 	// Example: WQ7K2M5XB4CA
 	DepositAccount *string `json:"deposit_account,omitempty"`
 
+	// HeldAboveMaximum Part of the balance that is held because it is above the highest balance of the tier; absent when there is none, and in lists.
+	HeldAboveMaximum *externalRef0.Money `json:"held_above_maximum,omitempty"`
+
 	// ID A UUIDv7 made by the service that owns the object.
 	//
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -533,6 +544,9 @@ type OpenWalletParams struct {
 	// IdempotencyKey A key that the client makes once per intention and repeats on each retry (a UUID is best). The stored answer is replayed with `Idempotency-Replayed: true`; the same key with another body is refused with 422 `idempotency_key_reused`; while the first request runs the answer is 409 with Retry-After.
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
 }
+
+// LiftPromptBlockJSONRequestBody defines body for LiftPromptBlock for application/json ContentType.
+type LiftPromptBlockJSONRequestBody = PromptBlockLift
 
 // EstimateFeeJSONRequestBody defines body for EstimateFee for application/json ContentType.
 type EstimateFeeJSONRequestBody = FeeEstimateRequest
@@ -623,6 +637,24 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// LiftPromptBlockWithBody Let a number take prompts of others again
+	//
+	// Ends the block of a number at its owner's wish; without a block it changes nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/admin/prompt-block-lifts (the `LiftPromptBlock` operationId).
+	LiftPromptBlockWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LiftPromptBlock Let a number take prompts of others again
+	//
+	// Ends the block of a number at its owner's wish; without a block it changes nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/admin/prompt-block-lifts (the `LiftPromptBlock` operationId).
+	LiftPromptBlock(ctx context.Context, body LiftPromptBlockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// EstimateFeeWithBody Price an amount
 	//
 	// What a payment of this amount would cost now: the fee of the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; a quote pins the price.
@@ -675,6 +707,13 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/limits (the `GetLimits` operationId).
 	GetLimits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// LiftMyPromptBlock Take prompts of others again
+	//
+	// After three prompts in a row that were declined at a number, nobody else can send one there for 30 days. This ends it for the customer's own number; without a block it changes nothing.
+	//
+	// Corresponds with POST /v1/prompt-block-lifts (the `LiftMyPromptBlock` operationId).
+	LiftMyPromptBlock(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTopups List my top-ups
 	//
 	// The customer's top-ups, newest first.
@@ -684,7 +723,7 @@ type ClientInterface interface {
 
 	// CreateTopupWithBody Top up a wallet from M-Pesa
 	//
-	// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. Part of the amount above the highest balance of the tier is credited and held.
+	// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -693,7 +732,7 @@ type ClientInterface interface {
 
 	// CreateTopup Top up a wallet from M-Pesa
 	//
-	// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. Part of the amount above the highest balance of the tier is credited and held.
+	// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -784,10 +823,48 @@ type ClientInterface interface {
 
 	// GetWallet Get one of my wallets
 	//
-	// A wallet of the signed-in customer. Another customer's wallet does not exist for the caller (404).
+	// A wallet of the signed-in customer, with what is held because it is above the highest balance of the tier: it becomes available by itself as room appears. Another customer's wallet does not exist for the caller (404).
 	//
 	// Corresponds with GET /v1/wallets/{wallet_id} (the `GetWallet` operationId).
 	GetWallet(ctx context.Context, walletID WalletID, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// LiftPromptBlockWithBody Let a number take prompts of others again
+//
+// Ends the block of a number at its owner's wish; without a block it changes nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/admin/prompt-block-lifts (the `LiftPromptBlock` operationId).
+func (c *Client) LiftPromptBlockWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLiftPromptBlockRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LiftPromptBlock Let a number take prompts of others again
+//
+// Ends the block of a number at its owner's wish; without a block it changes nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/admin/prompt-block-lifts (the `LiftPromptBlock` operationId).
+func (c *Client) LiftPromptBlock(ctx context.Context, body LiftPromptBlockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLiftPromptBlockRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // EstimateFeeWithBody Price an amount
@@ -902,6 +979,23 @@ func (c *Client) GetLimits(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
+// LiftMyPromptBlock Take prompts of others again
+//
+// After three prompts in a row that were declined at a number, nobody else can send one there for 30 days. This ends it for the customer's own number; without a block it changes nothing.
+//
+// Corresponds with POST /v1/prompt-block-lifts (the `LiftMyPromptBlock` operationId).
+func (c *Client) LiftMyPromptBlock(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLiftMyPromptBlockRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListTopups List my top-ups
 //
 // The customer's top-ups, newest first.
@@ -921,7 +1015,7 @@ func (c *Client) ListTopups(ctx context.Context, params *ListTopupsParams, reqEd
 
 // CreateTopupWithBody Top up a wallet from M-Pesa
 //
-// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. Part of the amount above the highest balance of the tier is credited and held.
+// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 //
 // Takes any type of body and a specified content type.
 //
@@ -940,7 +1034,7 @@ func (c *Client) CreateTopupWithBody(ctx context.Context, params *CreateTopupPar
 
 // CreateTopup Top up a wallet from M-Pesa
 //
-// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. Part of the amount above the highest balance of the tier is credited and held.
+// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1141,7 +1235,7 @@ func (c *Client) OpenWallet(ctx context.Context, params *OpenWalletParams, body 
 
 // GetWallet Get one of my wallets
 //
-// A wallet of the signed-in customer. Another customer's wallet does not exist for the caller (404).
+// A wallet of the signed-in customer, with what is held because it is above the highest balance of the tier: it becomes available by itself as room appears. Another customer's wallet does not exist for the caller (404).
 //
 // Corresponds with GET /v1/wallets/{wallet_id} (the `GetWallet` operationId).
 func (c *Client) GetWallet(ctx context.Context, walletID WalletID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1154,6 +1248,46 @@ func (c *Client) GetWallet(ctx context.Context, walletID WalletID, reqEditors ..
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewLiftPromptBlockRequest calls the generic LiftPromptBlock builder with application/json body
+func NewLiftPromptBlockRequest(server string, body LiftPromptBlockJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLiftPromptBlockRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewLiftPromptBlockRequestWithBody constructs an http.Request for the LiftPromptBlock method, with any body, and a specified content type
+func NewLiftPromptBlockRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/prompt-block-lifts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
 }
 
 // NewEstimateFeeRequest calls the generic EstimateFee builder with application/json body
@@ -1331,6 +1465,33 @@ func NewGetLimitsRequest(server string) (*http.Request, error) {
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLiftMyPromptBlockRequest constructs an http.Request for the LiftMyPromptBlock method
+func NewLiftMyPromptBlockRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/prompt-block-lifts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -1863,6 +2024,24 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// LiftPromptBlockWithBodyWithResponse Let a number take prompts of others again
+	//
+	// Ends the block of a number at its owner's wish; without a block it changes nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/prompt-block-lifts (the `LiftPromptBlock` operationId).
+	LiftPromptBlockWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LiftPromptBlockResponse, error)
+
+	// LiftPromptBlockWithResponse Let a number take prompts of others again
+	//
+	// Ends the block of a number at its owner's wish; without a block it changes nothing.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/prompt-block-lifts (the `LiftPromptBlock` operationId).
+	LiftPromptBlockWithResponse(ctx context.Context, body LiftPromptBlockJSONRequestBody, reqEditors ...RequestEditorFn) (*LiftPromptBlockResponse, error)
+
 	// EstimateFeeWithBodyWithResponse Price an amount
 	//
 	// What a payment of this amount would cost now: the fee of the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; a quote pins the price.
@@ -1917,6 +2096,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/limits (the `GetLimits` operationId).
 	GetLimitsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetLimitsResponse, error)
 
+	// LiftMyPromptBlockWithResponse Take prompts of others again
+	//
+	// After three prompts in a row that were declined at a number, nobody else can send one there for 30 days. This ends it for the customer's own number; without a block it changes nothing.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/prompt-block-lifts (the `LiftMyPromptBlock` operationId).
+	LiftMyPromptBlockWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*LiftMyPromptBlockResponse, error)
+
 	// ListTopupsWithResponse List my top-ups
 	//
 	// The customer's top-ups, newest first.
@@ -1928,7 +2116,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTopupWithBodyWithResponse Top up a wallet from M-Pesa
 	//
-	// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. Part of the amount above the highest balance of the tier is credited and held.
+	// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1937,7 +2125,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTopupWithResponse Top up a wallet from M-Pesa
 	//
-	// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. Part of the amount above the highest balance of the tier is credited and held.
+	// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2036,12 +2224,123 @@ type ClientWithResponsesInterface interface {
 
 	// GetWalletWithResponse Get one of my wallets
 	//
-	// A wallet of the signed-in customer. Another customer's wallet does not exist for the caller (404).
+	// A wallet of the signed-in customer, with what is held because it is above the highest balance of the tier: it becomes available by itself as room appears. Another customer's wallet does not exist for the caller (404).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/wallets/{wallet_id} (the `GetWallet` operationId).
 	GetWalletWithResponse(ctx context.Context, walletID WalletID, reqEditors ...RequestEditorFn) (*GetWalletResponse, error)
+}
+
+type LiftPromptBlockResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LiftPromptBlockResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LiftPromptBlockResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r LiftPromptBlockResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r LiftPromptBlockResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r LiftPromptBlockResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r LiftPromptBlockResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r LiftPromptBlockResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r LiftPromptBlockResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r LiftPromptBlockResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r LiftPromptBlockResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r LiftPromptBlockResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r LiftPromptBlockResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LiftPromptBlockResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LiftPromptBlockResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LiftPromptBlockResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type EstimateFeeResponse struct {
@@ -2537,6 +2836,117 @@ func (r GetLimitsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetLimitsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LiftMyPromptBlockResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LiftMyPromptBlockResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LiftMyPromptBlockResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r LiftMyPromptBlockResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r LiftMyPromptBlockResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r LiftMyPromptBlockResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r LiftMyPromptBlockResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r LiftMyPromptBlockResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r LiftMyPromptBlockResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r LiftMyPromptBlockResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r LiftMyPromptBlockResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r LiftMyPromptBlockResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r LiftMyPromptBlockResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LiftMyPromptBlockResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LiftMyPromptBlockResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LiftMyPromptBlockResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3632,6 +4042,36 @@ func (r GetWalletResponse) ContentType() string {
 	return ""
 }
 
+// LiftPromptBlockWithBodyWithResponse Let a number take prompts of others again
+//
+// Ends the block of a number at its owner's wish; without a block it changes nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/prompt-block-lifts (the `LiftPromptBlock` operationId).
+func (c *ClientWithResponses) LiftPromptBlockWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LiftPromptBlockResponse, error) {
+	rsp, err := c.LiftPromptBlockWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLiftPromptBlockResponse(rsp)
+}
+
+// LiftPromptBlockWithResponse Let a number take prompts of others again
+//
+// Ends the block of a number at its owner's wish; without a block it changes nothing.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/prompt-block-lifts (the `LiftPromptBlock` operationId).
+func (c *ClientWithResponses) LiftPromptBlockWithResponse(ctx context.Context, body LiftPromptBlockJSONRequestBody, reqEditors ...RequestEditorFn) (*LiftPromptBlockResponse, error) {
+	rsp, err := c.LiftPromptBlock(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLiftPromptBlockResponse(rsp)
+}
+
 // EstimateFeeWithBodyWithResponse Price an amount
 //
 // What a payment of this amount would cost now: the fee of the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; a quote pins the price.
@@ -3722,6 +4162,21 @@ func (c *ClientWithResponses) GetLimitsWithResponse(ctx context.Context, reqEdit
 	return ParseGetLimitsResponse(rsp)
 }
 
+// LiftMyPromptBlockWithResponse Take prompts of others again
+//
+// After three prompts in a row that were declined at a number, nobody else can send one there for 30 days. This ends it for the customer's own number; without a block it changes nothing.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/prompt-block-lifts (the `LiftMyPromptBlock` operationId).
+func (c *ClientWithResponses) LiftMyPromptBlockWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*LiftMyPromptBlockResponse, error) {
+	rsp, err := c.LiftMyPromptBlock(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLiftMyPromptBlockResponse(rsp)
+}
+
 // ListTopupsWithResponse List my top-ups
 //
 // The customer's top-ups, newest first.
@@ -3739,7 +4194,7 @@ func (c *ClientWithResponses) ListTopupsWithResponse(ctx context.Context, params
 
 // CreateTopupWithBodyWithResponse Top up a wallet from M-Pesa
 //
-// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. Part of the amount above the highest balance of the tier is credited and held.
+// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3754,7 +4209,7 @@ func (c *ClientWithResponses) CreateTopupWithBodyWithResponse(ctx context.Contex
 
 // CreateTopupWithResponse Top up a wallet from M-Pesa
 //
-// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. Part of the amount above the highest balance of the tier is credited and held.
+// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3919,7 +4374,7 @@ func (c *ClientWithResponses) OpenWalletWithResponse(ctx context.Context, params
 
 // GetWalletWithResponse Get one of my wallets
 //
-// A wallet of the signed-in customer. Another customer's wallet does not exist for the caller (404).
+// A wallet of the signed-in customer, with what is held because it is above the highest balance of the tier: it becomes available by itself as room appears. Another customer's wallet does not exist for the caller (404).
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3930,6 +4385,105 @@ func (c *ClientWithResponses) GetWalletWithResponse(ctx context.Context, walletI
 		return nil, err
 	}
 	return ParseGetWalletResponse(rsp)
+}
+
+// ParseLiftPromptBlockResponse parses an HTTP response from a LiftPromptBlockWithResponse call
+func ParseLiftPromptBlockResponse(rsp *http.Response) (*LiftPromptBlockResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LiftPromptBlockResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
 }
 
 // ParseEstimateFeeResponse parses an HTTP response from a EstimateFeeWithResponse call
@@ -4322,6 +4876,105 @@ func ParseGetLimitsResponse(rsp *http.Response) (*GetLimitsResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLiftMyPromptBlockResponse parses an HTTP response from a LiftMyPromptBlockWithResponse call
+func ParseLiftMyPromptBlockResponse(rsp *http.Response) (*LiftMyPromptBlockResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LiftMyPromptBlockResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests

@@ -111,6 +111,14 @@ type LimitUsage struct {
 	AmountMinor int64
 }
 
+type PromptedPhone struct {
+	PhoneIndex   []byte
+	Recent       []time.Time
+	Declined     int32
+	BlockedUntil *time.Time
+	UpdatedAt    time.Time
+}
+
 type QuestionBudget struct {
 	Name   string
 	Minute time.Time
@@ -174,6 +182,7 @@ type Topup struct {
 	CreatedAt           time.Time
 	PromptedAt          *time.Time
 	UpdatedAt           time.Time
+	OthersPhone         bool
 }
 
 type Transfer struct {

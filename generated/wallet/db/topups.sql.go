@@ -41,7 +41,7 @@ func (q *Queries) CountOpenTopups(ctx context.Context, db DBTX) (CountOpenTopups
 
 const getTopup = `-- name: GetTopup :one
 SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
-	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
+	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at, others_phone
 FROM topups WHERE id = $1
 `
 
@@ -67,13 +67,14 @@ func (q *Queries) GetTopup(ctx context.Context, db DBTX, id uuid.UUID) (Topup, e
 		&i.CreatedAt,
 		&i.PromptedAt,
 		&i.UpdatedAt,
+		&i.OthersPhone,
 	)
 	return i, err
 }
 
 const listTopups = `-- name: ListTopups :many
 SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
-	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
+	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at, others_phone
 FROM topups WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
 `
 
@@ -105,6 +106,7 @@ func (q *Queries) ListTopups(ctx context.Context, db DBTX, userID uuid.UUID, bef
 			&i.CreatedAt,
 			&i.PromptedAt,
 			&i.UpdatedAt,
+			&i.OthersPhone,
 		); err != nil {
 			return nil, err
 		}
@@ -118,7 +120,7 @@ func (q *Queries) ListTopups(ctx context.Context, db DBTX, userID uuid.UUID, bef
 
 const lockTopup = `-- name: LockTopup :one
 SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
-	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
+	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at, others_phone
 FROM topups WHERE id = $1 FOR UPDATE
 `
 
@@ -144,13 +146,14 @@ func (q *Queries) LockTopup(ctx context.Context, db DBTX, id uuid.UUID) (Topup, 
 		&i.CreatedAt,
 		&i.PromptedAt,
 		&i.UpdatedAt,
+		&i.OthersPhone,
 	)
 	return i, err
 }
 
 const lockTopupByReference = `-- name: LockTopupByReference :one
 SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
-	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
+	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at, others_phone
 FROM topups WHERE account_reference = $1 FOR UPDATE
 `
 
@@ -176,6 +179,7 @@ func (q *Queries) LockTopupByReference(ctx context.Context, db DBTX, accountRefe
 		&i.CreatedAt,
 		&i.PromptedAt,
 		&i.UpdatedAt,
+		&i.OthersPhone,
 	)
 	return i, err
 }
@@ -190,8 +194,8 @@ WITH usage AS (
 	INSERT INTO limit_reservations (id, user_id, kind, currency, amount_minor, day, month, status, created_at)
 	VALUES ($6, $1, 'topup', $2, $4, $3, $5, 'reserved', $7)
 ), topup AS (
-	INSERT INTO topups (id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, created_at, updated_at)
-	VALUES ($6, $1, $8, $2, $4, $9, $10, 'stored', $7, $7)
+	INSERT INTO topups (id, user_id, wallet_id, currency, amount_minor, phone_sealed, others_phone, account_reference, status, created_at, updated_at)
+	VALUES ($6, $1, $8, $2, $4, $9, $10, $11, 'stored', $7, $7)
 )
 SELECT COALESCE(sum(amount_minor) FILTER (WHERE span = 'day'), 0)::bigint AS used_day,
 	COALESCE(sum(amount_minor) FILTER (WHERE span = 'month'), 0)::bigint AS used_month
@@ -208,6 +212,7 @@ type OpenTopupParams struct {
 	CreatedAt        time.Time
 	WalletID         uuid.UUID
 	PhoneSealed      []byte
+	OthersPhone      bool
 	AccountReference string
 }
 
@@ -228,6 +233,7 @@ func (q *Queries) OpenTopup(ctx context.Context, db DBTX, arg OpenTopupParams) (
 		arg.CreatedAt,
 		arg.WalletID,
 		arg.PhoneSealed,
+		arg.OthersPhone,
 		arg.AccountReference,
 	)
 	var i OpenTopupRow
@@ -251,6 +257,19 @@ func (q *Queries) ReferenceKnown(ctx context.Context, db DBTX, accountReference 
 	var i ReferenceKnownRow
 	err := row.Scan(&i.ID, &i.WalletStatus, &i.CustomerStatus)
 	return i, err
+}
+
+const sumTopupsUnderway = `-- name: SumTopupsUnderway :one
+SELECT COALESCE(sum(amount_minor), 0)::bigint FROM topups
+WHERE wallet_id = $1 AND (status IN ('stored', 'requested', 'prompted') OR credit = 'due')
+`
+
+// What top-ups that may still be paid, or are not credited yet, will add to a wallet.
+func (q *Queries) SumTopupsUnderway(ctx context.Context, db DBTX, walletID uuid.UUID) (int64, error) {
+	row := db.QueryRow(ctx, sumTopupsUnderway, walletID)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
 }
 
 const updateTopup = `-- name: UpdateTopup :exec

@@ -9,8 +9,8 @@ WITH usage AS (
 	INSERT INTO limit_reservations (id, user_id, kind, currency, amount_minor, day, month, status, created_at)
 	VALUES (@id, @user_id, 'topup', @currency, @amount_minor, @day, @month, 'reserved', @created_at)
 ), topup AS (
-	INSERT INTO topups (id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, created_at, updated_at)
-	VALUES (@id, @user_id, @wallet_id, @currency, @amount_minor, sqlc.narg(phone_sealed), @account_reference, 'stored', @created_at, @created_at)
+	INSERT INTO topups (id, user_id, wallet_id, currency, amount_minor, phone_sealed, others_phone, account_reference, status, created_at, updated_at)
+	VALUES (@id, @user_id, @wallet_id, @currency, @amount_minor, sqlc.narg(phone_sealed), @others_phone, @account_reference, 'stored', @created_at, @created_at)
 )
 SELECT COALESCE(sum(amount_minor) FILTER (WHERE span = 'day'), 0)::bigint AS used_day,
 	COALESCE(sum(amount_minor) FILTER (WHERE span = 'month'), 0)::bigint AS used_month
@@ -18,23 +18,28 @@ FROM usage;
 
 -- name: GetTopup :one
 SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
-	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
+	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at, others_phone
 FROM topups WHERE id = $1;
 
 -- name: LockTopup :one
 SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
-	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
+	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at, others_phone
 FROM topups WHERE id = $1 FOR UPDATE;
 
 -- name: LockTopupByReference :one
 SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
-	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
+	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at, others_phone
 FROM topups WHERE account_reference = $1 FOR UPDATE;
 
 -- name: ListTopups :many
 SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
-	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at
+	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at, others_phone
 FROM topups WHERE user_id = @user_id AND id < @before ORDER BY id DESC LIMIT @page_size;
+
+-- name: SumTopupsUnderway :one
+-- What top-ups that may still be paid, or are not credited yet, will add to a wallet.
+SELECT COALESCE(sum(amount_minor), 0)::bigint FROM topups
+WHERE wallet_id = $1 AND (status IN ('stored', 'requested', 'prompted') OR credit = 'due');
 
 -- name: UpdateTopup :exec
 -- Writes the state of a row that the caller has locked.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,7 +95,7 @@ func (w *world) send(r request) *httptest.ResponseRecorder {
 }
 
 func (w *world) as(p testworld.Person) string {
-	return identity(w.t, "user:"+p.UserID.String(), "wallet:read wallet:write", nil)
+	return identity(w.t, "user:"+p.UserID.String(), "wallet:read wallet:write admin:users", nil)
 }
 
 func (w *world) approved(p testworld.Person, quote string) string {
@@ -152,17 +153,20 @@ func TestAuthorization(t *testing.T) {
 				continue
 			}
 			for _, other := range []string{"", "profile kyc", "ledger:post", "admin:users"} {
+				if needs, ok := (*op.Security)[0]["userAuth"]; ok && slices.Contains(needs, other) {
+					continue
+				}
 				problem(t, w.send(request{method: method, path: path, body: body, identity: identity(t, "user:"+uuid.NewString(), other, nil)}),
 					http.StatusForbidden, "forbidden")
 			}
 			// The right scope alone does not make a partner or a service a customer.
 			if op.OperationID != "estimateFee" {
-				problem(t, w.send(request{method: method, path: path, body: body, identity: identity(t, "service:banking", "wallet:read wallet:write", nil)}),
+				problem(t, w.send(request{method: method, path: path, body: body, identity: identity(t, "service:banking", "wallet:read wallet:write admin:users", nil)}),
 					http.StatusForbidden, "forbidden")
 			}
 		}
 	}
-	if operations != 15 {
+	if operations != 17 {
 		t.Errorf("%d operations walked", operations)
 	}
 }

@@ -53,3 +53,19 @@ func (s *Server) ListTopups(ctx context.Context, r walletapi.ListTopupsRequestOb
 	}
 	return out, nil
 }
+
+// LiftMyPromptBlock answers POST /v1/prompt-block-lifts.
+func (s *Server) LiftMyPromptBlock(ctx context.Context, _ walletapi.LiftMyPromptBlockRequestObject) (walletapi.LiftMyPromptBlockResponseObject, error) {
+	if err := s.app.LiftMyPromptBlock(ctx); err != nil {
+		return nil, err
+	}
+	return walletapi.LiftMyPromptBlock204Response{}, nil
+}
+
+// LiftPromptBlock answers POST /v1/admin/prompt-block-lifts.
+func (s *Server) LiftPromptBlock(ctx context.Context, r walletapi.LiftPromptBlockRequestObject) (walletapi.LiftPromptBlockResponseObject, error) {
+	if err := s.app.LiftPromptBlock(ctx, r.Body.Phone); err != nil {
+		return nil, err
+	}
+	return walletapi.LiftPromptBlock204Response{}, nil
+}

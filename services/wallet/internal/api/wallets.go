@@ -12,7 +12,11 @@ import (
 )
 
 func wallet(w domain.Wallet) walletapi.Wallet {
-	return walletapi.Wallet{ID: w.ID, Currency: w.Currency, Status: w.Status, DepositAccount: optional(w.DepositAccount), CreatedAt: w.CreatedAt}
+	out := walletapi.Wallet{ID: w.ID, Currency: w.Currency, Status: w.Status, DepositAccount: optional(w.DepositAccount), CreatedAt: w.CreatedAt}
+	if w.HeldAboveMaximumMinor > 0 {
+		out.HeldAboveMaximum = &common.Money{Amount: w.HeldAboveMaximumMinor, Currency: w.Currency}
+	}
+	return out
 }
 
 // ListWallets answers GET /v1/wallets.

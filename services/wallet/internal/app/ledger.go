@@ -10,6 +10,7 @@ import (
 	"github.com/sendtip/sendtip/generated/common"
 	transactionsclient "github.com/sendtip/sendtip/generated/transactions/client"
 	"github.com/sendtip/sendtip/kit/call"
+	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/money"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -80,6 +81,30 @@ func (a *App) putAccount(ctx context.Context, w domain.Wallet, maximumMinor int6
 		return fmt.Errorf("put account: %w", call.Problem(answer.StatusCode(), answer.Body))
 	}
 	return nil
+}
+
+// balance is what the ledger says of a wallet's account, in minor units.
+type balance struct {
+	BalanceMinor          int64
+	HeldAboveMaximumMinor int64
+}
+
+// balanceOf asks the ledger for the balance of a wallet that is open.
+func (a *App) balanceOf(ctx context.Context, wallet uuid.UUID) (balance, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.SettleTimeout)
+	defer cancel()
+	answer, err := a.Ledger.GetAccountBalanceWithResponse(ctx, wallet, nil)
+	if err != nil {
+		return balance{}, fmt.Errorf("get balance: %w", err)
+	}
+	if answer.JSON200 == nil {
+		return balance{}, peerFault("get balance", call.Problem(answer.StatusCode(), answer.Body), fault.ErrUnavailable)
+	}
+	b := balance{BalanceMinor: answer.JSON200.Balance.Amount}
+	if held := answer.JSON200.HeldAboveMaximum; held != nil {
+		b.HeldAboveMaximumMinor = held.Amount
+	}
+	return b, nil
 }
 
 func wireMoney(m money.Money) common.Money {

@@ -46,13 +46,20 @@ func (a *App) CreateTopup(ctx context.Context, in TopupInput) (domain.Topup, err
 			return domain.Topup{}, err
 		}
 	}
-	rules, err := a.rules(ctx)
+	key := idem.NewKey(ctx, "createTopup", in.Key, in)
+	var t domain.Topup
+	stored, err := a.idem.Find(ctx, a.Pool, key)
 	if err != nil {
 		return domain.Topup{}, err
 	}
-	var t domain.Topup
+	if stored != nil {
+		return t, stored.Decode(&t)
+	}
+	facts, err := a.topupFacts(ctx, userID, in)
+	if err != nil {
+		return domain.Topup{}, err
+	}
 	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
-		key := idem.NewKey(ctx, "createTopup", in.Key, in)
 		stored, err := a.idem.Begin(ctx, tx, key, idem.Once)
 		if err != nil {
 			return err
@@ -60,7 +67,7 @@ func (a *App) CreateTopup(ctx context.Context, in TopupInput) (domain.Topup, err
 		if stored != nil {
 			return stored.Decode(&t)
 		}
-		if t, err = a.openTopup(ctx, tx, userID, in, rules); err != nil {
+		if t, err = a.openTopup(ctx, tx, userID, in, facts); err != nil {
 			return err
 		}
 		return a.idem.Finish(ctx, tx, key, 202, t)
@@ -68,42 +75,90 @@ func (a *App) CreateTopup(ctx context.Context, in TopupInput) (domain.Topup, err
 	return t, err
 }
 
-func (a *App) openTopup(ctx context.Context, tx pgx.Tx, userID uuid.UUID, in TopupInput, rules domain.Rules) (domain.Topup, error) {
-	now := a.Now()
-	w, err := a.q.GetWalletOwner(ctx, tx, in.WalletID)
+// topupFacts are what peers say about a top-up before it is opened.
+type topupFacts struct {
+	rules     domain.Rules
+	roomMinor int64 // what the wallet can hold besides its balance
+	others    bool  // the phone is not the customer's own
+}
+
+func (a *App) topupFacts(ctx context.Context, userID uuid.UUID, in TopupInput) (f topupFacts, err error) {
+	if f.rules, err = a.rules(ctx); err != nil {
+		return f, err
+	}
+	c, err := a.topupWallet(ctx, a.Pool, userID, in)
+	if err != nil {
+		return f, err
+	}
+	balance, err := a.balanceOf(ctx, in.WalletID)
+	if err != nil {
+		return f, err
+	}
+	maximum, _ := f.rules.MaximumBalance(c, in.Amount.Currency, a.Now())
+	f.roomMinor = maximum - balance.BalanceMinor
+	f.others, err = a.othersPhone(ctx, in)
+	return f, err
+}
+
+// topupWallet checks that the customer may top up the wallet.
+func (a *App) topupWallet(ctx context.Context, db walletdb.DBTX, userID uuid.UUID, in TopupInput) (domain.Customer, error) {
+	w, err := a.q.GetWalletOwner(ctx, db, in.WalletID)
 	switch {
 	case pg.IsNoRows(err), err == nil && w.UserID != userID:
-		return domain.Topup{}, fault.ErrNotFound
+		return domain.Customer{}, fault.ErrNotFound
 	case err != nil:
-		return domain.Topup{}, fmt.Errorf("get wallet: %w", err)
+		return domain.Customer{}, fmt.Errorf("get wallet: %w", err)
 	case w.Currency != in.Amount.Currency:
-		return domain.Topup{}, domain.ErrCurrencyMismatch
+		return domain.Customer{}, domain.ErrCurrencyMismatch
 	}
 	c := domain.Customer{UserID: userID, Status: w.CustomerStatus, Tier: w.Tier, Country: w.Country}
 	if err := c.MayPay(); err != nil {
-		return domain.Topup{}, err
+		return domain.Customer{}, err
 	}
 	if w.Status != domain.WalletOpen {
-		return domain.Topup{}, domain.ErrWalletNotOpen
+		return domain.Customer{}, domain.ErrWalletNotOpen
 	}
-	limit := rules.Limit(c, domain.KindTopup, in.Amount.Currency, now)
+	return c, nil
+}
+
+func (a *App) openTopup(ctx context.Context, tx pgx.Tx, userID uuid.UUID, in TopupInput, facts topupFacts) (domain.Topup, error) {
+	now := a.Now()
+	c, err := a.topupWallet(ctx, tx, userID, in) // again: it may have changed while the peers were asked
+	if err != nil {
+		return domain.Topup{}, err
+	}
+	limit := facts.rules.Limit(c, domain.KindTopup, in.Amount.Currency, now)
 	if err := limit.CheckAmount(in.Amount.Amount); err != nil {
 		return domain.Topup{}, err
 	}
-	t := domain.Topup{ID: newID(), UserID: userID, WalletID: w.ID, Amount: in.Amount, AccountReference: newAccountNumber(domain.AccountOfTopup),
-		Status: domain.TopupStored, Credit: domain.CreditNone, CreatedAt: now, UpdatedAt: now}
+	t := domain.Topup{ID: newID(), UserID: userID, WalletID: in.WalletID, Amount: in.Amount, AccountReference: newAccountNumber(domain.AccountOfTopup),
+		Status: domain.TopupStored, Credit: domain.CreditNone, CreatedAt: now, UpdatedAt: now, OthersPhone: facts.others}
 	phone, err := a.sealText(sealPhone, t.ID, in.Phone)
 	if err != nil {
 		return domain.Topup{}, err
 	}
 	period := domain.PeriodOf(c.Country, now)
-	used, err := a.q.OpenTopup(ctx, tx, walletdb.OpenTopupParams{ID: t.ID, UserID: userID, WalletID: w.ID, Currency: t.Amount.Currency,
-		AmountMinor: t.Amount.Amount, PhoneSealed: phone, AccountReference: t.AccountReference, Day: date(period.Day), Month: date(period.Month), CreatedAt: now})
+	used, err := a.q.OpenTopup(ctx, tx, walletdb.OpenTopupParams{ID: t.ID, UserID: userID, WalletID: t.WalletID, Currency: t.Amount.Currency,
+		AmountMinor: t.Amount.Amount, PhoneSealed: phone, OthersPhone: t.OthersPhone, AccountReference: t.AccountReference,
+		Day: date(period.Day), Month: date(period.Month), CreatedAt: now})
 	if err != nil {
 		return domain.Topup{}, fmt.Errorf("open topup: %w", err)
 	}
 	if err := limit.CheckUsed(domain.Used{Day: used.UsedDay, Month: used.UsedMonth}); err != nil {
 		return domain.Topup{}, err
+	}
+	underway, err := a.q.SumTopupsUnderway(ctx, tx, t.WalletID) // the counters are locked: no other top-up of the customer opens now
+	if err != nil {
+		return domain.Topup{}, fmt.Errorf("sum topups: %w", err)
+	}
+	if underway > facts.roomMinor {
+		return domain.Topup{}, domain.ErrBalanceLimit
+	}
+	if t.OthersPhone {
+		err := a.changePrompted(ctx, tx, in.Phone, func(p domain.PromptedPhone) (domain.PromptedPhone, error) { return p.Ask(now) })
+		if err != nil {
+			return domain.Topup{}, err
+		}
 	}
 	if _, err := a.Jobs.InsertTx(ctx, tx, RequestStkArgs{TopupID: t.ID}, nil); err != nil {
 		return domain.Topup{}, fmt.Errorf("enqueue: %w", err)
@@ -167,7 +222,8 @@ func (a *App) topup(r walletdb.Topup) (domain.Topup, error) {
 	return domain.Topup{ID: r.ID, UserID: r.UserID, WalletID: r.WalletID, Amount: money.Money{Amount: r.AmountMinor, Currency: r.Currency},
 		AccountReference: r.AccountReference, Status: domain.TopupStatus(r.Status), FailureCode: r.FailureCode,
 		CheckoutRequestID: checkout, MerchantRequestID: text(r.MerchantRequestID), Receipt: text(r.Receipt),
-		Credit: domain.Credit(r.Credit), LedgerTransactionID: r.LedgerTransactionID, CreatedAt: r.CreatedAt, PromptedAt: r.PromptedAt, UpdatedAt: r.UpdatedAt}, nil
+		Credit: domain.Credit(r.Credit), LedgerTransactionID: r.LedgerTransactionID, CreatedAt: r.CreatedAt, PromptedAt: r.PromptedAt, UpdatedAt: r.UpdatedAt,
+		OthersPhone: r.OthersPhone}, nil
 }
 
 // lockTopup locks a top-up's row: everything that is decided about a top-up is decided under this lock.
@@ -196,6 +252,9 @@ func (a *App) moveTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, e domain
 		}
 	}
 	a.metrics.topups.WithLabelValues(string(next.Status)).Inc()
+	if err := a.endPrompt(ctx, tx, next); err != nil {
+		return t, false, err
+	}
 	switch next.Status {
 	case domain.TopupPaid:
 		if _, err := a.Jobs.InsertTx(ctx, tx, CreditTopupArgs{TopupID: next.ID}, nil); err != nil {

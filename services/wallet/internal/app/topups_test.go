@@ -1,10 +1,12 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/money"
+	"github.com/sendtip/sendtip/kit/seal"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -185,7 +188,7 @@ func TestCreateTopupRefused(t *testing.T) {
 func TestCreateTopupOnce(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
-	p := w.Person(1, 0)
+	p := w.Person(2, 0)
 	in := app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(100)}
 	ids := make([]uuid.UUID, 20)
 	together(20, func(i int) {
@@ -204,16 +207,171 @@ func TestCreateTopupOnce(t *testing.T) {
 		t.Errorf("%d jobs", n)
 	}
 	var over atomic.Int32
-	together(20, func(int) { // 140,000 a day; 100 are used
-		_, err := w.App.CreateTopup(testworld.As(t.Context(), p), app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(20000)})
+	together(20, func(int) { // 500,000 a day; 100 are used
+		_, err := w.App.CreateTopup(testworld.As(t.Context(), p), app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(50000)})
 		if errors.Is(err, domain.ErrLimitDay) {
 			over.Add(1)
 		} else if err != nil {
 			t.Errorf("got %v", err)
 		}
 	})
-	if over.Load() != 14 || w.Count("SELECT amount_minor FROM limit_usage WHERE span = 'day'") != 12010000 {
+	if over.Load() != 11 || w.Count("SELECT amount_minor FROM limit_usage WHERE span = 'day'") != 45010000 {
 		t.Errorf("%d over the limit", over.Load())
+	}
+}
+
+// TestTopupThatCannotFit: balance, top-ups under way and the new one never pass the maximum (KES 100,000 in tier 1), also at once; what is
+// replayed needs no room, and a ledger that cannot be asked opens nothing.
+func TestTopupThatCannotFit(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	p := w.Person(1, 20_001)
+	create := func(in app.TopupInput) error {
+		in.WalletID = p.WalletID
+		_, err := w.App.CreateTopup(testworld.As(t.Context(), p), in)
+		return err
+	}
+	if err := create(app.TopupInput{Key: key(), Amount: testworld.KES(70_000)}); err != nil {
+		t.Fatal(err)
+	}
+	last := app.TopupInput{Key: key(), Amount: testworld.KES(9_999)}
+	var over atomic.Int32
+	together(10, func(i int) {
+		in := last
+		in.Key += strconv.Itoa(i)
+		if err := create(in); errors.Is(err, domain.ErrBalanceLimit) {
+			over.Add(1)
+		} else if err != nil {
+			t.Errorf("got %v", err)
+		}
+	})
+	if over.Load() != 9 || w.Count("SELECT sum(amount_minor) FROM topups") != 79_999_00 || w.Count("SELECT count(*) FROM idempotency_keys") != 2 {
+		t.Errorf("%d refused, %d under way", over.Load(), w.Count("SELECT sum(amount_minor) FROM topups"))
+	}
+	in := app.TopupInput{Key: key(), Amount: testworld.KES(1)}
+	if err := create(in); !errors.Is(err, domain.ErrBalanceLimit) {
+		t.Errorf("one shilling more: %v", err)
+	}
+	w.Ledger.Set(p.WalletID.String(), 2_000_000)
+	if err := create(in); err != nil {
+		t.Errorf("after a payment out: %v", err)
+	}
+	w.Ledger.Lose(func() bool { return true }, nil)
+	if err := create(in); err != nil {
+		t.Errorf("a repeat while the ledger is away: %v", err)
+	}
+	if f, ok := fault.As(create(app.TopupInput{Key: key(), Amount: testworld.KES(1)})); !ok || f.Kind != fault.Unavailable {
+		t.Errorf("a new one while the ledger is away: %v", f)
+	}
+	if n := w.Count("SELECT count(*) FROM topups"); n != 3 {
+		t.Errorf("%d top-ups", n)
+	}
+}
+
+// TestPromptsToOthers: of twenty prompts by different people at once three reach a number that is not theirs; the owner's own are not
+// counted. Three that are declined in a row end it for 30 days, unless the owner or support lifts the block.
+func TestPromptsToOthers(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	owner := w.Person(1, 0)
+	people := make([]testworld.Person, 20)
+	for i := range people {
+		people[i] = w.Person(1, 0)
+	}
+	send := func(p testworld.Person, phone string) (domain.Topup, error) {
+		return w.App.CreateTopup(testworld.As(t.Context(), p), app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(10), Phone: phone})
+	}
+	var limited atomic.Int32
+	together(20, func(i int) {
+		_, err := send(people[i], owner.Phone)
+		f, _ := fault.As(err)
+		if errors.Is(err, domain.ErrPromptLimit) && f.RetryAfter > 59*time.Minute && f.RetryAfter <= time.Hour {
+			limited.Add(1)
+		} else if err != nil {
+			t.Errorf("got %v", err)
+		}
+	})
+	if limited.Load() != 17 || w.Count("SELECT count(*) FROM topups WHERE others_phone") != 3 {
+		t.Fatalf("%d limited", limited.Load())
+	}
+	for range 4 {
+		if _, err := send(owner, owner.Phone); err != nil {
+			t.Errorf("her own: %v", err)
+		}
+	}
+	if _, err := send(people[0], people[1].Phone); err != nil {
+		t.Errorf("another number: %v", err)
+	}
+	declined := func() {
+		t.Helper()
+		w.Wait(time.Hour)
+		made, err := send(people[0], owner.Phone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.App.RequestStk(t.Context(), made.ID); err != nil {
+			t.Fatal(err)
+		}
+		if v := callback(t, w, made.ID, testworld.StkFailure(read(t, w, people[0], made.ID).CheckoutRequestID, "1032")); v != "applied" {
+			t.Fatalf("verdict %s", v)
+		}
+	}
+	blocked := func(want bool) {
+		t.Helper()
+		w.Wait(time.Hour)
+		if _, err := send(people[2], owner.Phone); errors.Is(err, domain.ErrPromptsBlocked) != want || !want && err != nil {
+			t.Fatalf("blocked %v, got %v", want, err)
+		}
+	}
+	declined()
+	declined()
+	blocked(false)
+	declined()
+	blocked(true)
+	if _, err := send(owner, owner.Phone); err != nil {
+		t.Errorf("her own while others are blocked: %v", err)
+	}
+	if err := w.App.LiftMyPromptBlock(testworld.As(t.Context(), people[2])); err != nil {
+		t.Error(err)
+	}
+	blocked(true) // another's number was lifted
+	if err := w.App.LiftMyPromptBlock(testworld.As(t.Context(), owner)); err != nil {
+		t.Error(err)
+	}
+	w.Wait(24 * time.Hour)
+	blocked(false)
+	if n := w.Count("SELECT count(*) FROM audit_log WHERE action = 'prompts.unblocked'"); n != 2 {
+		t.Errorf("%d audit rows", n)
+	}
+}
+
+// TestPromptBlockOutlivesItsKey rotates the key under which a number's index was made.
+func TestPromptBlockOutlivesItsKey(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	owner, other := w.Person(1, 0), w.Person(1, 0)
+	send := func() error {
+		_, err := w.App.CreateTopup(testworld.As(t.Context(), other), app.TopupInput{Key: key(), WalletID: other.WalletID, Amount: testworld.KES(10), Phone: owner.Phone})
+		return err
+	}
+	for range 2 {
+		if err := send(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rotated, err := seal.New(bytes.Repeat([]byte{8}, seal.KeySize), bytes.Repeat([]byte{7}, seal.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Rebuild(func(d *app.Deps) { d.Sealer = rotated })
+	if err := send(); err != nil {
+		t.Fatal(err)
+	}
+	if err := send(); !errors.Is(err, domain.ErrPromptLimit) {
+		t.Errorf("the fourth: %v", err)
+	}
+	if n := w.Count("SELECT count(*) FROM prompted_phones"); n != 1 {
+		t.Errorf("%d rows", n)
 	}
 }
 
@@ -432,22 +590,22 @@ func TestQueryStk(t *testing.T) {
 func TestLateSuccessIsBookedPastTheEdge(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
-	p := w.Person(1, 0)
-	made := topup(t, w, p, 70000)
+	p := w.Person(2, 0)
+	made := topup(t, w, p, 250000)
 	if v := callback(t, w, made.ID, testworld.StkFailure(made.CheckoutRequestID, "1037")); v != "applied" {
 		t.Fatalf("verdict %s", v)
 	}
 	for range 2 {
-		topup(t, w, p, 70000)
+		topup(t, w, p, 250000)
 	}
-	if v := callback(t, w, made.ID, testworld.StkSuccess(made.CheckoutRequestID, "R1", 70000)); v != "applied" {
+	if v := callback(t, w, made.ID, testworld.StkSuccess(made.CheckoutRequestID, "R1", 250000)); v != "applied" {
 		t.Fatalf("verdict %s", v)
 	}
 	settle(t, w)
-	if got := w.Count("SELECT amount_minor FROM limit_usage WHERE span = 'day'"); got != 21000000 {
+	if got := w.Count("SELECT amount_minor FROM limit_usage WHERE span = 'day'"); got != 75000000 {
 		t.Errorf("%d used", got)
 	}
-	if w.Ledger.Balance(p.WalletID.String()) != 7000000 {
+	if w.Ledger.Balance(p.WalletID.String()) != 25000000 {
 		t.Error("not credited")
 	}
 }

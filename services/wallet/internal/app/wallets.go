@@ -36,7 +36,7 @@ func (a *App) ListWallets(ctx context.Context) ([]domain.Wallet, error) {
 	return out, nil
 }
 
-// GetWallet returns one of the caller's wallets.
+// GetWallet returns one of the caller's wallets, with what the ledger holds of it above the maximum.
 func (a *App) GetWallet(ctx context.Context, id uuid.UUID) (domain.Wallet, error) {
 	userID, err := auth.UserFrom(ctx)
 	if err != nil {
@@ -49,7 +49,15 @@ func (a *App) GetWallet(ctx context.Context, id uuid.UUID) (domain.Wallet, error
 	case err != nil:
 		return domain.Wallet{}, fmt.Errorf("get wallet: %w", err)
 	}
-	return wallet(row), nil
+	w := wallet(row)
+	if w.Status == domain.WalletOpen { // before that it has no account
+		balance, err := a.balanceOf(ctx, id)
+		if err != nil {
+			return domain.Wallet{}, err
+		}
+		w.HeldAboveMaximumMinor = balance.HeldAboveMaximumMinor
+	}
+	return w, nil
 }
 
 func wallet(r walletdb.GetWalletRow) domain.Wallet {

@@ -126,6 +126,29 @@ func TestOpenWallet(t *testing.T) {
 	}
 }
 
+// TestHeldAboveMaximum is what GET of a wallet shows of the part that its maximum does not let go.
+func TestHeldAboveMaximum(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	p := w.Person(1, 105_000)
+	w.Ledger.Hold(p.WalletID, 500_000)
+	ctx := testworld.As(t.Context(), p)
+	if got, err := w.App.GetWallet(ctx, p.WalletID); err != nil || got.HeldAboveMaximumMinor != 500_000 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	usd, _, err := w.App.OpenWallet(ctx, key(), "USD")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Ledger.Lose(func() bool { return true }, nil)
+	if got, err := w.App.GetWallet(ctx, usd.ID); err != nil || got.HeldAboveMaximumMinor != 0 { // it has no account yet
+		t.Errorf("a wallet that opens: %+v, %v", got, err)
+	}
+	if _, err := w.App.GetWallet(ctx, p.WalletID); err == nil {
+		t.Error("a wallet is shown without asking the ledger")
+	}
+}
+
 func TestQuoteRefused(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)

@@ -32,5 +32,8 @@ var (
 	ErrTransferRefused    = fault.New(fault.Unprocessable, "transfer_refused", "The transfer was refused.")
 	ErrTopupAmount        = fault.New(fault.Unprocessable, "topup_amount", "M-Pesa takes whole shillings from 1 to 250,000.")
 	ErrTopupPhone         = fault.New(fault.Unprocessable, "topup_phone", "This is not a Safaricom Kenya number.")
+	ErrBalanceLimit       = fault.New(fault.Unprocessable, "balance_limit", "Your wallet cannot hold this amount.")
+	ErrPromptLimit        = fault.New(fault.TooMany, "prompt_limit", "This number got too many payment requests; wait and try again.")
+	ErrPromptsBlocked     = fault.New(fault.Unprocessable, "prompts_blocked", "The owner of this number takes no payment requests of others.")
 	ErrTopupCurrency      = fault.New(fault.Unprocessable, "topup_currency", "Only wallets in KES can be topped up from M-Pesa.")
 )

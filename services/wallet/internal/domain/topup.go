@@ -77,6 +77,7 @@ type Topup struct {
 	CreatedAt           time.Time
 	PromptedAt          *time.Time
 	UpdatedAt           time.Time
+	OthersPhone         bool // the prompt goes to a number that is not the customer's own
 }
 
 // Share says what becomes of the reserved limit.

@@ -60,6 +60,8 @@ type Wallet struct {
 	Status         string
 	DepositAccount string // what a payer types at the paybill; only wallets in KES
 	CreatedAt      time.Time
+	// HeldAboveMaximumMinor is the part of the balance above the tier's maximum, where the ledger was asked.
+	HeldAboveMaximumMinor int64
 }
 
 // HomeCurrency is the currency of the first wallet in a country, or "" for a country that the platform does not serve.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -26,6 +27,7 @@ type Ledger struct {
 	posts    int
 	refuse   string // code for the next postings
 	refuseOf map[string]string
+	held     map[uuid.UUID]int64
 	before   func() bool
 	after    func() bool
 	behalf   []string
@@ -33,7 +35,7 @@ type Ledger struct {
 
 func newLedger() *Ledger {
 	return &Ledger{balances: map[string]int64{}, maximum: map[string]int64{}, outcomes: map[string]transactionsapi.Outcome{},
-		bodies: map[string]string{}, refuseOf: map[string]string{}}
+		bodies: map[string]string{}, refuseOf: map[string]string{}, held: map[uuid.UUID]int64{}}
 }
 
 // script breaks connections where the test wants it: before the posting, or after it.
@@ -194,6 +196,25 @@ func (l *Ledger) PutAccount(_ context.Context, r transactionsapi.PutAccountReque
 	zero := common.Money{Currency: r.Body.Currency}
 	return transactionsapi.PutAccount200JSONResponse{ID: r.AccountID, Kind: r.Body.Kind, NormalSide: transactionsapi.NormalSideCredit,
 		Status: transactionsapi.AccountStatusActive, Balance: zero, Available: zero, Held: zero}, nil
+}
+
+// Hold makes a part of an account's balance be held above its maximum, in minor units.
+func (l *Ledger) Hold(account uuid.UUID, minor int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held[account] = minor
+}
+
+// GetAccountBalance answers GET /v1/ledger/accounts/{account_id}/balance.
+func (l *Ledger) GetAccountBalance(_ context.Context, r transactionsapi.GetAccountBalanceRequestObject) (transactionsapi.GetAccountBalanceResponseObject, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := transactionsapi.GetAccountBalance200JSONResponse{AccountID: r.AccountID, AsOf: time.Now().UTC(),
+		Balance: common.Money{Amount: l.balances[r.AccountID.String()], Currency: "KES"}}
+	if held := l.held[r.AccountID]; held > 0 {
+		out.HeldAboveMaximum = &common.Money{Amount: held, Currency: "KES"}
+	}
+	return out, nil
 }
 
 // Users is a scripted user service.
