@@ -114,7 +114,8 @@ func TestPaybillPaymentOfNobody(t *testing.T) {
 	}
 }
 
-// TestBalanceMaximum: a top-up past the tier's maximum (KES 100,000) is credited whole and held above it; a transfer is refused.
+// TestBalanceMaximum: a transfer or a top-up past the tier's maximum (KES 100,000) is refused; a deposit is credited whole and held above it,
+// the wallet shows that, and a payment out lets it go.
 func TestBalanceMaximum(t *testing.T) {
 	t.Parallel()
 	w := shared(t)
@@ -131,9 +132,33 @@ func TestBalanceMaximum(t *testing.T) {
 	if a, b := balance(t, amina), balance(t, brian); a != 500_00 || b != 100_000_00 {
 		t.Errorf("the refused transfer moved money: %d and %d", a, b)
 	}
-	w.fund(t, brian, 5_000_00)
+	if _, err := brian.TopUp(t.Context(), 1_00); err == nil || !strings.Contains(err.Error(), "balance_limit") {
+		t.Errorf("a top-up above the maximum: %v", err)
+	}
+	w.posted(t, "c2b:"+w.deposit(t, brian, brian.DepositAccount, 5_000_00).Receipt)
+	held := func() int64 {
+		t.Helper()
+		got, err := brian.Wallet.GetWalletWithResponse(t.Context(), brian.WalletID)
+		if err != nil || got.JSON200 == nil {
+			t.Fatalf("get wallet: %v, %v", got, err)
+		}
+		if got.JSON200.HeldAboveMaximum == nil {
+			return 0
+		}
+		return got.JSON200.HeldAboveMaximum.Amount
+	}
+	if got := held(); got != 5_000_00 {
+		t.Errorf("held above the maximum: %d", got)
+	}
 	if a := account(t, brian); a.Balance.Amount != 105_000_00 || a.Available.Amount != 100_000_00 {
 		t.Errorf("5,000.00 above the maximum: balance %d, available %d", a.Balance.Amount, a.Available.Amount)
+	}
+	if _, err := brian.Send(t.Context(), amina, 6_000_00); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the held money is freed", func() bool { return held() == 0 })
+	if a := account(t, brian); a.Balance.Amount != a.Available.Amount {
+		t.Errorf("after a payment out: balance %d, available %d", a.Balance.Amount, a.Available.Amount)
 	}
 	if _, err := w.CheckLedger(t.Context()); err != nil {
 		t.Error(err)

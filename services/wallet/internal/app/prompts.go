@@ -61,7 +61,7 @@ func (a *App) changePrompted(ctx context.Context, tx pgx.Tx, phone string, chang
 		}
 	}
 	err = a.q.UpdatePromptedPhone(ctx, tx, walletdb.UpdatePromptedPhoneParams{PhoneIndex: indexes[0], Recent: p.Recent,
-		Declined: int32(p.Declined), BlockedUntil: p.BlockedUntil, At: now}) //nolint:gosec // below promptsRefused
+		Declined: int32(p.Declined), BlockedUntil: p.BlockedUntil, At: now})
 	if err != nil {
 		return fmt.Errorf("update prompted phone: %w", err)
 	}
