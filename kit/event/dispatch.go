@@ -65,11 +65,17 @@ func Dispatch(ctx context.Context, pool *pgxpool.Pool, group string, handlers ma
 	return nil
 }
 
-// sweepInbox deletes a bounded number of rows that no message can match any more.
+// sweepLimit is how many rows one statement deletes.
+const sweepLimit = 10_000
+
+// sweepInbox deletes all rows that no message can match any more.
 func sweepInbox(ctx context.Context, pool *pgxpool.Pool, group string, now time.Time) error {
-	_, err := pool.Exec(ctx, `
-		DELETE FROM inbox WHERE (consumer, event_id) IN (
-			SELECT consumer, event_id FROM inbox WHERE consumer = $1 AND received_at < $2 LIMIT 10000)`,
-		group, now.Add(-inboxKept))
+	_, err := pg.Drain(ctx, func(ctx context.Context) (int64, error) {
+		tag, err := pool.Exec(ctx, `
+			DELETE FROM inbox WHERE (consumer, event_id) IN (
+				SELECT consumer, event_id FROM inbox WHERE consumer = $1 AND received_at < $2 LIMIT $3)`,
+			group, now.Add(-inboxKept), sweepLimit)
+		return tag.RowsAffected(), err
+	})
 	return err
 }

@@ -19,6 +19,10 @@ func TestSweepInboxKeepsWhatATopicMayStillHold(t *testing.T) {
 			}
 		}
 	}
+	if _, err := pool.Exec(t.Context(), `INSERT INTO inbox SELECT 'wallet', gen_random_uuid(), $1 FROM generate_series(1, $2)`,
+		now.Add(-inboxKept-time.Hour), 2*sweepLimit); err != nil { // more than one statement deletes
+		t.Fatal(err)
+	}
 	if err := sweepInbox(t.Context(), pool, "wallet", now); err != nil {
 		t.Fatal(err)
 	}

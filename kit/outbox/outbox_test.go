@@ -259,13 +259,27 @@ func TestWakeAndSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.writeNow(t, topic, "new")
-	relay := w.relay(t, w.pool)
+	// More than two statements delete, and one of the oldest in the inbox.
+	for _, stmt := range []string{
+		`INSERT INTO outbox (event_id, topic, key, payload, published_at)
+			SELECT gen_random_uuid(), 'x', 'old', '', now() - interval '8 days' FROM generate_series(1, 11000)`,
+		`INSERT INTO inbox VALUES ('x', gen_random_uuid(), now() - interval '1 hour')`,
+	} {
+		if _, err := w.pool.Exec(t.Context(), stmt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	metrics := prometheus.NewRegistry()
+	relay := w.relay(t, w.pool, metrics)
 	background(t, relay.Run)
-	eventually(t, "publish the new row and drop the old one", func() bool {
+	eventually(t, "publish the new row and drop the old ones", func() bool {
 		return w.unpublished(t) == 0 && w.count(t, `SELECT count(*) FROM outbox`) == 2
 	})
 	if n := w.count(t, `SELECT count(*) FROM outbox WHERE key = 'old'`); n != 0 {
 		t.Fatal("the wrong row was dropped")
+	}
+	if kept, inbox := testutil.ToFloat64(gauge(t, metrics, "outbox_kept_seconds")), testutil.ToFloat64(gauge(t, metrics, "inbox_kept_seconds")); kept < 6*86400 || inbox < 3600 || inbox > 7200 {
+		t.Errorf("outbox keeps %v s, inbox %v s", kept, inbox)
 	}
 	for range 100 {
 		relay.Wake() // never blocks

@@ -38,9 +38,12 @@ type Relay struct {
 
 	backlog prometheus.Gauge
 	oldest  prometheus.Gauge
+	kept    prometheus.Gauge
+	inbox   prometheus.Gauge
 }
 
-// NewRelay returns a relay. With a registerer it exports outbox_backlog_events and outbox_oldest_seconds.
+// NewRelay returns a relay. With a registerer it exports outbox_backlog_events and outbox_oldest_seconds, and how far the sweeps of outbox
+// and inbox are: outbox_kept_seconds and inbox_kept_seconds.
 func NewRelay(pool *pgxpool.Pool, publisher *event.Publisher, log *slog.Logger, metrics ...prometheus.Registerer) *Relay {
 	r := &Relay{
 		pool: pool, publisher: publisher, log: log, wake: make(chan struct{}, 1),
@@ -50,9 +53,15 @@ func NewRelay(pool *pgxpool.Pool, publisher *event.Publisher, log *slog.Logger, 
 		oldest: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "outbox_oldest_seconds", Help: "Age of the oldest event that is not yet published.",
 		}),
+		kept: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "outbox_kept_seconds", Help: "Time since the oldest published row was published; it is deleted after seven days.",
+		}),
+		inbox: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "inbox_kept_seconds", Help: "Age of the oldest row that tells a repeated event; it is deleted after 90 days.",
+		}),
 	}
 	for _, registerer := range metrics {
-		registerer.MustRegister(r.backlog, r.oldest)
+		registerer.MustRegister(r.backlog, r.oldest, r.kept, r.inbox)
 	}
 	return r
 }
@@ -81,9 +90,8 @@ func (r *Relay) Run(ctx context.Context) error {
 			measured = time.Now()
 			r.measure(ctx)
 		}
-		if !failing && time.Since(swept) > sweepEvery {
+		if !failing && time.Since(swept) > sweepEvery && !r.sweep(ctx) {
 			swept = time.Now()
-			r.sweep(ctx)
 		}
 		switch {
 		case failing:
@@ -174,25 +182,31 @@ func unpublished(ctx context.Context, tx pgx.Tx) (ids []int64, records []event.R
 
 func (r *Relay) measure(ctx context.Context) {
 	var count int64
-	var age float64
+	var age, kept, inbox float64
 	err := r.pool.QueryRow(ctx, `
-		SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
-		FROM outbox WHERE published_at IS NULL`).Scan(&count, &age)
+		SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8,
+			coalesce(extract(epoch FROM clock_timestamp() - (SELECT min(published_at) FROM outbox WHERE published_at IS NOT NULL)), 0)::float8,
+			coalesce(extract(epoch FROM clock_timestamp() - (SELECT min(received_at) FROM inbox)), 0)::float8
+		FROM outbox WHERE published_at IS NULL`).Scan(&count, &age, &kept, &inbox)
 	if err != nil {
 		return // the pass that failed for the same reason was reported
 	}
 	r.backlog.Set(float64(count))
 	r.oldest.Set(age)
+	r.kept.Set(kept)
+	r.inbox.Set(inbox)
 }
 
-// sweep deletes a bounded number of old published rows; the oldest have the lowest ids.
-func (r *Relay) sweep(ctx context.Context) {
-	_, err := r.pool.Exec(ctx, `
+// sweep deletes a bounded number of old published rows; the oldest have the lowest ids. It says whether more may be left: the next pass
+// goes on, so that events do not wait behind a long sweep.
+func (r *Relay) sweep(ctx context.Context) (more bool) {
+	tag, err := r.pool.Exec(ctx, `
 		DELETE FROM outbox WHERE id IN (
 			SELECT id FROM outbox WHERE published_at < $1 ORDER BY id LIMIT $2)`, time.Now().Add(-kept), sweepLimit)
 	if err != nil && ctx.Err() == nil {
 		r.log.WarnContext(ctx, "sweep outbox", "err", err)
 	}
+	return tag.RowsAffected() == sweepLimit
 }
 
 func wrap(err error) error {

@@ -65,6 +65,18 @@ func (q *Queries) LockPromptedPhones(ctx context.Context, db DBTX, indexes [][]b
 	return items, nil
 }
 
+const sweepPromptedPhones = `-- name: SweepPromptedPhones :execrows
+DELETE FROM prompted_phones WHERE phone_index IN (SELECT p.phone_index FROM prompted_phones p WHERE p.updated_at < $1 LIMIT 1000)
+`
+
+func (q *Queries) SweepPromptedPhones(ctx context.Context, db DBTX, before time.Time) (int64, error) {
+	result, err := db.Exec(ctx, sweepPromptedPhones, before)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const updatePromptedPhone = `-- name: UpdatePromptedPhone :exec
 UPDATE prompted_phones SET recent = $1, declined = $2, blocked_until = $3, updated_at = $4
 WHERE phone_index = $5

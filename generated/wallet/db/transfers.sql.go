@@ -90,6 +90,18 @@ func (q *Queries) CompleteTransfers(ctx context.Context, db DBTX, ids []uuid.UUI
 	return items, nil
 }
 
+const countOverdue = `-- name: CountOverdue :one
+SELECT count(*) FROM (SELECT FROM step_ups WHERE expires_at < $1 LIMIT 10000) overdue
+`
+
+// Step-up rows go with the quotes in one sweep; their index tells without looking at the quotes that were spent.
+func (q *Queries) CountOverdue(ctx context.Context, db DBTX, before time.Time) (int64, error) {
+	row := db.QueryRow(ctx, countOverdue, before)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countPendingTransfers = `-- name: CountPendingTransfers :one
 SELECT count(*) AS pending, COALESCE(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_seconds
 FROM transfers WHERE status = 'created'
@@ -435,23 +447,29 @@ func (q *Queries) OpenTransfer(ctx context.Context, db DBTX, arg OpenTransferPar
 	return i, err
 }
 
-const sweepQuotes = `-- name: SweepQuotes :exec
+const sweepQuotes = `-- name: SweepQuotes :execrows
 DELETE FROM transfer_quotes WHERE id IN (
 	SELECT q.id FROM transfer_quotes q WHERE q.expires_at < $1 AND NOT EXISTS (SELECT FROM transfers t WHERE t.quote_id = q.id) LIMIT 1000)
 `
 
 // Quotes that nobody spent, a day after they ended.
-func (q *Queries) SweepQuotes(ctx context.Context, db DBTX, before time.Time) error {
-	_, err := db.Exec(ctx, sweepQuotes, before)
-	return err
+func (q *Queries) SweepQuotes(ctx context.Context, db DBTX, before time.Time) (int64, error) {
+	result, err := db.Exec(ctx, sweepQuotes, before)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
-const sweepStepUps = `-- name: SweepStepUps :exec
+const sweepStepUps = `-- name: SweepStepUps :execrows
 DELETE FROM step_ups WHERE jti IN (SELECT s.jti FROM step_ups s WHERE s.expires_at < $1 LIMIT 1000)
 `
 
 // A token that has expired is refused for that; its row is not needed any more.
-func (q *Queries) SweepStepUps(ctx context.Context, db DBTX, before time.Time) error {
-	_, err := db.Exec(ctx, sweepStepUps, before)
-	return err
+func (q *Queries) SweepStepUps(ctx context.Context, db DBTX, before time.Time) (int64, error) {
+	result, err := db.Exec(ctx, sweepStepUps, before)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

@@ -11,3 +11,6 @@ WHERE phone_index = @phone_index;
 
 -- name: DeletePromptedPhones :exec
 DELETE FROM prompted_phones WHERE phone_index = ANY(@indexes::bytea[]);
+
+-- name: SweepPromptedPhones :execrows
+DELETE FROM prompted_phones WHERE phone_index IN (SELECT p.phone_index FROM prompted_phones p WHERE p.updated_at < @before LIMIT 1000);

@@ -92,14 +92,18 @@ SELECT id, quote_id, user_id, wallet_id, recipient_user_id, recipient_wallet_id,
 	excise_minor, status, failure_code, note_sealed, client_reference, idempotency_id, job_id, ledger_transaction_id, created_at, closed_at
 FROM transfers WHERE user_id = @user_id AND client_reference = @client_reference::text AND id < @before ORDER BY id DESC LIMIT @page_size;
 
--- name: SweepQuotes :exec
+-- name: SweepQuotes :execrows
 -- Quotes that nobody spent, a day after they ended.
 DELETE FROM transfer_quotes WHERE id IN (
 	SELECT q.id FROM transfer_quotes q WHERE q.expires_at < @before AND NOT EXISTS (SELECT FROM transfers t WHERE t.quote_id = q.id) LIMIT 1000);
 
--- name: SweepStepUps :exec
+-- name: SweepStepUps :execrows
 -- A token that has expired is refused for that; its row is not needed any more.
 DELETE FROM step_ups WHERE jti IN (SELECT s.jti FROM step_ups s WHERE s.expires_at < @before LIMIT 1000);
+
+-- name: CountOverdue :one
+-- Step-up rows go with the quotes in one sweep; their index tells without looking at the quotes that were spent.
+SELECT count(*) FROM (SELECT FROM step_ups WHERE expires_at < @before LIMIT 10000) overdue;
 
 -- name: CountPendingTransfers :one
 SELECT count(*) AS pending, COALESCE(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_seconds

@@ -5,6 +5,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
+	"github.com/sendtip/sendtip/kit/pg"
+
+	"github.com/sendtip/sendtip/services/wallet/internal/domain"
 )
 
 // pendingAlarm is the age of an unsettled payment at which a person must look.
@@ -16,6 +21,7 @@ type metrics struct {
 	unknownTopups, unknownMinor          prometheus.Gauge
 	dueCredits, dueAge                   prometheus.Gauge
 	openClaims, openCases                prometheus.Gauge
+	overdue                              prometheus.Gauge
 	callbackSeconds                      prometheus.Histogram
 }
 
@@ -39,6 +45,7 @@ func newMetrics() metrics {
 		dueAge:           gauge("wallet_topups_due_age_seconds", "Age of the oldest of them."),
 		openClaims:       gauge("wallet_claims_open", "Messages of strangers about which Safaricom's books are asked."),
 		openCases:        gauge("wallet_cases_open", "Messages and receipts that a person of finance must look at."),
+		overdue:          gauge("wallet_sweep_overdue", "Rows that the sweep should have deleted two hours ago, counted up to 10,000."),
 		callbackSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "wallet_stk_callback_seconds",
 			Help: "From the prompt to its callback.", Buckets: []float64{1, 2, 5, 10, 20, 30, 60, 120, 300}}),
 	}
@@ -46,7 +53,7 @@ func newMetrics() metrics {
 
 func (m metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.alarms, m.transfers, m.topups, m.callbacks, m.pendingTransfers, m.pendingAge, m.unknownTopups,
-		m.unknownMinor, m.dueCredits, m.dueAge, m.openClaims, m.openCases, m.callbackSeconds}
+		m.unknownMinor, m.dueCredits, m.dueAge, m.openClaims, m.openCases, m.overdue, m.callbackSeconds}
 }
 
 // Measure refreshes the gauges of what is not settled, and raises the alarm when something waits for too long.
@@ -63,6 +70,11 @@ func (a *App) Measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	overdue, err := a.q.CountOverdue(ctx, a.Pool, a.Now().Add(-26*time.Hour))
+	if err != nil {
+		return err
+	}
+	a.metrics.overdue.Set(float64(overdue))
 	a.metrics.openClaims.Set(float64(cases.Claims))
 	a.metrics.openCases.Set(float64(cases.Cases))
 	a.metrics.pendingTransfers.Set(float64(transfers.Pending))
@@ -80,12 +92,21 @@ func (a *App) Measure(ctx context.Context) error {
 	return nil
 }
 
-// Sweep deletes quotes that nobody used and step-up rows that are not needed any more.
+// Sweep deletes all quotes that nobody used, step-up rows that are not needed any more, and numbers of which nothing counts any more.
 func (a *App) Sweep(ctx context.Context) error {
-	if err := a.q.SweepQuotes(ctx, a.Pool, a.Now().Add(-24*time.Hour)); err != nil {
-		return err
+	for _, s := range []struct {
+		before time.Time
+		run    func(ctx context.Context, db walletdb.DBTX, before time.Time) (int64, error)
+	}{
+		{a.Now().Add(-24 * time.Hour), a.q.SweepQuotes},
+		{a.Now().Add(-24 * time.Hour), a.q.SweepStepUps},
+		{a.Now().Add(-domain.PromptKept), a.q.SweepPromptedPhones},
+	} {
+		if _, err := pg.Drain(ctx, func(ctx context.Context) (int64, error) { return s.run(ctx, a.Pool, s.before) }); err != nil {
+			return err
+		}
 	}
-	return a.q.SweepStepUps(ctx, a.Pool, a.Now().Add(-24*time.Hour))
+	return nil
 }
 
 // Housekeep measures every 15 s and sweeps every hour until ctx ends.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
@@ -228,5 +229,41 @@ func TestServiceCannotChangeItsRules(t *testing.T) {
 	w.Tx(func(ctx context.Context, tx pgx.Tx) error { return w.App.Measure(ctx) })
 	if err := w.App.Sweep(t.Context()); err != nil {
 		t.Errorf("sweep: %v", err)
+	}
+}
+
+// TestSweep deletes everything that is overdue, more than one statement takes, and nothing that is needed: a live quote, one that was spent,
+// a fresh approval.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	from, to := w.Person(1, 1000), w.Person(1, 0)
+	spent, live := w.Quote(from, to, 10), w.Quote(from, to, 10)
+	ctx := w.Approve(testworld.As(t.Context(), from), spent.ID)
+	if _, err := w.App.CreateTransfer(ctx, app.TransferInput{Key: key(), QuoteID: spent.ID}); err != nil {
+		t.Fatal(err)
+	}
+	for _, stmt := range []string{
+		`INSERT INTO transfer_quotes SELECT gen_random_uuid(), user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency,
+			amount_minor, fee_minor, excise_minor, created_at, now() - interval '48 hours' FROM transfer_quotes, generate_series(1, 1100) WHERE id = $1`,
+		`INSERT INTO step_ups SELECT gen_random_uuid()::text, $1, now() - interval '48 hours' FROM generate_series(1, 2100)`,
+		`INSERT INTO prompted_phones SELECT decode(md5(i || $1::text), 'hex'), '{}', 0, now() - interval '32 days' FROM generate_series(1, 1100) i`,
+	} {
+		if _, err := w.DB.Pool.Exec(t.Context(), stmt, live.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.App.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if q, s, p := w.Count("SELECT count(*) FROM transfer_quotes"), w.Count("SELECT count(*) FROM step_ups"), w.Count("SELECT count(*) FROM prompted_phones"); q != 2 || s != 1 || p != 0 {
+		t.Errorf("%d quotes, %d approvals, %d numbers are left", q, s, p)
+	}
+	w.Wait(48 * time.Hour)
+	if err := w.App.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if q := w.Text("SELECT string_agg(id::text, ' ') FROM transfer_quotes"); q != spent.ID.String() {
+		t.Errorf("quotes left: %s", q)
 	}
 }
