@@ -247,7 +247,8 @@ func TestSweep(t *testing.T) {
 		`INSERT INTO transfer_quotes SELECT gen_random_uuid(), user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency,
 			amount_minor, fee_minor, excise_minor, created_at, now() - interval '48 hours' FROM transfer_quotes, generate_series(1, 1100) WHERE id = $1`,
 		`INSERT INTO step_ups SELECT gen_random_uuid()::text, $1, now() - interval '48 hours' FROM generate_series(1, 2100)`,
-		`INSERT INTO prompted_phones SELECT decode(md5(i || $1::text), 'hex'), '{}', 0, now() - interval '32 days' FROM generate_series(1, 1100) i`,
+		`INSERT INTO prompted_phones (phone_index, recent, declined, updated_at)
+			SELECT decode(md5(i || $1::text), 'hex'), '{}', 0, now() - interval '32 days' FROM generate_series(1, 1100) i`,
 	} {
 		if _, err := w.DB.Pool.Exec(t.Context(), stmt, live.ID); err != nil {
 			t.Fatal(err)
