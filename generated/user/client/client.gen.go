@@ -1084,7 +1084,7 @@ type ClientInterface interface {
 
 	// StartLoginChallengeWithBody Ask for a code to sign in on a new device
 	//
-	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone.
+	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1093,7 +1093,7 @@ type ClientInterface interface {
 
 	// StartLoginChallenge Ask for a code to sign in on a new device
 	//
-	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone.
+	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1127,7 +1127,7 @@ type ClientInterface interface {
 
 	// StartPinResetWithBody Ask for a code to choose a new PIN
 	//
-	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes per phone.
+	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1136,7 +1136,7 @@ type ClientInterface interface {
 
 	// StartPinReset Ask for a code to choose a new PIN
 	//
-	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes per phone.
+	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1163,7 +1163,7 @@ type ClientInterface interface {
 
 	// StartRegistrationWithBody Ask for a registration code
 	//
-	// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone (429 `otp_limit`).
+	// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1172,7 +1172,7 @@ type ClientInterface interface {
 
 	// StartRegistration Ask for a registration code
 	//
-	// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone (429 `otp_limit`).
+	// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1199,7 +1199,7 @@ type ClientInterface interface {
 
 	// CreateSessionWithBody Sign in
 	//
-	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1208,7 +1208,7 @@ type ClientInterface interface {
 
 	// CreateSession Sign in
 	//
-	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1568,7 +1568,7 @@ func (c *Client) GetKyc(ctx context.Context, kycID KycID, reqEditors ...RequestE
 
 // StartLoginChallengeWithBody Ask for a code to sign in on a new device
 //
-// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone.
+// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1587,7 +1587,7 @@ func (c *Client) StartLoginChallengeWithBody(ctx context.Context, contentType st
 
 // StartLoginChallenge Ask for a code to sign in on a new device
 //
-// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone.
+// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1661,7 +1661,7 @@ func (c *Client) UpdateProfile(ctx context.Context, body UpdateProfileJSONReques
 
 // StartPinResetWithBody Ask for a code to choose a new PIN
 //
-// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes per phone.
+// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1680,7 +1680,7 @@ func (c *Client) StartPinResetWithBody(ctx context.Context, contentType string, 
 
 // StartPinReset Ask for a code to choose a new PIN
 //
-// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes per phone.
+// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1737,7 +1737,7 @@ func (c *Client) CompletePinReset(ctx context.Context, pinResetID externalRef0.U
 
 // StartRegistrationWithBody Ask for a registration code
 //
-// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone (429 `otp_limit`).
+// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 //
 // Takes any type of body and a specified content type.
 //
@@ -1756,7 +1756,7 @@ func (c *Client) StartRegistrationWithBody(ctx context.Context, contentType stri
 
 // StartRegistration Ask for a registration code
 //
-// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone (429 `otp_limit`).
+// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1813,7 +1813,7 @@ func (c *Client) CompleteRegistration(ctx context.Context, registrationID extern
 
 // CreateSessionWithBody Sign in
 //
-// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1832,7 +1832,7 @@ func (c *Client) CreateSessionWithBody(ctx context.Context, contentType string, 
 
 // CreateSession Sign in
 //
-// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3129,7 +3129,7 @@ type ClientWithResponsesInterface interface {
 
 	// StartLoginChallengeWithBodyWithResponse Ask for a code to sign in on a new device
 	//
-	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone.
+	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3138,7 +3138,7 @@ type ClientWithResponsesInterface interface {
 
 	// StartLoginChallengeWithResponse Ask for a code to sign in on a new device
 	//
-	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone.
+	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3174,7 +3174,7 @@ type ClientWithResponsesInterface interface {
 
 	// StartPinResetWithBodyWithResponse Ask for a code to choose a new PIN
 	//
-	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes per phone.
+	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3183,7 +3183,7 @@ type ClientWithResponsesInterface interface {
 
 	// StartPinResetWithResponse Ask for a code to choose a new PIN
 	//
-	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes per phone.
+	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3210,7 +3210,7 @@ type ClientWithResponsesInterface interface {
 
 	// StartRegistrationWithBodyWithResponse Ask for a registration code
 	//
-	// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone (429 `otp_limit`).
+	// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3219,7 +3219,7 @@ type ClientWithResponsesInterface interface {
 
 	// StartRegistrationWithResponse Ask for a registration code
 	//
-	// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone (429 `otp_limit`).
+	// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3246,7 +3246,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSessionWithBodyWithResponse Sign in
 	//
-	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3255,7 +3255,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSessionWithResponse Sign in
 	//
-	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6166,7 +6166,7 @@ func (c *ClientWithResponses) GetKycWithResponse(ctx context.Context, kycID KycI
 
 // StartLoginChallengeWithBodyWithResponse Ask for a code to sign in on a new device
 //
-// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone.
+// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6181,7 +6181,7 @@ func (c *ClientWithResponses) StartLoginChallengeWithBodyWithResponse(ctx contex
 
 // StartLoginChallengeWithResponse Ask for a code to sign in on a new device
 //
-// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone.
+// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6241,7 +6241,7 @@ func (c *ClientWithResponses) UpdateProfileWithResponse(ctx context.Context, bod
 
 // StartPinResetWithBodyWithResponse Ask for a code to choose a new PIN
 //
-// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes per phone.
+// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6256,7 +6256,7 @@ func (c *ClientWithResponses) StartPinResetWithBodyWithResponse(ctx context.Cont
 
 // StartPinResetWithResponse Ask for a code to choose a new PIN
 //
-// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes per phone.
+// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6301,7 +6301,7 @@ func (c *ClientWithResponses) CompletePinResetWithResponse(ctx context.Context, 
 
 // StartRegistrationWithBodyWithResponse Ask for a registration code
 //
-// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone (429 `otp_limit`).
+// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6316,7 +6316,7 @@ func (c *ClientWithResponses) StartRegistrationWithBodyWithResponse(ctx context.
 
 // StartRegistrationWithResponse Ask for a registration code
 //
-// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone (429 `otp_limit`).
+// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6361,7 +6361,7 @@ func (c *ClientWithResponses) CompleteRegistrationWithResponse(ctx context.Conte
 
 // CreateSessionWithBodyWithResponse Sign in
 //
-// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6376,7 +6376,7 @@ func (c *ClientWithResponses) CreateSessionWithBodyWithResponse(ctx context.Cont
 
 // CreateSessionWithResponse Sign in
 //
-// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After).
+// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -41,6 +41,12 @@ type KycVerification struct {
 	DecidedBy        *uuid.UUID
 }
 
+type LimitCount struct {
+	Key       []byte
+	Taken     []time.Time
+	ExpiresAt time.Time
+}
+
 type OtpChallenge struct {
 	ID          uuid.UUID
 	Purpose     string

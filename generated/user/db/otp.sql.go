@@ -90,41 +90,6 @@ func (q *Queries) InsertChallenge(ctx context.Context, db DBTX, arg InsertChalle
 	return err
 }
 
-const lockPhone = `-- name: LockPhone :exec
-SELECT pg_advisory_xact_lock(hashtextextended(encode($1::bytea, 'hex'), 0))
-`
-
-// Serialises the codes of one phone, registered or not: there may be no row to lock.
-func (q *Queries) LockPhone(ctx context.Context, db DBTX, phoneIndex []byte) error {
-	_, err := db.Exec(ctx, lockPhone, phoneIndex)
-	return err
-}
-
-const recentChallenges = `-- name: RecentChallenges :many
-SELECT created_at FROM otp_challenges
-WHERE phone_index = ANY($1::bytea[]) AND created_at > $2 ORDER BY created_at LIMIT 10
-`
-
-func (q *Queries) RecentChallenges(ctx context.Context, db DBTX, indexes [][]byte, since time.Time) ([]time.Time, error) {
-	rows, err := db.Query(ctx, recentChallenges, indexes, since)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []time.Time{}
-	for rows.Next() {
-		var created_at time.Time
-		if err := rows.Scan(&created_at); err != nil {
-			return nil, err
-		}
-		items = append(items, created_at)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const reserveOtpTry = `-- name: ReserveOtpTry :one
 UPDATE otp_challenges SET tries = tries + 1
 WHERE id = $1 AND purpose = $2 AND consumed_at IS NULL AND expires_at > $3 AND tries < $4::int

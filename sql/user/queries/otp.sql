@@ -1,11 +1,3 @@
--- name: LockPhone :exec
--- Serialises the codes of one phone, registered or not: there may be no row to lock.
-SELECT pg_advisory_xact_lock(hashtextextended(encode(sqlc.arg(phone_index)::bytea, 'hex'), 0));
-
--- name: RecentChallenges :many
-SELECT created_at FROM otp_challenges
-WHERE phone_index = ANY(sqlc.arg(indexes)::bytea[]) AND created_at > sqlc.arg(since) ORDER BY created_at LIMIT 10;
-
 -- name: InsertChallenge :exec
 INSERT INTO otp_challenges (id, purpose, phone_sealed, phone_index, country, language, user_id, device_index, code_sealed, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);

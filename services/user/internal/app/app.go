@@ -34,6 +34,7 @@ const (
 	indexPhone    = "phone"
 	indexDevice   = "device"
 	indexIdentity = "identity"
+	indexLimit    = "limit"
 )
 
 // Deps are what the use cases need of the outside.

@@ -8,6 +8,7 @@ type metrics struct {
 	pinRefused       *prometheus.CounterVec
 	refreshReused    prometheus.Counter
 	kycDecided       *prometheus.CounterVec
+	limited          *prometheus.CounterVec
 }
 
 func newMetrics(registry prometheus.Registerer) metrics {
@@ -16,9 +17,10 @@ func newMetrics(registry prometheus.Registerer) metrics {
 		pinRefused:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_pin_refused_total", Help: "PIN tries that failed, by reason."}, []string{"reason"}),
 		refreshReused:    prometheus.NewCounter(prometheus.CounterOpts{Name: "user_refresh_reused_total", Help: "Sessions closed because a refresh token was used twice."}),
 		kycDecided:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_kyc_decided_total", Help: "Identity verifications by outcome."}, []string{"outcome"}),
+		limited:          prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_limited_total", Help: "Requests for codes and tries to sign in that were refused, by limit."}, []string{"limit"}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.callbacksRefused, m.pinRefused, m.refreshReused, m.kycDecided)
+		registry.MustRegister(m.callbacksRefused, m.pinRefused, m.refreshReused, m.kycDecided, m.limited)
 	}
 	return m
 }

@@ -27,12 +27,13 @@ type Challenge struct {
 }
 
 type challengeInput struct {
-	purpose, phone, country, language, device string
-	user                                      *userdb.User
-	send                                      bool // false for a login of an unknown phone: a row like any other, and no message
+	who                        asker
+	purpose, country, language string
+	user                       *userdb.User // whom the code is for; nil for a registration, and where none is sent
+	send                       bool         // false for a login of an unknown phone: a row like any other, and no message
 }
 
-// challenge makes a code for a phone, within the limit of codes per phone.
+// challenge makes a code for a phone, within the limit of who asks.
 func (a *App) challenge(ctx context.Context, in challengeInput) (Challenge, error) {
 	var c Challenge
 	err := pg.InTx(ctx, a.Pool, func(tx pgx.Tx) (err error) {
@@ -44,18 +45,10 @@ func (a *App) challenge(ctx context.Context, in challengeInput) (Challenge, erro
 
 func (a *App) insertChallenge(ctx context.Context, tx pgx.Tx, in challengeInput) (Challenge, error) {
 	now := a.now()
-	index := a.Sealer.Index(indexPhone, in.phone)
-	if err := a.q.LockPhone(ctx, tx, index); err != nil {
-		return Challenge{}, fmt.Errorf("lock phone: %w", err)
-	}
-	recent, err := a.q.RecentChallenges(ctx, tx, a.Sealer.Indexes(indexPhone, in.phone), now.Add(-domain.OtpWindow))
-	if err != nil {
-		return Challenge{}, fmt.Errorf("count codes: %w", err)
-	}
-	if err := domain.CheckOtpSends(recent, now); err != nil {
+	if err := a.takeCode(ctx, tx, in.who); err != nil {
 		return Challenge{}, err
 	}
-	row, err := a.challengeRow(in, index, now)
+	row, err := a.challengeRow(in, now)
 	if err != nil {
 		return Challenge{}, err
 	}
@@ -69,15 +62,15 @@ func (a *App) insertChallenge(ctx context.Context, tx pgx.Tx, in challengeInput)
 	return c, a.publish(ctx, tx, "user.otp_requested", row.ID, events.UserOtpRequested{ChallengeID: row.ID, Purpose: in.purpose})
 }
 
-func (a *App) challengeRow(in challengeInput, index []byte, now time.Time) (userdb.InsertChallengeParams, error) {
+func (a *App) challengeRow(in challengeInput, now time.Time) (userdb.InsertChallengeParams, error) {
 	row := userdb.InsertChallengeParams{
-		Purpose: in.purpose, PhoneIndex: index, Country: in.country, Language: in.language, CreatedAt: now, ExpiresAt: now.Add(domain.OtpLife),
+		Purpose: in.purpose, PhoneIndex: a.Sealer.Index(indexPhone, in.who.phone), Country: in.country, Language: in.language, CreatedAt: now, ExpiresAt: now.Add(domain.OtpLife),
 	}
 	if in.user != nil {
 		row.UserID = &in.user.ID
 	}
-	if in.device != "" {
-		row.DeviceIndex = a.Sealer.Index(indexDevice, in.device)
+	if in.who.device != "" {
+		row.DeviceIndex = a.Sealer.Index(indexDevice, in.who.device)
 	}
 	number, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
 	if err != nil {
@@ -89,7 +82,7 @@ func (a *App) challengeRow(in challengeInput, index []byte, now time.Time) (user
 	if row.CodeSealed, err = a.seal("otp.code", row.ID, fmt.Sprintf("%0*d", domain.OtpDigits, number)); err != nil {
 		return row, err
 	}
-	row.PhoneSealed, err = a.seal("otp.phone", row.ID, in.phone)
+	row.PhoneSealed, err = a.seal("otp.phone", row.ID, in.who.phone)
 	return row, err
 }
 

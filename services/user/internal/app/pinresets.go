@@ -19,19 +19,13 @@ import (
 // StartPinReset sends a code if the phone is a customer's and the device one of theirs; nobody can tell from the answer. Operators
 // have no reset by phone: who steals one must not become an operator.
 func (a *App) StartPinReset(ctx context.Context, phone, device string) (Challenge, error) {
-	u, err := a.findByPhone(ctx, a.Pool, phone)
+	who, err := a.asker(ctx, phone, device)
 	if err != nil {
 		return Challenge{}, err
 	}
-	in := challengeInput{purpose: domain.OtpPinReset, phone: phone, language: "en", device: device}
-	if u != nil && u.Role == domain.RoleCustomer {
-		bound, err := a.q.DeviceBound(ctx, a.Pool, u.ID, a.Sealer.Indexes(indexDevice, device))
-		if err != nil {
-			return Challenge{}, fmt.Errorf("read device: %w", err)
-		}
-		if bound {
-			in.user, in.language, in.country, in.send = u, u.Language, u.Country, true
-		}
+	in := challengeInput{who: who, purpose: domain.OtpPinReset, language: "en"}
+	if u := who.user; who.bound && u.Role == domain.RoleCustomer {
+		in.user, in.language, in.country, in.send = u, u.Language, u.Country, true
 	}
 	return a.challenge(ctx, in)
 }

@@ -33,12 +33,12 @@ type Tokens struct {
 
 // StartLoginChallenge sends a code for signing in on a device, if the phone is a customer's; nobody can tell from the answer.
 func (a *App) StartLoginChallenge(ctx context.Context, phone, device string) (Challenge, error) {
-	u, err := a.findByPhone(ctx, a.Pool, phone)
+	who, err := a.asker(ctx, phone, device)
 	if err != nil {
 		return Challenge{}, err
 	}
-	in := challengeInput{purpose: domain.OtpLogin, phone: phone, language: "en", device: device}
-	if u != nil {
+	in := challengeInput{who: who, purpose: domain.OtpLogin, language: "en"}
+	if u := who.user; u != nil {
 		in.user, in.language, in.country, in.send = u, u.Language, u.Country, true
 	}
 	return a.challenge(ctx, in)
@@ -54,24 +54,20 @@ type SessionInput struct {
 // CreateSession signs in. On a device that is not bound to the customer the code that was sent for this customer and this device comes
 // before the PIN: a stranger can neither try PINs nor lock them, and learns the same about every phone.
 func (a *App) CreateSession(ctx context.Context, in SessionInput) (Tokens, error) {
-	u, err := a.findByPhone(ctx, a.Pool, in.Phone)
+	who, err := a.asker(ctx, in.Phone, in.Device)
 	if err != nil {
 		return Tokens{}, err
 	}
-	user := uuid.Nil // nobody's device: an unknown phone takes the same way
-	if u != nil {
-		user = u.ID
+	if err := a.takeSignIn(ctx, who); err != nil {
+		return Tokens{}, err
 	}
-	bound, err := a.q.DeviceBound(ctx, a.Pool, user, a.Sealer.Indexes(indexDevice, in.Device))
-	if err != nil {
-		return Tokens{}, fmt.Errorf("read device: %w", err)
-	}
-	if !bound {
+	u := who.user
+	if !who.bound {
 		if err := a.tryDeviceOtp(ctx, u, in); err != nil {
 			return Tokens{}, err
 		}
 	}
-	if err := a.tryPin(ctx, pinTry{user: u, phone: in.Phone, pin: in.Pin, own: bound}); errors.Is(err, errPinWrong) {
+	if err := a.tryPin(ctx, pinTry{user: u, phone: in.Phone, pin: in.Pin, own: who.bound}); errors.Is(err, errPinWrong) {
 		return Tokens{}, domain.ErrCredentialsInvalid
 	} else if err != nil {
 		return Tokens{}, err
@@ -88,7 +84,7 @@ func (a *App) CreateSession(ctx context.Context, in SessionInput) (Tokens, error
 		if locked.Status != domain.StatusActive {
 			return domain.ErrUserSuspended
 		}
-		if !bound {
+		if !who.bound {
 			if err := a.bindDevice(ctx, tx, locked, in); err != nil {
 				return err
 			}

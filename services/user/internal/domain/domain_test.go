@@ -54,17 +54,30 @@ func TestCheckPhone(t *testing.T) {
 	}
 }
 
-func TestCheckOtpSends(t *testing.T) {
+func TestLimitTake(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
-	recent := []time.Time{now.Add(-14 * time.Minute), now.Add(-10 * time.Minute), now.Add(-time.Minute)}
-	if err := domain.CheckOtpSends(recent[:2], now); err != nil {
-		t.Errorf("third code refused: %v", err)
+	l := domain.CodesOfPhone
+	recent := []time.Time{now.Add(-time.Minute), now.Add(-14 * time.Minute), now.Add(-10 * time.Minute)} // clocks differ: in no order
+	if counts, err := l.Take(recent[:2], now); err != nil || len(counts) != 3 || !counts[0].Equal(now.Add(-14*time.Minute)) || !counts[2].Equal(now) {
+		t.Errorf("third code: %v, %v", counts, err)
 	}
-	err := domain.CheckOtpSends(recent, now)
+	_, err := l.Take(recent, now)
 	f, ok := fault.As(err)
 	if !ok || f.Code != "otp_limit" || f.RetryAfter != time.Minute {
 		t.Errorf("fourth code: %v, retry after %v", err, f)
+	}
+	if _, err := l.Take(recent, now.Add(time.Minute-time.Microsecond)); err == nil {
+		t.Error("a microsecond too early was admitted")
+	}
+	if counts, err := l.Take(recent, now.Add(time.Minute)); err != nil || len(counts) != 3 {
+		t.Errorf("after exactly so long: %v, %v", counts, err)
+	}
+	more := append(recent, now, now) // as after a rotation of keys: two counters added up
+	if _, err := l.Take(more, now); err == nil {
+		t.Error("too many were no refusal")
+	} else if f, _ := fault.As(err); f.RetryAfter != 14*time.Minute {
+		t.Errorf("with five taken the next is in %v, want 14m", f.RetryAfter)
 	}
 }
 

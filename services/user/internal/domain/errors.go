@@ -7,6 +7,7 @@ var (
 	ErrPhoneInvalid       = fault.New(fault.Unprocessable, "phone_invalid", "This is not a mobile number of the country.")
 	ErrCountryUnsupported = fault.New(fault.Unprocessable, "country_unsupported", "The service is not offered in this country.")
 	ErrOtpLimit           = fault.New(fault.TooMany, "otp_limit", "Too many codes were asked for; wait and try again.")
+	ErrSignInLimit        = fault.New(fault.TooMany, "sign_in_limit", "Too many sign-ins were tried; wait and try again.")
 	ErrOtpInvalid         = fault.New(fault.Unprocessable, "otp_invalid", "The code is wrong or no longer valid.")
 	ErrPinWeak            = fault.New(fault.Unprocessable, "pin_weak", "This PIN is too easy to guess; choose another.")
 	ErrPinInvalid         = fault.New(fault.Forbidden, "pin_invalid", "The PIN is wrong.")

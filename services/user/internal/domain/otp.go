@@ -18,12 +18,3 @@ const (
 	OtpWindow   = 15 * time.Minute
 	OtpPause    = time.Minute // what a polite client waits before it asks again
 )
-
-// CheckOtpSends refuses one more code when the window holds the most already. recent are the times of the phone's codes within
-// the window, oldest first; the fault says when the oldest leaves it.
-func CheckOtpSends(recent []time.Time, now time.Time) error {
-	if len(recent) < MaxOtpSends {
-		return nil
-	}
-	return ErrOtpLimit.WithRetryAfter(recent[len(recent)-MaxOtpSends].Add(OtpWindow).Sub(now))
-}
