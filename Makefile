@@ -60,7 +60,7 @@ check: verify lint test ## everything that CI checks, but for the real Kafka bro
 tidy: ## tidy every module and keep shared versions equal
 	@scripts/tidy.sh
 
-reset: build ## delete this folder's platform: accounts, keys, logs (the next make up starts from nothing)
+reset: build ## delete this folder's platform: accounts and logs; its keys are moved beside it (the next make up starts from nothing)
 	@$(SENDTIP) reset --yes
 
 clean: ## remove built programs and caches (data in .sendtip stays)

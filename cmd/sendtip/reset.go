@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -9,19 +11,28 @@ import (
 )
 
 func resetCommand(f *flags) *cobra.Command {
-	var yes bool
-	cmd := &cobra.Command{Use: "reset", Short: "Delete this folder's platform with all its data and keys (development only)", Args: cobra.NoArgs,
-		Long: "As root the embedded database lies outside the folder, so deleting the folder alone would leave data that the next keys cannot open.",
+	var yes, withKeys bool
+	cmd := &cobra.Command{Use: "reset", Short: "Delete this folder's platform with all its data (development only); its keys are kept beside it", Args: cobra.NoArgs,
+		Long: "Deletes what SENDTIP made in the folder and nothing else: database (as root it lies outside the folder), events, logs. It refuses a folder\n" +
+			"on which no platform was started, and one whose platform runs. The keys are moved into a dated folder beside it, unless --keys is given:\n" +
+			"what was sealed under them, in backups too, can be read in no other way.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if !yes {
-				return errors.New("this deletes every account and key of " + f.dir + ": say --yes")
+			o := platform.ResetOptions{Dir: f.dir, Keys: withKeys, DryRun: !yes, Now: time.Now(), Say: func(s string) { c.Println(" ", s) }}
+			err := platform.Reset(c.Context(), o)
+			if errors.Is(err, platform.ErrNothing) && yes {
+				c.Println(err)
+				return nil
 			}
-			if err := platform.Remove(c.Context(), f.dir); err != nil {
+			if err != nil {
 				return err
 			}
-			c.Println(f.dir, "is gone; the next `sendtip up` starts from nothing")
+			if !yes {
+				return fmt.Errorf("nothing was deleted: say --yes if %s may go", f.dir)
+			}
+			c.Println("the next `sendtip up` on", f.dir, "starts from nothing")
 			return nil
 		}}
 	cmd.Flags().BoolVar(&yes, "yes", false, "yes, delete it")
+	cmd.Flags().BoolVar(&withKeys, "keys", false, "delete the keys too")
 	return cmd
 }

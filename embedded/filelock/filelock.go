@@ -58,14 +58,28 @@ func try(path string, how int) (*Lock, error) {
 			break
 		}
 	}
-	if err == nil {
+	if err == nil && stands(file, path) {
 		return &Lock{file: file}, nil
+	}
+	if err == nil { // its last holder deleted the file while it was being opened: a lock on it keeps nobody out
+		_ = file.Close()
+		return try(path, how)
 	}
 	_ = file.Close() // nothing was written
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, fmt.Errorf("%s: %w", path, ErrHeld)
 	}
 	return nil, fmt.Errorf("lock %s: %w", path, err)
+}
+
+// stands says whether the file is still the one of this name.
+func stands(file *os.File, path string) bool {
+	held, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(path)
+	return err == nil && os.SameFile(held, named)
 }
 
 func wait(ctx context.Context, path string, how int) (*Lock, error) {

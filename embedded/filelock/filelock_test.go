@@ -3,7 +3,11 @@ package filelock_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,4 +66,38 @@ func TestSharedHoldersKeepOutTheExclusiveOne(t *testing.T) {
 	if err := <-got; err != nil {
 		t.Fatalf("exclusive after both left: %v", err)
 	}
+}
+
+// TestADeletedFileKeepsNobodyOut: a holder may delete the lock's file before it lets go. Whoever had opened the file then holds a lock that
+// nobody else sees, so it must ask again.
+func TestADeletedFileKeepsNobodyOut(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lock")
+	var holders atomic.Int32
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for got := 0; got < 200; {
+				lock, err := filelock.Try(path)
+				if errors.Is(err, filelock.ErrHeld) {
+					runtime.Gosched()
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got++
+				if n := holders.Add(1); n != 1 {
+					t.Errorf("%d hold the lock", n)
+				}
+				runtime.Gosched()
+				holders.Add(-1)
+				if err := errors.Join(os.Remove(path), lock.Release()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

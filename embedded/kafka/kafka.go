@@ -26,6 +26,7 @@ import (
 var ErrRunning = errors.New("the embedded Kafka broker is already running for this folder")
 
 const (
+	lockFile      = "owner.lock"
 	lockPatience  = time.Second
 	createTimeout = 30 * time.Second
 )
@@ -90,6 +91,28 @@ func (b *Broker) Stop() error {
 	return nil // stopped twice
 }
 
+// Remove deletes the broker's records, topics and offsets of an installation's folder. It refuses while a process runs the broker,
+// follows no link, and leaves whatever it did not make, with the folder around it.
+func Remove(ctx context.Context, installation string) error {
+	dir := filepath.Join(installation, "kafka")
+	info, err := os.Lstat(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil || !info.IsDir() {
+		return errors.Join(err, fmt.Errorf("%s is no folder of the embedded Kafka broker: it stays", dir))
+	}
+	lock, err := claim(ctx, dir)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(os.RemoveAll(filepath.Join(dir, "data")), os.Remove(filepath.Join(dir, lockFile)), lock.Release())
+	if left, readErr := os.ReadDir(dir); readErr == nil && len(left) == 0 {
+		err = errors.Join(err, os.Remove(dir))
+	}
+	return err
+}
+
 // createMissing goes through the protocol, because the broker honours its list of seed topics only on an
 // empty folder. A topic created so is on disk before the answer; partitions of existing topics are left alone.
 func (b *Broker) createMissing(ctx context.Context, topics []Topic) error {
@@ -126,7 +149,7 @@ func (b *Broker) createMissing(ctx context.Context, topics []Topic) error {
 func claim(ctx context.Context, dir string) (*filelock.Lock, error) {
 	ctx, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
-	lock, err := filelock.Acquire(ctx, filepath.Join(dir, "owner.lock"))
+	lock, err := filelock.Acquire(ctx, filepath.Join(dir, lockFile))
 	if errors.Is(err, filelock.ErrHeld) {
 		return nil, fmt.Errorf("%w (%s): stop the other process first", ErrRunning, dir)
 	}

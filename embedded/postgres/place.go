@@ -23,6 +23,9 @@ import (
 // rootBase holds the clusters and prebuilt programs that root starts.
 const rootBase = "/var/lib/sendtip"
 
+// LocationFile is the file in an installation's folder that tells a person where root's cluster is; no program goes by it.
+const LocationFile = "postgres.location"
+
 // orphanPatience is how long a server without an owner may take to end by itself, then on SIGINT, then on
 // SIGQUIT. The kernel has told it already when its owner died (Linux).
 const orphanPatience = 5 * time.Second
@@ -36,10 +39,33 @@ type place struct {
 func (p place) data() string         { return filepath.Join(p.base, "data") }
 func (p place) sockets() string      { return filepath.Join(p.base, "run") }
 func (p place) logFile() string      { return filepath.Join(p.base, "postgres.log") }
+func (p place) ownerLock() string    { return filepath.Join(p.base, "owner.lock") }
+func (p place) dataLock() string     { return filepath.Join(p.base, "data.lock") }
 func (p place) passwordFile() string { return filepath.Join(p.base, "superuser.password") }
 
 // findPlace creates the base folder.
 func findPlace(cfg Config) (place, error) {
+	p, err := locate(cfg)
+	if err != nil {
+		return place{}, err
+	}
+	if cfg.DataDir == "" && p.as != nil { // root's data lies elsewhere: a person must be able to find it
+		if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+			return place{}, err
+		}
+		if err := os.WriteFile(filepath.Join(cfg.Dir, LocationFile), []byte(p.base+"\n"), 0o600); err != nil {
+			return place{}, err
+		}
+	}
+	// Open to pass through, not to list: the server's user has to reach its folder inside.
+	if err := os.MkdirAll(p.base, 0o711); err != nil { //nolint:gosec // see the line above
+		return place{}, fmt.Errorf("create the folder for PostgreSQL: %w", err)
+	}
+	return p, nil
+}
+
+// locate says where the cluster of cfg is or would be, and creates nothing.
+func locate(cfg Config) (place, error) {
 	p := place{base: cfg.DataDir}
 	isRoot := os.Geteuid() == 0
 	if isRoot {
@@ -64,10 +90,6 @@ func findPlace(cfg Config) (place, error) {
 		return place{}, err
 	}
 	p.base = base
-	// Open to pass through, not to list: the server's user has to reach its folder inside.
-	if err := os.MkdirAll(p.base, 0o711); err != nil { //nolint:gosec // see the line above
-		return place{}, fmt.Errorf("create the folder for PostgreSQL: %w", err)
-	}
 	return p, nil
 }
 
@@ -75,20 +97,28 @@ func defaultBase(dir string, isRoot bool) (string, error) {
 	if !isRoot {
 		return filepath.Join(dir, "postgres"), nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return "", err
 	}
-	real, err := filepath.EvalSymlinks(abs) // the same folder by another name is the same cluster
+	real, err := realPath(abs) // the same folder by another name is the same cluster
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256([]byte(real))
-	base := filepath.Join(rootBase, hex.EncodeToString(sum[:8]))
-	return base, os.WriteFile(filepath.Join(dir, "postgres.location"), []byte(base+"\n"), 0o600)
+	return filepath.Join(rootBase, hex.EncodeToString(sum[:8])), nil
+}
+
+// realPath is the path without links; the end of it need not exist yet.
+func realPath(abs string) (string, error) {
+	real, err := filepath.EvalSymlinks(abs)
+	if !errors.Is(err, os.ErrNotExist) || abs == filepath.Dir(abs) {
+		return real, err
+	}
+	if parent, err := realPath(filepath.Dir(abs)); err == nil {
+		return filepath.Join(parent, filepath.Base(abs)), nil
+	}
+	return "", err
 }
 
 // unprivileged is the user that a server started by root runs as: PostgreSQL refuses root.
@@ -111,14 +141,14 @@ func unprivileged() (*syscall.Credential, error) {
 // claim takes both locks. With them in hand no server runs on the data, so a postmaster.pid is a leftover of a
 // crash; it is removed, because the server would refuse to start if its process id belongs to somebody else now.
 func (p place) claim(ctx context.Context, cfg Config) (owner, data *filelock.Lock, err error) {
-	owner, err = acquire(ctx, filepath.Join(p.base, "owner.lock"), time.Second)
+	owner, err = acquire(ctx, p.ownerLock(), time.Second)
 	if errors.Is(err, filelock.ErrHeld) {
 		return nil, nil, fmt.Errorf("%w (%s): stop the other process first", ErrRunning, p.base)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	dataLock := filepath.Join(p.base, "data.lock")
+	dataLock := p.dataLock()
 	for _, signal := range []syscall.Signal{0, syscall.SIGINT, syscall.SIGQUIT} {
 		p.signalOrphan(signal)
 		data, err = acquire(ctx, dataLock, orphanPatience)

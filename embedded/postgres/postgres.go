@@ -158,20 +158,6 @@ func (s *Server) Stop(ctx context.Context) error {
 	return errors.Join(err, ignoreClosed(s.owner.Release()))
 }
 
-// Remove deletes the cluster that cfg names, with all its data. It refuses while a process runs it.
-func Remove(ctx context.Context, cfg Config) error {
-	cfg = cfg.withDefaults()
-	where, err := findPlace(cfg)
-	if err != nil {
-		return err
-	}
-	owner, data, err := where.claim(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	return errors.Join(os.RemoveAll(where.base), data.Release(), owner.Release())
-}
-
 // EndOrphan returns when no server is left of an earlier run on the cluster that cfg names: a killed owner's server needs a moment to end
 // and holds its port until then. It refuses while another process runs the cluster.
 func EndOrphan(ctx context.Context, cfg Config) error {

@@ -120,6 +120,7 @@ func TestUp(t *testing.T) {
 	amina := w.customer(t, "Amina", 750_00)
 
 	p.fails(t, []string{"SENDTIP is already running on this folder", p.dir, "--dir"}, "up")
+	p.fails(t, []string{"SENDTIP is already running on this folder", p.dir}, "reset", "--yes", "--keys")
 	other := program{path: p.path, dir: t.TempDir(), ports: p.ports}
 	t.Cleanup(func() { removeCluster(t.Logf, other.dir) })
 	other.fails(t, []string{"is in use", "SENDTIP_PORT_BASE"}, "up")

@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -45,6 +46,23 @@ const (
 	LedgerPublic = "transactions.sign.public"
 )
 
+// perService are the names of the files that Init makes for each service.
+var perService = []string{Identity, Service, KEK, OwnerPassword, AppPassword}
+
+// single are the other files that Init makes, each with how.
+var single = map[string]func() ([]byte, error){Delegation: random, AdminPassword: randomHex, UserSigning: ecKey, LedgerSigning: edKey}
+
+// tmpPrefix begins the names of files that are being written.
+const tmpPrefix = ".new-"
+
+// Made says whether a file of this name in a folder of keys is one that this package makes.
+func Made(name string) bool {
+	service, rest, _ := strings.Cut(name, ".")
+	_, alone := single[name]
+	return alone || name == LedgerSigningPrevious || name == LedgerPublic || strings.HasPrefix(name, tmpPrefix) ||
+		slices.Contains(Services, service) && slices.Contains(perService, rest)
+}
+
 // Set is a folder of secrets.
 type Set struct{ dir string }
 
@@ -54,7 +72,7 @@ func Init(dir string) (Set, error) {
 		return Set{}, fmt.Errorf("make the folder of keys: %w", err)
 	}
 	for _, s := range Services {
-		for _, n := range []string{Identity, Service, KEK, OwnerPassword, AppPassword} {
+		for _, n := range perService {
 			gen := random
 			if strings.HasSuffix(n, "password") || n == Service {
 				gen = randomHex
@@ -64,9 +82,7 @@ func Init(dir string) (Set, error) {
 			}
 		}
 	}
-	for name, gen := range map[string]func() ([]byte, error){
-		Delegation: random, AdminPassword: randomHex, UserSigning: ecKey, LedgerSigning: edKey,
-	} {
+	for name, gen := range single {
 		if err := ensure(filepath.Join(dir, name), gen); err != nil {
 			return Set{}, err
 		}
@@ -129,7 +145,7 @@ func replace(path string, content []byte) error {
 
 // writeNew writes a file of another name in the same folder, and returns that.
 func writeNew(path string, content []byte) (string, error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*") // 0600
+	tmp, err := os.CreateTemp(filepath.Dir(path), tmpPrefix+"*") // 0600
 	if err != nil {
 		return "", fmt.Errorf("write key: %w", err)
 	}

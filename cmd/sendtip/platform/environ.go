@@ -56,7 +56,7 @@ func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string
 			e["SENDTIP_SIGNING_KEY_PREVIOUS"] = set.File(keys.LedgerSigningPrevious)
 		}
 		if e["SENDTIP_CHECKPOINT_FILE"] == "" {
-			e["SENDTIP_CHECKPOINT_FILE"] = set.Beside("ledger.checkpoints")
+			e["SENDTIP_CHECKPOINT_FILE"] = set.Beside(checkpointName)
 		}
 	case "user":
 		e["SENDTIP_SIGNING_KEY"] = set.File(keys.UserSigning)

@@ -77,12 +77,16 @@ func Start(ctx context.Context, o Options) (*Platform, error) {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil { // #nosec G301 -- the database server's user must pass through
 		return nil, fmt.Errorf("make %s: %w", o.Dir, err)
 	}
-	lock, err := filelock.Try(filepath.Join(o.Dir, "up.lock"))
+	lock, err := filelock.Try(filepath.Join(o.Dir, lockName))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s (stop it with Ctrl-C where it was started, or choose another folder with --dir)", ErrRunning, o.Dir)
 	}
 	p.lock = lock
-	if err := p.start(ctx); err != nil {
+	err = mark(o.Dir)
+	if err == nil {
+		err = p.start(ctx)
+	}
+	if err != nil {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
 		return nil, errors.Join(err, p.Stop(stop))
@@ -265,15 +269,6 @@ func (p *Platform) Stop(ctx context.Context) error {
 		p.stopErr = errors.Join(errs...)
 	})
 	return p.stopErr
-}
-
-// Remove deletes a stopped platform: its keys, data and logs, wherever they lie (as root the database is not inside the folder).
-func Remove(ctx context.Context, dir string) error {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(postgres.Remove(ctx, postgres.Config{Dir: abs}), os.RemoveAll(abs))
 }
 
 // Failed waits until a service ends although nobody asked for it, and says why; it answers nil when ctx ends first.
