@@ -46,12 +46,16 @@ func (a *App) takeSignIn(ctx context.Context, who asker) error {
 	})
 }
 
-// takeCode counts a code in the transaction that makes it: what was not made is not counted.
+// takeCode counts a code in the transaction that makes it: what was not made is not counted. The count of the range includes customers'
+// phones, as long as the device is not theirs: else a full range would tell which phones are customers'.
 func (a *App) takeCode(ctx context.Context, tx pgx.Tx, who asker) error {
 	if who.bound {
 		return a.take(ctx, tx, domain.CodesOfDevice, who.own())
 	}
-	return a.take(ctx, tx, domain.CodesOfPhone, who.phone)
+	if err := a.take(ctx, tx, domain.CodesOfPhone, who.phone); err != nil {
+		return err
+	}
+	return a.take(ctx, tx, domain.CodesOfPrefix, domain.PhonePrefix(who.phone)) // always after the phone's: locks in one order
 }
 
 // own names a customer on a device of theirs.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/services/user/internal/app"
@@ -103,8 +104,8 @@ func TestLimitsAreExact(t *testing.T) {
 	const elsewhere = "stranger-0123456789"
 	signIn := func(device string) func() error {
 		return func() error {
-			_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
-			if f, ok := fault.As(err); ok && f.Code == domain.ErrDeviceUnknown.Code {
+			_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: "9999", Device: device})
+			if f, ok := fault.As(err); ok && f.Code != domain.ErrSignInLimit.Code {
 				return nil // admitted, and refused for another reason
 			}
 			return err
@@ -146,5 +147,74 @@ func TestLimitsAreExact(t *testing.T) {
 				t.Fatalf("%s: %d admitted within %v", name, c.limit.Max+1, d)
 			}
 		}
+	}
+}
+
+// limited is what the metric counts of a limit.
+func limited(t *testing.T, registry *prometheus.Registry, limit string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "user_limited_total" && m.GetLabel()[0].GetValue() == limit {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
+}
+
+// TestPrefixLimit: at most 200 codes an hour go to one range of numbers, whoever's they are; customers' devices and other ranges do not
+// notice, a full range does not tell whose the numbers are, and what it refuses is counted nowhere else.
+func TestPrefixLimit(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	w.wait(time.Hour)
+	registry := prometheus.NewRegistry()
+	w.deps.Registry = registry
+	var err error
+	w.app, err = app.New(w.deps)
+	w.must(err)
+	errs := together(250, func(i int) error {
+		number := fmt.Sprintf("+25471230%04d", i)
+		if i%2 == 0 {
+			_, err := w.app.StartRegistration(w.anyone(), number, "KE", "en")
+			return err
+		}
+		_, err := w.app.StartLoginChallenge(w.anyone(), number, "stranger-0123456789") // nobody's: counted all the same
+		return err
+	})
+	if ok, refused := tally(errs, domain.ErrOtpLimit); ok != 200 || refused != 50 {
+		t.Fatalf("%d codes went to the range and %d were refused, want 200 and 50", ok, refused)
+	}
+	if n := limited(t, registry, "code_prefix"); n != 50 {
+		t.Errorf("the metric counts %v, want 50", n)
+	}
+	for what, ask := range map[string]func() error{
+		"a new number": func() error { _, err := w.app.StartRegistration(w.anyone(), "+254712399999", "KE", "en"); return err },
+		"a customer's": func() error {
+			_, err := w.app.StartLoginChallenge(w.anyone(), c.phone, "stranger-0123456789")
+			return err
+		},
+		"a customer's reset": func() error { _, err := w.app.StartPinReset(w.anyone(), c.phone, "stranger-0123456789"); return err },
+	} {
+		err := ask()
+		w.want(err, domain.ErrOtpLimit)
+		if f, _ := fault.As(err); f.RetryAfter != time.Hour {
+			t.Errorf("%s: wait %v, want an hour", what, f.RetryAfter)
+		}
+	}
+	_, err = w.app.StartPinReset(w.anyone(), c.phone, device)
+	w.must(err) // on her own device
+	_, err = w.app.StartRegistration(w.anyone(), "+254712400000", "KE", "en")
+	w.must(err) // the next range
+	w.wait(time.Hour)
+	for range 3 { // the refused ones took nothing of the phone's own count
+		_, err = w.app.StartLoginChallenge(w.anyone(), c.phone, "stranger-0123456789")
+		w.must(err)
 	}
 }

@@ -20,6 +20,7 @@ type Limit struct {
 var (
 	CodesOfDevice   = Limit{"code_device", MaxOtpSends, OtpWindow, ErrOtpLimit}
 	CodesOfPhone    = Limit{"code_phone", MaxOtpSends, OtpWindow, ErrOtpLimit}
+	CodesOfPrefix   = Limit{"code_prefix", 200, time.Hour, ErrOtpLimit}
 	SignInsOfDevice = Limit{"sign_in_device", 60, 15 * time.Minute, ErrSignInLimit}
 	SignInsOfPhone  = Limit{"sign_in_phone", 20, 15 * time.Minute, ErrSignInLimit}
 )

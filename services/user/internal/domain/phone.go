@@ -25,6 +25,10 @@ func PhoneCountry(phone string) (string, error) {
 	return region, nil
 }
 
+// PhonePrefix is the first seven digits of a number in E.164: a range of a network. Who asks for codes to numbers that are not theirs,
+// to be paid for the messages, has a range of them.
+func PhonePrefix(phone string) string { return phone[:min(len(phone), len("+2547123"))] }
+
 func mobileRegion(phone string) (string, bool) {
 	n, err := phonenumbers.Parse(phone, "ZZ") // ZZ: no default country, so only international numbers parse
 	if err != nil || !phonenumbers.IsValidNumber(n) || phonenumbers.Format(n, phonenumbers.E164) != phone {
