@@ -20,6 +20,7 @@ const (
 	DefaultPasskey        = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919" //nolint:gosec // printed on Safaricom's portal for everybody
 	DefaultConsumerKey    = "sendtip-sandbox-consumer"
 	DefaultConsumerSecret = "sendtip-sandbox-consumer-secret"
+	DefaultPullNumber     = "254708374149" // the portal's test number, nominated for Pull Transactions
 	DefaultSmilePartnerID = "085"
 	DefaultSmileAPIKey    = "sendtip-sandbox-smile-key"
 	DefaultSMSUsername    = "sandbox"
@@ -35,6 +36,9 @@ type Config struct {
 	Addr        string `env:"SENDTIP_SANDBOX_ADDR" envDefault:"127.0.0.1:8190"`
 	SMTPAddr    string `env:"SENDTIP_SANDBOX_SMTP_ADDR" envDefault:"127.0.0.1:8125"`
 	PublicURL   string `env:"SENDTIP_SANDBOX_URL"` // only shown to people; default: from the address
+
+	// Dir keeps what short codes have registered (callback addresses, Pull Transactions) over a restart; none if empty.
+	Dir string `env:"SENDTIP_SANDBOX_DIR"`
 
 	ShortCode      string `env:"SENDTIP_SANDBOX_MPESA_SHORT_CODE"`
 	Passkey        string `env:"SENDTIP_SANDBOX_MPESA_PASSKEY"`

@@ -34,6 +34,7 @@ func (s *Sandbox) controlRoutes(mux *http.ServeMux) {
 	api.HandleFunc("POST /sandbox/phones/{msisdn}/script", withPhone(s.queueScript))
 	api.HandleFunc("PUT /sandbox/phones/{msisdn}/balance", withPhone(s.putBalance))
 	api.HandleFunc("POST /sandbox/c2b", s.payC2B)
+	api.HandleFunc("POST /sandbox/forgeries", s.forge)
 	api.HandleFunc("GET /sandbox/statement", s.getStatement)
 	api.HandleFunc("GET /sandbox/mails", func(w http.ResponseWriter, _ *http.Request) { writeList(w, s.world.Mails()) })
 	api.HandleFunc("GET /sandbox/deliveries", func(w http.ResponseWriter, _ *http.Request) { writeList(w, s.world.Deliveries()) })
@@ -176,6 +177,25 @@ func (s *Sandbox) payC2B(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, entry)
+}
+
+func (s *Sandbox) forge(w http.ResponseWriter, r *http.Request) {
+	var in control.Forgery
+	if !readJSON(w, r, &in) {
+		return
+	}
+	msisdn, err := world.Number(in.Msisdn)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	in.Msisdn = msisdn
+	forged, err := s.mpesa.Forge(r.Context(), in)
+	if err != nil {
+		refuse(w, http.StatusUnprocessableEntity, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, forged)
 }
 
 func (s *Sandbox) getStatement(w http.ResponseWriter, r *http.Request) {

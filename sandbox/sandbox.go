@@ -1,7 +1,7 @@
 // Package sandbox is the outside world on one machine: local counterparts of M-Pesa (Daraja), Smile ID and Africa's
 // Talking with their wire shapes, a mail sink, and a page with telephones to tap on. Scripts make it misbehave the way
 // the real services do: lost, late, doubled, altered and forged callbacks, busy answers, broken connections. It keeps
-// its own statement, which is the truth about what was paid. Everything is in memory.
+// its own statement, which is the truth about what was paid. Everything is in memory, apart from what a short code has registered.
 package sandbox
 
 import (
@@ -50,12 +50,15 @@ func New(cfg Config) (*Sandbox, error) {
 		Defaults: control.Script{STK: "manual", STKAnswer: "normal", Query: "normal", Callback: "normal", KYCCallback: "normal"},
 	})
 	w.SetScript(cfg.Script)
+	mpesa, err := daraja.New(daraja.Options{
+		ShortCode: cfg.ShortCode, Passkey: cfg.Passkey, ConsumerKey: cfg.ConsumerKey, ConsumerSecret: cfg.ConsumerSecret,
+		TokenLife: cfg.TokenLife, AnswerDelay: cfg.STKAnswerDelay, PromptTimeout: cfg.PromptTimeout, Dir: cfg.Dir,
+	}, w)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
 	s := &Sandbox{
-		cfg: cfg, world: w,
-		mpesa: daraja.New(daraja.Options{
-			ShortCode: cfg.ShortCode, Passkey: cfg.Passkey, ConsumerKey: cfg.ConsumerKey, ConsumerSecret: cfg.ConsumerSecret,
-			TokenLife: cfg.TokenLife, AnswerDelay: cfg.STKAnswerDelay, PromptTimeout: cfg.PromptTimeout,
-		}, w),
+		cfg: cfg, world: w, mpesa: mpesa,
 		sms: sms.New(sms.Options{
 			Username: cfg.SMSUsername, APIKey: cfg.SMSAPIKey, ReportURL: cfg.SMSReportURL, ReportDelay: cfg.SMSReportDelay,
 		}, w),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,6 +24,7 @@ const phone = "+254712345678"
 // received is one callback as the platform under test gets it.
 type received struct {
 	path   string
+	from   string // the sender's address without the port
 	header http.Header
 	body   []byte
 }
@@ -52,7 +54,8 @@ func setup(t *testing.T, change func(*Config)) *bench {
 	b := &bench{arrivals: make(chan received, 1000)}
 	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		b.arrivals <- received{path: r.URL.Path, header: r.Header, body: body}
+		from, _, _ := net.SplitHostPort(r.RemoteAddr)
+		b.arrivals <- received{path: r.URL.Path, from: from, header: r.Header, body: body}
 		status, text := 200, `{"ResultCode":0,"ResultDesc":"Accepted"}`
 		if b.answer != nil {
 			status, text = b.answer(r.URL.Path)

@@ -119,6 +119,13 @@ func (c *Client) C2B(ctx context.Context, p C2BPayment) (Entry, error) {
 	return out, err
 }
 
+// Forge tells the platform of a payment of the caller's making, from a stranger's address.
+func (c *Client) Forge(ctx context.Context, f Forgery) (Forged, error) {
+	var out Forged
+	err := c.do(ctx, http.MethodPost, "/sandbox/forgeries", f, &out)
+	return out, err
+}
+
 // SetSMSReportURL sets where delivery reports go; "" turns them off.
 func (c *Client) SetSMSReportURL(ctx context.Context, address string) error {
 	return c.do(ctx, http.MethodPut, "/sandbox/sms-report-url", map[string]string{"url": address}, nil)

@@ -178,7 +178,25 @@ type Entry struct {
 	AccountReference  string    `json:"account_reference"`
 	AmountMinor       int64     `json:"amount_minor"` // KES
 	CheckoutRequestID string    `json:"checkout_request_id,omitempty"`
+	BuyGoods          bool      `json:"buy_goods,omitempty"`
 	At                time.Time `json:"at"`
+}
+
+// Forgery is a confirmation of a payment that nobody has to have made, told by a stranger who knows the address for confirmations. ShortCode
+// defaults to the sandbox's, Receipt to a new one, At to now.
+type Forgery struct {
+	Msisdn      string     `json:"msisdn"`
+	ShortCode   string     `json:"short_code,omitempty"`
+	Receipt     string     `json:"receipt,omitempty"`
+	Account     string     `json:"account"`
+	AmountMinor int64      `json:"amount_minor"`
+	At          *time.Time `json:"at,omitempty"`
+}
+
+// Forged is what became of a Forgery: the receipt it named, and the platform's HTTP status (0 if there was no answer).
+type Forged struct {
+	Receipt string `json:"receipt"`
+	Status  int    `json:"status"`
 }
 
 // Statement is the short codes' truth. TotalMinor and Count also cover entries that were dropped for space.
@@ -202,7 +220,7 @@ type Mail struct {
 
 // Delivery is one callback that the sandbox sent, or tried to. The address is left out: it holds a secret.
 type Delivery struct {
-	Kind   string    `json:"kind"`             // stk, c2b_validation, c2b_confirmation, kyc, sms_report
+	Kind   string    `json:"kind"`             // stk, c2b_validation, c2b_confirmation, forgery, kyc, sms_report
 	ID     string    `json:"id"`               // checkout id, receipt, job id or message id
 	Status int       `json:"status,omitempty"` // HTTP status; 0 if there was no answer
 	Lost   bool      `json:"lost,omitempty"`   // left out on purpose, by script

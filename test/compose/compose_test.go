@@ -209,6 +209,25 @@ func TestAgreesWithTheOneBinary(t *testing.T) {
 	}
 }
 
+// TestSandboxKeepsRegistrations: wallet registers at its own start, for confirmations and for Pull Transactions, and a restart of the sandbox
+// alone must not undo that.
+func TestSandboxKeepsRegistrations(t *testing.T) {
+	t.Parallel()
+	p := load(t)
+	if n := p.Services["wallet"].Environment["SENDTIP_DARAJA_PULL_NUMBER"]; n == nil || *n != sandbox.DefaultPullNumber {
+		t.Error("wallet nominates no number for Pull Transactions")
+	}
+	box := p.Services["sandbox"]
+	dir := box.Environment["SENDTIP_SANDBOX_DIR"]
+	if dir == nil || !slices.ContainsFunc(box.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Type == "volume" && v.Target == *dir && !v.ReadOnly }) {
+		t.Fatal("the sandbox's folder is no volume")
+	}
+	image, err := os.ReadFile(filepath.Join(root, "deploy", "Dockerfile"))
+	if err != nil || !regexp.MustCompile(`install -d -o 65532 -g 65532 [^\n]*`+regexp.QuoteMeta(*dir)+`\b`).Match(image) {
+		t.Errorf("the image has no %s that its user may write: %v", *dir, err)
+	}
+}
+
 func provider(key string) bool {
 	return slices.ContainsFunc([]string{"DARAJA", "SMILEID", "AT", "SMTP", "MAIL"}, func(p string) bool { return strings.HasPrefix(key, "SENDTIP_"+p+"_") })
 }

@@ -22,6 +22,9 @@ func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string
 	e := map[string]string{"SENDTIP_ENV": "development", "SENDTIP_LOG_LEVEL": "info"}
 	if given["SENDTIP_ENV"] != "production" { // there a forgotten credential must be missing, not the sandbox's
 		maps.Copy(e, providerDefaults(ports))
+		if given["SENDTIP_DARAJA_URL"] == "" { // a number of the sandbox's must never be nominated at Safaricom
+			e["SENDTIP_DARAJA_PULL_NUMBER"] = sandbox.DefaultPullNumber
+		}
 	}
 	maps.Copy(e, given)
 	delete(e, "SENDTIP_POSTGRES_URL") // the superuser's: no service's business

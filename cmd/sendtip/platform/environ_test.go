@@ -37,6 +37,29 @@ func TestServiceEnviron(t *testing.T) {
 	}
 }
 
+// TestPullNumber: against the sandbox wallet registers for Pull Transactions by itself; the sandbox's number is never nominated elsewhere.
+func TestPullNumber(t *testing.T) {
+	t.Parallel()
+	set, err := keys.Init(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		given map[string]string
+		want  string
+	}{
+		"sandbox":       {nil, "254708374149"},
+		"another":       {map[string]string{"SENDTIP_DARAJA_PULL_NUMBER": "254722000000"}, "254722000000"},
+		"Safaricom":     {map[string]string{"SENDTIP_DARAJA_URL": "https://sandbox.safaricom.co.ke"}, ""},
+		"in production": {map[string]string{"SENDTIP_ENV": "production"}, ""},
+	} {
+		e, err := ServiceEnviron(Ports{Base: DefaultPortBase}, set, "postgres://postgres:x@127.0.0.1:5432/postgres", nil, c.given, "wallet")
+		if err != nil || e["SENDTIP_DARAJA_PULL_NUMBER"] != c.want {
+			t.Errorf("%s: %q, %v", name, e["SENDTIP_DARAJA_PULL_NUMBER"], err)
+		}
+	}
+}
+
 // TestPreviousLedgerKey: the key before a rotation signs as long as its file is there.
 func TestPreviousLedgerKey(t *testing.T) {
 	t.Parallel()

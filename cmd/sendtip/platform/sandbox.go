@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	"github.com/sendtip/sendtip/kit/config"
@@ -24,7 +25,7 @@ func startSandbox(ctx context.Context, o Options, set keys.Set, l *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	s, err := sandbox.New(sandbox.Config{Environment: o.Environ["SENDTIP_ENV"], SMSReportURL: reports,
+	s, err := sandbox.New(sandbox.Config{Environment: o.Environ["SENDTIP_ENV"], SMSReportURL: reports, Dir: filepath.Join(o.Dir, "sandbox"),
 		PublicURL: "http://" + loopback(o.Ports.Sandbox()), Script: control.Script{STK: o.Script}, Log: l.With("service", "sandbox")})
 	if err != nil {
 		return nil, err

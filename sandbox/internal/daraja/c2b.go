@@ -22,24 +22,16 @@ import (
 // validationTimeout is how long M-Pesa waits for a validation answer.
 const validationTimeout = 8 * time.Second
 
-// registration is where payments to a short code are confirmed.
-type registration struct {
-	version      int
-	confirmation string
-	validation   string
-	onSilence    string // Completed or Cancelled
-}
-
 // c2bPayment is one payment as callbacks show it.
 type c2bPayment struct {
-	receipt   string
-	kind      string // "" is Pay Bill
-	shortCode string
-	msisdn    string
-	account   string
-	shillings int64
-	at        time.Time
-	thirdID   string
+	receipt     string
+	kind        string // "" is Pay Bill
+	shortCode   string
+	msisdn      string
+	account     string
+	amountMinor int64
+	at          time.Time
+	thirdID     string
 }
 
 // forbidden words in registered addresses; matched in host and path without regard to case.
@@ -73,11 +65,12 @@ func (s *Server) registerC2B(version int) func(http.ResponseWriter, *http.Reques
 			fail(w, http.StatusInternalServerError, "500.001.1001", "Merchant does not exist")
 			return
 		}
-		s.mu.Lock()
-		s.registrations[code] = registration{ // the sandbox allows overwriting, production does not
-			version: version, confirmation: in.text("ConfirmationURL"), validation: in.text("ValidationURL"), onSilence: kind,
+		if err := s.registrations.setC2B(code, registration{
+			Version: version, Confirmation: in.text("ConfirmationURL"), Validation: in.text("ValidationURL"), OnSilence: kind,
+		}); err != nil {
+			s.notKept(w, err)
+			return
 		}
-		s.mu.Unlock()
 		// The missing "n" is Safaricom's.
 		write(w, http.StatusOK, map[string]string{"OriginatorCoversationID": newRequestID(), "ResponseCode": "0", "ResponseDescription": "Success"})
 	}
@@ -104,7 +97,7 @@ func (s *Server) simulateC2B(w http.ResponseWriter, _ *http.Request, in fields) 
 		return
 	}
 	p := c2bPayment{
-		shortCode: in.text("ShortCode"), msisdn: "+" + in.text("Msisdn"), account: in.text("BillRefNumber"), shillings: shillings,
+		shortCode: in.text("ShortCode"), msisdn: "+" + in.text("Msisdn"), account: in.text("BillRefNumber"), amountMinor: shillings * 100,
 	}
 	if command == "CustomerBuyGoodsOnline" {
 		p.kind = "Buy Goods"
@@ -135,7 +128,7 @@ func (s *Server) PayC2B(ctx context.Context, in control.C2BPayment) (control.Ent
 	case utf8.RuneCountInString(in.Account) > 20:
 		return control.Entry{}, errors.New("account has more than 20 characters")
 	}
-	return s.receive(ctx, c2bPayment{shortCode: in.ShortCode, msisdn: in.Msisdn, account: in.Account, shillings: in.AmountMinor / 100})
+	return s.receive(ctx, c2bPayment{shortCode: in.ShortCode, msisdn: in.Msisdn, account: in.Account, amountMinor: in.AmountMinor})
 }
 
 // receive validates, moves the money and starts the confirmation.
@@ -145,24 +138,24 @@ func (s *Server) receive(ctx context.Context, p c2bPayment) (control.Entry, erro
 	p.at = s.world.Now()
 	p.receipt = s.receipts.make(p.at)
 	s.mu.Unlock()
-	left, ok := s.world.Spend(p.msisdn, p.shillings*100) // reserved while the shop is asked
+	left, ok := s.world.Spend(p.msisdn, p.amountMinor) // reserved while the shop is asked
 	if !ok {
 		return control.Entry{}, errors.New("insufficient balance")
 	}
 	if script.C2BValidation != nil && *script.C2BValidation {
 		thirdID, err := s.validateC2B(ctx, p)
 		if err != nil {
-			s.world.Refund(p.msisdn, p.shillings*100)
+			s.world.Refund(p.msisdn, p.amountMinor)
 			return control.Entry{}, err
 		}
 		p.thirdID = thirdID
 	}
 	entry := control.Entry{
 		Receipt: p.receipt, Kind: "c2b", ShortCode: p.shortCode, Msisdn: p.msisdn, AccountReference: p.account,
-		AmountMinor: p.shillings * 100, At: p.at,
+		AmountMinor: p.amountMinor, BuyGoods: p.kind != "", At: p.at,
 	}
 	s.world.AddEntry(entry)
-	s.world.Deliver(p.msisdn, "MPESA", paidText(p.receipt, p.shortCode, p.account, p.shillings, left, p.at))
+	s.world.Deliver(p.msisdn, "MPESA", paidText(p.receipt, p.shortCode, p.account, p.amountMinor/100, left, p.at))
 	delay := world.MS(script.CallbackDelayMS, 0)
 	if script.Callback == "delay" && script.CallbackDelayMS == nil {
 		delay = lateBy
@@ -177,20 +170,18 @@ func (s *Server) receive(ctx context.Context, p c2bPayment) (control.Entry, erro
 
 // validateC2B asks the shop. Silence is judged as the registration says.
 func (s *Server) validateC2B(ctx context.Context, p c2bPayment) (thirdID string, err error) {
-	s.mu.Lock()
-	reg, ok := s.registrations[p.shortCode]
-	s.mu.Unlock()
+	reg, ok := s.registrations.c2b(p.shortCode)
 	if !ok {
 		return "", nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, validationTimeout)
 	defer cancel()
 	status, raw := s.world.Post(ctx, world.Callback{
-		Kind: "c2b_validation", ID: p.receipt, URL: reg.validation, ContentType: "application/json", Body: c2bBody(p, reg.version, ""),
+		Kind: "c2b_validation", ID: p.receipt, URL: reg.Validation, ContentType: "application/json", Body: c2bBody(p, reg.Version, ""),
 	})
 	var answer fields
 	if status != http.StatusOK || json.Unmarshal(raw, &answer) != nil {
-		if reg.onSilence == "Cancelled" {
+		if reg.OnSilence == "Cancelled" {
 			return "", errors.New("the paybill did not answer")
 		}
 		return "", nil
@@ -203,9 +194,7 @@ func (s *Server) validateC2B(ctx context.Context, p c2bPayment) (thirdID string,
 
 // confirmC2B posts the confirmation, if the short code has registered addresses.
 func (s *Server) confirmC2B(ctx context.Context, p c2bPayment, way string) {
-	s.mu.Lock()
-	reg, ok := s.registrations[p.shortCode]
-	s.mu.Unlock()
+	reg, ok := s.registrations.c2b(p.shortCode)
 	if !ok {
 		return // the payment completes silently
 	}
@@ -215,12 +204,12 @@ func (s *Server) confirmC2B(ctx context.Context, p c2bPayment, way string) {
 	}
 	shown := p
 	if way == "alter" {
-		shown.shillings *= 10
+		shown.amountMinor *= 10
 	}
 	total := s.world.OrgBalanceMinor()
 	callback := world.Callback{
-		Kind: "c2b_confirmation", ID: p.receipt, URL: reg.confirmation, ContentType: "application/json",
-		Body: c2bBody(shown, reg.version, fmt.Sprintf("%d.%02d", total/100, total%100)),
+		Kind: "c2b_confirmation", ID: p.receipt, URL: reg.Confirmation, ContentType: "application/json",
+		Body: c2bBody(shown, reg.Version, fmt.Sprintf("%d.%02d", total/100, total%100)),
 	}
 	s.world.PostCopies(ctx, callback, copies(way))
 }
@@ -240,7 +229,7 @@ func c2bBody(p c2bPayment, version int, balance string) []byte {
 	first, _ := world.Name(p.msisdn) // the last name stays empty: data minimisation
 	return encode(map[string]string{
 		"TransactionType": kind, "TransID": p.receipt, "TransTime": p.at.In(eat).Format(stampLayout),
-		"TransAmount": fmt.Sprintf("%d.00", p.shillings), "BusinessShortCode": p.shortCode, "BillRefNumber": p.account,
+		"TransAmount": fmt.Sprintf("%d.%02d", p.amountMinor/100, p.amountMinor%100), "BusinessShortCode": p.shortCode, "BillRefNumber": p.account,
 		"InvoiceNumber": "", "OrgAccountBalance": balance, "ThirdPartyTransID": p.thirdID, "MSISDN": masked,
 		"FirstName": first, "MiddleName": "", "LastName": "",
 	})

@@ -22,6 +22,7 @@ type Options struct {
 	TokenLife      time.Duration
 	AnswerDelay    time.Duration // of scripted answers without a delay of their own
 	PromptTimeout  time.Duration // of prompts that nobody answers
+	Dir            string        // keeps the registrations; empty: in memory
 }
 
 // maxPushes bounds the pushes that can still be queried.
@@ -39,25 +40,29 @@ const stampLayout = "20060102150405"
 
 // Server answers the M-Pesa API. It is safe for concurrent use.
 type Server struct {
-	opt    Options
-	world  *world.World
-	tokens *tokens
+	opt           Options
+	world         *world.World
+	tokens        *tokens
+	registrations *registrations
 
-	mu            sync.Mutex
-	pushes        map[string]*push // by CheckoutRequestID
-	order         []string         // of pushes, oldest first
-	open          map[string]*push // by msisdn: one prompt per handset
-	registrations map[string]registration
-	receipts      receiptMaker
-	sequence      int
+	mu       sync.Mutex
+	pushes   map[string]*push // by CheckoutRequestID
+	order    []string         // of pushes, oldest first
+	open     map[string]*push // by msisdn: one prompt per handset
+	receipts receiptMaker
+	sequence int
 }
 
-// New returns a server.
-func New(o Options, w *world.World) *Server {
-	return &Server{
-		opt: o, world: w, tokens: newTokens(o.TokenLife, w.Now), pushes: map[string]*push{}, open: map[string]*push{},
-		registrations: map[string]registration{}, receipts: newReceiptMaker(),
+// New returns a server with the registrations that an earlier one kept.
+func New(o Options, w *world.World) (*Server, error) {
+	kept, err := loadRegistrations(o.Dir)
+	if err != nil {
+		return nil, err
 	}
+	return &Server{
+		opt: o, world: w, tokens: newTokens(o.TokenLife, w.Now), registrations: kept, pushes: map[string]*push{}, open: map[string]*push{},
+		receipts: newReceiptMaker(),
+	}, nil
 }
 
 // Routes adds the API's paths.
@@ -70,6 +75,8 @@ func (s *Server) Routes(mux *http.ServeMux) {
 		mux.HandleFunc(prefix+"registerurl", s.guard(s.registerC2B(version)))
 		mux.HandleFunc(prefix+"simulate", s.guard(s.simulateC2B))
 	}
+	mux.HandleFunc("/pulltransactions/v1/register", s.guard(s.registerPull))
+	mux.HandleFunc("/pulltransactions/v1/query", s.guard(s.queryPull))
 	mux.HandleFunc("/mpesa/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, "404.001.01", "Resource not found")
 	})

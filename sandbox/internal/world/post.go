@@ -21,8 +21,9 @@ const Copies = 5
 const maxInFlight = 256
 
 type poster struct {
-	http  *http.Client
-	slots chan struct{}
+	known    *http.Client
+	stranger *http.Client
+	slots    chan struct{}
 }
 
 // source is the address that callbacks leave from: the platform tells the sandbox from everybody else on this machine by it.
@@ -38,14 +39,14 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 }
 
 func newPoster(timeout time.Duration) *poster {
-	return &poster{
-		http: &http.Client{
+	client := func(dial func(context.Context, string, string) (net.Conn, error)) *http.Client {
+		return &http.Client{
 			Timeout:       timeout,
 			Transport:     &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		slots: make(chan struct{}, maxInFlight),
+		}
 	}
+	return &poster{known: client(dial), stranger: client((&net.Dialer{}).DialContext), slots: make(chan struct{}, maxInFlight)}
 }
 
 // Callback is one message to the platform under test.
@@ -56,6 +57,7 @@ type Callback struct {
 	ContentType string
 	Header      http.Header
 	Body        []byte
+	Stranger    bool // it leaves from this machine's ordinary address, as anybody's would
 }
 
 // Post sends a callback once (no provider in this sandbox repeats one) and returns status and answer; status 0 means
@@ -112,7 +114,11 @@ func (p *poster) send(ctx context.Context, c Callback) (int, []byte, error) {
 		req.Header[key] = values
 	}
 	req.Header.Set("Content-Type", c.ContentType)
-	resp, err := p.http.Do(req)
+	client := p.known
+	if c.Stranger {
+		client = p.stranger
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -165,6 +165,25 @@ func (w *World) Statement() control.Statement {
 	return out
 }
 
+// Entries returns the payments to a short code between two times (the end excluded), oldest first, at most limit after the first offset.
+func (w *World) Entries(shortCode string, from, to time.Time, offset, limit int) []control.Entry {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []control.Entry
+	for _, e := range w.statement.Data {
+		if e.ShortCode != shortCode || e.At.Before(from) || !e.At.Before(to) {
+			continue
+		}
+		if offset--; offset >= 0 {
+			continue
+		}
+		if out = append(out, e); len(out) == limit {
+			break
+		}
+	}
+	return out
+}
+
 // OrgBalanceMinor is what all payments together brought.
 func (w *World) OrgBalanceMinor() int64 {
 	w.mu.Lock()

@@ -142,6 +142,38 @@ func TestClaimsAreAskedInTime(t *testing.T) {
 	}
 }
 
+// TestClaimsWithoutAnswerEnd: when every question errs, the claim is a case once the books no longer reach back, and not before.
+func TestClaimsWithoutAnswerEnd(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	w.Mpesa.ShutBooks()
+	p := w.Person(1, 0)
+	for _, receipt := range []string{"F1", "F2"} {
+		stranger(t, w, testworld.C2b(receipt, depositAccount(w, p), 100))
+	}
+	for hour := range 48 {
+		for range 2 { // an error ends a pass, and the next claim is asked in the next
+			if err := w.App.VerifyClaims(t.Context()); err == nil && hour == 0 {
+				t.Error("a question without answer is no error")
+			}
+		}
+		if got := claimStates(t, w); got != "open,open" {
+			t.Fatalf("after %d hours: %s", hour, got)
+		}
+		w.Wait(time.Hour)
+	}
+	verify(t, w)
+	if got := claimStates(t, w); got != "case,case" || w.Count("SELECT count(*) FROM cases WHERE kind = 'claim'") != 2 {
+		t.Errorf("after 48 hours: %s", got)
+	}
+	asked := w.Mpesa.Pulls()
+	w.Wait(100 * time.Hour)
+	verify(t, w)
+	if n := w.Mpesa.Pulls(); n != asked {
+		t.Errorf("asked %d times more", n-asked)
+	}
+}
+
 // TestWithoutPullEachClaimIsACase is a short code that Safaricom has not opened its books for.
 func TestWithoutPullEachClaimIsACase(t *testing.T) {
 	t.Parallel()

@@ -19,6 +19,7 @@ type Mpesa struct {
 	pushes []map[string]string
 	books  []map[string]any // what Pull Transactions shows
 	pulls  int
+	shut   bool // Pull Transactions refuses every question
 }
 
 func newMpesa(t testing.TB) *Mpesa {
@@ -65,6 +66,13 @@ func (m *Mpesa) Book(receipt, account string, shillings int64) {
 		"transactiontype": "c2b-pay-bill-debit", "billreference": account, "amount": fmt.Sprintf("%d.00", shillings), "organizationname": "X"})
 }
 
+// ShutBooks makes Pull Transactions refuse every question.
+func (m *Mpesa) ShutBooks() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shut = true
+}
+
 // Pulls is how often the books were asked.
 func (m *Mpesa) Pulls() int {
 	m.mu.Lock()
@@ -79,6 +87,11 @@ func (m *Mpesa) pull(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.pulls++
+	if m.shut {
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = w.Write([]byte(`{"requestId":"1","errorCode":"500.003.02","errorMessage":"System is busy. Please try again in few minutes."}`))
+		return
+	}
 	if len(m.books) == 0 || body["OffSetValue"] != "0" {
 		_, _ = w.Write([]byte(`{"ResponseRefID":"r","ResponseCode":"1001","ResponseMessage":"nothing"}`))
 		return
