@@ -276,3 +276,36 @@ func copyOf(t testing.TB, token string, expires time.Time, method jwt.SigningMet
 	}
 	return text
 }
+
+// TestPhoneLanguages: whatever a phone calls its language, it registers, and the base language is kept.
+func TestPhoneLanguages(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	for tag, want := range map[string]string{"en-KE-u-fw-mon-ms-metric": "en", "sw-Latn-KE": "sw", "en-001": "en", "luo": "luo", "x-private": "en"} {
+		t.Run(tag, func(t *testing.T) {
+			t.Parallel()
+			c, err := w.NewCustomer("Amina")
+			if err != nil {
+				t.Fatal(err)
+			}
+			started, err := c.User.StartRegistrationWithResponse(t.Context(), userclient.RegistrationRequest{Phone: c.Phone, Language: tag, Country: "KE"})
+			if err != nil || started.JSON202 == nil {
+				t.Fatalf("register: %v %v", started, err)
+			}
+			done, err := c.User.CompleteRegistrationWithResponse(t.Context(), started.JSON202.RegistrationID,
+				userclient.RegistrationCompletion{Otp: digits.FindString(w.sms(t, c, "")), Pin: c.PIN, DeviceID: c.Device})
+			if err != nil || done.JSON201 == nil || done.JSON201.User.Language != want {
+				t.Fatalf("the profile shows %+v %v, want %s", done, err, want)
+			}
+			if err := c.LogIn(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			other := "sw-KE-u-hc-h12"
+			changed, err := c.User.UpdateProfileWithResponse(t.Context(), userclient.ProfileUpdate{Language: &other})
+			if err != nil || changed.JSON200 == nil || changed.JSON200.Language != "sw" {
+				t.Fatalf("changed to %v %v, want sw", changed, err)
+			}
+			ask(t, c, http.MethodPatch, "/v1/me", `{"language":"no tag at all"}`, nil, http.StatusBadRequest, "invalid_request")
+		})
+	}
+}

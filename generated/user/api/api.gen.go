@@ -298,6 +298,11 @@ type KycVerification struct {
 	UserID externalRef0.UUID `json:"user_id"`
 }
 
+// LanguageTag The phone's language as it names it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Its base language is kept and shown (`sw`, `en`); of a tag that names no known language, English.
+//
+// Example: en-KE
+type LanguageTag = string
+
 // LoginChallenge A challenge that waits for its code.
 type LoginChallenge struct {
 	// ChallengeID A UUIDv7 made by the service that owns the object.
@@ -496,10 +501,10 @@ type ProfileUpdate struct {
 	// Example: amina@example.com
 	Email *Email `json:"email,omitempty"`
 
-	// Language BCP 47 language tag.
+	// Language The phone's language as it names it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Its base language is kept and shown (`sw`, `en`); of a tag that names no known language, English.
 	//
-	// Example: en
-	Language *externalRef0.Language `json:"language,omitempty"`
+	// Example: en-KE
+	Language *LanguageTag `json:"language,omitempty"`
 }
 
 // Reason Why, in the operator's words; kept in the audit trail. No personal data.
@@ -585,10 +590,10 @@ type RegistrationRequest struct {
 	// Example: KE
 	Country externalRef0.Country `json:"country"`
 
-	// Language BCP 47 language tag.
+	// Language The phone's language as it names it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Its base language is kept and shown (`sw`, `en`); of a tag that names no known language, English.
 	//
-	// Example: en
-	Language externalRef0.Language `json:"language"`
+	// Example: en-KE
+	Language LanguageTag `json:"language"`
 
 	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
 	//

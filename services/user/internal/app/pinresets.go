@@ -23,7 +23,7 @@ func (a *App) StartPinReset(ctx context.Context, phone, device string) (Challeng
 	if err != nil {
 		return Challenge{}, err
 	}
-	in := challengeInput{who: who, purpose: domain.OtpPinReset, language: "en"}
+	in := challengeInput{who: who, purpose: domain.OtpPinReset, language: domain.DefaultLanguage}
 	if u := who.user; who.bound && u.Role == domain.RoleCustomer {
 		in.user, in.language, in.country, in.send = u, u.Language, u.Country, true
 	}

@@ -52,6 +52,13 @@ func (a *App) UpdateProfile(ctx context.Context, in ProfileInput) (domain.Profil
 	if in.Email == nil && in.Language == nil {
 		return domain.Profile{}, fault.ErrInvalid.WithField("", "minProperties", "Nothing is to be changed.")
 	}
+	if in.Language != nil {
+		base, err := domain.BaseLanguage(*in.Language)
+		if err != nil {
+			return domain.Profile{}, err
+		}
+		in.Language = &base
+	}
 	var p domain.Profile
 	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) (err error) {
 		p, err = a.changeProfile(ctx, tx, id, in)

@@ -19,6 +19,10 @@ func (a *App) StartRegistration(ctx context.Context, phone, country, language st
 	if err := domain.CheckPhone(phone, country); err != nil {
 		return Challenge{}, err
 	}
+	language, err := domain.BaseLanguage(language)
+	if err != nil {
+		return Challenge{}, err
+	}
 	return a.challenge(ctx, challengeInput{who: asker{phone: phone}, purpose: domain.OtpRegistration, country: country, language: language, send: true})
 }
 
@@ -120,7 +124,7 @@ func (a *App) CreateAdmin(ctx context.Context, phone, pin, device string) (uuid.
 	if err := domain.CheckPin(pin); err != nil {
 		return uuid.Nil, err
 	}
-	row, err := a.newUser(ctx, phone, country, "en", domain.RoleAdmin, pin)
+	row, err := a.newUser(ctx, phone, country, domain.DefaultLanguage, domain.RoleAdmin, pin)
 	if err != nil {
 		return uuid.Nil, err
 	}

@@ -37,7 +37,7 @@ func (a *App) StartLoginChallenge(ctx context.Context, phone, device string) (Ch
 	if err != nil {
 		return Challenge{}, err
 	}
-	in := challengeInput{who: who, purpose: domain.OtpLogin, language: "en"}
+	in := challengeInput{who: who, purpose: domain.OtpLogin, language: domain.DefaultLanguage}
 	if u := who.user; u != nil {
 		in.user, in.language, in.country, in.send = u, u.Language, u.Country, true
 	}
