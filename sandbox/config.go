@@ -25,6 +25,7 @@ const (
 	DefaultSmileAPIKey    = "sendtip-sandbox-smile-key"
 	DefaultSMSUsername    = "sandbox"
 	DefaultSMSAPIKey      = "sendtip-sandbox-sms-key"
+	DefaultSMSSender      = "SENDTIP"
 )
 
 // ErrProduction is the refusal to run beside real money.
@@ -48,6 +49,7 @@ type Config struct {
 	SmileAPIKey    string `env:"SENDTIP_SANDBOX_SMILE_API_KEY"`
 	SMSUsername    string `env:"SENDTIP_SANDBOX_SMS_USERNAME"`
 	SMSAPIKey      string `env:"SENDTIP_SANDBOX_SMS_API_KEY"`
+	SMSSender      string `env:"SENDTIP_SANDBOX_SMS_SENDER"`     // of messages that name none
 	SMSReportURL   string `env:"SENDTIP_SANDBOX_SMS_REPORT_URL"` // where delivery reports go; none if empty
 
 	// Timings. 0 takes the default; a negative value means none.
@@ -81,7 +83,7 @@ func (c Config) withDefaults() Config {
 	for value, otherwise := range map[*string]string{
 		&c.ShortCode: DefaultShortCode, &c.Passkey: DefaultPasskey, &c.ConsumerKey: DefaultConsumerKey,
 		&c.ConsumerSecret: DefaultConsumerSecret, &c.SmilePartnerID: DefaultSmilePartnerID, &c.SmileAPIKey: DefaultSmileAPIKey,
-		&c.SMSUsername: DefaultSMSUsername, &c.SMSAPIKey: DefaultSMSAPIKey,
+		&c.SMSUsername: DefaultSMSUsername, &c.SMSAPIKey: DefaultSMSAPIKey, &c.SMSSender: DefaultSMSSender,
 	} {
 		if *value == "" {
 			*value = otherwise

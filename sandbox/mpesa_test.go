@@ -498,7 +498,7 @@ func TestSTKFieldValidation(t *testing.T) {
 		"Amount": {"0", "1.50", "250001", "-5", "abc", nil, "1e3"}, "PhoneNumber": {"0712345678", "+254712345678", "256712345678", 1},
 		"PartyA": {"0712345678"}, "PartyB": {"600000", ""}, "TransactionType": {"", "PayBill"}, "Timestamp": {"2025", "20251301120000"},
 		"CallBackURL": {"", "not an address", "https://Mixed.Example.test/x", "ftp://a.test"}, "AccountReference": {"", "ABCDEFGHIJKLM"},
-		"TransactionDesc": {"ABCDEFGHIJKLMN"}, "BusinessShortCode": {"12"},
+		"BusinessShortCode": {"12"},
 	} {
 		for _, value := range values {
 			body := good()
@@ -526,6 +526,66 @@ func TestSTKFieldValidation(t *testing.T) {
 	}
 	if status, code, text := b.raw(t, path, good()); status != 200 || code != "" {
 		t.Errorf("good: %d %s %s", status, code, text)
+	}
+}
+
+// TestTakesWhatDarajaTakes: the portal's 13 characters are advice, and a till has no accounts.
+func TestTakesWhatDarajaTakes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change      map[string]any
+		code        string
+		description string
+	}{
+		"no description":       {map[string]any{"TransactionDesc": nil}, "0", ""},
+		"fourteen characters":  {map[string]any{"TransactionDesc": "ABCDEFGHIJKLMN"}, "0", "ABCDEFGHIJKLMN"},
+		"182 characters":       {map[string]any{"TransactionDesc": strings.Repeat("é", 182)}, "0", strings.Repeat("é", 182)},
+		"183 characters":       {map[string]any{"TransactionDesc": strings.Repeat("é", 183)}, "1025", ""}, // taken, and then not sent
+		"a till":               {map[string]any{"TransactionType": "CustomerBuyGoodsOnline", "PartyB": "600584", "AccountReference": nil}, "0", "B"},
+		"a till, with account": {map[string]any{"TransactionType": "CustomerBuyGoodsOnline", "PartyB": "600584"}, "0", "B"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, nil)
+			b.register(t)
+			const stamp = "20250101120000"
+			body := map[string]any{
+				"BusinessShortCode": "174379", "Password": daraja.Password("174379", DefaultPasskey, stamp), "Timestamp": stamp, "TransactionType": "CustomerPayBillOnline", "Amount": "1",
+				"PartyA": "254712345678", "PartyB": "174379", "PhoneNumber": "254712345678", "CallBackURL": b.hooks + "/v1/hooks/st/token", "AccountReference": "A", "TransactionDesc": "B",
+			}
+			for field, value := range c.change {
+				body[field] = value
+				if value == nil {
+					delete(body, field)
+				}
+			}
+			if status, code, text := b.raw(t, "/mpesa/stkpush/v1/processrequest", body); status != 200 {
+				t.Fatalf("%d %s %s", status, code, text)
+			}
+			if c.code == "0" {
+				prompt, err := b.control.WaitPrompt(limit(t), phone)
+				if err != nil || prompt.Description != c.description {
+					t.Fatalf("prompt %+v, %v", prompt, err)
+				}
+				if _, err := b.control.Pay(limit(t), phone, "1234"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if cb := b.nextSTK(t); cb.ResultCode != c.code {
+				t.Fatalf("callback %+v", cb)
+			}
+			if c.code != "0" {
+				return
+			}
+			till := body["TransactionType"] == "CustomerBuyGoodsOnline"
+			reference, _ := body["AccountReference"].(string)
+			if confirmed := b.next(t); strings.Contains(string(confirmed.body), `"Buy Goods"`) != till || !strings.Contains(string(confirmed.body), `"BillRefNumber":"`+reference+`"`) {
+				t.Errorf("confirmed %s", confirmed.body)
+			}
+			if s, err := b.control.Statement(limit(t)); err != nil || len(s.Data) != 1 || s.Data[0].BuyGoods != till {
+				t.Errorf("statement %+v, %v", s, err)
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/smtp"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -195,6 +196,20 @@ func TestSMS(t *testing.T) {
 	}
 }
 
+// TestSMSSender: a message that names no sender comes from the platform's name, and not from the gateway's.
+func TestSMSSender(t *testing.T) {
+	t.Parallel()
+	for configured, want := range map[string]string{"": "SENDTIP", "PESAPAL": "PESAPAL"} {
+		b := setup(t, func(c *Config) { c.SMSSender = configured })
+		if _, err := b.sms.Send(limit(t), africastalking.Message{To: phone, Text: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := b.control.Messages(limit(t), phone); err != nil || len(all) != 1 || all[0].From != want {
+			t.Errorf("%+v, %v", all, err)
+		}
+	}
+}
+
 func TestSMSReportScripts(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[string][]string{
@@ -374,6 +389,22 @@ func TestNamesOfOthers(t *testing.T) {
 	}
 }
 
+// page fetches a part of the web page.
+func (b *bench) page(t *testing.T, path string) string {
+	t.Helper()
+	req, _ := http.NewRequestWithContext(limit(t), http.MethodGet, b.url+path, nil)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
 func TestPage(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
@@ -394,6 +425,24 @@ func TestPage(t *testing.T) {
 			if strings.Contains(string(body), outside) {
 				t.Errorf("%s holds %s", path, outside)
 			}
+		}
+	}
+	// The right PIN stands where it is typed, so that no screen is too small for it.
+	if !regexp.MustCompile(`(?s)<form id="prompt".*<input id="pin".*<b>1234</b>.*</form>.*<aside`).MatchString(b.page(t, "/phone/254712345678")) {
+		t.Error("the prompt does not name the PIN")
+	}
+	for _, path := range []string{"/assets/phone.js", "/assets/index.js"} { // every time is Nairobi's, whatever the browser's zone
+		times := 0
+		for line := range strings.Lines(b.page(t, path)) {
+			if strings.Contains(line, "toLocaleTimeString") || strings.Contains(line, "toLocaleDateString") {
+				times++
+				if !strings.Contains(line, `timeZone: "Africa/Nairobi"`) {
+					t.Errorf("%s: %s", path, line)
+				}
+			}
+		}
+		if times == 0 {
+			t.Errorf("%s shows no time", path)
 		}
 	}
 	if _, err := b.sms.Send(limit(t), africastalking.Message{To: phone, Text: "x"}); err != nil {

@@ -60,7 +60,7 @@ func New(cfg Config) (*Sandbox, error) {
 	s := &Sandbox{
 		cfg: cfg, world: w, mpesa: mpesa,
 		sms: sms.New(sms.Options{
-			Username: cfg.SMSUsername, APIKey: cfg.SMSAPIKey, ReportURL: cfg.SMSReportURL, ReportDelay: cfg.SMSReportDelay,
+			Username: cfg.SMSUsername, APIKey: cfg.SMSAPIKey, Sender: cfg.SMSSender, ReportURL: cfg.SMSReportURL, ReportDelay: cfg.SMSReportDelay,
 		}, w),
 	}
 	mux := http.NewServeMux()

@@ -22,6 +22,9 @@ import (
 // validationTimeout is how long M-Pesa waits for a validation answer.
 const validationTimeout = 8 * time.Second
 
+// buyGoods is the kind of a payment to a till.
+const buyGoods = "Buy Goods"
+
 // c2bPayment is one payment as callbacks show it.
 type c2bPayment struct {
 	receipt     string
@@ -100,7 +103,7 @@ func (s *Server) simulateC2B(w http.ResponseWriter, _ *http.Request, in fields) 
 		shortCode: in.text("ShortCode"), msisdn: "+" + in.text("Msisdn"), account: in.text("BillRefNumber"), amountMinor: shillings * 100,
 	}
 	if command == "CustomerBuyGoodsOnline" {
-		p.kind = "Buy Goods"
+		p.kind = buyGoods
 	}
 	s.world.Go(func(ctx context.Context) {
 		if _, err := s.receive(ctx, p); err != nil {

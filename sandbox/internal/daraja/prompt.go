@@ -169,7 +169,7 @@ func (s *Server) conclude(p *push, code string) {
 	p.receipt = s.receipts.make(p.paidAt)
 	s.world.AddEntry(control.Entry{
 		Receipt: p.receipt, Kind: "stk", ShortCode: p.shortCode, Msisdn: p.msisdn, AccountReference: p.reference,
-		AmountMinor: p.shillings * 100, CheckoutRequestID: p.checkoutRequestID, At: p.paidAt,
+		AmountMinor: p.shillings * 100, CheckoutRequestID: p.checkoutRequestID, BuyGoods: p.kind != "", At: p.paidAt,
 	})
 	s.world.Deliver(p.msisdn, "MPESA", paidText(p.receipt, p.shortCode, p.reference, p.shillings, left, p.paidAt))
 }

@@ -23,6 +23,10 @@ const (
 	maxShillings = 250_000
 )
 
+// maxDescription is what a prompt can carry (reported from the field; the portal's 13 characters are advice). A longer one is taken, and
+// then the prompt cannot be sent.
+const maxDescription = 182
+
 var (
 	kenyan    = regexp.MustCompile(`^254[17]\d{8}$`)
 	shortCode = regexp.MustCompile(`^\d{5,7}$`)
@@ -37,6 +41,7 @@ type push struct {
 	shortCode         string
 	msisdn            string // E.164
 	shillings         int64
+	kind              string // of the confirmation: "" is Pay Bill
 	reference         string
 	description       string
 	callbackURL       string
@@ -96,10 +101,8 @@ func badSTKField(in fields) string {
 		return "PhoneNumber"
 	case !callable(in.text("CallBackURL")):
 		return "CallBackURL"
-	case reference == "" || utf8.RuneCountInString(reference) > 12:
+	case (reference == "" && kind == "CustomerPayBillOnline") || utf8.RuneCountInString(reference) > 12: // a till has no accounts
 		return "AccountReference"
-	case utf8.RuneCountInString(in.text("TransactionDesc")) > 13:
-		return "TransactionDesc"
 	}
 	return ""
 }
@@ -135,6 +138,9 @@ func (s *Server) stkPush(w http.ResponseWriter, _ *http.Request, in fields) {
 	case "lock":
 		locked(w)
 		return
+	}
+	if utf8.RuneCountInString(in.text("TransactionDesc")) > maxDescription {
+		script.STK, script.DelayMS = "code:1025", control.Int(0)
 	}
 	p := s.openPrompt(in, msisdn, script, queued.Query)
 	if p == nil {
@@ -176,6 +182,9 @@ func (s *Server) openPrompt(in fields, msisdn string, script control.Script, que
 		reference: in.text("AccountReference"), description: in.text("TransactionDesc"),
 		callbackURL: in.text("CallBackURL"), at: now, expiresAt: now.Add(s.opt.PromptTimeout),
 		script: script, query: query, done: make(chan struct{}),
+	}
+	if in.text("TransactionType") == "CustomerBuyGoodsOnline" {
+		p.kind = buyGoods
 	}
 	s.open[msisdn] = p
 	if len(s.order) >= maxPushes {

@@ -24,6 +24,7 @@ import (
 type Options struct {
 	Username    string
 	APIKey      string
+	Sender      string // of messages that name none; the shared short name of the account
 	ReportURL   string
 	ReportDelay time.Duration // before each report
 }
@@ -155,7 +156,7 @@ func (s *Server) deliver(to, from, text string, script control.Script) recipient
 		return recipient{StatusCode: code, Number: to, Status: statusTexts[code], Cost: "0", MessageID: "None"}
 	}
 	if from == "" {
-		from = "AFRICASTKNG"
+		from = s.opt.Sender
 	}
 	s.mu.Lock()
 	s.sequence++

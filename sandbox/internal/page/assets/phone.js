@@ -3,7 +3,8 @@ const $ = (id) => document.getElementById(id);
 const number = location.pathname.split("/").pop();
 const api = "/sandbox/phones/" + number;
 const kes = (minor) => "KES " + (minor / 100).toLocaleString("en-KE", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const time = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+// A phone in Nairobi shows Nairobi time, wherever the browser is; Kenya has no summer time.
+const time = (at) => new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "Africa/Nairobi" });
 
 async function call(method, path, body) {
   const answer = await fetch(path, { method, headers: { "Content-Type": "application/json" }, body: body && JSON.stringify(body) });
