@@ -2,6 +2,9 @@ package domain_test
 
 import (
 	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -150,6 +153,8 @@ func TestSubmissionCheck(t *testing.T) {
 		"number too long":      {func(s *domain.Submission) { s.IDNumber = "1234567890" }, "/id_number"},
 		"name without letters": {func(s *domain.Submission) { s.LastName = "--" }, "/last_name"},
 		"document's spelling":  {func(s *domain.Submission) { s.FirstName, s.LastName = "Ng'ang'a-José", "O’Neill Jr." }, ""},
+		"acute accent":         {func(s *domain.Submission) { s.LastName = "Ng´ang´a" }, ""},
+		"prime":                {func(s *domain.Submission) { s.LastName = "Ng′ang′a" }, ""},
 		"phone in a name":      {func(s *domain.Submission) { s.FirstName = "Amina +254711000000" }, "/first_name"},
 		"symbol in a name":     {func(s *domain.Submission) { s.LastName = "Wanjiru ✅" }, "/last_name"},
 		"direction mark":       {func(s *domain.Submission) { s.MiddleName = "Njeri\u202e" }, "/middle_name"},
@@ -163,6 +168,26 @@ func TestSubmissionCheck(t *testing.T) {
 		f, _ := fault.As(err)
 		if (err == nil) != (c.field == "") || err != nil && (f == nil || f.Fields[0].Pointer != c.field) {
 			t.Errorf("%s: %v, want field %q", name, err, c.field)
+		}
+	}
+}
+
+// TestApostrophes: each of them is one and the same, in what is stored and in what is compared.
+func TestApostrophes(t *testing.T) {
+	t.Parallel()
+	today := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	for _, a := range []string{"'", "’", "‘", "`", "´", "′", "ʼ"} {
+		s := submission()
+		s.FirstName, s.MiddleName, s.LastName = "Wang"+a+"ombe", "", "Ng"+a+"ang"+a+"a"
+		s, err := s.Check(today)
+		if err != nil || s.FirstName != "Wang'ombe" || s.LastName != "Ng'ang'a" {
+			t.Errorf("%s: %q, %v", a, s.FullName(), err)
+		}
+		for _, b := range []string{"'", "’", "‘", "`", "´", "′", "ʼ", ""} {
+			r := domain.AuthorityResult{Code: "1012", Final: true, FullName: "NG" + b + "ANG" + b + "A WANG" + b + "OMBE", DateOfBirth: s.DateOfBirth}
+			if d := domain.Decide(s, r); d.Outcome != domain.OutcomeVerified {
+				t.Errorf("%s against %s: %+v", a, b, d)
+			}
 		}
 	}
 }
@@ -201,10 +226,52 @@ func TestDecide(t *testing.T) {
 		"apostrophe": {func(s *domain.Submission, r *domain.AuthorityResult) {
 			s.LastName, r.FullName = "Ng'ang'a", "Amina Njeri NGANG’A"
 		}, "verified", ""},
-		"number not returned": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.IDNumber = "" }, "verified", ""},
-		"one letter off":      {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Njeri Wanjiro" }, "review", domain.ReasonNear},
-		"two swapped":         {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amnia Njeri Wanjiru" }, "review", domain.ReasonNear},
-		"one name missing":    {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Wanjiru" }, "review", domain.ReasonNear},
+		"joined in the register": {func(s *domain.Submission, r *domain.AuthorityResult) {
+			s.FirstName, s.MiddleName, s.LastName, r.FullName = "Abdi", "", "Rahman", "ABDIRAHMAN"
+		}, "verified", ""},
+		"joined, among others": {func(s *domain.Submission, r *domain.AuthorityResult) {
+			s.FirstName, s.MiddleName, s.LastName, r.FullName = "Abdi", "Rahman", "Ali", "ALI ABDIRAHMAN HASSAN"
+		}, "verified", ""},
+		"joined by the customer": {func(s *domain.Submission, r *domain.AuthorityResult) {
+			s.FirstName, s.MiddleName, s.LastName, r.FullName = "Abdirahman", "", "Ali", "ABDI RAHMAN HASSAN ALI"
+		}, "verified", ""},
+		"cut elsewhere": {func(s *domain.Submission, r *domain.AuthorityResult) {
+			s.FirstName, s.MiddleName, s.LastName, r.FullName = "Abdi", "Rahman", "", "Abdirah Man"
+		}, "verified", ""},
+		"joined, one letter off": {func(s *domain.Submission, r *domain.AuthorityResult) {
+			s.FirstName, s.MiddleName, s.LastName, r.FullName = "Abdi", "", "Rahman", "ABDULRAHMAN"
+		}, "rejected", domain.ReasonMismatch},
+		"joined, nearly": {func(s *domain.Submission, r *domain.AuthorityResult) {
+			s.FirstName, s.MiddleName, s.LastName, r.FullName = "Abdi", "", "Rahman", "ABDIRAHMANN"
+		}, "review", domain.ReasonNear},
+		"the same letters in other words": {func(s *domain.Submission, r *domain.AuthorityResult) {
+			s.FirstName, s.MiddleName, s.LastName, r.FullName = "Rahman", "", "Abdi", "ABDIRAH MAN"
+		}, "review", domain.ReasonNear},
+		"joined in another order, among others": {func(s *domain.Submission, r *domain.AuthorityResult) {
+			s.FirstName, s.MiddleName, s.LastName, r.FullName = "Rahman", "", "Abdi", "ABDIRAHMAN HASSAN"
+		}, "review", domain.ReasonNear},
+		"a joined name counts once": {func(s *domain.Submission, r *domain.AuthorityResult) {
+			s.FirstName, s.MiddleName, s.LastName, r.FullName = "Abdi", "Rahman", "Abdirahman", "ABDIRAHMAN"
+		}, "rejected", domain.ReasonMismatch},
+		"acute accent and prime": {func(s *domain.Submission, r *domain.AuthorityResult) {
+			s.FirstName, s.LastName, r.FullName = "Wang′ombe", "Ng´ang`a", "WANGʼOMBE Njeri Ng‘ang’a"
+		}, "verified", ""},
+		"number without its zero": {func(s *domain.Submission, r *domain.AuthorityResult) { s.IDNumber, r.IDNumber = "01234567", "1234567" }, "verified", ""},
+		"number in groups":        {func(_ *domain.Submission, r *domain.AuthorityResult) { r.IDNumber = "30 112-230" }, "verified", ""},
+		"a passport's zero counts": {func(s *domain.Submission, r *domain.AuthorityResult) {
+			s.IDType, r.IDType, s.IDNumber, r.IDNumber = "PASSPORT", "PASSPORT", "0123456", "123456"
+		}, "review", domain.ReasonOther},
+		"born at a moment":     {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-12T00:00:00.000Z" }, "verified", ""},
+		"the moment in Kenya":  {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-11T21:00:00Z" }, "verified", ""},
+		"with the zone":        {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-12T00:00:00+03:00" }, "verified", ""},
+		"without a zone":       {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-12 00:00:00" }, "verified", ""},
+		"another day's moment": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-13T00:00:00.000Z" }, "review", domain.ReasonBirthDate},
+		"no day's beginning":   {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-12T10:00:00Z" }, "review", domain.ReasonMissing},
+		"day or month first":   {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "04/12/1990" }, "review", domain.ReasonMissing},
+		"number not returned":  {func(_ *domain.Submission, r *domain.AuthorityResult) { r.IDNumber = "" }, "verified", ""},
+		"one letter off":       {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Njeri Wanjiro" }, "review", domain.ReasonNear},
+		"two swapped":          {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amnia Njeri Wanjiru" }, "review", domain.ReasonNear},
+		"one name missing":     {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Wanjiru" }, "review", domain.ReasonNear},
 		"a name counts once": {func(s *domain.Submission, r *domain.AuthorityResult) {
 			s.MiddleName, s.LastName, r.FullName = "", "Amina", "Amina Wanjiru"
 		}, "review", domain.ReasonNear},
@@ -234,6 +301,24 @@ func TestDecide(t *testing.T) {
 		}
 		if got := domain.Decide(s, r); got.Outcome != c.want || got.Reason != c.reason {
 			t.Errorf("%s: %+v, want %s %s", name, got, c.want, c.reason)
+		}
+	}
+}
+
+// TestNeverRejected: where number and day of birth agree and the letters do, in whatever order and words, nobody is told to be somebody else.
+func TestNeverRejected(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2)) // #nosec G404 -- the same names in each run
+	for range 2000 {
+		s := submission()
+		words := strings.Fields(s.FullName())
+		random.Shuffle(len(words), func(i, j int) { words[i], words[j] = words[j], words[i] })
+		name := []rune(strings.ToUpper(strings.Join(words, "")))
+		for range random.IntN(5) {
+			name = slices.Insert(name, random.IntN(len(name)+1), ' ')
+		}
+		if d := domain.Decide(s, domain.AuthorityResult{Code: "1012", Final: true, IDNumber: "0" + s.IDNumber, FullName: string(name), DateOfBirth: s.DateOfBirth}); d.Outcome == domain.OutcomeRejected {
+			t.Fatalf("%q against %q: %+v", s.FullName(), string(name), d)
 		}
 	}
 }

@@ -93,19 +93,28 @@ func (s Submission) Check(today time.Time) (Submission, error) {
 	return s, nil
 }
 
-func squeeze(name string) string { return strings.Join(strings.Fields(name), " ") }
+func squeeze(name string) string { return strings.Join(strings.Fields(foldApostrophes(name)), " ") }
 
 // IdentityKey names the document for the rule that one document verifies one customer.
 func (s Submission) IdentityKey() string {
 	kind := idKinds[s.Country+"/"+s.IDType]
-	number := s.IDNumber
-	if kind.digits {
-		if number = strings.TrimLeft(number, "0"); number == "" {
-			number = "0"
-		}
-	}
-	return s.Country + "/" + kind.class + "/" + number
+	return s.Country + "/" + kind.class + "/" + kind.normal(s.IDNumber)
 }
+
+// normal is a number in the form in which two writings of it are the same.
+func (k idKind) normal(number string) string {
+	number = strings.ToUpper(numberMarks.Replace(number))
+	if !k.digits {
+		return number
+	}
+	if number = strings.TrimLeft(number, "0"); number == "" {
+		return "0"
+	}
+	return number
+}
+
+// numberMarks group the digits of a number for the eye.
+var numberMarks = strings.NewReplacer(" ", "", "-", "")
 
 // AuthorityResult is what the issuing authority answered, by way of the provider. Empty fields were not returned.
 type AuthorityResult struct {
@@ -140,7 +149,7 @@ type Decision struct {
 // that the number exists.
 //
 // A near match goes to a person: all names but another date of birth, or the date of birth and at least half of the names
-// (one letter off counts). Less than that is somebody else's document. Codes that are not known are never trusted.
+// (one letter off counts) or all of the letters. Less than that is somebody else's document. Codes that are not known are never trusted.
 func Decide(s Submission, r AuthorityResult) Decision {
 	switch {
 	case !r.Final:
@@ -155,7 +164,7 @@ func Decide(s Submission, r AuthorityResult) Decision {
 		return Decision{OutcomeReview, ReasonProvisional}
 	case r.Code != "1012":
 		return Decision{OutcomeReview, ReasonUnknown}
-	case differs(r.Country, s.Country), differs(r.IDType, s.IDType), differs(r.IDNumber, s.IDNumber):
+	case differs(r.Country, s.Country), differs(r.IDType, s.IDType), otherNumber(s, r):
 		return Decision{OutcomeReview, ReasonOther}
 	}
 	return decideIdentity(s, r)
@@ -163,20 +172,45 @@ func Decide(s Submission, r AuthorityResult) Decision {
 
 func decideIdentity(s Submission, r AuthorityResult) Decision {
 	submitted, returned := nameTokens(s.FullName()), nameTokens(r.FullName)
-	if len(submitted) == 0 || len(returned) == 0 || r.DateOfBirth == "" {
+	born, ok := birthDay(r.DateOfBirth, s.Country)
+	if len(submitted) == 0 || len(returned) == 0 || !ok {
 		return Decision{OutcomeReview, ReasonMissing}
 	}
 	exact, near := nameMatch(submitted, returned)
-	sameBirth := s.DateOfBirth == r.DateOfBirth
+	sameBirth := s.DateOfBirth == born
 	switch {
 	case exact == len(submitted) && sameBirth:
 		return Decision{Outcome: OutcomeVerified}
 	case exact == len(submitted):
 		return Decision{OutcomeReview, ReasonBirthDate}
-	case sameBirth && 2*(exact+near) >= len(submitted):
+	case sameBirth && (2*(exact+near) >= len(submitted) || sameLetters(strings.Join(submitted, ""), strings.Join(returned, ""))):
 		return Decision{OutcomeReview, ReasonNear}
 	}
 	return Decision{OutcomeRejected, ReasonMismatch}
+}
+
+// otherNumber says that the result is of another number; registers drop leading zeros of cards.
+func otherNumber(s Submission, r AuthorityResult) bool {
+	kind := idKinds[s.Country+"/"+s.IDType]
+	return r.IDNumber != "" && kind.normal(r.IDNumber) != kind.normal(s.IDNumber)
+}
+
+// birthDay reads the day in what a register answers: a date, or the moment at which the day begins, where it is written or in the
+// country. Anything else, also a writing in which day and month could be swapped, is not understood.
+func birthDay(text, country string) (string, bool) {
+	text = strings.TrimSpace(text)
+	for _, layout := range []string{time.DateOnly, time.DateTime, "2006-01-02T15:04:05", time.RFC3339} { // fractions are read with each
+		t, err := time.Parse(layout, text)
+		if err != nil {
+			continue
+		}
+		for _, day := range []time.Time{t, t.In(zone(country))} {
+			if day.Hour() == 0 && day.Minute() == 0 && day.Second() == 0 && day.Nanosecond() == 0 {
+				return day.Format(time.DateOnly), true
+			}
+		}
+	}
+	return "", false
 }
 
 // differs: a field that was not returned proves nothing against the result.
@@ -199,9 +233,13 @@ const KycPatience = 72 * time.Hour
 // Today is the calendar day in the country: the day that decides whether somebody is of age. None of these countries changes
 // its clocks.
 func Today(now time.Time, country string) time.Time {
-	offset := 3 * time.Hour // East Africa Time
+	year, month, day := now.In(zone(country)).Date()
+	return time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+}
+
+func zone(country string) *time.Location {
 	if country == "RW" {
-		offset = 2 * time.Hour // Central Africa Time
+		return time.FixedZone("CAT", 2*60*60)
 	}
-	return now.UTC().Add(offset).Truncate(24 * time.Hour)
+	return time.FixedZone("EAT", 3*60*60)
 }
