@@ -41,6 +41,7 @@ test: ## run every test of every module, against real PostgreSQL, Kafka and Redi
 test-kafka: ## run the event tests and the journey on Apache Kafka's own broker
 	@scripts/setup.sh tools postgres kafka
 	@scripts/test.sh -tags=kafka ./embedded/apachekafka/... ./kit/event/...
+	@scripts/test.sh -tags=kafka -run 'Access|Tool' ./cmd/sendtip/platform
 	@scripts/test.sh -tags=kafka -run Kafka ./test/e2e/...
 
 e2e: ## run the end-to-end journeys only

@@ -18,7 +18,7 @@ put() { # put <file>: writes standard input under its name when it is complete
 
 for s in $services; do
   mkdir -p "$out/$s"
-  for k in identity service kek; do put "$out/$s/$k" <"$all/$s.$k"; done
+  for k in identity service kek kafka-password; do put "$out/$s/$k" <"$all/$s.$k"; done
   echo "postgres://${s}_app:$(cat "$all/$s.app-password")@$host:$port/$s?$options" | put "$out/$s/database-url"
 done
 put "$out/user/signing.pem" <"$all/user.signing.pem"
@@ -29,9 +29,16 @@ put "$out/gateway/delegation" <"$all/gateway.delegation"
 for s in $services; do echo "$s=$(cat "$all/$s.identity")"; done | put "$out/gateway/identities"
 for s in $services; do echo "$s=$(tr -d '\n' <"$all/$s.service" | sha256sum | cut -d ' ' -f 1)"; done | put "$out/gateway/service-key-hashes"
 
+put "$out/gateway/redis-password" <"$all/redis.password"
+
 # The database server sees the superuser's password and no key: who reads its disk must not find there what its sealed columns open with.
 mkdir -p "$out/postgres"
 put "$out/postgres/password" <"$all/postgres.password"
+
+# The broker gets its superuser's password only: the others' are made over its protocol. Redis has one.
+mkdir -p "$out/redpanda" "$out/redis"
+put "$out/redpanda/password" <"$all/kafka.password"
+put "$out/redis/password" <"$all/redis.password"
 
 # Only `sendtip migrate` gets the superuser's address.
 echo "postgres://postgres:$(cat "$all/postgres.password")@$host:$port/postgres?$options" | put "$1/postgres-url"
@@ -39,5 +46,6 @@ echo "postgres://postgres:$(cat "$all/postgres.password")@$host:$port/postgres?$
 # Volumes begin as root's; the programs run as a user without rights. The folder above the volumes may be read-only.
 if [ "$(id -u)" = 0 ]; then
   chown -R 65532:65532 "$1"
-  for s in $services postgres; do chown -R 65532:65532 "$out/$s"; done
+  for s in $services postgres redis; do chown -R 65532:65532 "$out/$s"; done
+  chown -R 101:101 "$out/redpanda" # the user of Redpanda's image
 fi

@@ -20,8 +20,9 @@ import (
 // Config is the gateway's settings.
 type Config struct {
 	Common         config.Common
-	InternalListen string `env:"SENDTIP_INTERNAL_LISTEN"` // for services only
-	RedisURL       string `env:"SENDTIP_REDIS_URL" envDefault:"redis://127.0.0.1:8179"`
+	InternalListen string        `env:"SENDTIP_INTERNAL_LISTEN"`                               // for services only
+	RedisURL       config.Secret `env:"SENDTIP_REDIS_URL" envDefault:"redis://127.0.0.1:8179"` // it may hold the password
+	RedisPassword  config.Secret `env:"SENDTIP_REDIS_PASSWORD"`
 
 	// IdentityKeys and ServiceKeyHashes are `service=value` pairs, separated by commas or lines, or file:/path to such a list.
 	IdentityKeys     Pairs         `env:"SENDTIP_IDENTITY_KEYS"`      // the same keys as the services' SENDTIP_IDENTITY_KEY; of two of one service the first is used
@@ -78,6 +79,10 @@ func (c Config) Validate() error {
 		return errors.New("SENDTIP_ENV must be a short word in lower case: API keys carry it")
 	case len(c.DelegationKey.Bytes()) < 32:
 		return errors.New("SENDTIP_DELEGATION_KEY is not set or shorter than 32 bytes: `sendtip keys init` makes it")
+	case c.Common.Production() && !strings.HasPrefix(c.RedisURL.Reveal(), "rediss://"):
+		return errors.New("SENDTIP_REDIS_URL must begin with rediss:// in production: the password would cross the network in the clear")
+	case c.Common.Production() && !c.RedisPassword.Set():
+		return errors.New("SENDTIP_REDIS_PASSWORD is not set: in production whoever reaches Redis could lift every limit (`sendtip keys init` makes one)")
 	case c.Common.Production() && c.SampleAnswers > 0:
 		return errors.New("SENDTIP_SAMPLE_ANSWERS must be 0 in production")
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os/exec"
 	"regexp"
@@ -338,7 +339,8 @@ func TestConfig(t *testing.T) {
 	key := strings.Repeat("k", 32)
 	good := map[string]string{"SENDTIP_LISTEN": ":0", "SENDTIP_INTERNAL_LISTEN": ":0", "SENDTIP_DATABASE_URL": "postgres://x", "SENDTIP_IDENTITY_KEY": key,
 		"SENDTIP_KEK": key, "SENDTIP_DELEGATION_KEY": "d" + key, "SENDTIP_IDENTITY_KEYS": "user=" + key + "1,wallet=" + key + "2\nwallet=" + key + "3",
-		"SENDTIP_SERVICE_KEY_HASHES": "wallet=" + HashServiceKey("a"), "SENDTIP_UPSTREAM_USER": "http://127.0.0.1:1", "SENDTIP_TRUSTED_PROXIES": "10.0.0.0/8, ::1/128"}
+		"SENDTIP_SERVICE_KEY_HASHES": "wallet=" + HashServiceKey("a"), "SENDTIP_UPSTREAM_USER": "http://127.0.0.1:1", "SENDTIP_TRUSTED_PROXIES": "10.0.0.0/8, ::1/128",
+		"SENDTIP_KAFKA_BROKERS": "127.0.0.1:1"}
 	cfg, err := LoadConfig(good)
 	if err != nil {
 		t.Fatal(err)
@@ -379,7 +381,21 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%s: the error shows a key", name)
 		}
 	}
-	if cfg, err := LoadConfig(func() map[string]string { good["SENDTIP_ENV"] = "production"; return good }()); err != nil || cfg.SampleAnswers != 0 {
+	production := map[string]string{"SENDTIP_ENV": "production", "SENDTIP_KAFKA_USER": "gateway", "SENDTIP_KAFKA_PASSWORD": "p", "SENDTIP_KAFKA_TLS": "true",
+		"SENDTIP_REDIS_URL": "rediss://redis:6379", "SENDTIP_REDIS_PASSWORD": "p"}
+	maps.Copy(production, good)
+	if cfg, err := LoadConfig(production); err != nil || cfg.SampleAnswers != 0 {
 		t.Errorf("production: %v, %v answers sampled", err, cfg.SampleAnswers)
 	}
+	for _, name := range []string{"SENDTIP_KAFKA_USER", "SENDTIP_KAFKA_PASSWORD", "SENDTIP_KAFKA_TLS", "SENDTIP_REDIS_URL", "SENDTIP_REDIS_PASSWORD"} {
+		if _, err := LoadConfig(without(production, name)); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("production without %s: %v", name, err)
+		}
+	}
+}
+
+func without(environ map[string]string, name string) map[string]string {
+	out := maps.Clone(environ)
+	delete(out, name)
+	return out
 }

@@ -62,14 +62,15 @@ func build(ctx context.Context, cfg Config, contracts fs.FS, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	redis, err := limit.NewRedis(cfg.RedisURL)
+	redis, err := limit.NewRedis(cfg.RedisURL.Reveal(), cfg.RedisPassword.Reveal())
 	if err != nil {
 		return nil, err
 	}
-	publisher, err := event.NewPublisher(cfg.Common.KafkaBrokers)
+	broker, err := event.NewBroker(cfg.Common.Kafka)
 	if err != nil {
 		return nil, err
 	}
+	publisher := event.NewPublisher(broker)
 	pool, err := pg.Open(ctx, cfg.Common.DatabaseURL.Reveal(), pg.Options{MaxConns: cfg.Common.PoolSize, Tracer: otelpgx.NewTracer()})
 	if err != nil {
 		return nil, err

@@ -17,7 +17,9 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
+	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
+	"github.com/sendtip/sendtip/kit/config"
 )
 
 func doctorCommand(f *flags) *cobra.Command {
@@ -123,13 +125,13 @@ func (f *flags) lookAtDatabases(ctx context.Context) (string, error) {
 }
 
 func (f *flags) lookAtKafka(context.Context) (string, error) {
-	cfg := sarama.NewConfig()
-	cfg.Version = sarama.V2_8_0_0
-	cfg.Metadata.AllowAutoTopicCreation = false
-	cfg.Metadata.Retry.Max = 1
-	client, err := sarama.NewClient(f.brokers(), cfg)
+	tool, err := f.tool()
 	if err != nil {
-		return "", fmt.Errorf("no answer from %s", strings.Join(f.brokers(), ","))
+		return "", err
+	}
+	client, err := sarama.NewClient(tool.Addresses, tool.Config())
+	if err != nil {
+		return "", fmt.Errorf("no answer from %s: %w", strings.Join(tool.Addresses, ","), err)
 	}
 	defer func() { _ = client.Close() }()
 	there, err := client.Topics()
@@ -157,9 +159,29 @@ func (f *flags) lookAtRedis(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("SENDTIP_REDIS_URL is no Redis URL")
 	}
+	if o.Password, err = f.redisPassword(o.Password); err != nil {
+		return "", err
+	}
 	c := redis.NewClient(o)
 	defer func() { _ = c.Close() }()
 	return "answers", c.Ping(ctx).Err()
+}
+
+// redisPassword is the given one, that of the address, or that of the embedded server.
+func (f *flags) redisPassword(inAddress string) (string, error) {
+	if given := os.Getenv("SENDTIP_REDIS_PASSWORD"); given != "" {
+		var password config.Secret
+		err := password.UnmarshalText([]byte(given))
+		return password.Reveal(), err
+	}
+	if os.Getenv("SENDTIP_REDIS_URL") != "" {
+		return inAddress, nil
+	}
+	set, err := f.keys()
+	if err != nil {
+		return "", err
+	}
+	return set.Read(keys.RedisPassword)
 }
 
 func (f *flags) lookAtService(ctx context.Context, name string) (string, error) {

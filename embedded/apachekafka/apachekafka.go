@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/sendtip/sendtip/embedded/filelock"
 	"github.com/sendtip/sendtip/embedded/internal/child"
@@ -40,7 +41,13 @@ type Config struct {
 	Port int
 	// JarDir holds the jars that scripts/fetch-kafka.sh downloads.
 	JarDir string
+	// Admin is the superuser. With one, whoever connects must say who it is (SASL SCRAM-SHA-512), and may do only what is granted to it
+	// (Kafka's StandardAuthorizer). Without one the broker is open. It is fixed when the folder is made.
+	Admin User
 }
+
+// User is a name and its password.
+type User struct{ Name, Password string }
 
 // Broker is a running broker.
 type Broker struct {
@@ -103,7 +110,7 @@ func start(ctx context.Context, cfg Config, java string) (*Broker, error) {
 		return nil, err
 	}
 	broker := &Broker{process: process, address: address}
-	if err := broker.waitReady(ctx); err != nil {
+	if err := broker.waitReady(ctx, cfg.Admin); err != nil {
 		process.Kill()
 		return nil, fmt.Errorf("%w: %s", err, logTail(cfg))
 	}
@@ -125,10 +132,14 @@ func (b *Broker) Stop(ctx context.Context) error {
 	return err
 }
 
-func (b *Broker) waitReady(ctx context.Context) error {
+func (b *Broker) waitReady(ctx context.Context, admin User) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.address))
+	options := []kgo.Opt{kgo.SeedBrokers(b.address)}
+	if admin.Name != "" {
+		options = append(options, kgo.SASL(scram.Auth{User: admin.Name, Pass: admin.Password}.AsSha512Mechanism()))
+	}
+	client, err := kgo.NewClient(options...)
 	if err != nil {
 		return err
 	}
@@ -150,14 +161,14 @@ func (b *Broker) waitReady(ctx context.Context) error {
 // configure writes the settings and formats the storage once.
 func configure(ctx context.Context, cfg Config, java, address, controller string) error {
 	data := filepath.Join(cfg.Dir, "data")
-	properties := strings.Join([]string{
+	properties := strings.Join(append([]string{
 		"process.roles=broker,controller",
 		"node.id=1",
 		"controller.quorum.voters=1@" + controller,
-		"listeners=PLAINTEXT://" + address + ",CONTROLLER://" + controller,
-		"advertised.listeners=PLAINTEXT://" + address,
+		"listeners=CLIENTS://" + address + ",CONTROLLER://" + controller,
+		"advertised.listeners=CLIENTS://" + address,
+		"inter.broker.listener.name=CLIENTS",
 		"controller.listener.names=CONTROLLER",
-		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
 		"log.dirs=" + data,
 		"offsets.topic.num.partitions=4",
 		"offsets.topic.replication.factor=1",
@@ -166,7 +177,7 @@ func configure(ctx context.Context, cfg Config, java, address, controller string
 		"transaction.state.log.min.isr=1",
 		"auto.create.topics.enable=false",
 		"group.initial.rebalance.delay.ms=0",
-	}, "\n") + "\n"
+	}, access(cfg.Admin)...), "\n") + "\n"
 	logging := "log4j.rootLogger=WARN, out\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\n" +
 		"log4j.appender.out.layout=org.apache.log4j.PatternLayout\nlog4j.appender.out.layout.ConversionPattern=%d %p %m (%c)%n\n"
 	if err := errors.Join(
@@ -182,12 +193,31 @@ func configure(ctx context.Context, cfg Config, java, address, controller string
 	_, _ = rand.Read(id) // never fails
 	cluster := base64.RawURLEncoding.EncodeToString(id)
 	// The equals sign keeps an id that begins with a dash from being taken for an option.
-	output, err := command(ctx, cfg, java, "kafka.tools.StorageTool", "format",
-		"--cluster-id="+cluster, "--config", propertiesFile(cfg), "--ignore-formatted").CombinedOutput()
+	format := []string{"format", "--cluster-id=" + cluster, "--config", propertiesFile(cfg), "--ignore-formatted"}
+	if cfg.Admin.Name != "" {
+		format = append(format, "--add-scram", "SCRAM-SHA-512=[name="+cfg.Admin.Name+",password="+cfg.Admin.Password+"]")
+	}
+	output, err := command(ctx, cfg, java, "kafka.tools.StorageTool", format...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("format the storage of Apache Kafka: %w: %s", err, output)
 	}
 	return nil
+}
+
+// access are the settings that say who may connect. The controller's port is its own and the node's: nobody is named there.
+func access(admin User) []string {
+	if admin.Name == "" {
+		return []string{"listener.security.protocol.map=CONTROLLER:PLAINTEXT,CLIENTS:PLAINTEXT"}
+	}
+	return []string{
+		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,CLIENTS:SASL_PLAINTEXT",
+		"sasl.enabled.mechanisms=SCRAM-SHA-512",
+		"sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512",
+		`listener.name.clients.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username="` +
+			admin.Name + `" password="` + admin.Password + `";`,
+		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+		"super.users=User:" + admin.Name + ";User:ANONYMOUS", // the second is the node itself, on the controller's port
+	}
 }
 
 func command(ctx context.Context, cfg Config, java, class string, args ...string) *exec.Cmd {

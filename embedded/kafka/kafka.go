@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/sendtip/sendtip/embedded/filelock"
 )
@@ -46,7 +47,13 @@ type Config struct {
 	// Topics that must exist; those that are missing are created. The broker never creates a topic because
 	// somebody uses it: such a topic is lost on a crash with all its records, and it hides a forgotten one.
 	Topics []Topic
+	// Admin is the superuser. With one, whoever connects must say who it is (SASL SCRAM-SHA-512), and may do only what the superuser has
+	// granted over the protocol since the start: users and grants of earlier runs are forgotten. Without one the broker is open.
+	Admin User
 }
+
+// User is a name and its password.
+type User struct{ Name, Password string }
 
 // Broker is a running broker.
 type Broker struct {
@@ -67,16 +74,30 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	if err := checkPort(cfg.Port); err != nil {
 		return nil, errors.Join(err, lock.Release())
 	}
-	cluster, err := kfake.NewCluster(kfake.Ports(cfg.Port), kfake.DataDir(filepath.Join(dir, "data")))
+	cluster, err := open(cfg, filepath.Join(dir, "data"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the embedded Kafka broker on %s: %w; if the data is damaged, "+
 			"remove the folder (events not yet consumed are lost), or give brokers in SENDTIP_KAFKA_BROKERS", dir, err), lock.Release())
 	}
 	broker := &Broker{cluster: cluster, lock: lock}
-	if err := broker.createMissing(ctx, cfg.Topics); err != nil {
+	if err := broker.createMissing(ctx, cfg); err != nil {
 		return nil, errors.Join(err, broker.Stop())
 	}
 	return broker, nil
+}
+
+// open starts the broker on its data. What it kept of users and grants would win over what is configured now, so that goes first.
+func open(cfg Config, data string) (*kfake.Cluster, error) {
+	for _, kept := range []string{"sasl.json", "acls.json"} {
+		if err := os.Remove(filepath.Join(data, kept)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	}
+	options := []kfake.Opt{kfake.Ports(cfg.Port), kfake.DataDir(data)}
+	if cfg.Admin.Name != "" {
+		options = append(options, kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser("SCRAM-SHA-512", cfg.Admin.Name, cfg.Admin.Password))
+	}
+	return kfake.NewCluster(options...)
 }
 
 // Brokers is the list for SENDTIP_KAFKA_BROKERS.
@@ -115,20 +136,24 @@ func Remove(ctx context.Context, installation string) error {
 
 // createMissing goes through the protocol, because the broker honours its list of seed topics only on an
 // empty folder. A topic created so is on disk before the answer; partitions of existing topics are left alone.
-func (b *Broker) createMissing(ctx context.Context, topics []Topic) error {
-	if len(topics) == 0 {
+func (b *Broker) createMissing(ctx context.Context, cfg Config) error {
+	if len(cfg.Topics) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.Brokers()...))
+	options := []kgo.Opt{kgo.SeedBrokers(b.Brokers()...)}
+	if cfg.Admin.Name != "" {
+		options = append(options, kgo.SASL(scram.Auth{User: cfg.Admin.Name, Pass: cfg.Admin.Password}.AsSha512Mechanism()))
+	}
+	client, err := kgo.NewClient(options...)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	request := kmsg.NewPtrCreateTopicsRequest()
 	request.TimeoutMillis = int32(createTimeout / time.Millisecond)
-	for _, topic := range topics {
+	for _, topic := range cfg.Topics {
 		wanted := kmsg.NewCreateTopicsRequestTopic()
 		wanted.Topic, wanted.NumPartitions, wanted.ReplicationFactor = topic.Name, topic.Partitions, 1
 		request.Topics = append(request.Topics, wanted)

@@ -22,9 +22,12 @@ type Server struct {
 	once sync.Once
 }
 
-// Start listens on the loopback port; 0 picks a free one.
-func Start(port int) (*Server, error) {
+// Start listens on the loopback port; 0 picks a free one. Who connects must know the password; an empty one lets everybody in.
+func Start(port int, password string) (*Server, error) {
 	mini := miniredis.NewMiniRedis()
+	if password != "" {
+		mini.RequireAuth(password)
+	}
 	if err := mini.StartAddr(net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
 		return nil, fmt.Errorf("start the embedded Redis on port %d: %w; stop the program that uses the port, "+
 			"or set SENDTIP_PORT_BASE, or give a server in SENDTIP_REDIS_URL", port, err)

@@ -15,7 +15,7 @@ import (
 
 func TestKeysExpire(t *testing.T) {
 	t.Parallel()
-	server, err := embedded.Start(0)
+	server, err := embedded.Start(0, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestKeysExpire(t *testing.T) {
 
 func TestPortInUse(t *testing.T) {
 	t.Parallel()
-	first, err := embedded.Start(0)
+	first, err := embedded.Start(0, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,14 +59,35 @@ func TestPortInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = embedded.Start(port)
+	_, err = embedded.Start(port, "")
 	if err == nil || !strings.Contains(err.Error(), "port "+u.Port()) || !strings.Contains(err.Error(), "SENDTIP_PORT_BASE") {
 		t.Fatalf("error names neither the port nor what to do: %v", err)
 	}
 	first.Stop()
-	again, err := embedded.Start(port)
+	again, err := embedded.Start(port, "")
 	if err != nil {
 		t.Fatalf("after stop: %v", err)
 	}
 	again.Stop()
+}
+
+func TestPassword(t *testing.T) {
+	t.Parallel()
+	server, err := embedded.Start(0, "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	for password, good := range map[string]bool{"secret": true, "guess": false, "": false} {
+		opts, err := redis.ParseURL(server.URL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		opts.Password = password
+		client := redis.NewClient(opts)
+		t.Cleanup(func() { _ = client.Close() })
+		if err := client.Set(t.Context(), "k", "v", 0).Err(); (err == nil) != good {
+			t.Errorf("with %q: %v", password, err)
+		}
+	}
 }

@@ -74,15 +74,40 @@ type Common struct {
 	DatabaseURL Secret `env:"SENDTIP_DATABASE_URL"` // the app role's; the owner's is known to `sendtip migrate` only
 	PoolSize    int32  `env:"SENDTIP_POOL_SIZE" envDefault:"16"`
 
-	KafkaBrokers []string `env:"SENDTIP_KAFKA_BROKERS"`
-	GatewayURL   string   `env:"SENDTIP_GATEWAY_URL"` // internal listener
-	PublicURL    string   `env:"SENDTIP_PUBLIC_URL"`  // where providers reach our webhooks
+	Kafka      Kafka
+	GatewayURL string `env:"SENDTIP_GATEWAY_URL"` // internal listener
+	PublicURL  string `env:"SENDTIP_PUBLIC_URL"`  // where providers reach our webhooks
 
 	IdentityKey         Secret `env:"SENDTIP_IDENTITY_KEY"` // shared with the gateway only
 	IdentityKeyPrevious Secret `env:"SENDTIP_IDENTITY_KEY_PREVIOUS"`
 	ServiceKey          Secret `env:"SENDTIP_SERVICE_KEY"` // the gateway knows its hash
 	KEK                 Secret `env:"SENDTIP_KEK"`         // 32 bytes, base64
 	KEKPrevious         Secret `env:"SENDTIP_KEK_PREVIOUS"`
+}
+
+// Kafka says where the broker of events is and who asks. Each service has a user of its own there: only the owner of a topic may write it.
+type Kafka struct {
+	Brokers  []string `env:"SENDTIP_KAFKA_BROKERS"`
+	User     string   `env:"SENDTIP_KAFKA_USER"` // SASL SCRAM-SHA-512
+	Password Secret   `env:"SENDTIP_KAFKA_PASSWORD"`
+	TLS      bool     `env:"SENDTIP_KAFKA_TLS"`
+	CA       string   `env:"SENDTIP_KAFKA_CA"` // file of certificates in PEM; empty means the system's
+}
+
+func (k Kafka) validate(production bool) error {
+	switch {
+	case len(k.Brokers) == 0:
+		return errors.New("SENDTIP_KAFKA_BROKERS is not set")
+	case k.User == "" && k.Password.Set():
+		return errors.New("SENDTIP_KAFKA_USER is not set, and SENDTIP_KAFKA_PASSWORD is")
+	case k.User != "" && !k.Password.Set():
+		return errors.New("SENDTIP_KAFKA_PASSWORD is not set, and SENDTIP_KAFKA_USER is")
+	case production && k.User == "":
+		return errors.New("SENDTIP_KAFKA_USER is not set: in production each service has a user of its own at the broker (`sendtip events users`)")
+	case production && !k.TLS:
+		return errors.New("SENDTIP_KAFKA_TLS is not true: in production whoever hears the network would read and write events")
+	}
+	return nil
 }
 
 // Production says whether real money moves here: the sandbox and embedded parts refuse it then.
@@ -124,7 +149,7 @@ func (c Common) Validate() error {
 	if len(c.IdentityKey.Bytes()) < 32 {
 		return errors.New("SENDTIP_IDENTITY_KEY is shorter than 32 bytes")
 	}
-	return nil
+	return c.Kafka.validate(c.Production())
 }
 
 // Load fills T from environ by its env tags and then asks T's Validate, if it has one.

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,7 +36,7 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(cfg.Common.KEK.Bytes()) != 32 || len(cfg.Common.KafkaBrokers) != 2 || cfg.Code != "600000" || cfg.Common.PoolSize != 16 {
+	if len(cfg.Common.KEK.Bytes()) != 32 || len(cfg.Common.Kafka.Brokers) != 2 || cfg.Code != "600000" || cfg.Common.PoolSize != 16 {
 		t.Fatalf("unexpected settings: %+v", cfg)
 	}
 }
@@ -63,10 +64,44 @@ func TestSecretIsNeverShown(t *testing.T) {
 func TestProductionIsSpeltOneWay(t *testing.T) {
 	t.Parallel()
 	e := environ(t)
+	maps.Copy(e, map[string]string{"SENDTIP_KAFKA_USER": "wallet", "SENDTIP_KAFKA_PASSWORD": "p", "SENDTIP_KAFKA_TLS": "true"})
 	for env, good := range map[string]bool{"production": true, "staging": true, "Production": false, "production ": false, "prod": false, "live": false} {
 		e["SENDTIP_ENV"] = env
 		if _, err := config.Load[settings](e); (err == nil) != good {
 			t.Errorf("SENDTIP_ENV=%q: %v", env, err)
 		}
+	}
+}
+
+// TestKafkaCredentials: a user and a password come together, and production needs them and TLS.
+func TestKafkaCredentials(t *testing.T) {
+	t.Parallel()
+	all := environ(t)
+	maps.Copy(all, map[string]string{"SENDTIP_ENV": "production", "SENDTIP_KAFKA_USER": "wallet", "SENDTIP_KAFKA_PASSWORD": "p", "SENDTIP_KAFKA_TLS": "true"})
+	for _, env := range []string{"development", "production"} {
+		for name, refused := range map[string]bool{
+			"":                       false,
+			"SENDTIP_KAFKA_USER":     true,
+			"SENDTIP_KAFKA_PASSWORD": true,
+			"SENDTIP_KAFKA_TLS":      env == "production",
+			"SENDTIP_KAFKA_BROKERS":  true,
+		} {
+			e := maps.Clone(all)
+			e["SENDTIP_ENV"] = env
+			delete(e, name)
+			if _, err := config.Load[settings](e); (err != nil) != refused || err != nil && !strings.Contains(err.Error(), name) {
+				t.Errorf("%s without %q: %v", env, name, err)
+			}
+		}
+	}
+	nobody := maps.Clone(all)
+	delete(nobody, "SENDTIP_KAFKA_USER")
+	delete(nobody, "SENDTIP_KAFKA_PASSWORD")
+	if _, err := config.Load[settings](nobody); err == nil {
+		t.Error("production takes a broker where nobody says who he is")
+	}
+	nobody["SENDTIP_ENV"] = "development"
+	if _, err := config.Load[settings](nobody); err != nil {
+		t.Error(err)
 	}
 }

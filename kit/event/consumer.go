@@ -28,11 +28,11 @@ const (
 
 // ConsumerConfig says what a service listens to.
 type ConsumerConfig struct {
-	Brokers []string // "host:port"
-	Group   string   // the service's name; instances with the same group share the partitions
-	Topics  []string
-	Pool    *pgxpool.Pool
-	Log     *slog.Logger
+	Broker Broker
+	Group  string // the service's name; instances with the same group share the partitions
+	Topics []string
+	Pool   *pgxpool.Pool
+	Log    *slog.Logger
 
 	HandlerTimeout time.Duration // one attempt of one handler; 0 means 30 s
 	MaxBackoff     time.Duration // the longest wait between attempts; 0 means 30 s
@@ -81,21 +81,17 @@ func NewConsumer(cfg ConsumerConfig, handlers map[string]Handler) *Consumer {
 // Run consumes until ctx ends, then drains and returns nil. A missing broker or topic does not end it: it tries again
 // with a growing wait. It returns an error only for a configuration that can never work.
 func (c *Consumer) Run(ctx context.Context) error {
-	if len(c.cfg.Topics) == 0 || c.cfg.Group == "" || c.cfg.Pool == nil {
-		return errors.New("event: a consumer needs topics, a group and a pool")
+	if len(c.cfg.Broker.Addresses) == 0 || len(c.cfg.Topics) == 0 || c.cfg.Group == "" || c.cfg.Pool == nil {
+		return errors.New("event: a consumer needs a broker, topics, a group and a pool")
 	}
-	dead, err := NewPublisher(c.cfg.Brokers)
-	if err != nil {
-		return err
-	}
-	c.dead = dead
+	c.dead = NewPublisher(c.cfg.Broker)
 	var running sync.WaitGroup
 	for _, topic := range c.cfg.Topics {
 		running.Go(func() { c.keepConsuming(ctx, topic) })
 	}
 	running.Go(func() { c.keepSweeping(ctx) })
 	running.Wait()
-	if err := dead.Close(); err != nil {
+	if err := c.dead.Close(); err != nil {
 		c.cfg.Log.WarnContext(ctx, "close dead letters", "err", err)
 	}
 	return nil
@@ -142,7 +138,7 @@ func (c *Consumer) consume(ctx context.Context, topic string) error {
 		return err
 	}
 	subscriber, err := kafka.NewSubscriber(kafka.SubscriberConfig{
-		Brokers: c.cfg.Brokers, Unmarshaler: wire{}, OverwriteSaramaConfig: subscriberConfig(),
+		Brokers: c.cfg.Broker.Addresses, Unmarshaler: wire{}, OverwriteSaramaConfig: c.cfg.Broker.subscriberConfig(),
 		// A group per topic: a rebalance of one topic does not interrupt the others.
 		ConsumerGroup:   c.cfg.Group + "." + topic,
 		NackResendSleep: time.Second, ReconnectRetrySleep: time.Second,

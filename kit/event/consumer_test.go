@@ -32,7 +32,7 @@ func freePort(t testing.TB) int {
 func consume(t testing.TB, brokers []string, pool *pgxpool.Pool, handlers map[string]event.Handler) *event.Consumer {
 	t.Helper()
 	c := event.NewConsumer(event.ConsumerConfig{
-		Brokers: brokers, Group: "wallet", Topics: []string{topic}, Pool: pool, MaxBackoff: time.Second,
+		Broker: event.Broker{Addresses: brokers}, Group: "wallet", Topics: []string{topic}, Pool: pool, MaxBackoff: time.Second,
 	}, handlers)
 	run(t, c)
 	return c
@@ -59,10 +59,7 @@ func run(t testing.TB, c *event.Consumer) {
 
 func publisher(t testing.TB, brokers []string) *event.Publisher {
 	t.Helper()
-	p, err := event.NewPublisher(brokers)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := event.NewPublisher(event.Broker{Addresses: brokers})
 	t.Cleanup(func() { _ = p.Close() })
 	return p
 }
@@ -232,9 +229,9 @@ func TestRunRefusesConfigurationThatCannotWork(t *testing.T) {
 	pool := setup(t)
 	for name, cfg := range map[string]event.ConsumerConfig{
 		"no brokers": {Group: "g", Topics: []string{topic}, Pool: pool},
-		"no topics":  {Group: "g", Brokers: []string{"b:1"}, Pool: pool},
-		"no group":   {Topics: []string{topic}, Brokers: []string{"b:1"}, Pool: pool},
-		"no pool":    {Group: "g", Topics: []string{topic}, Brokers: []string{"b:1"}},
+		"no topics":  {Group: "g", Broker: event.Broker{Addresses: []string{"b:1"}}, Pool: pool},
+		"no group":   {Topics: []string{topic}, Broker: event.Broker{Addresses: []string{"b:1"}}, Pool: pool},
+		"no pool":    {Group: "g", Topics: []string{topic}, Broker: event.Broker{Addresses: []string{"b:1"}}},
 	} {
 		if err := event.NewConsumer(cfg, nil).Run(t.Context()); err == nil {
 			t.Errorf("%s: accepted", name)

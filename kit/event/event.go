@@ -22,6 +22,9 @@ import (
 // DeadTopic receives undecodable and refused messages of every consumer.
 const DeadTopic = "sendtip.dead.v1"
 
+// TopicPrefix begins every topic of the platform: "sendtip.<service>.v<major>".
+const TopicPrefix = "sendtip."
+
 // Headers of a dead letter; its key and value are those of the message that was refused.
 const (
 	DeadReasonHeader   = middleware.ReasonForPoisonedKey
@@ -35,7 +38,6 @@ const MaxBytes = 64 << 10
 const (
 	specVersion = "1.0"
 	contentType = "application/json"
-	topicPrefix = "sendtip."
 )
 
 // ErrUndecodable is returned for bytes that are not an event of this platform.
@@ -91,9 +93,9 @@ func New(topic, eventType, key string, data any) (Event, error) {
 }
 
 func (e Event) check() error {
-	service, _, versioned := strings.Cut(strings.TrimPrefix(e.Topic, topicPrefix), ".v")
+	service, _, versioned := strings.Cut(strings.TrimPrefix(e.Topic, TopicPrefix), ".v")
 	switch {
-	case !strings.HasPrefix(e.Topic, topicPrefix) || service == "" || !versioned:
+	case !strings.HasPrefix(e.Topic, TopicPrefix) || service == "" || !versioned:
 		return fmt.Errorf("event %s: topic %q is not sendtip.<service>.v<major>", e.Type, e.Topic)
 	case e.Type == "" || e.Key == "" || e.ID == uuid.Nil:
 		return errors.New("event: id, type and key are required")
@@ -106,7 +108,7 @@ func (e Event) Record() (Record, error) {
 	if err := e.check(); err != nil {
 		return Record{}, err
 	}
-	service, _, _ := strings.Cut(strings.TrimPrefix(e.Topic, topicPrefix), ".v")
+	service, _, _ := strings.Cut(strings.TrimPrefix(e.Topic, TopicPrefix), ".v")
 	value, err := e.encode(service)
 	if err != nil {
 		return Record{}, fmt.Errorf("event %s: %w", e.Type, err)

@@ -21,7 +21,7 @@ var errClosed = errors.New("event: publisher is closed")
 // Publisher sends events and waits until all in-sync replicas have them. It connects when first used, and again after a
 // failure, so a missing broker fails only the call. It is safe for concurrent use.
 type Publisher struct {
-	brokers []string
+	broker Broker
 
 	mu     sync.Mutex
 	kafka  *kafka.Publisher    // nil until connected
@@ -29,13 +29,8 @@ type Publisher struct {
 	closed bool
 }
 
-// NewPublisher returns a publisher for these brokers ("host:port"); it does not connect yet.
-func NewPublisher(brokers []string) (*Publisher, error) {
-	if len(brokers) == 0 {
-		return nil, errors.New("event: no Kafka brokers configured")
-	}
-	return &Publisher{brokers: brokers}, nil
-}
+// NewPublisher returns a publisher; it does not connect yet.
+func NewPublisher(b Broker) *Publisher { return &Publisher{broker: b} }
 
 // Publish sends events, keys in parallel and each key in order, and returns the first failure. Services do not call it:
 // they append to the outbox.
@@ -70,7 +65,8 @@ func (p *Publisher) PublishAll(ctx context.Context, events []Event) error {
 			return err
 		}
 		messages[i] = &sarama.ProducerMessage{Topic: r.Topic, Key: sarama.StringEncoder(r.Key), Value: sarama.ByteEncoder(r.Value),
-			Headers: []sarama.RecordHeader{{Key: []byte(kafka.UUIDHeaderKey), Value: []byte(r.ID.String())}}}
+			Headers: []sarama.RecordHeader{{Key: []byte(kafka.UUIDHeaderKey), Value: []byte(r.ID.String())},
+				{Key: []byte(contentTypeHeader), Value: []byte(structuredJSON)}}}
 	}
 	if err := producer.SendMessages(messages); err != nil {
 		var failures sarama.ProducerErrors
@@ -139,7 +135,7 @@ func (p *Publisher) connectBulk() (sarama.SyncProducer, error) {
 	if p.bulk != nil {
 		return p.bulk, nil
 	}
-	producer, err := sarama.NewSyncProducer(p.brokers, publisherConfig())
+	producer, err := sarama.NewSyncProducer(p.broker.Addresses, p.broker.publisherConfig())
 	if err != nil {
 		return nil, fmt.Errorf("event: connect: %w", err)
 	}
@@ -157,7 +153,7 @@ func (p *Publisher) connect() (*kafka.Publisher, error) {
 		return p.kafka, nil
 	}
 	sender, err := kafka.NewPublisher(kafka.PublisherConfig{
-		Brokers: p.brokers, Marshaler: wire{}, OverwriteSaramaConfig: publisherConfig(),
+		Brokers: p.broker.Addresses, Marshaler: wire{}, OverwriteSaramaConfig: p.broker.publisherConfig(),
 	}, quiet(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, fmt.Errorf("event: connect: %w", err)
@@ -188,6 +184,7 @@ func send(ctx context.Context, sender *kafka.Publisher, r Record) error {
 	}
 	msg := message.NewMessage(r.ID.String(), r.Value)
 	msg.Metadata.Set(keyMetadata, r.Key)
+	msg.Metadata.Set(contentTypeHeader, structuredJSON)
 	if err := sender.Publish(r.Topic, msg); err != nil {
 		return fmt.Errorf("event: publish to %s: %w", r.Topic, err)
 	}

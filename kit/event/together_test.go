@@ -96,7 +96,7 @@ func TestConsumerTogether(t *testing.T) {
 		return insertEffects(ctx, tx, events)
 	}
 	c := event.NewConsumer(event.ConsumerConfig{
-		Brokers: brokers, Group: "wallet", Topics: []string{topic}, Pool: pool, MaxBackoff: time.Second, Together: apply,
+		Broker: event.Broker{Addresses: brokers}, Group: "wallet", Topics: []string{topic}, Pool: pool, MaxBackoff: time.Second, Together: apply,
 	}, map[string]event.Handler{"wallet.happened": func(ctx context.Context, tx pgx.Tx, e event.Event) error {
 		return apply(ctx, tx, []event.Event{e})
 	}})

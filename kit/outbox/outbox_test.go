@@ -59,10 +59,7 @@ func setup(t testing.TB) world {
 
 func (w world) relay(t testing.TB, pool *pgxpool.Pool, metrics ...prometheus.Registerer) *outbox.Relay {
 	t.Helper()
-	p, err := event.NewPublisher(w.cluster.ListenAddrs())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := event.NewPublisher(event.Broker{Addresses: w.cluster.ListenAddrs()})
 	t.Cleanup(func() { _ = p.Close() })
 	return outbox.NewRelay(pool, p, slog.New(slog.DiscardHandler), metrics...)
 }
@@ -305,7 +302,7 @@ func TestNothingIsLostOrDoubledOrReordered(t *testing.T) {
 		background(t, w.relay(t, pool).Run)
 	}
 	consumer := event.NewConsumer(event.ConsumerConfig{
-		Brokers: w.cluster.ListenAddrs(), Group: "wallet", Topics: []string{topic}, Pool: w.pool,
+		Broker: event.Broker{Addresses: w.cluster.ListenAddrs()}, Group: "wallet", Topics: []string{topic}, Pool: w.pool,
 	}, map[string]event.Handler{"wallet.changed": applyChange})
 	background(t, consumer.Run)
 

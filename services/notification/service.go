@@ -60,10 +60,11 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 	if err != nil {
 		return nil, fmt.Errorf("user client: %w", err)
 	}
-	publisher, err := event.NewPublisher(cfg.Common.KafkaBrokers)
+	broker, err := event.NewBroker(cfg.Common.Kafka)
 	if err != nil {
 		return nil, err
 	}
+	publisher := event.NewPublisher(broker)
 	pool, err := pg.Open(ctx, cfg.Common.DatabaseURL.Reveal(), pg.Options{MaxConns: cfg.Common.PoolSize, Tracer: otelpgx.NewTracer()})
 	if err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 	jobs.Register(workers, a)
 	relay := outbox.NewRelay(pool, publisher, log, registry)
 	consumer := event.NewConsumer(event.ConsumerConfig{
-		Brokers: cfg.Common.KafkaBrokers, Group: name, Topics: events.Topics, Pool: pool, Log: log, Together: events.Together(a),
+		Broker: broker, Group: name, Topics: events.Topics, Pool: pool, Log: log, Together: events.Together(a),
 	}, events.Handlers(a))
 	return &service.Service{
 		Name: name, Listen: cfg.Common.Listen, OpsListen: cfg.Common.OpsListen, Registry: registry,

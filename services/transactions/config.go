@@ -31,9 +31,6 @@ func (c Config) Validate() error {
 	if err := c.Common.Validate(); err != nil {
 		return err
 	}
-	if len(c.Common.KafkaBrokers) == 0 {
-		return errors.New("SENDTIP_KAFKA_BROKERS is not set")
-	}
 	if !c.SigningKey.Set() {
 		return errors.New("SENDTIP_SIGNING_KEY is not set: `sendtip keys init` makes the key")
 	}

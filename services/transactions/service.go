@@ -30,10 +30,11 @@ const name = "transactions"
 
 // New returns the service, ready to run. It connects to nothing yet, so services start in any order.
 func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, error) {
-	publisher, err := event.NewPublisher(cfg.Common.KafkaBrokers)
+	broker, err := event.NewBroker(cfg.Common.Kafka)
 	if err != nil {
 		return nil, err
 	}
+	publisher := event.NewPublisher(broker)
 	pool, err := pg.Open(ctx, cfg.Common.DatabaseURL.Reveal(), pg.Options{MaxConns: cfg.Common.PoolSize, Tracer: otelpgx.NewTracer()})
 	if err != nil {
 		return nil, err

@@ -45,10 +45,11 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 	if err != nil {
 		return nil, err
 	}
-	publisher, err := event.NewPublisher(cfg.Common.KafkaBrokers)
+	broker, err := event.NewBroker(cfg.Common.Kafka)
 	if err != nil {
 		return nil, err
 	}
+	publisher := event.NewPublisher(broker)
 	pool, err := pg.Open(ctx, cfg.Common.DatabaseURL.Reveal(), pg.Options{MaxConns: cfg.Common.PoolSize, Tracer: otelpgx.NewTracer()})
 	if err != nil {
 		return nil, err

@@ -173,7 +173,7 @@ func TestProductionRefuses(t *testing.T) {
 	t.Parallel()
 	good := environ(t, "postgres://localhost/user")
 	maps.Copy(good, map[string]string{"SENDTIP_ENV": "production", "SENDTIP_SMILEID_URL": "https://api.smileidentity.com", "SENDTIP_PUBLIC_URL": "https://api.example.com",
-		"SENDTIP_SMILEID_API_KEY": "a-key-of-our-own"})
+		"SENDTIP_SMILEID_API_KEY": "a-key-of-our-own", "SENDTIP_KAFKA_USER": "user", "SENDTIP_KAFKA_PASSWORD": "p", "SENDTIP_KAFKA_TLS": "true"})
 	if _, err := user.LoadConfig(good); err != nil {
 		t.Fatal(err)
 	}

@@ -57,9 +57,6 @@ func (c Config) Validate() error {
 			return fmt.Errorf("%s is not set: the service's README lists the settings", setting.name)
 		}
 	}
-	if len(c.Common.KafkaBrokers) == 0 {
-		return errors.New("SENDTIP_KAFKA_BROKERS is not set")
-	}
 	if !c.Common.ServiceKey.Set() {
 		return errors.New("SENDTIP_SERVICE_KEY is not set: `sendtip keys init` makes it")
 	}

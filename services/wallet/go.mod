@@ -27,7 +27,11 @@ require (
 	github.com/sendtip/sendtip/sql v0.0.0-00010101000000-000000000000
 )
 
-require github.com/vgarvardt/pgx-google-uuid/v5 v5.6.0 // indirect
+require (
+	github.com/vgarvardt/pgx-google-uuid/v5 v5.6.0 // indirect
+	github.com/xdg-go/scram v1.4.0 // indirect
+	github.com/xdg-go/stringprep v1.0.4 // indirect
+)
 
 require (
 	github.com/IBM/sarama v1.61.1 // indirect

@@ -48,10 +48,11 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 	if err != nil {
 		return nil, err
 	}
-	publisher, err := event.NewPublisher(cfg.Common.KafkaBrokers)
+	broker, err := event.NewBroker(cfg.Common.Kafka)
 	if err != nil {
 		return nil, err
 	}
+	publisher := event.NewPublisher(broker)
 	pool, err := pg.Open(ctx, cfg.Common.DatabaseURL.Reveal(), pg.Options{MaxConns: cfg.Common.PoolSize, Tracer: otelpgx.NewTracer()})
 	if err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 	jobs.Register(workers, a)
 	relay := outbox.NewRelay(pool, publisher, log, registry)
 	consumer := event.NewConsumer(event.ConsumerConfig{
-		Brokers: cfg.Common.KafkaBrokers, Group: name, Topics: events.Topics, Pool: pool, Log: log,
+		Broker: broker, Group: name, Topics: events.Topics, Pool: pool, Log: log,
 	}, events.Handlers(a))
 	loops := []service.Loop{
 		{Name: "outbox", Run: relay.Run}, {Name: "events", Run: consumer.Run}, {Name: "jobs", Run: kitjobs.Loop(queue)},

@@ -69,7 +69,7 @@ func TestProductionRefusesTheSandbox(t *testing.T) {
 	t.Parallel()
 	good := environ()
 	maps.Copy(good, map[string]string{"SENDTIP_ENV": "production", "SENDTIP_PUBLIC_URL": "https://pay.example", "SENDTIP_DARAJA_URL": "https://api.safaricom.co.ke",
-		"SENDTIP_DARAJA_SHORT_CODE": "600123"})
+		"SENDTIP_DARAJA_SHORT_CODE": "600123", "SENDTIP_KAFKA_USER": "wallet", "SENDTIP_KAFKA_PASSWORD": "p", "SENDTIP_KAFKA_TLS": "true"})
 	if _, err := wallet.LoadConfig(good); err != nil {
 		t.Fatal(err)
 	}

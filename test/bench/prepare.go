@@ -50,10 +50,11 @@ func (w *world) customers(ctx context.Context, n int) ([]customer, error) {
 		}
 		out[i].header = http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}}
 	}
-	publisher, err := event.NewPublisher(w.p.Brokers())
+	owner, err := w.p.Broker("user") // only user may say so
 	if err != nil {
 		return nil, err
 	}
+	publisher := event.NewPublisher(owner)
 	defer func() { _ = publisher.Close() }()
 	if err := publisher.Publish(ctx, list); err != nil {
 		return nil, fmt.Errorf("publish: %w", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/sendtip/sendtip/cmd/sendtip/platform"
 	"github.com/sendtip/sendtip/services/transactions/check"
 )
 
@@ -30,7 +29,7 @@ func (w *world) totals(ctx context.Context) (t totals, err error) {
 			return t, err
 		}
 	}
-	letters, err := platform.DeadLetters(ctx, w.p.Brokers())
+	letters, err := w.p.DeadLetters(ctx)
 	t.dead = len(letters)
 	return t, err
 }

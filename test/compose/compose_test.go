@@ -84,6 +84,9 @@ func TestEachServiceAcceptsItsSettings(t *testing.T) {
 		if want := port(t, c.OpsListen); !strings.Contains(strings.Join(s.HealthCheck.Test, " "), "127.0.0.1:"+want+"/readyz") {
 			t.Errorf("%s is not asked for readiness on its operations port %s", name, want)
 		}
+		if c.Kafka.User != name {
+			t.Errorf("%s speaks to the broker as %q", name, c.Kafka.User)
+		}
 		u, err := url.Parse(c.DatabaseURL.Reveal())
 		if err != nil || u.Hostname() != "postgres" || u.Path != "/"+name || u.User.Username() != name+"_app" {
 			t.Errorf("%s has not the address of its database", name)
@@ -107,7 +110,7 @@ func TestEachServiceSeesItsOwnKeysOnly(t *testing.T) {
 	}
 	for name, s := range p.Services { // the folder of all keys opens everything
 		for _, v := range s.Volumes {
-			if v.Source == "keys" && name != "keys" && name != "migrate" {
+			if v.Source == "keys" && !slices.Contains([]string{"keys", "migrate", "topics"}, name) {
 				t.Errorf("%s has the volume of all keys", name)
 			}
 		}
@@ -116,10 +119,48 @@ func TestEachServiceSeesItsOwnKeysOnly(t *testing.T) {
 	if b, err := os.ReadFile(dealt); err != nil || strings.TrimSpace(string(b)) == "" || *p.Services["postgres"].Environment["POSTGRES_PASSWORD_FILE"] != "/keys/password" {
 		t.Errorf("the database server has no password: %v", err)
 	}
-	for _, name := range []string{"keys", "migrate"} {
+	for _, name := range []string{"keys", "migrate", "topics"} {
 		if p.Services[name].Restart != "" {
 			t.Errorf("%s must run once", name)
 		}
+	}
+}
+
+// The broker and Redis let nobody in who does not know a password, and get that from their own volume only.
+func TestBrokerAndRedisAskWhoSpeaks(t *testing.T) {
+	t.Parallel()
+	p, dealt := load(t), dealKeys(t)
+	all := map[string]string{"redpanda": "enable_sasl=true|admin_api_require_auth=true|superusers=['admin']|RP_BOOTSTRAP_USER=\"admin:", "redis": "requirepass"}
+	seen := map[string]string{}
+	for name, wanted := range all {
+		s := p.Services[name]
+		command := strings.Join(s.Command, " ")
+		for _, part := range strings.Split(wanted, "|") {
+			if !strings.Contains(command, part) {
+				t.Errorf("%s is started without %s: %s", name, part, command)
+			}
+		}
+		if !strings.Contains(command, "cat /keys/password") || !slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool {
+			return v.Source == "keys-"+name && v.Target == "/keys" && v.ReadOnly
+		}) {
+			t.Errorf("%s does not read its password from its own volume", name)
+		}
+		files, err := os.ReadDir(filepath.Join(dealt, name))
+		if err != nil || len(files) != 1 || files[0].Name() != "password" {
+			t.Errorf("the volume of %s holds %v %v", name, files, err)
+		}
+		password, err := os.ReadFile(filepath.Join(dealt, name, "password"))
+		if err != nil || len(strings.TrimSpace(string(password))) < 32 {
+			t.Errorf("%s has no password: %v", name, err)
+		}
+		seen[name] = string(password)
+	}
+	redis, err := os.ReadFile(filepath.Join(dealt, "gateway", "redis-password"))
+	if err != nil || string(redis) != seen["redis"] || seen["redis"] == seen["redpanda"] {
+		t.Errorf("the gateway has another password of Redis than Redis: %v", err)
+	}
+	if *p.Services["topics"].Environment["SENDTIP_KAFKA_SASL"] != "true" {
+		t.Error("the topics are made as nobody")
 	}
 }
 

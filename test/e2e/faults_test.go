@@ -86,7 +86,7 @@ func TestPostgresStopped(t *testing.T) {
 		return err == nil && tr.Status == "completed"
 	})
 	w.sms(t, brian, "10.00") // earlier messages may come after it
-	letters, err := platform.DeadLetters(t.Context(), w.p.Brokers())
+	letters, err := w.p.DeadLetters(t.Context())
 	if err != nil || len(letters) != 0 {
 		t.Fatalf("dead letters: %+v %v", letters, err)
 	}

@@ -21,7 +21,7 @@ import (
 	"strings"
 )
 
-// Services have an identity key, a service key, a key-encryption key and two database passwords each.
+// Services have an identity key, a service key, a key-encryption key, two database passwords and one at the broker each.
 var Services = []string{"gateway", "user", "wallet", "transactions", "notification"}
 
 // Names of the files that belong to one service, as <service>.<name>.
@@ -31,7 +31,11 @@ const (
 	KEK           = "kek"            // seals personal data
 	OwnerPassword = "owner-password" // database role that runs migrations
 	AppPassword   = "app-password"   // database role that runs the service
+	KafkaPassword = "kafka-password" // user of this name at the broker
 )
+
+// Tool is the operator's user at the broker, which creates topics and replays dead letters. It is no service.
+const Tool = "tool"
 
 // Names of the single files.
 const (
@@ -39,6 +43,8 @@ const (
 	UserSigning   = "user.signing.pem"      // ES256: access and step-up tokens
 	LedgerSigning = "transactions.sign.pem" // Ed25519: checkpoints of the ledger
 	AdminPassword = "postgres.password"     // superuser of the embedded cluster
+	KafkaAdmin    = "kafka.password"        // superuser of the embedded broker
+	RedisPassword = "redis.password"
 
 	// LedgerSigningPrevious is the key before the last rotation, which signs too as long as its file exists; Init does not make it.
 	LedgerSigningPrevious = "transactions.sign.pem.previous"
@@ -47,10 +53,13 @@ const (
 )
 
 // perService are the names of the files that Init makes for each service.
-var perService = []string{Identity, Service, KEK, OwnerPassword, AppPassword}
+var perService = []string{Identity, Service, KEK, OwnerPassword, AppPassword, KafkaPassword}
 
 // single are the other files that Init makes, each with how.
-var single = map[string]func() ([]byte, error){Delegation: random, AdminPassword: randomHex, UserSigning: ecKey, LedgerSigning: edKey}
+var single = map[string]func() ([]byte, error){
+	Delegation: random, UserSigning: ecKey, LedgerSigning: edKey,
+	AdminPassword: randomHex, KafkaAdmin: randomHex, RedisPassword: randomHex, Of(Tool, KafkaPassword): randomHex,
+}
 
 // tmpPrefix begins the names of files that are being written.
 const tmpPrefix = ".new-"

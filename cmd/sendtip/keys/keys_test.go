@@ -39,7 +39,7 @@ func TestInitKeepsWhatIsThere(t *testing.T) {
 			t.Errorf("%s can be read by others: %v %v", name, info.Mode(), err)
 		}
 	}
-	if len(seen) != 5*len(keys.Services)+4 {
+	if len(seen) != 6*len(keys.Services)+7 {
 		t.Errorf("%d keys", len(seen))
 	}
 }

@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
-)
 
-const deadTopic = "sendtip.dead.v1"
+	"github.com/sendtip/sendtip/kit/event"
+)
 
 // DeadLetter is one message that a consumer refused. Its content is not shown: the log's event id leads to the row.
 type DeadLetter struct {
@@ -22,9 +23,12 @@ type DeadLetter struct {
 	message   *sarama.ConsumerMessage
 }
 
-// DeadLetters reads all of them.
-func DeadLetters(ctx context.Context, brokers []string) ([]DeadLetter, error) {
-	client, err := sarama.NewClient(brokers, toolConfig())
+// Name is what the operator calls it by: "partition/offset".
+func (l DeadLetter) Name() string { return fmt.Sprintf("%d/%d", l.Partition, l.Offset) }
+
+// DeadLetters reads all of them, as the operator's tool.
+func DeadLetters(ctx context.Context, tool event.Broker) ([]DeadLetter, error) {
+	client, err := sarama.NewClient(tool.Addresses, tool.Config())
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kafka: %w", err)
 	}
@@ -34,46 +38,48 @@ func DeadLetters(ctx context.Context, brokers []string) ([]DeadLetter, error) {
 		return nil, err
 	}
 	defer func() { _ = consumer.Close() }()
-	partitions, err := client.Partitions(deadTopic)
+	partitions, err := client.Partitions(event.DeadTopic)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w (run `sendtip events apply`)", deadTopic, err)
+		return nil, fmt.Errorf("%s: %w (run `sendtip events apply`)", event.DeadTopic, err)
 	}
 	var all []DeadLetter
 	for _, n := range partitions {
-		letters, err := readPartition(ctx, client, consumer, n)
+		messages, err := readPartition(ctx, client, consumer, event.DeadTopic, n)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, letters...)
+		for _, m := range messages {
+			all = append(all, letter(m))
+		}
 	}
 	slices.SortFunc(all, func(a, b DeadLetter) int { return a.At.Compare(b.At) })
 	return all, nil
 }
 
-func readPartition(ctx context.Context, client sarama.Client, consumer sarama.Consumer, n int32) ([]DeadLetter, error) {
-	oldest, err := client.GetOffset(deadTopic, n, sarama.OffsetOldest)
+func readPartition(ctx context.Context, client sarama.Client, consumer sarama.Consumer, topic string, n int32) ([]*sarama.ConsumerMessage, error) {
+	oldest, err := client.GetOffset(topic, n, sarama.OffsetOldest)
 	if err != nil {
 		return nil, err
 	}
-	end, err := client.GetOffset(deadTopic, n, sarama.OffsetNewest)
+	end, err := client.GetOffset(topic, n, sarama.OffsetNewest)
 	if err != nil || oldest == end {
 		return nil, err
 	}
-	pc, err := consumer.ConsumePartition(deadTopic, n, oldest)
+	pc, err := consumer.ConsumePartition(topic, n, oldest)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = pc.Close() }()
-	var letters []DeadLetter
+	var all []*sarama.ConsumerMessage
 	for {
 		select {
 		case m := <-pc.Messages():
-			letters = append(letters, letter(m))
+			all = append(all, m)
 			if m.Offset >= end-1 {
-				return letters, nil
+				return all, nil
 			}
 		case <-ctx.Done():
-			return letters, ctx.Err()
+			return all, ctx.Err()
 		}
 	}
 }
@@ -82,11 +88,11 @@ func letter(m *sarama.ConsumerMessage) DeadLetter {
 	l := DeadLetter{Partition: m.Partition, Offset: m.Offset, At: m.Timestamp, message: m}
 	for _, h := range m.Headers {
 		switch string(h.Key) {
-		case "topic_poisoned":
+		case event.DeadTopicHeader:
 			l.Topic = string(h.Value)
-		case "handler_poisoned":
+		case event.DeadConsumerHeader:
 			l.Consumer = string(h.Value)
-		case "reason_poisoned":
+		case event.DeadReasonHeader:
 			l.Reason = string(h.Value)
 		}
 	}
@@ -94,25 +100,26 @@ func letter(m *sarama.ConsumerMessage) DeadLetter {
 }
 
 // ReplayDead sends the named letters ("partition/offset") to their topic again and returns how many were sent.
-func ReplayDead(ctx context.Context, brokers []string, names []string) (int, error) {
-	letters, err := DeadLetters(ctx, brokers)
+func ReplayDead(ctx context.Context, tool event.Broker, names []string) (int, error) {
+	letters, err := DeadLetters(ctx, tool)
 	if err != nil {
 		return 0, err
 	}
-	cfg := toolConfig()
+	cfg := tool.Config()
 	cfg.Producer.RequiredAcks = sarama.WaitForAll
 	cfg.Producer.Return.Successes = true
-	producer, err := sarama.NewSyncProducer(brokers, cfg)
+	producer, err := sarama.NewSyncProducer(tool.Addresses, cfg)
 	if err != nil {
 		return 0, fmt.Errorf("connect to Kafka: %w", err)
 	}
 	defer func() { _ = producer.Close() }()
 	for sent, name := range names {
-		i := slices.IndexFunc(letters, func(l DeadLetter) bool { return fmt.Sprintf("%d/%d", l.Partition, l.Offset) == name })
+		i := slices.IndexFunc(letters, func(l DeadLetter) bool { return l.Name() == name })
 		if i < 0 || letters[i].Topic == "" {
 			return sent, fmt.Errorf("there is no dead letter %s with a known topic", name)
 		}
-		out := &sarama.ProducerMessage{Topic: letters[i].Topic, Key: sarama.ByteEncoder(letters[i].message.Key), Value: sarama.ByteEncoder(letters[i].message.Value)}
+		out := &sarama.ProducerMessage{Topic: letters[i].Topic, Key: sarama.ByteEncoder(letters[i].message.Key),
+			Value: sarama.ByteEncoder(letters[i].message.Value), Headers: letters[i].headers()}
 		if _, _, err := producer.SendMessage(out); err != nil {
 			return sent, fmt.Errorf("replay %s: %w", name, err)
 		}
@@ -120,10 +127,13 @@ func ReplayDead(ctx context.Context, brokers []string, names []string) (int, err
 	return len(names), nil
 }
 
-func toolConfig() *sarama.Config {
-	cfg := sarama.NewConfig()
-	cfg.Version = sarama.V2_8_0_0
-	cfg.ClientID = "sendtip-tool"
-	cfg.Metadata.AllowAutoTopicCreation = false
-	return cfg
+// headers are those of the message as it was before it was refused.
+func (l DeadLetter) headers() []sarama.RecordHeader {
+	var kept []sarama.RecordHeader
+	for _, h := range l.message.Headers {
+		if !strings.HasSuffix(string(h.Key), "_poisoned") { // what the consumer noted when it refused it
+			kept = append(kept, *h)
+		}
+	}
+	return kept
 }

@@ -13,6 +13,9 @@ import (
 func (p *Platform) environ(name string) (map[string]string, error) {
 	given := maps.Clone(p.o.Environ)
 	given["SENDTIP_REDIS_URL"] = p.parts.redisURL
+	if p.parts.embeds("redis") {
+		given["SENDTIP_REDIS_PASSWORD"] = p.keys.File(keys.RedisPassword)
+	}
 	return ServiceEnviron(p.o.Ports, p.keys, p.parts.adminURL, p.parts.brokers, given, name)
 }
 
@@ -27,7 +30,9 @@ func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string
 		}
 	}
 	maps.Copy(e, given)
-	delete(e, "SENDTIP_POSTGRES_URL") // the superuser's: no service's business
+	for _, superusers := range []string{"SENDTIP_POSTGRES_URL", adminUserSetting, adminPasswordSetting, saslSetting} {
+		delete(e, superusers) // no service's business
+	}
 	password, err := set.Read(keys.Of(name, keys.AppPassword))
 	if err != nil {
 		return nil, err
@@ -46,12 +51,22 @@ func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string
 		"SENDTIP_SERVICE_KEY":   set.File(keys.Of(name, keys.Service)),
 		"SENDTIP_KEK":           set.File(keys.Of(name, keys.KEK)),
 	})
+	named, err := usersOfKeys(given)
+	if err != nil {
+		return nil, err
+	}
+	if named {
+		e["SENDTIP_KAFKA_USER"], e["SENDTIP_KAFKA_PASSWORD"] = name, set.File(keys.Of(name, keys.KafkaPassword))
+	}
 	if e["SENDTIP_PUBLIC_URL"] == "" {
 		e["SENDTIP_PUBLIC_URL"] = "http://" + loopback(ports.Of("gateway"))
 	}
-	switch name {
-	case "gateway":
+	if name == "gateway" {
 		return e, gatewayEnviron(e, ports, set)
+	}
+	delete(e, "SENDTIP_REDIS_URL") // the gateway's alone
+	delete(e, "SENDTIP_REDIS_PASSWORD")
+	switch name {
 	case "transactions":
 		e["SENDTIP_POOL_SIZE"] = "32"
 		e["SENDTIP_SIGNING_KEY"] = set.File(keys.LedgerSigning)

@@ -12,6 +12,7 @@ import (
 	"github.com/sendtip/sendtip/embedded/kafka"
 	"github.com/sendtip/sendtip/embedded/postgres"
 	"github.com/sendtip/sendtip/embedded/redis"
+	"github.com/sendtip/sendtip/kit/event"
 )
 
 // parts is the infrastructure: what is given by address is used, the rest is embedded.
@@ -75,12 +76,15 @@ func (p *parts) startAll(ctx context.Context) error {
 	if err := errors.Join(all...); err != nil {
 		return err
 	}
-	if !p.embeds("kafka") {
-		if _, err := ApplyTopics(p.brokers, 1); err != nil {
-			return err
-		}
+	if p.embeds("kafka") {
+		return nil
 	}
-	return nil
+	tool, err := Broker(p.o.Environ, p.brokers, p.keys, keys.Tool)
+	if err != nil {
+		return err
+	}
+	_, err = ApplyTopics(tool, 1)
+	return err
 }
 
 func (p *parts) start(ctx context.Context, name string) (err error) {
@@ -90,11 +94,7 @@ func (p *parts) start(ctx context.Context, name string) (err error) {
 	case "kafka":
 		return p.startKafka(ctx)
 	case "redis":
-		p.redis, err = redis.Start(p.o.Ports.Redis())
-		if err == nil {
-			p.redisURL = p.redis.URL()
-		}
-		return err
+		return p.startRedis()
 	case "sandbox":
 		p.sandbox, err = startSandbox(ctx, p.o, p.keys, p.log)
 		return err
@@ -126,6 +126,18 @@ func (p *parts) startPostgres(ctx context.Context) error {
 	return nil
 }
 
+func (p *parts) startRedis() error {
+	password, err := p.keys.Read(keys.RedisPassword)
+	if err != nil {
+		return err
+	}
+	if p.redis, err = redis.Start(p.o.Ports.Redis(), password); err != nil {
+		return err
+	}
+	p.redisURL = p.redis.URL()
+	return nil
+}
+
 func (p *parts) startKafka(ctx context.Context) error {
 	topics, err := Topics()
 	if err != nil {
@@ -135,11 +147,16 @@ func (p *parts) startKafka(ctx context.Context) error {
 	for _, t := range topics {
 		list = append(list, kafka.Topic{Name: t.Name, Partitions: t.Partitions})
 	}
-	if p.kafka, err = kafka.Start(ctx, kafka.Config{Dir: p.o.Dir, Port: p.o.Ports.Kafka(), Topics: list}); err != nil {
+	password, err := p.keys.Read(keys.KafkaAdmin)
+	if err != nil {
+		return err
+	}
+	superuser := kafka.User{Name: defaultAdmin, Password: password}
+	if p.kafka, err = kafka.Start(ctx, kafka.Config{Dir: p.o.Dir, Port: p.o.Ports.Kafka(), Topics: list, Admin: superuser}); err != nil {
 		return err
 	}
 	p.brokers = p.kafka.Brokers()
-	return nil
+	return ApplyAccess(ctx, event.Broker{Addresses: p.brokers, User: superuser.Name, Password: superuser.Password}, p.keys)
 }
 
 func (p *parts) stop(ctx context.Context, name string) error {

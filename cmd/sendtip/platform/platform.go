@@ -18,6 +18,7 @@ import (
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	"github.com/sendtip/sendtip/embedded/filelock"
 	"github.com/sendtip/sendtip/embedded/postgres"
+	"github.com/sendtip/sendtip/kit/event"
 )
 
 // Options say where and how to run.
@@ -329,3 +330,17 @@ func (p *Platform) StartPart(ctx context.Context, name string) error { return p.
 
 // Brokers are the addresses of Kafka.
 func (p *Platform) Brokers() []string { return p.parts.brokers }
+
+// Broker is Kafka as a service, or keys.Tool, reaches it.
+func (p *Platform) Broker(user string) (event.Broker, error) {
+	return Broker(p.o.Environ, p.parts.brokers, p.keys, user)
+}
+
+// DeadLetters reads the messages that no consumer could take.
+func (p *Platform) DeadLetters(ctx context.Context) ([]DeadLetter, error) {
+	tool, err := p.Broker(keys.Tool)
+	if err != nil {
+		return nil, err
+	}
+	return DeadLetters(ctx, tool)
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/IBM/sarama"
 	"gopkg.in/yaml.v3"
 
+	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/openapi"
 )
 
@@ -34,8 +35,8 @@ func Topics() ([]Topic, error) {
 }
 
 // ApplyTopics creates the declared topics that a broker lacks, and returns their names. It never removes or shrinks one.
-func ApplyTopics(brokers []string, replication int16) ([]string, error) {
-	admin, err := sarama.NewClusterAdmin(brokers, toolConfig())
+func ApplyTopics(tool event.Broker, replication int16) ([]string, error) {
+	admin, err := sarama.NewClusterAdmin(tool.Addresses, tool.Config())
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kafka: %w", err)
 	}

@@ -39,11 +39,14 @@ return out
 // Redis counts for all gateways together.
 type Redis struct{ client redis.UniversalClient }
 
-// NewRedis connects lazily: a Redis that is down is no reason not to start.
-func NewRedis(url string) (*Redis, error) {
+// NewRedis connects lazily: a Redis that is down is no reason not to start. A password wins over one in the address.
+func NewRedis(url, password string) (*Redis, error) {
 	opts, err := redis.ParseURL(url)
 	if err != nil {
 		return nil, errors.New("SENDTIP_REDIS_URL is not a redis:// address") // the text may hold a password
+	}
+	if password != "" {
+		opts.Password = password
 	}
 	redis.SetLogger(silent{})
 	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = redisTimeout, redisTimeout, redisTimeout
