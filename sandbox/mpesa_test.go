@@ -647,6 +647,24 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// TestTokensAreNotKept: no proxy may hand one caller's token to another.
+func TestTokensAreNotKept(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	for secret, status := range map[string]int{DefaultConsumerSecret: http.StatusOK, "wrong": http.StatusBadRequest} {
+		req, _ := http.NewRequestWithContext(limit(t), http.MethodGet, b.url+"/oauth/v1/generate?grant_type=client_credentials", nil)
+		req.SetBasicAuth(DefaultConsumerKey, secret)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != status || resp.Header.Get("Cache-Control") != "no-store" || resp.Header.Get("Pragma") != "no-cache" {
+			t.Errorf("%d %v", resp.StatusCode, resp.Header)
+		}
+	}
+}
+
 func TestSilentTestNumber(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)

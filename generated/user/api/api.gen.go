@@ -46,7 +46,7 @@ type CallbackReceipt struct {
 
 // Contacts Where and how a customer is addressed.
 type Contacts struct {
-	// Email E-mail address.
+	// Email E-mail address. Quoted names and numbers instead of a host (`root@[127.0.0.1]`) are refused.
 	//
 	// Example: amina@example.com
 	Email *Email `json:"email,omitempty"`
@@ -72,7 +72,7 @@ type Contacts struct {
 // Example: 5f0c9f9e-8c0c-4d6e-9c56-6b8f2a1c0d4e
 type DeviceID = string
 
-// Email E-mail address.
+// Email E-mail address. Quoted names and numbers instead of a host (`root@[127.0.0.1]`) are refused.
 //
 // Example: amina@example.com
 type Email = openapi_types.Email
@@ -443,7 +443,7 @@ type Profile struct {
 	// Example: 2026-11-23T09:30:00Z
 	CreatedAt externalRef0.Timestamp `json:"created_at"`
 
-	// Email E-mail address.
+	// Email E-mail address. Quoted names and numbers instead of a host (`root@[127.0.0.1]`) are refused.
 	//
 	// Example: amina@example.com
 	Email *Email `json:"email,omitempty"`
@@ -496,7 +496,7 @@ type Profile struct {
 
 // ProfileUpdate What to change.
 type ProfileUpdate struct {
-	// Email E-mail address.
+	// Email E-mail address. Quoted names and numbers instead of a host (`root@[127.0.0.1]`) are refused.
 	//
 	// Example: amina@example.com
 	Email *Email `json:"email,omitempty"`
@@ -3580,15 +3580,25 @@ type GetJwksResponseObject interface {
 	VisitGetJwksResponse(w http.ResponseWriter) error
 }
 
-type GetJwks200JSONResponse Jwks
+type GetJwks200ResponseHeaders struct {
+	CacheControl *string
+}
+
+type GetJwks200JSONResponse struct {
+	Body    Jwks
+	Headers GetJwks200ResponseHeaders
+}
 
 func (response GetJwks200JSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err

@@ -46,7 +46,7 @@ type CallbackReceipt struct {
 
 // Contacts Where and how a customer is addressed.
 type Contacts struct {
-	// Email E-mail address.
+	// Email E-mail address. Quoted names and numbers instead of a host (`root@[127.0.0.1]`) are refused.
 	//
 	// Example: amina@example.com
 	Email *Email `json:"email,omitempty"`
@@ -72,7 +72,7 @@ type Contacts struct {
 // Example: 5f0c9f9e-8c0c-4d6e-9c56-6b8f2a1c0d4e
 type DeviceID = string
 
-// Email E-mail address.
+// Email E-mail address. Quoted names and numbers instead of a host (`root@[127.0.0.1]`) are refused.
 //
 // Example: amina@example.com
 type Email = openapi_types.Email
@@ -443,7 +443,7 @@ type Profile struct {
 	// Example: 2026-11-23T09:30:00Z
 	CreatedAt externalRef0.Timestamp `json:"created_at"`
 
-	// Email E-mail address.
+	// Email E-mail address. Quoted names and numbers instead of a host (`root@[127.0.0.1]`) are refused.
 	//
 	// Example: amina@example.com
 	Email *Email `json:"email,omitempty"`
@@ -496,7 +496,7 @@ type Profile struct {
 
 // ProfileUpdate What to change.
 type ProfileUpdate struct {
-	// Email E-mail address.
+	// Email E-mail address. Quoted names and numbers instead of a host (`root@[127.0.0.1]`) are refused.
 	//
 	// Example: amina@example.com
 	Email *Email `json:"email,omitempty"`
@@ -1057,7 +1057,7 @@ type ClientInterface interface {
 
 	// GetJwks Public keys of the access tokens
 	//
-	// RFC 7517 key set; while keys are rotated it holds two. Only gateways and partners who verify tokens need it.
+	// RFC 7517 key set; while keys are rotated it holds two. Only gateways and partners who verify tokens need it. It may be kept for the 5 minutes that `Cache-Control` says; a token with an unknown `kid` is a reason to ask again earlier.
 	//
 	// Corresponds with GET /v1/jwks (the `GetJwks` operationId).
 	GetJwks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1501,7 +1501,7 @@ func (c *Client) GetStanding(ctx context.Context, userID UserID, reqEditors ...R
 
 // GetJwks Public keys of the access tokens
 //
-// RFC 7517 key set; while keys are rotated it holds two. Only gateways and partners who verify tokens need it.
+// RFC 7517 key set; while keys are rotated it holds two. Only gateways and partners who verify tokens need it. It may be kept for the 5 minutes that `Cache-Control` says; a token with an unknown `kid` is a reason to ask again earlier.
 //
 // Corresponds with GET /v1/jwks (the `GetJwks` operationId).
 func (c *Client) GetJwks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3098,7 +3098,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetJwksWithResponse Public keys of the access tokens
 	//
-	// RFC 7517 key set; while keys are rotated it holds two. Only gateways and partners who verify tokens need it.
+	// RFC 7517 key set; while keys are rotated it holds two. Only gateways and partners who verify tokens need it. It may be kept for the 5 minutes that `Cache-Control` says; a token with an unknown `kid` is a reason to ask again earlier.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4367,6 +4367,11 @@ func (r GetStandingResponse) ContentType() string {
 	return ""
 }
 
+// GetJwksResponse200Headers the declared response headers of an HTTP 200 response for GetJwks
+type GetJwksResponse200Headers struct {
+	CacheControl *string
+}
+
 type GetJwksResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4384,6 +4389,8 @@ type GetJwksResponse struct {
 	ApplicationProblemJSON503 *externalRef0.Unavailable
 	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
 	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetJwksResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -6111,7 +6118,7 @@ func (c *ClientWithResponses) GetStandingWithResponse(ctx context.Context, userI
 
 // GetJwksWithResponse Public keys of the access tokens
 //
-// RFC 7517 key set; while keys are rotated it holds two. Only gateways and partners who verify tokens need it.
+// RFC 7517 key set; while keys are rotated it holds two. Only gateways and partners who verify tokens need it. It may be kept for the 5 minutes that `Cache-Control` says; a token with an unknown `kid` is a reason to ask again earlier.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7436,6 +7443,19 @@ func ParseGetJwksResponse(rsp *http.Response) (*GetJwksResponse, error) {
 		}
 		response.ApplicationProblemJSON504 = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetJwksResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

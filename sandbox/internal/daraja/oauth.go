@@ -53,6 +53,8 @@ func (s *Server) RevokeTokens() {
 }
 
 func (s *Server) generateToken(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store") // what a proxy kept would be somebody else's token (RFC 6749, section 5.1)
+	w.Header().Set("Pragma", "no-cache")
 	key, secret, ok := r.BasicAuth()
 	switch {
 	case r.Method != http.MethodGet:

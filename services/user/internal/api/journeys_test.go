@@ -95,8 +95,13 @@ func TestSessionJourney(t *testing.T) {
 		t.Errorf("revocations: %d %s", list.status, list.raw)
 	}
 	keys := w.do(anonymous("GET", "/v1/jwks", nil))
-	if set, _ := keys.body["keys"].([]any); keys.status != 200 || len(set) != 1 {
-		t.Errorf("keys: %d %s", keys.status, keys.raw)
+	set, _ := keys.body["keys"].([]any)
+	if keys.status != 200 || len(set) != 1 || keys.header.Get("Cache-Control") != "public, max-age=300" {
+		t.Fatalf("keys: %d %v %s", keys.status, keys.header, keys.raw)
+	}
+	// A library picks a key by these: without them some take it for encryption, or for another curve's algorithm.
+	if k, _ := set[0].(map[string]any); k["kty"] != "EC" || k["crv"] != "P-256" || k["alg"] != "ES256" || k["use"] != "sig" || k["kid"] == "" {
+		t.Errorf("key: %v", set[0])
 	}
 }
 

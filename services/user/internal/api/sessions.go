@@ -46,13 +46,17 @@ func (s *Server) DeleteSession(ctx context.Context, _ userapi.DeleteSessionReque
 	return userapi.DeleteSession204Response{}, nil
 }
 
+// jwksKept is as long as a gateway trusts a key that it does not see again: a withdrawn one dies everywhere at the same time.
+const jwksKept = "public, max-age=300"
+
 // GetJwks shows the public keys.
 func (s *Server) GetJwks(context.Context, userapi.GetJwksRequestObject) (userapi.GetJwksResponseObject, error) {
-	out := userapi.GetJwks200JSONResponse{Keys: []userapi.Jwk{}}
+	set := userapi.Jwks{Keys: []userapi.Jwk{}}
 	for _, k := range s.app.Keys.Public() {
-		out.Keys = append(out.Keys, userapi.Jwk{Kty: "EC", Crv: "P-256", Alg: "ES256", Use: "sig", Kid: k.Kid, X: k.X, Y: k.Y})
+		set.Keys = append(set.Keys, userapi.Jwk{Kty: "EC", Crv: "P-256", Alg: "ES256", Use: "sig", Kid: k.Kid, X: k.X, Y: k.Y})
 	}
-	return out, nil
+	kept := jwksKept
+	return userapi.GetJwks200JSONResponse{Body: set, Headers: userapi.GetJwks200ResponseHeaders{CacheControl: &kept}}, nil
 }
 
 // CreateStepUp approves an operation with the PIN.
