@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	kitauth "github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/web"
 )
 
 func TestForward(t *testing.T) {
@@ -279,6 +282,31 @@ func TestUpstreamFaults(t *testing.T) {
 	other := ask{method: "GET", path: "/v1/accounts/" + transferID + "/balance", header: map[string]string{"Authorization": "Bearer " + w.token()}}
 	if got := w.do(other); got.status != 200 {
 		t.Fatalf("another service's route: %d %s", got.status, got.body)
+	}
+}
+
+// TestOtherIdentityKey: a service that was given another identity key refuses every token of the gateway. That is no fault of the caller,
+// who would sign in again and again: it is 503, and the log names the settings. A 401 of the service's own travels on.
+func TestOtherIdentityKey(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	verifier := kitauth.NewVerifier("wallet", []byte("an-identity-key-of-another-deployment"))
+	w.wallet.script(verifier.Middleware(web.WriteProblem)(reply(200, `{}`)).ServeHTTP)
+	got := w.do(ask{method: "GET", path: "/v1/slow"})
+	refused(t, got, 503, "unavailable")
+	for name := range got.header {
+		if strings.HasPrefix(name, "Sendtip-") {
+			t.Errorf("%s travels on", name)
+		}
+	}
+	verifier = kitauth.NewVerifier("wallet", identityKey("another-service"), identityKey("wallet"))
+	w.wallet.script(verifier.Middleware(web.WriteProblem)(reply(200, `{}`)).ServeHTTP)
+	if got := w.do(ask{method: "GET", path: "/v1/slow"}); got.status != 200 {
+		t.Errorf("during a rotation: %d %s", got.status, got.body)
+	}
+	w.wallet.script(reply(401, `{"code":"pin_wrong"}`))
+	if got := w.do(ask{method: "GET", path: "/v1/slow"}); got.status != 401 || got.body != `{"code":"pin_wrong"}` {
+		t.Errorf("a service's own 401 was changed: %d %s", got.status, got.body)
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	kitauth "github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/idem"
+	"github.com/sendtip/sendtip/kit/keycheck"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/seal"
@@ -133,6 +134,8 @@ func (p *parts) service() (*service.Service, error) {
 	return &service.Service{
 		Name: name, Listen: p.cfg.Common.Listen, OpsListen: p.cfg.Common.OpsListen, Registry: p.registry,
 		Handler: public, Also: []service.Listener{{Addr: p.cfg.InternalListen, Handler: internal}},
+		Guard: keycheck.Guard(p.pool, p.log, keycheck.KEK(p.sealer), keycheck.Secret("delegation", "SENDTIP_DELEGATION_KEY", p.cfg.delegationKeys()...),
+			keycheck.Secret("identity", "SENDTIP_IDENTITY_KEY", p.cfg.Common.IdentityKeys()...)),
 		Loops: []service.Loop{
 			{Name: "revocations", Run: revocations.Run}, {Name: "api keys", Run: p.live.Run}, {Name: "token keys", Run: loadKeys(tokenKeys)},
 			{Name: "outbox", Run: p.relay.Run}, {Name: "idempotency keys", Run: idem.SweepLoop(p.pool, p.log)},

@@ -131,6 +131,14 @@ func TestLedgerKeyRotation(t *testing.T) {
 		if out, err := sendtip(t, dir, "ledger", "verify-receipt", receipt); err != nil {
 			t.Fatalf("the receipt from before: %v %s", err, out)
 		}
+		if _, err := sendtip(t, dir, "ledger", "key", "--rotate"); err == nil || !strings.Contains(err.Error(), "start the ledger with both keys") || signer(t, dir).VerifierKey != list[0] {
+			t.Fatalf("rotated again before the ledger ran: %v", err)
+		}
+		if n < 2 {
+			if err := os.Remove(filepath.Join(dir, "keys", keys.LedgerSigningPrevious)); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	for _, name := range []string{keys.LedgerSigning, keys.LedgerSigningPrevious, keys.LedgerPublic} {
 		if info, err := os.Stat(filepath.Join(dir, "keys", name)); err != nil || info.Mode().Perm() != 0o600 {

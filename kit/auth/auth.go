@@ -26,6 +26,8 @@ const (
 	DelegationHeader = "Sendtip-Delegation"
 	// OnBehalfOfHeader carries the delegation token back to the gateway within the same request.
 	OnBehalfOfHeader = "Sendtip-On-Behalf-Of"
+	// OtherKeyHeader tells the gateway that its identity token was signed with another key than the service's: the 401 is no caller's fault.
+	OtherKeyHeader = "Sendtip-Other-Key"
 	// ServiceKeyHeader carries a service's own key to the gateway's internal listener.
 	ServiceKeyHeader = "Sendtip-Service-Key"
 )
@@ -220,6 +222,9 @@ func (v *Verifier) Middleware(refuse func(w http.ResponseWriter, r *http.Request
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			p, err := v.principal(r.Header.Get(IdentityHeader))
 			if err != nil {
+				if errors.Is(err, jwt.ErrTokenSignatureInvalid) {
+					w.Header().Set(OtherKeyHeader, "1")
+				}
 				refuse(w, r, err)
 				return
 			}

@@ -154,6 +154,15 @@ func (s *Sealer) DerivePrevious(purpose string) [][]byte {
 	return out
 }
 
+// CheckValues returns a value of each key, current first, that tells which key it is and nothing about it.
+func (s *Sealer) CheckValues() [][]byte {
+	out := make([][]byte, len(s.keys))
+	for i, k := range s.keys {
+		out[i] = k.derive("check value", "", KeySize)
+	}
+	return out
+}
+
 // cipher gives every value its own key, so the limit of 2^32 random nonces per key is never near.
 func (k kek) cipher(salt []byte) (cipher.AEAD, []byte, error) {
 	material, err := hkdf.Key(sha256.New, k.secret, salt, "sendtip seal v1: value", KeySize+nonceSize)

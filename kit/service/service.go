@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/sendtip/sendtip/kit/config"
+	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/log"
 	"github.com/sendtip/sendtip/kit/web"
 )
@@ -43,6 +44,9 @@ type Listener struct {
 	Handler http.Handler
 }
 
+// ErrRefused is in the error of a guard that will never let the service work with these settings.
+var ErrRefused = errors.New("refused to start")
+
 // Service is one deployable, made by its package's New.
 type Service struct {
 	Name      string
@@ -50,11 +54,15 @@ type Service struct {
 	OpsListen string // empty: no operations listener
 	Handler   http.Handler
 	Also      []Listener
-	Loops     []Loop
-	Checks    []Check
-	Registry  *prometheus.Registry
-	Close     func() // after everything has stopped
+	// Guard is asked until it answers nil; before that no request is served and no loop runs. ErrRefused ends the service, any other
+	// error is taken for a dependency that is away. It may be absent.
+	Guard    func(ctx context.Context) error
+	Loops    []Loop
+	Checks   []Check
+	Registry *prometheus.Registry
+	Close    func() // after everything has stopped
 
+	waiting  atomic.Bool // for the guard
 	draining atomic.Bool
 }
 
@@ -64,6 +72,9 @@ func (s *Service) Ready(ctx context.Context) error {
 		return errors.New("stopping")
 	}
 	var errs []error
+	if s.waiting.Load() {
+		errs = append(errs, errors.New("keys: not checked yet"))
+	}
 	for _, c := range s.Checks {
 		if err := c.Run(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", c.Name, err))
@@ -78,6 +89,9 @@ func Run(ctx context.Context, s *Service, l *slog.Logger) error {
 		defer s.Close()
 	}
 	servers := append([]Listener{{s.Listen, s.Handler}}, s.Also...)
+	for i := range servers {
+		servers[i].Handler = s.guarded(servers[i].Handler)
+	}
 	if s.OpsListen != "" {
 		servers = append(servers, Listener{s.OpsListen, s.ops()})
 	}
@@ -92,23 +106,69 @@ func Run(ctx context.Context, s *Service, l *slog.Logger) error {
 		}
 		listeners[i] = ln
 	}
-	stop := context.AfterFunc(ctx, func() { s.draining.Store(true) })
+	s.waiting.Store(s.Guard != nil)
+	run, end := context.WithCancel(ctx)
+	defer end()
+	stop := context.AfterFunc(run, func() { s.draining.Store(true) })
 	defer stop()
 
 	loopCtx, stopLoops := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLoops()
+	var refusal error
 	var loops sync.WaitGroup
-	for _, loop := range s.Loops {
-		loops.Go(func() { keepRunning(loopCtx, loop, l) })
-	}
+	loops.Go(func() {
+		if refusal = s.admit(run, l); s.waiting.Load() {
+			end()
+			return
+		}
+		for _, loop := range s.Loops {
+			loops.Go(func() { keepRunning(loopCtx, loop, l) })
+		}
+	})
 	errs := make([]error, len(servers))
 	var serving sync.WaitGroup
 	for i, ln := range listeners {
-		serving.Go(func() { errs[i] = web.Serve(ctx, ln, servers[i].Handler, l) })
+		serving.Go(func() {
+			defer end() // a server that ends by itself takes the others along: half a service must not look alive
+			errs[i] = web.Serve(run, ln, servers[i].Handler, l)
+		})
 	}
 	serving.Wait() // requests drain while loops still run: a request may wait for a relay or a job
 	stopLoops()
 	loops.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, refusal)...)
+}
+
+// admit returns nil when the guard has let the service work or ctx has ended.
+func (s *Service) admit(ctx context.Context, l *slog.Logger) error {
+	for pause := 100 * time.Millisecond; s.Guard != nil; pause = min(pause*2, 2*time.Second) {
+		err := s.Guard(ctx)
+		if errors.Is(err, ErrRefused) {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		if err == nil {
+			break
+		}
+		l.WarnContext(ctx, "not admitted yet, asking again", "err", err, "pause_ms", pause.Milliseconds())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+	s.waiting.Store(false)
+	return nil
+}
+
+// guarded answers that the service is away until it is admitted.
+func (s *Service) guarded(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.waiting.Load() {
+			web.WriteProblem(w, r, fault.ErrUnavailable)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 func keepRunning(ctx context.Context, loop Loop, l *slog.Logger) {

@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -87,6 +88,72 @@ func TestRun(t *testing.T) {
 	}
 	if s.Ready(t.Context()) == nil {
 		t.Fatal("a stopping service is not ready")
+	}
+}
+
+// TestGuard: nothing is served and no loop runs before the guard lets the service work, and it is asked until it does.
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	var asked, loops atomic.Int32
+	var away atomic.Bool
+	away.Store(true)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) })
+	s := &service.Service{Name: "test", Listen: free(t), OpsListen: free(t), Handler: handler, Also: []service.Listener{{Addr: free(t), Handler: handler}},
+		Guard: func(context.Context) error {
+			if asked.Add(1); away.Load() {
+				return errors.New("database is away")
+			}
+			return nil
+		},
+		Loops: []service.Loop{{Name: "loop", Run: func(ctx context.Context) error { loops.Add(1); <-ctx.Done(); return nil }}},
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- service.Run(ctx, s, slog.New(slog.DiscardHandler)) }()
+	wait(t, "the guard to be asked again", func() bool { return asked.Load() >= 3 })
+	for _, addr := range []string{s.Listen, s.Also[0].Addr} {
+		if code, body := get(t, "http://"+addr); code != 503 || !strings.Contains(body, `"unavailable"`) {
+			t.Errorf("%d %s", code, body)
+		}
+	}
+	if code, body := get(t, "http://"+s.OpsListen+"/readyz"); code != 503 || !strings.Contains(body, "keys: not checked yet") || loops.Load() != 0 {
+		t.Errorf("%d %s, %d loops run", code, body, loops.Load())
+	}
+	away.Store(false)
+	wait(t, "the loop", func() bool { return loops.Load() == 1 })
+	if code, _ := get(t, "http://"+s.Listen); code != 200 {
+		t.Errorf("%d after the guard", code)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGuardRefuses: the service ends, with the reason.
+func TestGuardRefuses(t *testing.T) {
+	t.Parallel()
+	loops := 0
+	s := &service.Service{Name: "test", Listen: free(t), OpsListen: free(t), Handler: http.NotFoundHandler(),
+		Guard: func(context.Context) error { return fmt.Errorf("%w: SENDTIP_KEK", service.ErrRefused) },
+		Loops: []service.Loop{{Name: "loop", Run: func(context.Context) error { loops++; return nil }}},
+	}
+	if err := service.Run(t.Context(), s, slog.New(slog.DiscardHandler)); !errors.Is(err, service.ErrRefused) || !strings.Contains(err.Error(), "SENDTIP_KEK") || loops != 0 {
+		t.Errorf("%v, %d loops ran", err, loops)
+	}
+}
+
+// TestStoppedBeforeAdmitted: a stop while the database is away starts nothing and is no error.
+func TestStoppedBeforeAdmitted(t *testing.T) {
+	t.Parallel()
+	loops := 0
+	ctx, stop := context.WithCancel(t.Context())
+	s := &service.Service{Name: "test", Listen: free(t), Handler: http.NotFoundHandler(),
+		Guard: func(context.Context) error { stop(); return errors.New("database is away") },
+		Loops: []service.Loop{{Name: "loop", Run: func(context.Context) error { loops++; return nil }}},
+	}
+	if err := service.Run(ctx, s, slog.New(slog.DiscardHandler)); err != nil || loops != 0 {
+		t.Errorf("%v, %d loops ran", err, loops)
 	}
 }
 

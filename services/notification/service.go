@@ -19,6 +19,7 @@ import (
 	"github.com/sendtip/sendtip/kit/call"
 	"github.com/sendtip/sendtip/kit/event"
 	kitjobs "github.com/sendtip/sendtip/kit/jobs"
+	"github.com/sendtip/sendtip/kit/keycheck"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/seal"
@@ -88,6 +89,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 	return &service.Service{
 		Name: name, Listen: cfg.Common.Listen, OpsListen: cfg.Common.OpsListen, Registry: registry,
 		Handler: newHandler(a, cfg, log, registry),
+		Guard: keycheck.Guard(pool, log, keycheck.KEK(sealer, app.Sealed(sealer)...),
+			keycheck.Secret("identity", "SENDTIP_IDENTITY_KEY", cfg.Common.IdentityKeys()...)),
 		Loops: []service.Loop{
 			{Name: "outbox", Run: relay.Run}, {Name: "events", Run: consumer.Run}, {Name: "jobs", Run: kitjobs.Loop(queue)},
 		},

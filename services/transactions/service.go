@@ -16,6 +16,7 @@ import (
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/event"
 	kitjobs "github.com/sendtip/sendtip/kit/jobs"
+	"github.com/sendtip/sendtip/kit/keycheck"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/service"
@@ -62,6 +63,9 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 	return &service.Service{
 		Name: name, Listen: cfg.Common.Listen, OpsListen: cfg.Common.OpsListen, Registry: registry,
 		Handler: newHandler(a, cfg, log, registry),
+		Guard: keycheck.Guard(pool, log, keycheck.Fixed("origin", "SENDTIP_LEDGER_ORIGIN", cfg.Origin), // a part of the keys' names, so before them
+			keycheck.Public("signing", "SENDTIP_SIGNING_KEY", sealer.VerifierKeys...),
+			keycheck.Secret("identity", "SENDTIP_IDENTITY_KEY", cfg.Common.IdentityKeys()...)),
 		Loops: []service.Loop{
 			{Name: "seal", Run: a.SealLoop}, {Name: "publish", Run: a.PublishLoop(publisher)}, {Name: "outbox", Run: relay.Run},
 			{Name: "hold_expiry", Run: a.ExpiryLoop}, {Name: "room", Run: a.RoomLoop}, {Name: "jobs", Run: kitjobs.Loop(queue)},

@@ -18,6 +18,7 @@ import (
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/idem"
 	kitjobs "github.com/sendtip/sendtip/kit/jobs"
+	"github.com/sendtip/sendtip/kit/keycheck"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/seal"
@@ -72,6 +73,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 	return &service.Service{
 		Name: name, Listen: cfg.Common.Listen, OpsListen: cfg.Common.OpsListen, Registry: registry,
 		Handler: newHandler(a, cfg, log, registry),
+		Guard: keycheck.Guard(pool, log, keycheck.KEK(sealer, app.Sealed(sealer)...), keycheck.Public("signing", "SENDTIP_SIGNING_KEY", keys.Kids()...),
+			keycheck.Secret("identity", "SENDTIP_IDENTITY_KEY", cfg.Common.IdentityKeys()...)),
 		Loops: []service.Loop{
 			{Name: "outbox", Run: relay.Run}, {Name: "jobs", Run: kitjobs.Loop(queue)},
 			{Name: "sweep", Run: a.SweepLoop}, {Name: "sweep keys", Run: idem.SweepLoop(pool, log)},
@@ -117,6 +120,9 @@ func CreateAdmin(ctx context.Context, cfg Config, phone, pin, deviceID string) (
 		return uuid.Nil, err
 	}
 	defer pool.Close()
+	if err := keycheck.Guard(pool, slog.New(slog.DiscardHandler), keycheck.KEK(sealer, app.Sealed(sealer)...))(ctx); err != nil {
+		return uuid.Nil, err // else the administrator's row is sealed under a key that the service does not have
+	}
 	a, err := app.New(app.Deps{Pool: pool, Sealer: sealer, Env: cfg.Common.Env, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return uuid.Nil, err

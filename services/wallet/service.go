@@ -20,6 +20,7 @@ import (
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/idem"
 	kitjobs "github.com/sendtip/sendtip/kit/jobs"
+	"github.com/sendtip/sendtip/kit/keycheck"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/seal"
@@ -85,7 +86,9 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 	return &service.Service{
 		Name: name, Listen: cfg.Common.Listen, OpsListen: cfg.Common.OpsListen, Registry: registry,
 		Handler: newHandler(a, cfg, log, registry),
-		Loops:   loops,
+		Guard: keycheck.Guard(pool, log, keycheck.KEK(sealer, app.Sealed(sealer)...),
+			keycheck.Secret("identity", "SENDTIP_IDENTITY_KEY", cfg.Common.IdentityKeys()...)),
+		Loops: loops,
 		Checks: []service.Check{
 			{Name: "postgres", Run: pg.Check(pool)},
 			{Name: "events", Run: func(context.Context) error { return consumer.Ready() }},

@@ -3,6 +3,7 @@
 package keys
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -120,7 +121,7 @@ func (s Set) Has(name string) bool {
 	return err == nil
 }
 
-// RotateLedger keeps the ledger's signing key as the previous one, in the place of an earlier previous one, and makes a new key. public
+// RotateLedger keeps the ledger's signing key as the previous one and makes a new key; it refuses while there is an earlier previous one. public
 // are the public keys up to now, which are kept for good. A crash leaves either the old key or both; after it, rotating again is safe.
 func RotateLedger(dir string, public []string) error {
 	if err := replace(filepath.Join(dir, LedgerPublic), []byte(strings.Join(public, "\n"))); err != nil {
@@ -129,6 +130,11 @@ func RotateLedger(dir string, public []string) error {
 	present, err := os.ReadFile(filepath.Join(dir, LedgerSigning)) // #nosec G304 -- our own folder
 	if err != nil {
 		return fmt.Errorf("read the signing key: %w", err)
+	}
+	previous, err := os.ReadFile(filepath.Join(dir, LedgerSigningPrevious)) // #nosec G304 -- our own folder
+	if err == nil && !bytes.Equal(bytes.TrimSpace(previous), bytes.TrimSpace(present)) {
+		return fmt.Errorf("%s is still there: start the ledger with both keys, then delete that file, then rotate again; a ledger that never ran with "+
+			"the key between refuses the next one", LedgerSigningPrevious)
 	}
 	if err := replace(filepath.Join(dir, LedgerSigningPrevious), []byte(strings.TrimSpace(string(present)))); err != nil {
 		return err

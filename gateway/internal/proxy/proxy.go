@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
 )
 
@@ -95,6 +96,10 @@ func (u *Upstream) Send(ctx context.Context, o *Outgoing) (*http.Response, error
 	resp, err := u.transport.RoundTrip(r.WithContext(ctx))
 	if err != nil {
 		return nil, u.refusal(ctx, err)
+	}
+	if resp.StatusCode == http.StatusUnauthorized && resp.Header.Get(auth.OtherKeyHeader) != "" {
+		_ = resp.Body.Close()
+		return nil, fmt.Errorf("%w: %s has another identity key: SENDTIP_IDENTITY_KEYS here and SENDTIP_IDENTITY_KEY there must agree", fault.ErrUnavailable, u.Name)
 	}
 	return resp, nil
 }

@@ -61,6 +61,15 @@ func NewKeys(pems ...string) (*Keys, error) {
 	return k, nil
 }
 
+// Kids are the names of all keys, the signing one first. Each is a hash of its public key.
+func (k *Keys) Kids() []string {
+	var kids []string
+	for _, jwk := range k.set {
+		kids = append(kids, jwk.Kid)
+	}
+	return kids
+}
+
 func parseKey(text string) (*ecdsa.PrivateKey, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {

@@ -1,0 +1,170 @@
+// Package keycheck keeps a service from working under a key that its database was not written under: new rows would be sealed under the
+// wrong key while the old ones fail one by one. The database holds a check value of each key; a service that starts with another key, and
+// without the recorded one as the previous, refuses and names the setting.
+package keycheck
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/kit/service"
+)
+
+// lock serialises the replicas of a service that start at once; advisory locks belong to one database.
+const lock = 0x6b657973 // "keys"
+
+// Key is a secret that must not change unnoticed.
+type Key struct {
+	// Name is the key's in the database; it never changes.
+	Name string
+	// Setting is the environment variable of the current value; that of the previous one ends in _PREVIOUS.
+	Setting string
+	// Values are the check values, the current one first.
+	Values [][]byte
+	// Sealed are places where an existing database may have rows under this key; they decide about a database from before there were
+	// check values. Without any, the first key that comes is the right one.
+	Sealed []Sealed
+
+	fixed bool // there is no previous value
+}
+
+// Sealed is a column of sealed values.
+type Sealed struct {
+	Table  string
+	Column string
+	// Open answers nil if the value of the row opens.
+	Open func(id uuid.UUID, value []byte) error
+}
+
+// KEK is the key-encryption key of a sealer, with what the kit and the service seal under it.
+func KEK(s *seal.Sealer, sealed ...Sealed) Key {
+	own := Column(s, "idempotency_keys", "result", "idem:")
+	return Key{Name: "kek", Setting: "SENDTIP_KEK", Values: s.CheckValues(), Sealed: append(sealed, own)}
+}
+
+// Column is a column that a sealer seals for `purpose` followed by the row's id.
+func Column(s *seal.Sealer, table, column, purpose string) Sealed {
+	return Sealed{Table: table, Column: column, Open: func(id uuid.UUID, value []byte) error {
+		_, err := s.Open(purpose+id.String(), value)
+		return err
+	}}
+}
+
+// Secret is a random key that seals nothing; values are the current one and the previous.
+func Secret(name, setting string, values ...[]byte) Key {
+	k := Key{Name: name, Setting: setting}
+	for _, v := range values {
+		check, err := hkdf.Key(sha256.New, v, nil, "sendtip key check: "+name, sha256.Size)
+		if err != nil {
+			panic("keycheck: " + err.Error()) // only a result of more than 255 hashes is refused
+		}
+		k.Values = append(k.Values, check)
+	}
+	return k
+}
+
+// Public is a key pair, by its public halves: the current one and the previous.
+func Public(name, setting string, publics ...string) Key {
+	k := Key{Name: name, Setting: setting}
+	for _, p := range publics {
+		sum := sha256.Sum256([]byte(p))
+		k.Values = append(k.Values, sum[:])
+	}
+	return k
+}
+
+// Fixed is a setting that is no secret and never changes.
+func Fixed(name, setting, value string) Key {
+	k := Public(name, setting, value)
+	k.fixed = true
+	return k
+}
+
+// Guard returns the service's guard: it answers nil when every key is the recorded one, or follows it properly, or is the first.
+// An error that is no service.ErrRefused means that the database could not be asked.
+func Guard(db pg.Beginner, log *slog.Logger, keys ...Key) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		return pg.InTx(ctx, db, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", lock); err != nil {
+				return fmt.Errorf("check keys: %w", err)
+			}
+			for _, k := range keys {
+				if err := k.check(ctx, tx, log); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+}
+
+func (k Key) check(ctx context.Context, tx pgx.Tx, log *slog.Logger) error {
+	var recorded []byte
+	err := tx.QueryRow(ctx, "SELECT value FROM key_checks WHERE key = $1 ORDER BY id DESC LIMIT 1", k.Name).Scan(&recorded)
+	switch {
+	case pg.IsNoRows(err):
+		if err := k.adopt(ctx, tx, log); err != nil {
+			return err
+		}
+	case err != nil:
+		return fmt.Errorf("check keys (is the database migrated?): %w", err)
+	case slices.Equal(recorded, k.Values[0]):
+		return nil
+	case !slices.ContainsFunc(k.Values, func(v []byte) bool { return slices.Equal(v, recorded) }):
+		if k.fixed {
+			return fmt.Errorf("%w: %s is not what it was when this database was made: set it back", service.ErrRefused, k.Setting)
+		}
+		return fmt.Errorf("%w: %s is not the key that this database was written under: set that one, or for a rotation give it as %[2]s_PREVIOUS",
+			service.ErrRefused, k.Setting)
+	default:
+		log.InfoContext(ctx, "key rotated", "setting", k.Setting)
+	}
+	if _, err := tx.Exec(ctx, "INSERT INTO key_checks (key, value) VALUES ($1, $2)", k.Name, k.Values[0]); err != nil {
+		return fmt.Errorf("record key: %w", err)
+	}
+	return nil
+}
+
+// adopt judges a database without a record: rows are there and none opens, so it was written under another key.
+func (k Key) adopt(ctx context.Context, tx pgx.Tx, log *slog.Logger) error {
+	opened, closed := 0, 0
+	for _, s := range k.Sealed {
+		for _, order := range []string{"DESC", "ASC"} { // the newest, and one that may be from before a rotation
+			var id uuid.UUID
+			var value []byte
+			column, table := pgx.Identifier{s.Column}.Sanitize(), pgx.Identifier{s.Table}.Sanitize()
+			err := tx.QueryRow(ctx, "SELECT id, "+column+" FROM "+table+" WHERE "+column+" IS NOT NULL ORDER BY id "+order+" LIMIT 1").Scan(&id, &value)
+			if pg.IsNoRows(err) {
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("look for sealed rows in %s: %w", s.Table, err)
+			}
+			switch err := s.Open(id, value); {
+			case err == nil:
+				opened++
+			case errors.Is(err, seal.ErrOpen):
+				closed++
+			default:
+				return fmt.Errorf("open a row of %s: %w", s.Table, err)
+			}
+		}
+	}
+	if closed > 0 && opened == 0 {
+		return fmt.Errorf("%w: with %s no row of this database can be opened: it was written under another key, set that one", service.ErrRefused, k.Setting)
+	}
+	if closed > 0 {
+		log.ErrorContext(ctx, "some rows were sealed under a key that is not set", "setting", k.Setting+"_PREVIOUS", "of", opened+closed, "closed", closed)
+	}
+	return nil
+}

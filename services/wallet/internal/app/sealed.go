@@ -1,0 +1,14 @@
+package app
+
+import (
+	"github.com/sendtip/sendtip/kit/keycheck"
+	"github.com/sendtip/sendtip/kit/seal"
+)
+
+// Sealed are columns by which a database from before there were check values shows its key.
+func Sealed(s *seal.Sealer) []keycheck.Sealed {
+	return []keycheck.Sealed{
+		keycheck.Column(s, "callbacks", "body_sealed", sealCallback+":"),
+		keycheck.Column(s, "transfer_quotes", "recipient_name_sealed", sealRecipientName+":"),
+	}
+}
