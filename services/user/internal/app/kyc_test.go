@@ -14,6 +14,7 @@ import (
 	"github.com/sendtip/sendtip/kit/idem"
 	kitjobs "github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/providers/smileid"
+	"github.com/sendtip/sendtip/sandbox"
 	"github.com/sendtip/sendtip/sandbox/control"
 	"github.com/sendtip/sendtip/services/user/internal/app"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
@@ -210,6 +211,58 @@ func TestKycForgedCallback(t *testing.T) {
 	}
 	if again, err := w.app.JudgeKyc(t.Context(), k.ID, 0); err != nil || again != 0 {
 		t.Errorf("a late callback: %v, %v", again, err)
+	}
+}
+
+// TestKycForgedVerification: somebody who knows the address and the job's id, and has seen a signature of Smile ID's, which does not cover
+// what is signed with it, sends a perfect result. What counts is the answer to our own question.
+func TestKycForgedVerification(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.must(w.box.SetScript(t.Context(), control.Script{KYCCallback: "lose"}))
+	stamp := smileid.FormatTimestamp(time.Now())
+	forged := func(k app.Kyc, number string) []byte {
+		return fmt.Appendf(nil, `{"SmileJobID":"0000056574","PartnerParams":{"user_id":%q,"job_id":%q,"job_type":5},"ResultType":"ID Verification","ResultText":"ID Number Validated",
+			"ResultCode":"1012","IsFinalResult":"true","Actions":{"Verify_ID_Number":"Verified","Return_Personal_Info":"Returned"},"Country":"KE","IDType":"NATIONAL_ID",
+			"IDNumber":%q,"FullName":"AMINA WANJIRU","DOB":"1990-04-12","timestamp":%q,"signature":%q}`,
+			k.UserID, k.ID, number, stamp, smileid.Sign(sandbox.DefaultSmileAPIKey, sandbox.DefaultSmilePartnerID, stamp))
+	}
+	for i, c := range []struct{ number, status, reason string }{
+		{"30112231", "rejected", domain.ReasonNotFound}, // no ID that the authority knows
+		{"30112235", "rejected", domain.ReasonMismatch}, // somebody else's
+		{"30112237", "review", domain.ReasonUnknown},
+	} {
+		customer := w.register(fmt.Sprintf("+25471200004%d", i))
+		k, err := w.submit(customer, c.number, "key-a")
+		w.must(err)
+		body, token := forged(k, c.number), w.deps.Sealer.Token("kyc", k.ID.String())
+		if r, err := smileid.ParseCallback(body); err != nil || r.JobID != k.ID.String() || domain.Decide(details(c.number), domain.AuthorityResult{
+			Code: r.ResultCode, Final: r.Final, Country: r.Country, IDType: r.IDType, IDNumber: r.IDNumber, FullName: r.FullName, DateOfBirth: r.DOB,
+		}).Outcome != domain.OutcomeVerified {
+			t.Fatalf("the forgery would not do: %+v, %v", r, err)
+		}
+		for range 2 { // before the question and after it
+			w.must(w.app.ReceiveKycCallback(w.anyone(), token, k.ID, body))
+			_, err = w.app.JudgeKyc(t.Context(), k.ID, 0)
+			w.must(err)
+			if got, err := w.app.GetKyc(customer.ctx, k.ID); err != nil || got.Status == "verified" {
+				t.Fatalf("%s: %+v, %v", c.number, got, err)
+			}
+			_, err = w.app.AdvanceKyc(t.Context(), k.ID, 0)
+			w.must(err)
+		}
+		if got := w.settled(customer, k.ID); got.Status != c.status || got.Reason != c.reason {
+			t.Errorf("%s: %+v, want %s %s", c.number, got, c.status, c.reason)
+		}
+		if p, err := w.app.GetProfile(customer.ctx); err != nil || p.Tier != 0 || p.KycStatus != c.status || p.FirstName != "" {
+			t.Errorf("%s: %+v, %v", c.number, p, err)
+		}
+		if n := w.count("SELECT count(*) FROM kyc_callbacks WHERE kyc_id = $1", k.ID); n != 2 {
+			t.Errorf("%s: %d callbacks stored", c.number, n)
+		}
+	}
+	if types, _ := w.events(); slices.Contains(types, "user.kyc_verified") {
+		t.Error("somebody was verified")
 	}
 }
 

@@ -66,6 +66,33 @@ func TestPinResetOfVerified(t *testing.T) {
 	w.want(w.app.CompletePinReset(w.anyone(), in), domain.ErrOtpInvalid) // guesses of the number cost the code's tries
 }
 
+// TestPinResetDuringSignIn: a PIN that was right when it was compared opens no session once another one is set. Both wait for the customer's
+// row, the reset first.
+func TestPinResetDuringSignIn(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	r, err := w.app.StartPinReset(w.anyone(), phone, device)
+	w.must(err)
+	in := app.PinResetInput{ID: r.ID, Otp: w.code(r.ID), Pin: "8361", Device: device}
+	hold, err := w.db.Pool.Begin(t.Context())
+	w.must(err)
+	_, err = hold.Exec(t.Context(), "SELECT 1 FROM users WHERE id = $1 FOR UPDATE", c.id)
+	w.must(err)
+	reset, signedIn := make(chan error, 1), make(chan error, 1)
+	go func() { reset <- w.app.CompletePinReset(w.anyone(), in) }()
+	w.waiting(1)
+	go func() { signedIn <- w.signIn(pin) }() // the PIN is still the one that is stored
+	w.waiting(2)
+	w.must(hold.Rollback(t.Context()))
+	w.must(<-reset)
+	w.want(<-signedIn, domain.ErrCredentialsInvalid)
+	if n := w.count("SELECT count(*) FROM sessions WHERE revoked_at IS NULL"); n != 0 {
+		t.Errorf("%d sessions outlive the reset", n)
+	}
+	w.must(w.signIn("8361"))
+}
+
 func TestPinResetTellsNothing(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

@@ -67,6 +67,45 @@ func TestSuspendUser(t *testing.T) {
 	}
 }
 
+// TestSuspendedCustomer: what a suspended customer holds and asks for gives them nothing: with the sessions that the suspension ended, and
+// with one that is live all the same, as after a repair by hand.
+func TestSuspendedCustomer(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	_, admin := w.admin()
+	ended, live := w.register(phone), w.register("+254712000001")
+	_, err := w.app.SuspendUser(admin, ended.id, "Lost phone")
+	w.must(err)
+	_, err = w.db.Pool.Exec(t.Context(), "UPDATE users SET status = 'suspended' WHERE id = $1", live.id)
+	w.must(err)
+	for name, c := range map[string]struct {
+		customer
+		refresh, stepUp error
+	}{
+		"sessions ended": {ended, domain.ErrRefreshInvalid, domain.ErrSessionEnded},
+		"session live":   {live, domain.ErrUserSuspended, domain.ErrUserSuspended},
+	} {
+		r, err := w.app.StartPinReset(w.anyone(), c.phone, device) // the same answer as for anybody
+		w.must(err)
+		code, before := w.code(r.ID), w.everything()
+		_, err = w.refresh(c.tokens.Refresh, device, "key-a")
+		w.want(err, c.refresh)
+		_, err = w.app.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", QuoteID: uuid.New()})
+		w.want(err, c.stepUp)
+		w.want(w.app.CompletePinReset(w.anyone(), app.PinResetInput{ID: r.ID, Otp: code, Pin: "8361", Device: device}), domain.ErrUserSuspended)
+		if n := w.everything(); n != before {
+			t.Errorf("%s: refusals left %d rows", name, n-before)
+		}
+		if n := w.count("SELECT count(*) FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE s.user_id = $1 AND t.used_at IS NOT NULL", c.id); n != 0 {
+			t.Errorf("%s: %d refresh tokens were spent", name, n)
+		}
+		_, err = w.app.ReinstateUser(admin, c.id)
+		w.must(err)
+		_, err = w.app.CreateSession(w.anyone(), app.SessionInput{Phone: c.phone, Pin: pin, Device: device}) // the PIN is the old one
+		w.must(err)
+	}
+}
+
 func TestSuspendAgainstSignIn(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

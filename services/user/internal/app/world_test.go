@@ -245,6 +245,17 @@ func together(n int, call func(i int) error) []error {
 	return errs
 }
 
+// waiting returns when n transactions wait for a lock. It is the signal that all of them have come so far.
+func (w *world) waiting(n int) {
+	w.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-time.After(2 * time.Millisecond) {
+		if w.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") >= n {
+			return
+		}
+	}
+	w.Fatalf("%d transactions never waited for a lock", n)
+}
+
 // tally counts how many errors are nil, and how many are the fault.
 func tally(errs []error, fault error) (ok, refused int) {
 	for _, err := range errs {
