@@ -195,6 +195,11 @@ type KycReview struct {
 	// Example: 2026-11-23T09:30:00Z
 	SubmittedAt externalRef0.Timestamp `json:"submitted_at"`
 
+	// Unreadable True where details are missing because they cannot be opened, as when their key is no longer set. What was submitted can then only be rejected, so that the customer submits again.
+	//
+	// Example: true
+	Unreadable *bool `json:"unreadable,omitempty"`
+
 	// UserID A UUIDv7 made by the service that owns the object.
 	//
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e

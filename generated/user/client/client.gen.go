@@ -195,6 +195,11 @@ type KycReview struct {
 	// Example: 2026-11-23T09:30:00Z
 	SubmittedAt externalRef0.Timestamp `json:"submitted_at"`
 
+	// Unreadable True where details are missing because they cannot be opened, as when their key is no longer set. What was submitted can then only be rejected, so that the customer submits again.
+	//
+	// Example: true
+	Unreadable *bool `json:"unreadable,omitempty"`
+
 	// UserID A UUIDv7 made by the service that owns the object.
 	//
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -952,14 +957,14 @@ type ClientInterface interface {
 
 	// ListKycReviews List submissions that wait for a person
 	//
-	// Oldest first, with what was submitted and what the authority returned. Each reading is audited.
+	// Oldest first, with what was submitted and what the authority returned. Each reading is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
 	//
 	// Corresponds with GET /v1/admin/kyc-reviews (the `ListKycReviews` operationId).
 	ListKycReviews(ctx context.Context, params *ListKycReviewsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DecideKycReviewWithBody Approve or reject a submission
 	//
-	// Only a submission in review can be decided (409 `kyc_not_in_review`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -968,7 +973,7 @@ type ClientInterface interface {
 
 	// DecideKycReview Approve or reject a submission
 	//
-	// Only a submission in review can be decided (409 `kyc_not_in_review`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1266,7 +1271,7 @@ type ClientInterface interface {
 
 // ListKycReviews List submissions that wait for a person
 //
-// Oldest first, with what was submitted and what the authority returned. Each reading is audited.
+// Oldest first, with what was submitted and what the authority returned. Each reading is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
 //
 // Corresponds with GET /v1/admin/kyc-reviews (the `ListKycReviews` operationId).
 func (c *Client) ListKycReviews(ctx context.Context, params *ListKycReviewsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1283,7 +1288,7 @@ func (c *Client) ListKycReviews(ctx context.Context, params *ListKycReviewsParam
 
 // DecideKycReviewWithBody Approve or reject a submission
 //
-// Only a submission in review can be decided (409 `kyc_not_in_review`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1302,7 +1307,7 @@ func (c *Client) DecideKycReviewWithBody(ctx context.Context, kycID KycID, conte
 
 // DecideKycReview Approve or reject a submission
 //
-// Only a submission in review can be decided (409 `kyc_not_in_review`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2981,7 +2986,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListKycReviewsWithResponse List submissions that wait for a person
 	//
-	// Oldest first, with what was submitted and what the authority returned. Each reading is audited.
+	// Oldest first, with what was submitted and what the authority returned. Each reading is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2990,7 +2995,7 @@ type ClientWithResponsesInterface interface {
 
 	// DecideKycReviewWithBodyWithResponse Approve or reject a submission
 	//
-	// Only a submission in review can be decided (409 `kyc_not_in_review`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2999,7 +3004,7 @@ type ClientWithResponsesInterface interface {
 
 	// DecideKycReviewWithResponse Approve or reject a submission
 	//
-	// Only a submission in review can be decided (409 `kyc_not_in_review`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5923,7 +5928,7 @@ func (r CreateStepUpResponse) ContentType() string {
 
 // ListKycReviewsWithResponse List submissions that wait for a person
 //
-// Oldest first, with what was submitted and what the authority returned. Each reading is audited.
+// Oldest first, with what was submitted and what the authority returned. Each reading is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5938,7 +5943,7 @@ func (c *ClientWithResponses) ListKycReviewsWithResponse(ctx context.Context, pa
 
 // DecideKycReviewWithBodyWithResponse Approve or reject a submission
 //
-// Only a submission in review can be decided (409 `kyc_not_in_review`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5953,7 +5958,7 @@ func (c *ClientWithResponses) DecideKycReviewWithBodyWithResponse(ctx context.Co
 
 // DecideKycReviewWithResponse Approve or reject a submission
 //
-// Only a submission in review can be decided (409 `kyc_not_in_review`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -49,6 +49,9 @@ func reviewAnswer(v app.Review) userapi.KycReview {
 		KycID: v.ID, UserID: v.UserID, ReasonCode: v.Reason, Country: v.Country, IDType: v.IDType, SubmittedAt: v.SubmittedAt,
 		Submitted: details(v.Submitted.FullName(), v.Submitted.DateOfBirth, v.Submitted.IDNumber),
 	}
+	if v.Unreadable {
+		out.Unreadable = &v.Unreadable
+	}
 	if v.Returned != nil {
 		returned := details(v.Returned.FullName, v.Returned.DateOfBirth, v.Returned.IDNumber)
 		out.Returned = &returned

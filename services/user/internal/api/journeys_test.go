@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/sendtip/sendtip/kit/pgtest"
+	usersql "github.com/sendtip/sendtip/sql/user"
 )
 
 func TestCustomerJourney(t *testing.T) {
@@ -173,6 +176,30 @@ func TestReviewPages(t *testing.T) {
 	if seen != 3 {
 		t.Errorf("%d reviews on all pages, want 3", seen)
 	}
+}
+
+func TestUnreadableReview(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, "user", usersql.Migrations())
+	w := serve(t, db.Pool)
+	operator, _ := w.operator()
+	as, _ := w.register(phone)
+	kycID := w.do(withKey(as("POST", "/v1/kyc-verifications", kyc("30112237")))).str("kyc_id")
+	w.decide(kycID)
+	_, err := db.Pool.Exec(t.Context(), "UPDATE kyc_verifications SET submission_sealed = result_sealed")
+	w.must(err)
+	page := w.do(operator("GET", "/v1/admin/kyc-reviews", nil))
+	data, _ := page.body["data"].([]any)
+	if page.status != 200 || len(data) != 1 {
+		t.Fatalf("reviews: %d %s", page.status, page.raw)
+	}
+	if row, _ := data[0].(map[string]any); row["kyc_id"] != kycID || row["unreadable"] != true || len(row["submitted"].(map[string]any)) != 0 {
+		t.Errorf("row %v", row)
+	}
+	decision := operator("POST", "/v1/admin/kyc-reviews/"+kycID+"/decision", map[string]any{"decision": "approve", "reason": "Blind."})
+	w.expect(decision, 409, "kyc_unreadable")
+	decision.body = map[string]any{"decision": "reject", "reason": "Cannot be read."}
+	w.expect(decision, 200, "")
 }
 
 func TestCallback(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/idem"
@@ -460,6 +461,72 @@ func TestKycReviews(t *testing.T) {
 	w.noPlaintext("Seen the card of Amina")
 	if n := w.count("SELECT count(*) FROM audit_log WHERE action = 'kyc.decided'"); n != 2 {
 		t.Errorf("%d decisions audited", n)
+	}
+}
+
+// TestKycUnreadable: one row whose values cannot be opened hides no other, shows what is left of it, and can be rejected, not approved;
+// one that still waits for the authority comes to a person in the end.
+func TestKycUnreadable(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	registry := prometheus.NewRegistry()
+	w.deps.Registry = registry
+	var err error
+	w.app, err = app.New(w.deps)
+	w.must(err)
+	_, admin := w.admin()
+	var open []app.Kyc
+	var customers []customer
+	for i := range 4 {
+		customers = append(customers, w.register(fmt.Sprintf("+25471200005%d", i)))
+		open = append(open, w.decided(customers[i], "3011224"+fmt.Sprint(i)+"7"))
+	}
+	spoil := func(column string, id uuid.UUID) {
+		_, err := w.db.Pool.Exec(t.Context(), "UPDATE kyc_verifications SET "+column+" = set_byte("+column+", 60, get_byte("+column+", 60) # 1) WHERE id = $1", id)
+		w.must(err)
+	}
+	spoil("submission_sealed", open[1].ID)
+	spoil("result_sealed", open[2].ID)
+	page, _, err := w.app.ListKycReviews(admin, 10, uuid.Nil)
+	w.must(err)
+	if len(page) != 4 {
+		t.Fatalf("%d in the list, want 4", len(page))
+	}
+	for i, r := range page {
+		submitted, returned, unreadable := i != 1, i != 2, i == 1 || i == 2
+		if r.ID != open[i].ID || (r.Submitted.FirstName == "Amina") != submitted || (r.Returned != nil) != returned || r.Unreadable != unreadable || r.IDType != "NATIONAL_ID" {
+			t.Errorf("row %d: %+v", i, r)
+		}
+	}
+	if n := counted(t, registry, "user_unreadable_total", ""); n != 2 {
+		t.Errorf("the metric counts %v, want 2", n)
+	}
+	before := w.everything()
+	_, err = w.app.DecideKycReview(admin, app.DecisionInput{KycID: open[1].ID, Approve: true, Reason: "blind"})
+	w.want(err, domain.ErrKycUnreadable)
+	if n := w.everything(); n != before {
+		t.Errorf("the refusal left %d rows", n-before)
+	}
+	k, err := w.app.DecideKycReview(admin, app.DecisionInput{KycID: open[1].ID, Reason: "Cannot be read"})
+	w.must(err)
+	if k.Status != "rejected" {
+		t.Errorf("%+v", k)
+	}
+	k, err = w.app.DecideKycReview(admin, app.DecisionInput{KycID: open[2].ID, Approve: true, Reason: "Seen the card"})
+	w.must(err) // what was submitted is there
+	if k.Status != "verified" {
+		t.Errorf("%+v", k)
+	}
+
+	k, err = w.submit(customers[1], "30112230", "key-z") // may try again
+	w.must(err)
+	spoil("submission_sealed", k.ID)
+	if _, err := w.app.AdvanceKyc(t.Context(), k.ID, 0); err == nil {
+		t.Error("a submission that cannot be opened was sent")
+	}
+	w.wait(domain.KycPatience + time.Second)
+	if got := w.settled(customers[1], k.ID); got.Status != "review" || got.Reason != domain.ReasonNoResult {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -53,12 +53,12 @@ func (a *App) AdvanceKyc(ctx context.Context, id uuid.UUID, tries int) (time.Dur
 	if k.Status != domain.KycPending {
 		return 0, nil
 	}
+	if a.now().Sub(k.SubmittedAt) > domain.KycPatience { // before anything that could fail for ever
+		return 0, a.closeKyc(ctx, k.ID, domain.Submission{}, domain.Decision{Outcome: domain.OutcomeReview, Reason: domain.ReasonNoResult}, nil)
+	}
 	sub, err := a.submission(k.ID, k.SubmissionSealed)
 	if err != nil {
 		return 0, err
-	}
-	if a.now().Sub(k.SubmittedAt) > domain.KycPatience {
-		return 0, a.closeKyc(ctx, k.ID, sub, domain.Decision{Outcome: domain.OutcomeReview, Reason: domain.ReasonNoResult}, nil)
 	}
 	if k.SentAt == nil {
 		return a.sendKyc(ctx, k, sub, tries)

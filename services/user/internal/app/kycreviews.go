@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -20,6 +21,8 @@ type Review struct {
 	Kyc
 	Submitted domain.Submission
 	Returned  *domain.AuthorityResult // nil: the authority never answered
+	// Unreadable says that details are missing because they cannot be opened.
+	Unreadable bool
 }
 
 // ListKycReviews returns a page, oldest first, and the id to go on after; nil on the last page. Who reads it is audited.
@@ -44,28 +47,39 @@ func (a *App) ListKycReviews(ctx context.Context, limit int32, after uuid.UUID) 
 	}
 	out := make([]Review, len(rows))
 	for i, r := range rows {
-		if out[i], err = a.review(r); err != nil {
-			return nil, nil, err
-		}
+		out[i] = a.review(ctx, r)
 	}
 	return out, next, nil
 }
 
-func (a *App) review(r userdb.ListKycReviewsRow) (Review, error) {
+// review opens a submission. One that cannot be opened must not hide all others.
+func (a *App) review(ctx context.Context, r userdb.ListKycReviewsRow) Review {
 	out := Review{Kyc: Kyc{ID: r.ID, UserID: r.UserID, Status: domain.KycReview, Reason: r.ReasonCode, Country: r.Country, IDType: r.IDType, SubmittedAt: r.SubmittedAt.UTC()}}
-	var err error
-	if out.Submitted, err = a.submission(r.ID, r.SubmissionSealed); err != nil || r.ResultSealed == nil {
-		return out, err
+	var errSubmitted, errReturned error
+	out.Submitted, errSubmitted = a.submission(r.ID, r.SubmissionSealed)
+	out.Returned, errReturned = a.result(r.ID, r.ResultSealed)
+	if err := errors.Join(errSubmitted, errReturned); err != nil {
+		out.Unreadable = true
+		a.metrics.unreadable.Inc()
+		a.Log.ErrorContext(ctx, "a submission cannot be opened", "kyc", r.ID, "err", err)
 	}
-	text, err := a.open("kyc.result", r.ID, r.ResultSealed)
+	return out
+}
+
+// result opens what the authority returned; nil for nothing.
+func (a *App) result(id uuid.UUID, sealed []byte) (*domain.AuthorityResult, error) {
+	if sealed == nil {
+		return nil, nil
+	}
+	text, err := a.open("kyc.result", id, sealed)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
-	out.Returned = &domain.AuthorityResult{}
-	if err := json.Unmarshal([]byte(text), out.Returned); err != nil {
-		return out, fmt.Errorf("decode result %s", r.ID) // the cause would show its content
+	r := &domain.AuthorityResult{}
+	if err := json.Unmarshal([]byte(text), r); err != nil {
+		return nil, fmt.Errorf("decode result %s", id) // the cause would show its content
 	}
-	return out, nil
+	return r, nil
 }
 
 // DecisionInput is an operator's decision.
@@ -114,8 +128,8 @@ func (a *App) decide(ctx context.Context, tx pgx.Tx, operator uuid.UUID, in Deci
 		return Kyc{}, domain.ErrOwnRecord
 	}
 	sub, err := a.submission(k.ID, k.SubmissionSealed)
-	if err != nil {
-		return Kyc{}, err
+	if err != nil && in.Approve { // the names of a verified customer are those of the submission
+		return Kyc{}, fmt.Errorf("%w: %w", domain.ErrKycUnreadable, err)
 	}
 	if in.Approve {
 		taken, err := a.q.IdentityTaken(ctx, tx, k.UserID, a.Sealer.Indexes(indexIdentity, sub.IdentityKey()))

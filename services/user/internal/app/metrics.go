@@ -9,6 +9,7 @@ type metrics struct {
 	refreshReused    prometheus.Counter
 	kycDecided       *prometheus.CounterVec
 	limited          *prometheus.CounterVec
+	unreadable       prometheus.Counter
 }
 
 func newMetrics(registry prometheus.Registerer) metrics {
@@ -18,9 +19,10 @@ func newMetrics(registry prometheus.Registerer) metrics {
 		refreshReused:    prometheus.NewCounter(prometheus.CounterOpts{Name: "user_refresh_reused_total", Help: "Sessions closed because a refresh token was used twice."}),
 		kycDecided:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_kyc_decided_total", Help: "Identity verifications by outcome."}, []string{"outcome"}),
 		limited:          prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_limited_total", Help: "Requests for codes and tries to sign in that were refused, by limit."}, []string{"limit"}),
+		unreadable:       prometheus.NewCounter(prometheus.CounterOpts{Name: "user_unreadable_total", Help: "Readings of identity details that could not be opened."}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.callbacksRefused, m.pinRefused, m.refreshReused, m.kycDecided, m.limited)
+		registry.MustRegister(m.callbacksRefused, m.pinRefused, m.refreshReused, m.kycDecided, m.limited, m.unreadable)
 	}
 	return m
 }

@@ -27,6 +27,7 @@ var (
 	ErrKycVerified        = fault.New(fault.Conflict, "kyc_already_verified", "The identity is verified already.")
 	ErrKycLimit           = fault.New(fault.TooMany, "kyc_limit", "Too many verifications were tried today.")
 	ErrKycNotInReview     = fault.New(fault.Conflict, "kyc_not_in_review", "This verification does not wait for a decision.")
+	ErrKycUnreadable      = fault.New(fault.Conflict, "kyc_unreadable", "These details cannot be opened; reject them, so that the customer submits again.")
 	ErrDuplicateIdentity  = fault.New(fault.Conflict, "duplicate_identity", "Another verified customer has this identity.")
 	ErrOwnRecord          = fault.New(fault.Forbidden, "own_record", "Nobody decides on their own record.")
 	ErrRecipientNotFound  = fault.New(fault.NotFound, "recipient_not_found", "Nobody can be paid at this number.")
