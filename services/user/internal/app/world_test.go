@@ -57,7 +57,13 @@ type world struct {
 
 func setup(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, db: pgtest.Open(t, "user", usersql.Migrations()), now: time.Now().UTC().Truncate(time.Second), logs: &logBuffer{}}
+	return setupOn(t, pgtest.Open(t, "user", usersql.Migrations()))
+}
+
+// setupOn builds the world on a database that may have rows already.
+func setupOn(t *testing.T, db *pgtest.DB) *world {
+	t.Helper()
+	w := &world{T: t, db: db, now: time.Now().UTC().Truncate(time.Second), logs: &logBuffer{}}
 	sealer, err := seal.New(bytes.Repeat([]byte{7}, seal.KeySize))
 	w.must(err)
 	keys, err := app.NewKeys(newKeyPEM(t))
