@@ -88,6 +88,26 @@ func TestEverySettingIsListed(t *testing.T) {
 	}
 }
 
+// TestEveryAlarmIsListed: a metric that wants a person has a row that says what the person is to think.
+func TestEveryAlarmIsListed(t *testing.T) {
+	t.Parallel()
+	doc := read(t, filepath.Join(root, "docs", "operations.md"))
+	metrics := matches(`"(\w+_alarms_total)"`, sources(t, "services", "gateway", "kit"))
+	if len(metrics) < 2 {
+		t.Fatalf("only %d metrics of alarms were found", len(metrics))
+	}
+	for m := range metrics {
+		if !strings.Contains(doc, "| `"+m+"` |") {
+			t.Errorf("docs/operations.md has no row for %s", m)
+		}
+	}
+	for alarm := range matches(`(?m)^\talarm\w+\s+= "(\w+)"`, sources(t, "services/notification")) {
+		if !strings.Contains(doc, "`"+alarm+"`") {
+			t.Errorf("docs/operations.md does not say what %s means", alarm)
+		}
+	}
+}
+
 func TestEveryEventIsListed(t *testing.T) {
 	t.Parallel()
 	doc := read(t, filepath.Join(root, "docs", "events.md"))

@@ -50,7 +50,7 @@ type Notification struct {
 	// Example: Top-up of KES 250.00
 	Subject *string `json:"subject,omitempty"`
 
-	// Text The message as it was sent.
+	// Text The message as it was sent. Absent before that, and when the stored text cannot be opened.
 	//
 	// Example: SENDTIP: KES 250.00 added to your wallet on 23/11/2026 12:30. Receipt SKL1A2B3C4. Ref 3F6B2A1C0D4E.
 	Text *string `json:"text,omitempty"`

@@ -84,6 +84,7 @@ const (
 	alarmNeverSent        = "message_never_sent"
 	alarmUnreadableReport = "unreadable_report"
 	alarmProviderID       = "provider_id_reused"
+	alarmLostText         = "lost_text"
 )
 
 // alarm says that a person must look at an object.

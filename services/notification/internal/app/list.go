@@ -18,7 +18,7 @@ const (
 	maximumPage = 100
 )
 
-// Item is a message as its recipient sees it. Subject and Text are empty until it is rendered.
+// Item is a message as its recipient sees it. Subject and Text are empty until it is rendered, and when they cannot be opened.
 type Item struct {
 	ID        uuid.UUID
 	Template  domain.Template
@@ -59,8 +59,9 @@ func (a *App) ListNotifications(ctx context.Context, limit int32, cursor string)
 	items := make([]Item, len(rows))
 	for i, r := range rows {
 		message, err := a.openMessage(r.ID, r.Message)
-		if err != nil {
-			return nil, "", err
+		if err != nil { // the other messages are no less readable for it
+			a.alarm(ctx, alarmLostText, r.ID)
+			message = domain.Message{}
 		}
 		items[i] = Item{
 			ID: r.ID, Template: domain.Template(r.Template), Channel: domain.Channel(r.Channel), State: domain.State(r.State),

@@ -1,9 +1,11 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -12,6 +14,7 @@ import (
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/kit/seal"
 
 	"github.com/sendtip/sendtip/services/notification/internal/app"
 	"github.com/sendtip/sendtip/services/notification/internal/domain"
@@ -70,6 +73,50 @@ func TestListNotifications(t *testing.T) {
 	}
 	if i := items[2]; i.State != domain.Pending || i.SentAt != nil || i.Text != "" {
 		t.Errorf("the waiting message is shown as %+v", i)
+	}
+}
+
+// TestListNotificationsWithALostText: a text that cannot be opened is missing from its own row only, and a person learns of it.
+func TestListNotificationsWithALostText(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	var queued []uuid.UUID
+	for range 3 {
+		queued = append(queued, w.queue(t, receipt()))
+		w.send(t, queued[len(queued)-1])
+	}
+	other, err := seal.New(bytes.Repeat([]byte{9}, seal.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := other.Seal("notification.message:"+queued[1].String(), []byte(`{"Text":"x"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged, err := w.sealer.Seal("notification.message:"+queued[1].String(), []byte(`{"Text":"half","Subject":7}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := as(t.Context(), "user:"+w.peer.user.String(), "profile")
+	for i, lost := range [][]byte{foreign, damaged, w.row(t, queued[0]).message, {1}} { // of another key, damaged inside, of another row, cut off
+		if n := w.exec(t, "UPDATE notifications SET message = $1 WHERE id = $2", lost, queued[1]); n != 1 {
+			t.Fatalf("%d rows changed", n)
+		}
+		items, next, err := w.app.ListNotifications(ctx, 10, "")
+		if err != nil || next != "" || len(items) != 3 {
+			t.Fatalf("%d items, %v", len(items), err)
+		}
+		for _, item := range items {
+			if item.State != domain.Sent || item.SentAt == nil || (item.Text == "") != (item.ID == queued[1]) {
+				t.Errorf("listed %+v", item)
+			}
+		}
+		if n := w.alarms(t, "lost_text"); n != i+1 {
+			t.Errorf("%d alarms", n)
+		}
+	}
+	if !strings.Contains(w.logs.String(), queued[1].String()) {
+		t.Error("the log does not name the message")
 	}
 }
 

@@ -283,6 +283,21 @@ func (w *world) alarms(t *testing.T, what string) int {
 	return n
 }
 
+// exec changes rows as the owner of the tables, and returns how many.
+func (w *world) exec(t *testing.T, sql string, args ...any) int64 {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), w.db.OwnerURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	tag, err := conn.Exec(t.Context(), sql, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tag.RowsAffected()
+}
+
 func (w *world) count(t *testing.T, sql string, args ...any) int {
 	t.Helper()
 	var n int

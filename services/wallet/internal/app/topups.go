@@ -179,7 +179,7 @@ func (a *App) GetTopup(ctx context.Context, id uuid.UUID) (domain.Topup, error) 
 	case err != nil:
 		return domain.Topup{}, fmt.Errorf("get topup: %w", err)
 	}
-	return a.topup(row)
+	return a.shownTopup(ctx, row), nil
 }
 
 // ListTopups returns a page of the caller's top-ups, newest first.
@@ -199,20 +199,26 @@ func (a *App) ListTopups(ctx context.Context, page Page) ([]domain.Topup, string
 	rows, next := cut(rows, size, func(t walletdb.Topup) uuid.UUID { return t.ID })
 	out := make([]domain.Topup, 0, len(rows))
 	for _, r := range rows {
-		t, err := a.topup(r)
-		if err != nil {
-			return nil, "", err
-		}
-		out = append(out, t)
+		out = append(out, a.shownTopup(ctx, r))
 	}
 	return out, next, nil
 }
 
+// topup is a row with M-Pesa's id of its prompt, by which messages are judged: without it nothing may be decided.
 func (a *App) topup(r walletdb.Topup) (domain.Topup, error) {
 	checkout, err := a.openText(sealCheckout, r.ID, r.CheckoutSealed)
 	if err != nil {
 		return domain.Topup{}, err
 	}
+	return topupOf(r, checkout), nil
+}
+
+// shownTopup is a row to look at: an id that cannot be opened hides no top-up.
+func (a *App) shownTopup(ctx context.Context, r walletdb.Topup) domain.Topup {
+	return topupOf(r, a.shownText(ctx, sealCheckout, r.ID, r.CheckoutSealed))
+}
+
+func topupOf(r walletdb.Topup, checkout string) domain.Topup {
 	text := func(s *string) string {
 		if s == nil {
 			return ""
@@ -223,7 +229,7 @@ func (a *App) topup(r walletdb.Topup) (domain.Topup, error) {
 		AccountReference: r.AccountReference, Status: domain.TopupStatus(r.Status), FailureCode: r.FailureCode,
 		CheckoutRequestID: checkout, MerchantRequestID: text(r.MerchantRequestID), Receipt: text(r.Receipt),
 		Credit: domain.Credit(r.Credit), LedgerTransactionID: r.LedgerTransactionID, CreatedAt: r.CreatedAt, PromptedAt: r.PromptedAt, UpdatedAt: r.UpdatedAt,
-		OthersPhone: r.OthersPhone}, nil
+		OthersPhone: r.OthersPhone}
 }
 
 // lockTopup locks a top-up's row: everything that is decided about a top-up is decided under this lock.

@@ -238,8 +238,8 @@ func (a *App) closeTransfer(ctx context.Context, t domain.Transfer, answer posti
 			if err != nil {
 				return fmt.Errorf("get transfer: %w", err)
 			}
-			t, err = a.transfer(row)
-			return err
+			t = a.transfer(ctx, row)
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("close transfer: %w", err)
@@ -285,10 +285,7 @@ func (a *App) SettleTransfer(ctx context.Context, id uuid.UUID) error {
 	if row.Status != domain.TransferCreated {
 		return nil
 	}
-	t, err := a.transfer(row)
-	if err != nil {
-		return err
-	}
+	t := a.transfer(ctx, row)
 	answer, err := a.post(call.AsService(ctx), t.LedgerRequest())
 	if err != nil {
 		return jobs.Unknown(err)
@@ -310,7 +307,7 @@ func (a *App) GetTransfer(ctx context.Context, id uuid.UUID) (domain.Transfer, e
 	case err != nil:
 		return domain.Transfer{}, fmt.Errorf("get transfer: %w", err)
 	}
-	return a.transfer(row)
+	return a.transfer(ctx, row), nil
 }
 
 // ListTransfers returns a page of what the caller sent, newest first; with a client reference only what carries it.
@@ -336,25 +333,16 @@ func (a *App) ListTransfers(ctx context.Context, clientReference string, page Pa
 	rows, next := cut(rows, size, func(t walletdb.Transfer) uuid.UUID { return t.ID })
 	out := make([]domain.Transfer, 0, len(rows))
 	for _, r := range rows {
-		t, err := a.transfer(r)
-		if err != nil {
-			return nil, "", err
-		}
-		out = append(out, t)
+		out = append(out, a.transfer(ctx, r))
 	}
 	return out, next, nil
 }
 
-func (a *App) transfer(r walletdb.Transfer) (domain.Transfer, error) {
+// transfer is a row with its texts. They decide nothing: one that is lost keeps no money waiting and hides no transfer.
+func (a *App) transfer(ctx context.Context, r walletdb.Transfer) domain.Transfer {
 	in := func(minor int64) money.Money { return money.Money{Amount: minor, Currency: r.Currency} }
-	name, err := a.openText(sealRecipientName, r.QuoteID, r.RecipientNameSealed) // sealed for the quote, and copied
-	if err != nil {
-		return domain.Transfer{}, err
-	}
-	note, err := a.openText(sealNote, r.ID, r.NoteSealed)
-	if err != nil {
-		return domain.Transfer{}, err
-	}
+	name := a.shownText(ctx, sealRecipientName, r.QuoteID, r.RecipientNameSealed) // sealed for the quote, and copied
+	note := a.shownText(ctx, sealNote, r.ID, r.NoteSealed)
 	t := domain.Transfer{ID: r.ID, QuoteID: r.QuoteID, UserID: r.UserID, WalletID: r.WalletID, RecipientUserID: r.RecipientUserID,
 		RecipientWalletID: r.RecipientWalletID, RecipientName: name, Price: domain.Price{Amount: in(r.AmountMinor), Fee: in(r.FeeMinor), Excise: in(r.ExciseMinor)},
 		Status: r.Status, FailureCode: r.FailureCode, Note: note, IdempotencyID: r.IdempotencyID, JobID: r.JobID,
@@ -362,5 +350,5 @@ func (a *App) transfer(r walletdb.Transfer) (domain.Transfer, error) {
 	if r.ClientReference != nil {
 		t.ClientReference = *r.ClientReference
 	}
-	return t, nil
+	return t
 }
