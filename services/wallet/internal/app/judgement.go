@@ -287,7 +287,11 @@ func (a *App) judgeC2b(ctx context.Context, tx pgx.Tx, row walletdb.GetCallbackR
 	if row.Source != auth.SourceKnown {
 		return a.claim(ctx, tx, row, p)
 	}
-	return a.book(ctx, tx, p, row.ReceivedAt)
+	verdict, err := a.book(ctx, tx, p, row.ReceivedAt)
+	if err == nil && verdict == verdictAmountMismatch {
+		return a.claim(ctx, tx, row, p) // a payment of its own, or the prompt's told wrongly: Safaricom's books tell which
+	}
+	return verdict, err
 }
 
 // book accounts for a payment that is certain, and ends the claims to its receipt.
@@ -329,7 +333,8 @@ func (a *App) attribute(ctx context.Context, tx pgx.Tx, p payment, receivedAt ti
 // errNotYet rolls a judgement back: what it depends on is still open.
 var errNotYet = errors.New("not yet")
 
-// attributeToTopup attributes a payment under a top-up's reference, under the top-up's lock: its callback takes turns with us.
+// attributeToTopup attributes a payment under a top-up's reference, under the top-up's lock: its callback takes turns with us. A confirmation
+// that contradicts an open prompt waits for the prompt's own result, and is then a mismatch unless it was another payment.
 func (a *App) attributeToTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, p payment, receivedAt time.Time) (string, error) {
 	taken, err := a.q.GetReceipt(ctx, tx, p.Receipt)
 	known := err == nil
@@ -346,7 +351,7 @@ func (a *App) attributeToTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, p
 		return verdictApplied, a.payTopup(ctx, tx, t, p.Receipt)
 	case known:
 		return verdictDuplicate, nil
-	case !t.Contradicts(p.Amount):
+	case !t.Contradicts(p.Amount), p.Source == sourcePull: // the books' amount is the payment's
 		p.WalletID, p.UserID = &t.WalletID, &t.UserID
 		return a.newDeposit(ctx, tx, p)
 	case t.Status != domain.TopupPaid && a.Now().Sub(receivedAt) < contradictionPatience:

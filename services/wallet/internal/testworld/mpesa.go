@@ -66,6 +66,13 @@ func (m *Mpesa) Book(receipt, account string, shillings int64) {
 		"transactiontype": "c2b-pay-bill-debit", "billreference": account, "amount": fmt.Sprintf("%d.00", shillings), "organizationname": "X"})
 }
 
+// EmptyBooks forgets what was booked.
+func (m *Mpesa) EmptyBooks() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.books = nil
+}
+
 // ShutBooks makes Pull Transactions refuse every question.
 func (m *Mpesa) ShutBooks() {
 	m.mu.Lock()
