@@ -73,6 +73,9 @@ func New(cfg Config) (*Sandbox, error) {
 	return s, nil
 }
 
+// Made reports whether a file of Config.Dir is the sandbox's.
+func Made(name string) bool { return daraja.Made(name) }
+
 // Handler serves all provider APIs, the control API and the page on one address.
 func (s *Sandbox) Handler() http.Handler { return s.handler }
 

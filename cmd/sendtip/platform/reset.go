@@ -15,6 +15,7 @@ import (
 	"github.com/sendtip/sendtip/embedded/filelock"
 	"github.com/sendtip/sendtip/embedded/kafka"
 	"github.com/sendtip/sendtip/embedded/postgres"
+	"github.com/sendtip/sendtip/sandbox"
 )
 
 const (
@@ -99,8 +100,10 @@ func Reset(ctx context.Context, o ResetOptions) error {
 	if err := removeKeys(filepath.Join(dir, "keys"), backup); err != nil {
 		return err
 	}
-	if err := removeLogs(filepath.Join(dir, "log")); err != nil {
-		return err
+	for folder, ours := range map[string]func(string) bool{"log": ourLog, sandboxFolder: sandbox.Made} {
+		if err := removeFolder(filepath.Join(dir, folder), ours); err != nil {
+			return err
+		}
 	}
 	for _, name := range []string{postgres.LocationFile, checkpointName, markerName, lockName} { // the lock last: nobody starts meanwhile
 		if err := remove(filepath.Join(dir, name)); err != nil {
@@ -203,7 +206,7 @@ func regular(path string) bool {
 }
 
 func sayPlan(o ResetOptions, dir, database, backup string) {
-	for _, path := range []string{database, filepath.Join(dir, "kafka"), filepath.Join(dir, "log"), filepath.Join(dir, checkpointName)} {
+	for _, path := range []string{database, filepath.Join(dir, "kafka"), filepath.Join(dir, "log"), filepath.Join(dir, sandboxFolder), filepath.Join(dir, checkpointName)} {
 		if _, err := os.Lstat(path); err == nil { // "" is none
 			o.Say("delete " + path)
 		}
@@ -236,13 +239,18 @@ func removeKeys(folder, backup string) error {
 	return removeNamed(folder, keys.Made)
 }
 
-// removeLogs deletes the log and the older ones beside it.
-func removeLogs(folder string) error {
+// ourLog is the log, or an older one beside it.
+func ourLog(name string) bool {
+	return strings.HasPrefix(name, "sendtip") && strings.Contains(name, ".log")
+}
+
+// removeFolder deletes our files in a folder that may not be there, and the folder if nothing else is in it.
+func removeFolder(folder string, ours func(name string) bool) error {
 	info, err := os.Lstat(folder)
 	if err != nil || !info.IsDir() {
 		return nil //nolint:nilerr // there is none, or it is not ours
 	}
-	return removeNamed(folder, func(name string) bool { return strings.HasPrefix(name, "sendtip") && strings.Contains(name, ".log") })
+	return removeNamed(folder, ours)
 }
 
 // removeNamed deletes files of our names, and the folder if nothing else is in it.

@@ -23,7 +23,7 @@ func stopped(t *testing.T) string {
 	if _, err := keys.Init(filepath.Join(dir, "keys")); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"kafka/owner.lock", "kafka/data/0/log", "log/sendtip.log", "log/sendtip-2026-01-02.log", checkpointName, lockName} {
+	for _, name := range []string{"kafka/owner.lock", "kafka/data/0/log", "log/sendtip.log", "log/sendtip-2026-01-02.log", "sandbox/registrations.json", "sandbox/registrations.json.new", checkpointName, lockName} {
 		write(t, filepath.Join(dir, name), "x")
 	}
 	if err := mark(dir); err != nil {
@@ -188,7 +188,7 @@ func TestResetKeepsKeysAndForeignFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	backup := dir + ".keys-20260504-030201"
-	for _, line := range []string{"delete " + filepath.Join(dir, "kafka"), "delete " + filepath.Join(dir, checkpointName), "move   " + filepath.Join(dir, "keys") + " to " + backup, "leave  " + filepath.Join(dir, "notes")} {
+	for _, line := range []string{"delete " + filepath.Join(dir, "kafka"), "delete " + filepath.Join(dir, "sandbox"), "delete " + filepath.Join(dir, checkpointName), "move   " + filepath.Join(dir, "keys") + " to " + backup, "leave  " + filepath.Join(dir, "notes")} {
 		if !strings.Contains(said, line) {
 			t.Errorf("it does not say %q but:\n%s", line, said)
 		}
@@ -263,7 +263,7 @@ func TestResetDryRun(t *testing.T) {
 	if err := Reset(t.Context(), ResetOptions{Dir: dir, DryRun: true, Say: func(s string) { said = append(said, s) }}); err != nil {
 		t.Fatal(err)
 	}
-	if len(said) != 4 || !same(files(t, filepath.Dir(dir)), before) {
+	if len(said) != 5 || !same(files(t, filepath.Dir(dir)), before) {
 		t.Errorf("said %q", said)
 	}
 }

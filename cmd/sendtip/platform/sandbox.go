@@ -14,6 +14,9 @@ import (
 	"github.com/sendtip/sendtip/services/notification"
 )
 
+// sandboxFolder is where the sandbox keeps what wallet registered.
+const sandboxFolder = "sandbox"
+
 // sandboxPart is the running sandbox.
 type sandboxPart struct {
 	cancel context.CancelFunc
@@ -25,7 +28,7 @@ func startSandbox(ctx context.Context, o Options, set keys.Set, l *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	s, err := sandbox.New(sandbox.Config{Environment: o.Environ["SENDTIP_ENV"], SMSReportURL: reports, Dir: filepath.Join(o.Dir, "sandbox"),
+	s, err := sandbox.New(sandbox.Config{Environment: o.Environ["SENDTIP_ENV"], SMSReportURL: reports, Dir: filepath.Join(o.Dir, sandboxFolder),
 		PublicURL: "http://" + loopback(o.Ports.Sandbox()), Script: control.Script{STK: o.Script}, Log: l.With("service", "sandbox")})
 	if err != nil {
 		return nil, err

@@ -12,6 +12,15 @@ import (
 	"sync"
 )
 
+// registrationsFile is what they are kept in; a new one is written beside it under keptNew.
+const (
+	registrationsFile = "registrations.json"
+	keptNew           = registrationsFile + ".new"
+)
+
+// Made reports whether a file of Options.Dir is this package's.
+func Made(name string) bool { return name == registrationsFile || name == keptNew }
+
 // registration is where payments to a short code are confirmed.
 type registration struct {
 	Version      int    `json:"version"`
@@ -43,7 +52,7 @@ func loadRegistrations(dir string) (*registrations, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the sandbox's folder: %w", err)
 	}
-	r.path = filepath.Join(dir, "registrations.json")
+	r.path = filepath.Join(dir, registrationsFile)
 	raw, err := os.ReadFile(r.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
@@ -109,7 +118,7 @@ func (r *registrations) keep(next registered) error {
 	if err != nil {
 		return fmt.Errorf("write registrations: %w", err)
 	}
-	beside := r.path + ".new"
+	beside := filepath.Join(filepath.Dir(r.path), keptNew)
 	if err := os.WriteFile(beside, raw, 0o600); err != nil {
 		return fmt.Errorf("write registrations: %w", err)
 	}
