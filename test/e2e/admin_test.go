@@ -81,7 +81,10 @@ func TestAPIKeys(t *testing.T) {
 
 	const estimate = `{"kind":"transfer","amount":{"amount":25000,"currency":"KES"}}`
 	header := map[string]string{"X-Api-Key": *created.JSON201.Secret}
-	ask(t, partner, http.MethodPost, "/v1/fee-estimates", estimate, header, http.StatusOK, "")
+	eventually(t, "the key to be known to the gateway, which hears of it from the database", func() bool {
+		status, _, err := partner.Raw(t.Context(), http.MethodPost, "/v1/fee-estimates", estimate, header)
+		return err == nil && status == http.StatusOK
+	})
 	ask(t, partner, http.MethodPost, "/v1/fee-estimates", estimate, nil, http.StatusUnauthorized, "unauthenticated")
 	if status, code, err := partner.Raw(t.Context(), http.MethodGet, "/v1/wallets", "", header); err != nil || status != http.StatusForbidden || code != "forbidden" {
 		t.Errorf("a partner's key opened a customer's operation: %d %s %v", status, code, err)

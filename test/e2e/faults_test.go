@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -30,8 +31,9 @@ func TestRedisAndKafkaStopped(t *testing.T) {
 		t.Fatalf("30.00 were sent, %d arrived", got)
 	}
 	limited := false
-	for range 40 { // 3 codes per phone and 15 minutes
-		status, code, err := amina.Raw(t.Context(), http.MethodPost, "/v1/registrations", `{"phone":"+254711000001","language":"en","country":"KE"}`, nil)
+	for n := range 40 { // 30 codes at once of one address, each to another phone
+		body := fmt.Sprintf(`{"phone":"+2547110000%02d","language":"en","country":"KE"}`, n)
+		status, code, err := amina.Raw(t.Context(), http.MethodPost, "/v1/registrations", body, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
