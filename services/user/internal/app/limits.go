@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -69,22 +71,19 @@ func (a *App) take(ctx context.Context, tx pgx.Tx, l domain.Limit, subject strin
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", l.Name, err)
 	}
+	var previous [][]time.Time
 	if len(keys) > 1 {
-		previous, err := a.q.PreviousLimits(ctx, tx, keys[1:])
-		if err != nil {
+		if previous, err = a.q.PreviousLimits(ctx, tx, keys[1:]); err != nil {
 			return fmt.Errorf("read previous %s: %w", l.Name, err)
-		}
-		for _, p := range previous {
-			taken = append(taken, p...)
 		}
 	}
 	now := a.now() // under the lock: what waited for it comes later
-	counts, err := l.Take(taken, now)
+	keep, err := l.Take(taken, slices.Concat(previous...), now)
 	if err != nil {
 		a.metrics.limited.WithLabelValues(l.Name).Inc()
 		return err
 	}
-	if err := a.q.UpdateLimit(ctx, tx, counts, now.Add(l.Window), keys[0]); err != nil {
+	if err := a.q.UpdateLimit(ctx, tx, keep, now.Add(l.Window), keys[0]); err != nil {
 		return fmt.Errorf("count %s: %w", l.Name, err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/services/user/internal/app"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
@@ -148,6 +150,31 @@ func TestLimitsAreExact(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLimitAcrossRotation: a new key-encryption key, with the old one beside it, is no fresh start.
+func TestLimitAcrossRotation(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	ask := func() error { _, err := w.app.StartRegistration(w.anyone(), phone, "KE", "en"); return err }
+	w.must(ask())
+	w.wait(time.Minute)
+	w.must(ask())
+	sealer, err := seal.New(bytes.Repeat([]byte{8}, seal.KeySize), bytes.Repeat([]byte{7}, seal.KeySize))
+	w.must(err)
+	w.deps.Sealer = sealer
+	w.app, err = app.New(w.deps)
+	w.must(err)
+	w.wait(time.Minute)
+	w.must(ask())
+	err = ask()
+	w.want(err, domain.ErrOtpLimit)
+	if f, _ := fault.As(err); f.RetryAfter != 13*time.Minute {
+		t.Errorf("the next is admitted in %v, want 13m", f.RetryAfter)
+	}
+	w.wait(13 * time.Minute)
+	w.must(ask())
+	w.want(ask(), domain.ErrOtpLimit)
 }
 
 // counted is what a counter says, of a label's value unless that is empty.

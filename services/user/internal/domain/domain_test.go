@@ -62,25 +62,25 @@ func TestLimitTake(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
 	l := domain.CodesOfPhone
 	recent := []time.Time{now.Add(-time.Minute), now.Add(-14 * time.Minute), now.Add(-10 * time.Minute)} // clocks differ: in no order
-	if counts, err := l.Take(recent[:2], now); err != nil || len(counts) != 3 || !counts[0].Equal(now.Add(-14*time.Minute)) || !counts[2].Equal(now) {
-		t.Errorf("third code: %v, %v", counts, err)
+	if keep, err := l.Take(recent[:2], nil, now); err != nil || len(keep) != 3 || !keep[2].Equal(now) {
+		t.Errorf("third code: %v, %v", keep, err)
 	}
-	_, err := l.Take(recent, now)
-	f, ok := fault.As(err)
-	if !ok || f.Code != "otp_limit" || f.RetryAfter != time.Minute {
-		t.Errorf("fourth code: %v, retry after %v", err, f)
+	refused := func(taken, elsewhere []time.Time, at time.Time, wait time.Duration) {
+		t.Helper()
+		keep, err := l.Take(taken, elsewhere, at)
+		if f, ok := fault.As(err); !ok || f.Code != "otp_limit" || f.RetryAfter != wait {
+			t.Errorf("%v, %v, want a refusal for %v", keep, err, wait)
+		}
 	}
-	if _, err := l.Take(recent, now.Add(time.Minute-time.Microsecond)); err == nil {
-		t.Error("a microsecond too early was admitted")
+	refused(recent, nil, now, time.Minute)
+	refused(recent[:2], recent[2:], now, time.Minute)
+	refused(recent, nil, now.Add(time.Minute-time.Microsecond), time.Microsecond)
+	refused(append(recent, now, now), nil, now, 14*time.Minute) // more than the limit, as after it was lowered
+	if keep, err := l.Take(recent, nil, now.Add(time.Minute)); err != nil || len(keep) != 3 {
+		t.Errorf("after exactly so long: %v, %v", keep, err)
 	}
-	if counts, err := l.Take(recent, now.Add(time.Minute)); err != nil || len(counts) != 3 {
-		t.Errorf("after exactly so long: %v, %v", counts, err)
-	}
-	more := append(recent, now, now) // as after a rotation of keys: two counters added up
-	if _, err := l.Take(more, now); err == nil {
-		t.Error("too many were no refusal")
-	} else if f, _ := fault.As(err); f.RetryAfter != 14*time.Minute {
-		t.Errorf("with five taken the next is in %v, want 14m", f.RetryAfter)
+	if keep, err := l.Take(recent[:1], recent[1:2], now); err != nil || len(keep) != 2 {
+		t.Errorf("what is kept elsewhere is not kept here: %v, %v", keep, err)
 	}
 }
 

@@ -25,13 +25,15 @@ var (
 	SignInsOfPhone  = Limit{"sign_in_phone", 20, 15 * time.Minute, ErrSignInLimit}
 )
 
-// Take admits one more request: taken are the times of those before, and the answer is what has to be kept. The refusal says when the
-// next one is admitted. A time counts until the window has passed, and not at that moment.
-func (l Limit) Take(taken []time.Time, now time.Time) ([]time.Time, error) {
-	counts := slices.DeleteFunc(slices.Clone(taken), func(t time.Time) bool { return !t.After(now.Add(-l.Window)) })
+// Take admits one more request: taken are the times of those before, elsewhere those that are kept under other keys. The answer is what
+// has to be kept here. The refusal says when the next one is admitted. A time counts until the window has passed, and not at that moment.
+func (l Limit) Take(taken, elsewhere []time.Time, now time.Time) ([]time.Time, error) {
+	over := func(t time.Time) bool { return !t.After(now.Add(-l.Window)) }
+	keep := slices.DeleteFunc(slices.Clone(taken), over)
+	counts := slices.DeleteFunc(slices.Concat(keep, elsewhere), over)
 	slices.SortFunc(counts, time.Time.Compare) // clocks of several processes differ a little
 	if len(counts) >= l.Max {
 		return nil, l.Refused.WithRetryAfter(counts[len(counts)-l.Max].Add(l.Window).Sub(now))
 	}
-	return append(counts, now), nil
+	return append(keep, now), nil
 }
