@@ -125,6 +125,10 @@ func (s *Sandbox) Serve(ctx context.Context, web, mails net.Listener) error {
 	if sink != nil {
 		err = errors.Join(err, sink.Shutdown(end))
 	}
+	_ = web.Close() // a server that was ended before it began to serve does not know its listener
+	if mails != nil {
+		_ = mails.Close()
+	}
 	s.Close()
 	if cause != nil {
 		return fmt.Errorf("sandbox: %w", cause)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -21,6 +22,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/sendtip/sendtip/embedded/filelock"
+	"github.com/sendtip/sendtip/embedded/internal/pulse"
 )
 
 // ErrRunning says that another process already runs the broker of this folder.
@@ -59,7 +61,13 @@ type User struct{ Name, Password string }
 type Broker struct {
 	cluster *kfake.Cluster
 	lock    *filelock.Lock
+	stop    chan struct{}
+	done    <-chan struct{}
+	once    sync.Once
 }
+
+// apiVersions asks which requests the broker knows (version 0, no client id); it is answered before anybody has said who it is.
+var apiVersions = []byte{0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff}
 
 // Start runs one broker and returns when every topic of cfg exists.
 func Start(ctx context.Context, cfg Config) (*Broker, error) {
@@ -79,7 +87,8 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 		return nil, errors.Join(fmt.Errorf("start the embedded Kafka broker on %s: %w; if the data is damaged, "+
 			"remove the folder (events not yet consumed are lost), or give brokers in SENDTIP_KAFKA_BROKERS", dir, err), lock.Release())
 	}
-	broker := &Broker{cluster: cluster, lock: lock}
+	broker := &Broker{cluster: cluster, lock: lock, stop: make(chan struct{})}
+	broker.done = pulse.Watch(broker.stop, broker.Brokers()[0], apiVersions)
 	if err := broker.createMissing(ctx, cfg); err != nil {
 		return nil, errors.Join(err, broker.Stop())
 	}
@@ -103,8 +112,12 @@ func open(cfg Config, data string) (*kfake.Cluster, error) {
 // Brokers is the list for SENDTIP_KAFKA_BROKERS.
 func (b *Broker) Brokers() []string { return b.cluster.ListenAddrs() }
 
+// Done is closed when the broker was stopped or does not answer any more.
+func (b *Broker) Done() <-chan struct{} { return b.done }
+
 // Stop writes everything to disk and ends the broker.
 func (b *Broker) Stop() error {
+	b.once.Do(func() { close(b.stop) })
 	b.cluster.Close()
 	if err := b.lock.Release(); !errors.Is(err, os.ErrClosed) {
 		return err

@@ -148,6 +148,11 @@ func (s *Server) DataDir() string { return s.place.data() }
 // Done is closed when the server has ended, asked or not.
 func (s *Server) Done() <-chan struct{} { return s.process.Done() }
 
+// Ending says how the server ended, with the end of its log; ask only after Done.
+func (s *Server) Ending() string {
+	return fmt.Sprintf("%v: %s", s.process.Err(), s.place.logTail())
+}
+
 // Stop shuts the cluster down: open transactions are rolled back, a checkpoint is written. If ctx ends first,
 // the server is killed; committed data survives that too.
 func (s *Server) Stop(ctx context.Context) error {

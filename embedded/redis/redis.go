@@ -10,15 +10,21 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+
+	"github.com/sendtip/sendtip/embedded/internal/pulse"
 )
 
 // tick is how often keys age. The server's own clock (ClockTTL) walks over all keys at each command, which costs more than the command.
 const tick = 250 * time.Millisecond
 
+// ping is refused without the password, which is an answer too.
+var ping = []byte("*1\r\n$4\r\nPING\r\n")
+
 // Server is a running server.
 type Server struct {
 	mini *miniredis.Miniredis
 	stop chan struct{}
+	done <-chan struct{}
 	once sync.Once
 }
 
@@ -33,6 +39,7 @@ func Start(port int, password string) (*Server, error) {
 			"or set SENDTIP_PORT_BASE, or give a server in SENDTIP_REDIS_URL", port, err)
 	}
 	s := &Server{mini: mini, stop: make(chan struct{})}
+	s.done = pulse.Watch(s.stop, mini.Addr(), ping)
 	go s.age()
 	return s, nil
 }
@@ -56,6 +63,9 @@ func (s *Server) age() {
 
 // URL is the address for SENDTIP_REDIS_URL.
 func (s *Server) URL() string { return "redis://" + s.mini.Addr() + "/0" }
+
+// Done is closed when the server was stopped or does not answer any more.
+func (s *Server) Done() <-chan struct{} { return s.done }
 
 // Stop closes the server and every connection to it.
 func (s *Server) Stop() {

@@ -26,12 +26,6 @@ import (
 	"github.com/sendtip/sendtip/kit/web"
 )
 
-// Loop is work that runs as long as the service does. A loop that fails is started again with a growing pause, never given up.
-type Loop struct {
-	Name string
-	Run  func(ctx context.Context) error
-}
-
 // Check answers nil when a dependency is there.
 type Check struct {
 	Name string
@@ -63,6 +57,7 @@ type Service struct {
 	Close    func() // after everything has stopped
 
 	waiting  atomic.Bool // for the guard
+	loops    loopStates
 	draining atomic.Bool
 }
 
@@ -75,6 +70,7 @@ func (s *Service) Ready(ctx context.Context) error {
 	if s.waiting.Load() {
 		errs = append(errs, errors.New("keys: not checked yet"))
 	}
+	errs = append(errs, s.loops.ready(time.Now()))
 	for _, c := range s.Checks {
 		if err := c.Run(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", c.Name, err))
@@ -122,7 +118,7 @@ func Run(ctx context.Context, s *Service, l *slog.Logger) error {
 			return
 		}
 		for _, loop := range s.Loops {
-			loops.Go(func() { keepRunning(loopCtx, loop, l) })
+			loops.Go(func() { s.loops.keepRunning(loopCtx, loop, l) })
 		}
 	})
 	errs := make([]error, len(servers))
@@ -169,35 +165,6 @@ func (s *Service) guarded(h http.Handler) http.Handler {
 		}
 		h.ServeHTTP(w, r)
 	})
-}
-
-func keepRunning(ctx context.Context, loop Loop, l *slog.Logger) {
-	pause := 100 * time.Millisecond
-	for ctx.Err() == nil {
-		started := time.Now()
-		err := runLoop(ctx, loop)
-		if ctx.Err() != nil {
-			return
-		}
-		if time.Since(started) > time.Minute {
-			pause = 100 * time.Millisecond
-		}
-		l.WarnContext(ctx, "loop stopped, starting it again", "loop", loop.Name, "err", err, "pause_ms", pause.Milliseconds())
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-		pause = min(pause*2, 5*time.Second)
-	}
-}
-
-func runLoop(ctx context.Context, loop Loop) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	return loop.Run(ctx)
 }
 
 func (s *Service) ops() http.Handler {

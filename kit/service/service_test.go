@@ -157,6 +157,55 @@ func TestStoppedBeforeAdmitted(t *testing.T) {
 	}
 }
 
+// TestLoopThatDoesNotRun: a loop that ends again and again, for whatever reason, is started again each time, and readiness and the log name it.
+func TestLoopThatDoesNotRun(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		end  func() error
+		says string
+	}{
+		"error":  {func() error { return errors.New("broken relay") }, "loop test: broken relay"},
+		"panic":  {func() error { panic("index out of range") }, "loop test: panic: index out of range"},
+		"return": {func() error { return nil }, "loop test: it ended without a reason"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var mended atomic.Bool
+			var runs atomic.Int32
+			s := &service.Service{Name: "test", Listen: free(t), OpsListen: free(t), Handler: http.NotFoundHandler(),
+				Loops: []service.Loop{{Name: "test", Run: func(ctx context.Context) error {
+					if runs.Add(1); mended.Load() {
+						<-ctx.Done()
+						return nil
+					}
+					return c.end()
+				}}},
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			var lines strings.Builder
+			go func() { done <- service.Run(ctx, s, slog.New(slog.NewTextHandler(&lines, nil))) }()
+			wait(t, "readiness to name it", func() bool {
+				code, body := get(t, "http://"+s.OpsListen+"/readyz")
+				return code == 503 && strings.Contains(body, c.says)
+			})
+			mended.Store(true)
+			before := runs.Load()
+			wait(t, "another start", func() bool { return runs.Load() > before })
+			if code, _ := get(t, "http://"+s.OpsListen+"/readyz"); code != 503 {
+				t.Errorf("%d right after the start: it has run too short to be believed", code)
+			}
+			stop()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if !strings.Contains(lines.String(), "level=ERROR") || !strings.Contains(lines.String(), "loop=test") {
+				t.Errorf("the log: %s", lines.String())
+			}
+		})
+	}
+}
+
 func TestRunNamesATakenPort(t *testing.T) {
 	t.Parallel()
 	l, err := web.Listen(t.Context(), "127.0.0.1:0")

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/sendtip/sendtip/cmd/sendtip/journey"
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
+	"github.com/sendtip/sendtip/embedded/postgres"
 	"github.com/sendtip/sendtip/sandbox/control"
 )
 
@@ -139,6 +142,19 @@ func TestUp(t *testing.T) {
 		t.Errorf("800.00 were paid in all, the balance is %d", got)
 	}
 
+	p.killPostmaster(t)
+	eventually(t, "the database to be back", func() bool { got, err := amina.Balance(t.Context()); return err == nil && got == 800_00 })
+	if err := w.Sandbox.QueueScript(t.Context(), amina.Phone, control.Script{STK: "pay", DelayMS: control.Int(0)}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a top-up", func() bool { // each pool meets its dead connections once
+		id, err := amina.TopUp(t.Context(), 10_00)
+		if err == nil {
+			_, err = amina.WaitTopUp(t.Context(), id, "paid")
+		}
+		return err == nil
+	})
+
 	if out, err := p.command(t.Context(), t, "doctor").CombinedOutput(); err != nil || strings.Contains(string(out), "FAIL") {
 		t.Errorf("doctor: %v\n%s", err, out)
 	}
@@ -150,6 +166,73 @@ func TestUp(t *testing.T) {
 		t.Errorf("something was left behind: %v", err)
 	}
 	p.fails(t, []string{"FAIL", "what to do"}, "doctor")
+
+	third := p.up(t)
+	p.breakDatabase(t)
+	p.killPostmaster(t)
+	eventually(t, "a service to say that it is not ready", func() bool {
+		return strings.Contains(readyz(t, url(p.ports.Ops("gateway"))), "embedded postgres ended, try ")
+	})
+	select {
+	case <-third.ended:
+	case <-time.After(time.Minute):
+		t.Fatalf("the database does not start, and sendtip up still runs:\n%s", third.out.tail(4000))
+	}
+	if out := third.out.String(); third.err == nil || !strings.Contains(out, "the embedded postgres ended and did not run again after 3 tries in a row") || !strings.Contains(out, "its data is kept") {
+		t.Errorf("%v\n%s", third.err, out)
+	}
+}
+
+// place is the folder of the platform's database.
+func (p program) place(t testing.TB) string {
+	t.Helper()
+	base, err := postgres.Location(postgres.Config{Dir: p.dir})
+	if err != nil || base == "" {
+		t.Fatalf("no database: %v", err)
+	}
+	return filepath.Join(base, "data")
+}
+
+// killPostmaster ends the database server as the system does when memory is short.
+func (p program) killPostmaster(t testing.TB) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.place(t), "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(line)
+	if err != nil || pid < 2 {
+		t.Fatalf("%q: %v", line, err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// breakDatabase takes a file away without which no server starts on the data; it is put back after the test.
+func (p program) breakDatabase(t testing.TB) {
+	t.Helper()
+	path := filepath.Join(p.place(t), "global", "pg_control")
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Rename(path+".away", path) }) // the folder is deleted anyway
+}
+
+func readyz(t testing.TB, ops string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, ops+"/readyz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, _ := io.ReadAll(resp.Body)
+	return string(body)
 }
 
 // TestPortInUse: the error names the port, what it is for and the way out.

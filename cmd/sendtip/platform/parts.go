@@ -23,14 +23,19 @@ type parts struct {
 	adminURL string
 	brokers  []string
 	redisURL string
-	sandbox  *sandboxPart
-	pg       *postgres.Server
-	kafka    *kafka.Broker
-	redis    *redis.Server
+	watch    *watch
+}
+
+// part is one embedded part that runs.
+type part struct {
+	done <-chan struct{}                 // closed when it has ended, asked or not
+	why  func() string                   // how it ended
+	stop func(ctx context.Context) error // also gives back what it holds after it has ended by itself
 }
 
 func newParts(o Options, set keys.Set, l *slog.Logger) *parts {
 	p := &parts{o: o, keys: set, log: l, adminURL: o.Environ["SENDTIP_POSTGRES_URL"], redisURL: o.Environ["SENDTIP_REDIS_URL"]}
+	p.watch = newWatch(l, p.begin)
 	if b := o.Environ["SENDTIP_KAFKA_BROKERS"]; b != "" {
 		p.brokers = strings.Split(b, ",")
 	}
@@ -87,7 +92,12 @@ func (p *parts) startAll(ctx context.Context) error {
 	return err
 }
 
-func (p *parts) start(ctx context.Context, name string) (err error) {
+func (p *parts) start(ctx context.Context, name string) error { return p.watch.start(ctx, name) }
+
+func (p *parts) stop(ctx context.Context, name string) error { return p.watch.stop(ctx, name) }
+
+// begin starts a part. The addresses that it fills in are the same each time, since ports and passwords are.
+func (p *parts) begin(ctx context.Context, name string) (*part, error) {
 	switch name {
 	case "postgres":
 		return p.startPostgres(ctx)
@@ -96,52 +106,64 @@ func (p *parts) start(ctx context.Context, name string) (err error) {
 	case "redis":
 		return p.startRedis()
 	case "sandbox":
-		p.sandbox, err = startSandbox(ctx, p.o, p.keys, p.log)
-		return err
+		s, err := startSandbox(ctx, p.o, p.keys, p.log)
+		if err != nil {
+			return nil, err
+		}
+		return &part{done: s.ended, why: func() string { return fmt.Sprint(s.result) }, stop: s.stop}, nil
 	}
-	return fmt.Errorf("no part is named %s", name)
+	return nil, fmt.Errorf("no part is named %s", name)
 }
 
-func (p *parts) startPostgres(ctx context.Context) error {
+func (p *parts) startPostgres(ctx context.Context) (*part, error) {
 	password, err := p.keys.Read(keys.AdminPassword)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var server *postgres.Server
 	// A server that has just been stopped may still hold its data for a moment.
 	for try := 0; ; try++ {
-		p.pg, err = postgres.Start(ctx, postgres.Config{Dir: p.o.Dir, Port: p.o.Ports.Postgres(), Password: password, Log: p.log, Progress: p.o.Progress})
+		server, err = postgres.Start(ctx, postgres.Config{Dir: p.o.Dir, Port: p.o.Ports.Postgres(), Password: password, Log: p.log, Progress: p.o.Progress})
 		if err == nil || try == 20 || !errors.Is(err, postgres.ErrRunning) {
 			break
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p.adminURL = p.pg.URL("postgres")
-	return nil
+	if p.adminURL == "" {
+		p.adminURL = server.URL("postgres")
+	}
+	return &part{done: server.Done(), why: server.Ending, stop: server.Stop}, nil
 }
 
-func (p *parts) startRedis() error {
+func (p *parts) startRedis() (*part, error) {
 	password, err := p.keys.Read(keys.RedisPassword)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if p.redis, err = redis.Start(p.o.Ports.Redis(), password); err != nil {
-		return err
+	server, err := redis.Start(p.o.Ports.Redis(), password)
+	if err != nil {
+		return nil, err
 	}
-	p.redisURL = p.redis.URL()
-	return nil
+	if p.redisURL == "" {
+		p.redisURL = server.URL()
+	}
+	return &part{done: server.Done(), why: noAnswer, stop: func(context.Context) error { server.Stop(); return nil }}, nil
 }
 
-func (p *parts) startKafka(ctx context.Context) error {
+// noAnswer is how a server inside this process ends.
+func noAnswer() string { return "it does not answer" }
+
+func (p *parts) startKafka(ctx context.Context) (*part, error) {
 	topics, err := Topics()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var list []kafka.Topic
 	for _, t := range topics {
@@ -149,38 +171,25 @@ func (p *parts) startKafka(ctx context.Context) error {
 	}
 	password, err := p.keys.Read(keys.KafkaAdmin)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	superuser := kafka.User{Name: defaultAdmin, Password: password}
-	if p.kafka, err = kafka.Start(ctx, kafka.Config{Dir: p.o.Dir, Port: p.o.Ports.Kafka(), Topics: list, Admin: superuser}); err != nil {
-		return err
+	broker, err := kafka.Start(ctx, kafka.Config{Dir: p.o.Dir, Port: p.o.Ports.Kafka(), Topics: list, Admin: superuser})
+	if err != nil {
+		return nil, err
 	}
-	p.brokers = p.kafka.Brokers()
-	return ApplyAccess(ctx, event.Broker{Addresses: p.brokers, User: superuser.Name, Password: superuser.Password}, p.keys)
-}
-
-func (p *parts) stop(ctx context.Context, name string) error {
-	switch {
-	case name == "postgres" && p.pg != nil:
-		s := p.pg
-		p.pg = nil
-		return s.Stop(ctx)
-	case name == "kafka" && p.kafka != nil:
-		b := p.kafka
-		p.kafka = nil
-		return b.Stop()
-	case name == "redis" && p.redis != nil:
-		p.redis.Stop()
-		p.redis = nil
-	case name == "sandbox" && p.sandbox != nil:
-		s := p.sandbox
-		p.sandbox = nil
-		return s.stop(ctx)
+	if p.brokers == nil {
+		p.brokers = broker.Brokers()
 	}
-	return nil
+	// The broker forgets users and grants when it ends.
+	if err := ApplyAccess(ctx, event.Broker{Addresses: broker.Brokers(), User: superuser.Name, Password: superuser.Password}, p.keys); err != nil {
+		return nil, errors.Join(err, broker.Stop())
+	}
+	return &part{done: broker.Done(), why: noAnswer, stop: func(context.Context) error { return broker.Stop() }}, nil
 }
 
 func (p *parts) stopAll(ctx context.Context) error {
+	p.watch.close()
 	var errs []error
 	for i := len(partNames) - 1; i >= 0; i-- {
 		errs = append(errs, p.stop(ctx, partNames[i]))

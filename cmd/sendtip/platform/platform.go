@@ -175,7 +175,7 @@ func (p *Platform) StartService(ctx context.Context, name string) error {
 	if path, ok := p.o.Binaries[name]; ok {
 		r, err = startProcess(name, path, environ, p.o.Log)
 	} else {
-		r, err = startHere(ctx, name, environ, p.o.Log)
+		r, err = startHere(ctx, name, environ, p.o.Log, p.parts.watch.ready)
 	}
 	if err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
@@ -272,7 +272,8 @@ func (p *Platform) Stop(ctx context.Context) error {
 	return p.stopErr
 }
 
-// Failed waits until a service ends although nobody asked for it, and says why; it answers nil when ctx ends first.
+// Failed waits until a service ends although nobody asked for it, or an embedded part is given up, and says why; it answers nil when ctx
+// ends first.
 func (p *Platform) Failed(ctx context.Context) error {
 	p.mu.Lock()
 	running := map[string]runner{}
@@ -293,6 +294,8 @@ func (p *Platform) Failed(ctx context.Context) error {
 	select {
 	case n := <-ended:
 		return fmt.Errorf("%s ended: %w", n, running[n].err())
+	case err := <-p.parts.watch.failed:
+		return err
 	case <-ctx.Done():
 		return nil
 	}

@@ -45,7 +45,8 @@ type here struct {
 	result error
 }
 
-func startHere(ctx context.Context, name string, environ map[string]string, w io.Writer) (*here, error) {
+// startHere runs a service; ready tells of the embedded parts of this process, which the service knows only by their addresses.
+func startHere(ctx context.Context, name string, environ map[string]string, w io.Writer, ready func(context.Context) error) (*here, error) {
 	l := log.New(w, environ["SENDTIP_LOG_LEVEL"], name)
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s, err := builders[name](run, environ, l)
@@ -53,6 +54,7 @@ func startHere(ctx context.Context, name string, environ map[string]string, w io
 		cancel()
 		return nil, err
 	}
+	s.Checks = append(s.Checks, service.Check{Name: "parts", Run: ready})
 	h := &here{cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(h.ended)

@@ -20,7 +20,8 @@ const sandboxFolder = "sandbox"
 // sandboxPart is the running sandbox.
 type sandboxPart struct {
 	cancel context.CancelFunc
-	ended  chan error
+	ended  chan struct{}
+	result error
 }
 
 func startSandbox(ctx context.Context, o Options, set keys.Set, l *slog.Logger) (*sandboxPart, error) {
@@ -43,16 +44,19 @@ func startSandbox(ctx context.Context, o Options, set keys.Set, l *slog.Logger) 
 		return nil, err
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	p := &sandboxPart{cancel: cancel, ended: make(chan error, 1)}
-	go func() { p.ended <- s.Serve(run, page, mail) }()
+	p := &sandboxPart{cancel: cancel, ended: make(chan struct{})}
+	go func() {
+		defer close(p.ended)
+		p.result = s.Serve(run, page, mail)
+	}()
 	return p, nil
 }
 
 func (s *sandboxPart) stop(ctx context.Context) error {
 	s.cancel()
 	select {
-	case err := <-s.ended:
-		return err
+	case <-s.ended:
+		return s.result
 	case <-ctx.Done():
 		return ctx.Err()
 	}
