@@ -180,7 +180,7 @@ func TestForgedPayments(t *testing.T) {
 			}
 		},
 		"before the genuine one": func(t *testing.T, amina *journey.Customer) {
-			w.told(t, amina, control.Script{Callback: "delay", CallbackDelayMS: control.Int(8000)})
+			w.told(t, amina, control.Script{Callback: "delay", CallbackDelayMS: control.Int(15_000)})
 			paid, err := w.Sandbox.C2B(t.Context(), control.C2BPayment{Msisdn: amina.Phone, Account: amina.DepositAccount, AmountMinor: 70_00})
 			if err != nil {
 				t.Fatal(err)
