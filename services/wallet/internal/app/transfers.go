@@ -117,14 +117,10 @@ func (a *App) claimAndLock(ctx context.Context, tx pgx.Tx, key idem.Key, id, quo
 		stored, err := a.idem.Claimed(ctx, tx, key, pgconn.CommandTag{}, err)
 		return stored, q, err
 	}
-	unknown := pg.IsNoRows(err)
-	if err != nil && !unknown {
+	if err != nil && !pg.IsNoRows(err) { // an unknown quote is nobody's, and refused as such
 		return nil, q, fmt.Errorf("lock quote: %w", err)
 	}
 	stored, err := a.idem.Claimed(ctx, tx, key, both.tags[0], nil)
-	if stored == nil && err == nil && unknown {
-		err = domain.ErrQuoteNotFound
-	}
 	return stored, q, err
 }
 

@@ -20,6 +20,7 @@ type Mpesa struct {
 	books  []map[string]any // what Pull Transactions shows
 	pulls  int
 	shut   bool // Pull Transactions refuses every question
+	before func()
 }
 
 func newMpesa(t testing.TB) *Mpesa {
@@ -49,6 +50,13 @@ func (m *Mpesa) AnswerQuery(code string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.query = code
+}
+
+// BeforeAnswer runs do before each further prompt is answered.
+func (m *Mpesa) BeforeAnswer(do func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.before = do
 }
 
 // Pushes are the prompts that arrived, lost ones included.
@@ -121,8 +129,11 @@ func (m *Mpesa) stkPush(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m.pushes = append(m.pushes, body)
-	n := len(m.pushes)
+	n, before := len(m.pushes), m.before
 	m.mu.Unlock()
+	if before != nil {
+		before()
+	}
 	if how == "lose" {
 		panic(http.ErrAbortHandler)
 	}
