@@ -21,6 +21,16 @@ func withoutSandbox(log string) string {
 	return b.String()
 }
 
+// signatureOf is the part of a token that makes it one.
+func signatureOf(t *testing.T, token string) string {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 || len(parts[2]) < 40 {
+		t.Fatal("no signed token")
+	}
+	return parts[2]
+}
+
 // dataFolder is where the embedded cluster of a folder keeps its data; root's lies elsewhere.
 func dataFolder(t *testing.T, dir string) string {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,7 +119,11 @@ func TestAroundTheGateway(t *testing.T) {
 func TestNothingPersonalLeaks(t *testing.T) {
 	t.Parallel()
 	w := start(t, func(o *platform.Options) { o.Environ["SENDTIP_LOG_LEVEL"] = "debug" })
-	amina, brian := w.customer(t, "Achieng", 500_00), w.customer(t, "Brian", 0)
+	amina, brian := w.customer(t, "Achieng", 500_00), w.customer(t, "Kiprotich", 0)
+	first := amina.Tokens
+	if err := amina.LogIn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := amina.Send(t.Context(), brian, 20_00); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +131,9 @@ func TestNothingPersonalLeaks(t *testing.T) {
 		messages, err := w.Sandbox.Messages(t.Context(), brian.Phone)
 		return err == nil && len(messages) >= 3
 	})
-	canaries := []string{amina.Phone[1:], amina.Phone[4:], amina.Email, "Achieng", "Wanjiru"}
+	atRest := []string{amina.Phone[1:], amina.Phone[4:], amina.Email, "Achieng", "Wanjiru", "Kiprotich", amina.IDNumber, "1990-04-12", amina.Device,
+		first.RefreshToken, amina.Tokens.RefreshToken, signatureOf(t, first.AccessToken), signatureOf(t, amina.Tokens.AccessToken)}
+	canaries := slices.Clone(atRest)
 	messages, err := w.Sandbox.Messages(t.Context(), amina.Phone)
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +162,7 @@ func TestNothingPersonalLeaks(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			for _, c := range canaries[:5] {
+			for _, c := range atRest {
 				if strings.Contains(string(content), c) {
 					t.Errorf("%q stands open in %s", c, path)
 				}

@@ -87,6 +87,7 @@ func (c *Customer) SetLanguage(ctx context.Context, language string) error {
 
 // SubmitKYC submits an ID number and waits for the decision, which it returns.
 func (c *Customer) SubmitKYC(ctx context.Context, idNumber string) (string, error) {
+	c.IDNumber = idNumber
 	resp, err := c.User.SubmitKycWithResponse(ctx, &userclient.SubmitKycParams{IdempotencyKey: newKey()}, userclient.KycSubmission{
 		ConsentVersion: "2026-01", Country: "KE", IDType: "NATIONAL_ID", IDNumber: idNumber, FirstName: c.Name, LastName: "Wanjiru",
 		DateOfBirth: openapitypes.Date{Time: time.Date(1990, 4, 12, 0, 0, 0, 0, time.UTC)},

@@ -27,6 +27,8 @@ type Customer struct {
 	SessionID uuid.UUID
 	// DepositAccount is what a payer types at the paybill to pay into the wallet.
 	DepositAccount string
+	// IDNumber is the one that was submitted last.
+	IDNumber string
 	// Tokens are those of the last sign-in.
 	Tokens userclient.Tokens
 

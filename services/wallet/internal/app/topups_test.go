@@ -373,6 +373,29 @@ func TestPromptBlockOutlivesItsKey(t *testing.T) {
 	if n := w.Count("SELECT count(*) FROM prompted_phones"); n != 1 {
 		t.Errorf("%d rows", n)
 	}
+	// An hour later a replica that has not restarted counts under the old key, and then one of each: both count.
+	old := w.Sealer
+	w.Wait(time.Hour)
+	for i, s := range []*seal.Sealer{rotated, old, rotated, rotated} {
+		w.Rebuild(func(d *app.Deps) { d.Sealer = s })
+		if err := send(); errors.Is(err, domain.ErrPromptLimit) != (i == 3) {
+			t.Errorf("prompt %d: %v", i, err)
+		}
+	}
+}
+
+// TestPromptsWithoutOwnNumber: where user does not tell a customer's number, each counts as another's.
+func TestPromptsWithoutOwnNumber(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	p := w.Person(1, 0)
+	w.Users.Withhold()
+	for i := range 4 {
+		_, err := w.App.CreateTopup(testworld.As(t.Context(), p), app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(10), Phone: p.Phone})
+		if errors.Is(err, domain.ErrPromptLimit) != (i == 3) {
+			t.Errorf("prompt %d: %v", i, err)
+		}
+	}
 }
 
 func TestPromptRefused(t *testing.T) {
