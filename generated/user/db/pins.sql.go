@@ -67,9 +67,11 @@ func (q *Queries) ReservePinTry(ctx context.Context, db DBTX, arg ReservePinTryP
 
 const sweepPinAttempts = `-- name: SweepPinAttempts :execrows
 DELETE FROM pin_attempts WHERE phone_index IN (
-    SELECT phone_index FROM pin_attempts WHERE pin_attempts.updated_at < $1 AND (locked_until IS NULL OR locked_until < $1) LIMIT 1000)
+    SELECT p.phone_index FROM pin_attempts p WHERE p.updated_at < $1 AND (p.locked_until IS NULL OR p.locked_until < $1)
+    LIMIT 1000 FOR UPDATE SKIP LOCKED)
 `
 
+// The inner lock reads the newest version of a row: one that is counted at this moment stays.
 func (q *Queries) SweepPinAttempts(ctx context.Context, db DBTX, before time.Time) (int64, error) {
 	result, err := db.Exec(ctx, sweepPinAttempts, before)
 	if err != nil {

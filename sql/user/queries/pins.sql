@@ -18,5 +18,7 @@ SELECT locked_until FROM pin_attempts WHERE phone_index = $1;
 UPDATE pin_attempts SET tries = 0, locks = 0, locked_until = NULL, updated_at = $2 WHERE phone_index = $1;
 
 -- name: SweepPinAttempts :execrows
+-- The inner lock reads the newest version of a row: one that is counted at this moment stays.
 DELETE FROM pin_attempts WHERE phone_index IN (
-    SELECT phone_index FROM pin_attempts WHERE pin_attempts.updated_at < sqlc.arg(before) AND (locked_until IS NULL OR locked_until < sqlc.arg(before)) LIMIT 1000);
+    SELECT p.phone_index FROM pin_attempts p WHERE p.updated_at < sqlc.arg(before) AND (p.locked_until IS NULL OR p.locked_until < sqlc.arg(before))
+    LIMIT 1000 FOR UPDATE SKIP LOCKED);

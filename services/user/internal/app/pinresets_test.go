@@ -75,8 +75,7 @@ func TestPinResetDuringSignIn(t *testing.T) {
 	r, err := w.app.StartPinReset(w.anyone(), phone, device)
 	w.must(err)
 	in := app.PinResetInput{ID: r.ID, Otp: w.code(r.ID), Pin: "8361", Device: device}
-	hold, err := w.db.Pool.Begin(t.Context())
-	w.must(err)
+	hold := w.begin()
 	_, err = hold.Exec(t.Context(), "SELECT 1 FROM users WHERE id = $1 FOR UPDATE", c.id)
 	w.must(err)
 	reset, signedIn := make(chan error, 1), make(chan error, 1)

@@ -1,11 +1,13 @@
 package app_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/services/user/internal/app"
@@ -274,6 +276,42 @@ func TestSweep(t *testing.T) {
 	}
 	if n := w.count("SELECT count(*) FROM refresh_tokens"); n != 0 {
 		t.Errorf("%d refresh tokens outlive their session", n)
+	}
+}
+
+// TestSweepAll: more than one statement takes goes all the same, and what cannot be swept keeps nothing else.
+func TestSweepAll(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	_, err := w.db.Pool.Exec(t.Context(), "INSERT INTO limit_counts (key, taken, expires_at) SELECT decode(lpad(to_hex(n), 64, '0'), 'hex'), '{}', $1 FROM generate_series(1, 2500) n", w.clock())
+	w.must(err)
+	admin, err := pgx.Connect(t.Context(), w.db.AdminURL)
+	w.must(err)
+	t.Cleanup(func() { _ = admin.Close(context.WithoutCancel(t.Context())) })
+	_, err = admin.Exec(t.Context(), "REVOKE DELETE ON otp_challenges FROM user_app")
+	w.must(err)
+	if n, err := w.app.Sweep(t.Context()); err == nil || n != 2500 {
+		t.Errorf("swept %d, %v, want all of 2,500 and an error about the codes", n, err)
+	}
+}
+
+// TestSweepLeavesWhatIsCounted: a row that was due, and that a request counts on at this moment, stays with its count.
+func TestSweepLeavesWhatIsCounted(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.register(phone)
+	w.want(w.signIn("9999"), domain.ErrCredentialsInvalid)
+	w.wait(40 * 24 * time.Hour)
+	counting := w.begin()
+	for _, statement := range []string{"UPDATE limit_counts SET taken = taken || $1::timestamptz, expires_at = $1", "UPDATE pin_attempts SET tries = tries + 1, updated_at = $1"} {
+		_, err := counting.Exec(t.Context(), statement, w.clock().Add(time.Minute))
+		w.must(err)
+	}
+	_, err := w.app.Sweep(t.Context())
+	w.must(err)
+	w.must(counting.Commit(t.Context()))
+	if limits, tries := w.count("SELECT count(*) FROM limit_counts"), w.count("SELECT count(*) FROM pin_attempts"); limits != 3 || tries != 1 {
+		t.Errorf("%d counts and %d tries are left, want 3 and 1", limits, tries)
 	}
 }
 

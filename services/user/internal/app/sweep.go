@@ -2,17 +2,20 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
 
-// Sweep deletes what nothing needs any more, at most 1,000 rows of a kind at a time, and returns how many went. Identity
-// verifications, callbacks and the audit trail are records and stay.
+// Sweep deletes what nothing needs any more, 1,000 rows at a time until nothing is left, and returns how many went. A kind that fails
+// keeps none of the others. Identity verifications, callbacks and the audit trail are records and stay.
 func (a *App) Sweep(ctx context.Context) (int64, error) {
 	now := a.now()
 	var total int64
+	var errs []error
 	for _, s := range []struct {
 		what   string
 		before time.Time
@@ -24,24 +27,20 @@ func (a *App) Sweep(ctx context.Context) (int64, error) {
 		{"limits", now, func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepLimits(ctx, a.Pool, t) }},
 		{"sessions", now.Add(-7 * 24 * time.Hour), func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepSessions(ctx, a.Pool, t) }},
 	} {
-		n, err := s.run(ctx, s.before)
+		n, err := pg.Drain(ctx, func(ctx context.Context) (int64, error) { return s.run(ctx, s.before) })
 		if err != nil {
-			return total, fmt.Errorf("sweep %s: %w", s.what, err)
+			errs = append(errs, fmt.Errorf("sweep %s: %w", s.what, err))
 		}
 		total += n
 	}
-	return total, nil
+	return total, errors.Join(errs...)
 }
 
 // SweepLoop sweeps every ten minutes until ctx ends.
 func (a *App) SweepLoop(ctx context.Context) error {
 	for {
-		n, err := a.Sweep(ctx)
-		if err != nil {
+		if _, err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
 			a.Log.WarnContext(ctx, "sweep", "err", err)
-		}
-		if n >= 1000 {
-			continue
 		}
 		select {
 		case <-ctx.Done():

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"github.com/sendtip/sendtip/kit/auth"
@@ -249,6 +250,15 @@ func together(n int, call func(i int) error) []error {
 	}
 	done.Wait()
 	return errs
+}
+
+// begin opens a transaction that ends with the test, if not before: the pool would wait for it for ever.
+func (w *world) begin() pgx.Tx {
+	w.Helper()
+	tx, err := w.db.Pool.Begin(w.Context())
+	w.must(err)
+	w.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(w.Context())) })
+	return tx
 }
 
 // waiting returns when n transactions wait for a lock. It is the signal that all of them have come so far.
