@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,6 +44,9 @@ type Config struct {
 	Now func() time.Time `env:"-"`
 }
 
+// sampleUnset says that nobody has chosen a share.
+const sampleUnset = -1
+
 const upstreamPrefix = "SENDTIP_UPSTREAM_"
 
 // LoadConfig reads the settings.
@@ -53,10 +58,13 @@ func LoadConfig(environ map[string]string) (Config, error) {
 	cfg.Upstreams = map[string]string{}
 	for name, value := range environ {
 		if s, ok := strings.CutPrefix(name, upstreamPrefix); ok && value != "" {
+			if err := config.Check(config.URL(name, value)); err != nil {
+				return cfg, err
+			}
 			cfg.Upstreams[strings.ToLower(s)] = value
 		}
 	}
-	if cfg.SampleAnswers < 0 { // one in a hundred while developing, none where customers wait
+	if cfg.SampleAnswers == sampleUnset { // one in a hundred while developing, none where customers wait
 		cfg.SampleAnswers = 0.01
 		if cfg.Common.Production() {
 			cfg.SampleAnswers = 0
@@ -86,12 +94,24 @@ func (c Config) Validate() error {
 	case c.Common.Production() && c.SampleAnswers > 0:
 		return errors.New("SENDTIP_SAMPLE_ANSWERS must be 0 in production")
 	}
+	if err := config.Check(config.Listen("SENDTIP_INTERNAL_LISTEN", c.InternalListen),
+		config.Key("SENDTIP_DELEGATION_KEY_PREVIOUS", c.DelegationOld, 32, math.MaxInt)); err != nil {
+		return err
+	}
+	if c.SampleAnswers != sampleUnset && !(c.SampleAnswers >= 0 && c.SampleAnswers <= 1) {
+		return errors.New("SENDTIP_SAMPLE_ANSWERS must be a share from 0 to 1")
+	}
+	for _, p := range c.ServiceKeyHashes {
+		if sum, err := hex.DecodeString(p.value); err != nil || len(sum) != sha256.Size {
+			return fmt.Errorf("SENDTIP_SERVICE_KEY_HASHES: that of %s must be a SHA-256 in hex", p.Name)
+		}
+	}
 	for _, p := range c.IdentityKeys {
 		if bytes.Equal(p.secret(), c.DelegationKey.Bytes()) {
-			return fmt.Errorf("the identity key of %s is the delegation key: a service could then act for anybody", p.Name)
+			return fmt.Errorf("SENDTIP_IDENTITY_KEYS: the identity key of %s is the delegation key: a service could then act for anybody", p.Name)
 		}
 		if len(p.secret()) < 32 {
-			return fmt.Errorf("the identity key of %s is shorter than 32 bytes", p.Name)
+			return fmt.Errorf("SENDTIP_IDENTITY_KEYS: that of %s is shorter than 32 bytes", p.Name)
 		}
 	}
 	if err := c.validateNetworks(); err != nil {
@@ -166,11 +186,29 @@ func (c Config) delegationKeys() [][]byte {
 	return out
 }
 
+// hooks is the beginning of the paths that providers call; two letters for the kind follow.
+const hooks = "/v1/hooks/"
+
+// names refuses what the contracts do not know: a slip of the pen would change nothing, unseen.
+func (c Config) names(set *contract.Set) error {
+	for _, p := range c.RatePolicies {
+		if _, ok := set.Policies[p.Name]; !ok {
+			return fmt.Errorf("SENDTIP_RATE_POLICIES: there is no policy %s", p.Name)
+		}
+	}
+	for _, p := range c.WebhookSources {
+		if !slices.ContainsFunc(set.Operations, func(o *contract.Operation) bool { return strings.HasPrefix(o.Path, hooks+p.Name+"/") }) {
+			return fmt.Errorf("SENDTIP_WEBHOOK_SOURCES: there is no kind of hook %s", p.Name)
+		}
+	}
+	return nil
+}
+
 // policies replaces named policies.
 func (c Config) policies(all map[string]contract.Policy) error {
 	for _, p := range c.RatePolicies {
 		var n [3]int
-		for i, text := range strings.SplitN(p.value, "/", 3) {
+		for i, text := range strings.SplitN(p.value, "/", len(n)) {
 			n[i], _ = strconv.Atoi(text)
 		}
 		if n[0] < 1 || n[1] < 1 || n[2] < 1 {

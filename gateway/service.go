@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/exaring/otelpgx"
@@ -53,6 +54,9 @@ func build(ctx context.Context, cfg Config, contracts fs.FS, log *slog.Logger) (
 	}
 	set, err := contract.Load(contracts)
 	if err != nil {
+		return nil, err
+	}
+	if err := cfg.names(set); err != nil {
 		return nil, err
 	}
 	if err := cfg.policies(set.Policies); err != nil {
@@ -179,7 +183,7 @@ func (p *parts) upstreams() (map[string]*proxy.Upstream, error) {
 	out, transport := map[string]*proxy.Upstream{name: self}, proxy.Transport()
 	for service, address := range p.cfg.Upstreams {
 		if out[service], err = proxy.New(service, address, transport); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s%s: %w", upstreamPrefix, strings.ToUpper(service), err)
 		}
 	}
 	return out, nil

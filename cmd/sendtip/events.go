@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -36,6 +37,9 @@ func eventsCommand(f *flags) *cobra.Command {
 	var replication int16
 	apply := &cobra.Command{Use: "apply", Short: "Create the declared topics that the broker lacks", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if replication < 1 {
+				return errors.New("--replication must be 1 or more")
+			}
 			tool, err := f.tool()
 			if err != nil {
 				return err

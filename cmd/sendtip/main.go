@@ -41,10 +41,19 @@ func root() *cobra.Command {
 	cmd := &cobra.Command{Use: "sendtip", Short: "The platform on one machine, and the operator's tool", SilenceUsage: true, SilenceErrors: true}
 	cmd.PersistentFlags().StringVar(&f.dir, "dir", env("SENDTIP_DIR", ".sendtip"), "folder of keys, data and logs (SENDTIP_DIR)")
 	base, err := strconv.Atoi(env("SENDTIP_PORT_BASE", strconv.Itoa(platform.DefaultPortBase)))
-	if err != nil {
-		base = platform.DefaultPortBase
-	}
 	cmd.PersistentFlags().IntVar(&f.base, "port-base", base, "base of all ports (SENDTIP_PORT_BASE)")
+	cmd.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if err != nil && !c.Flags().Changed("port-base") {
+			return errors.New("SENDTIP_PORT_BASE must be a number")
+		}
+		if err := f.ports().Check(); err != nil {
+			return err
+		}
+		if f.dir == "" {
+			return errors.New("--dir must name a folder")
+		}
+		return platform.CheckSettings(f.environ())
+	}
 	cmd.AddCommand(upCommand(&f), demoCommand(&f), keysCommand(&f), migrateCommand(&f), adminCommand(&f), eventsCommand(&f), doctorCommand(&f), ledgerCommand(&f), benchCommand(&f), webhooksCommand(&f), resetCommand(&f), versionCommand())
 	return cmd
 }

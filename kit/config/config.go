@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -146,17 +148,36 @@ func (c Common) Validate() error {
 			return errors.New("SENDTIP_ENV looks like production; write `production`")
 		}
 	}
-	if len(c.IdentityKey.Bytes()) < 32 {
-		return errors.New("SENDTIP_IDENTITY_KEY is shorter than 32 bytes")
+	if c.PoolSize < 1 {
+		return errors.New("SENDTIP_POOL_SIZE must be 1 or more")
+	}
+	rules := []Rule{
+		{"SENDTIP_LOG_LEVEL", c.LogLevel, level, "debug, info, warn or error"},
+		Listen("SENDTIP_LISTEN", c.Listen), Listen("SENDTIP_OPS_LISTEN", c.OpsListen), Database("SENDTIP_DATABASE_URL", c.DatabaseURL.Reveal()),
+		URL("SENDTIP_GATEWAY_URL", c.GatewayURL), URL("SENDTIP_PUBLIC_URL", c.PublicURL),
+		Key("SENDTIP_IDENTITY_KEY", c.IdentityKey, keySize, math.MaxInt), Key("SENDTIP_IDENTITY_KEY_PREVIOUS", c.IdentityKeyPrevious, keySize, math.MaxInt),
+		Key("SENDTIP_KEK", c.KEK, keySize, keySize), Key("SENDTIP_KEK_PREVIOUS", c.KEKPrevious, keySize, keySize),
+	}
+	for _, b := range c.Kafka.Brokers {
+		if b == "" {
+			b = "," // nothing between two commas is no broker
+		}
+		rules = append(rules, HostPort("SENDTIP_KAFKA_BROKERS", b))
+	}
+	if err := Check(rules...); err != nil {
+		return err
 	}
 	return c.Kafka.validate(c.Production())
 }
+
+// keySize is the length of keys in bytes.
+const keySize = 32
 
 // Load fills T from environ by its env tags and then asks T's Validate, if it has one.
 func Load[T any](environ map[string]string) (T, error) {
 	cfg, err := env.ParseAsWithOptions[T](env.Options{Environment: environ})
 	if err != nil {
-		return cfg, fmt.Errorf("read settings: %w", err)
+		return cfg, fmt.Errorf("%s cannot be read: %w", culprit(cfg, environ), cause(err))
 	}
 	if v, ok := any(cfg).(interface{ Validate() error }); ok {
 		if err := v.Validate(); err != nil {
@@ -164,6 +185,37 @@ func Load[T any](environ map[string]string) (T, error) {
 		}
 	}
 	return cfg, nil
+}
+
+// culprit is the setting that cannot be read: the library names the field that it would go into, which no operator knows.
+func culprit[T any](cfg T, environ map[string]string) string {
+	params, err := env.GetFieldParams(&cfg)
+	if err != nil {
+		return "read settings"
+	}
+	for _, p := range params {
+		value, given := environ[p.Key]
+		if !given {
+			continue
+		}
+		if _, err := env.ParseAsWithOptions[T](env.Options{Environment: map[string]string{p.Key: value}}); err != nil {
+			return p.Key
+		}
+	}
+	return "read settings"
+}
+
+// cause is what is wrong with a text, without the text.
+func cause(err error) error {
+	var parse env.ParseError
+	if errors.As(err, &parse) {
+		err = parse.Err
+	}
+	var number *strconv.NumError
+	if errors.As(err, &number) {
+		err = number.Err
+	}
+	return err
 }
 
 // Environ returns the process environment as a map.

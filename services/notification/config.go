@@ -3,7 +3,7 @@ package notification
 import (
 	"errors"
 	"fmt"
-	"net/url"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/sendtip/sendtip/kit/config"
@@ -52,11 +52,10 @@ func (c Config) Validate() error {
 	if !c.Common.ServiceKey.Set() {
 		return errors.New("SENDTIP_SERVICE_KEY is not set: `sendtip keys init` makes it")
 	}
-	u, err := url.Parse(c.SMSURL)
-	if err != nil || u.Host == "" {
-		return errors.New("SENDTIP_AT_URL is not a URL")
+	if err := config.Check(config.URL("SENDTIP_AT_URL", c.SMSURL), config.HostPort("SENDTIP_SMTP_ADDR", c.SMTPAddr)); err != nil {
+		return err
 	}
-	if c.Common.Production() && u.Scheme != "https" {
+	if c.Common.Production() && !strings.HasPrefix(c.SMSURL, "https://") {
 		return errors.New("SENDTIP_AT_URL must be https in production: codes go over it")
 	}
 	if c.Common.Production() && (c.SMSUsername == sandboxUsername || config.FromSandbox(c.SMSAPIKey)) {

@@ -50,7 +50,7 @@ func (c Config) sealer() (app.Sealer, error) {
 		}
 		key, err := proof.ParseKey(c.Origin, []byte(secret.Reveal()))
 		if err != nil {
-			return s, fmt.Errorf("SENDTIP_SIGNING_KEY or SENDTIP_LEDGER_ORIGIN: %w", err)
+			return s, fmt.Errorf("SENDTIP_SIGNING_KEY, SENDTIP_SIGNING_KEY_PREVIOUS or SENDTIP_LEDGER_ORIGIN: %w", err)
 		}
 		s.Signers = append(s.Signers, key.Signer)
 		s.VerifierKeys = append(s.VerifierKeys, key.VerifierKey)

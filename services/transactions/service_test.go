@@ -128,7 +128,8 @@ const ownRows = `
 
 func TestConfigNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	full := map[string]string{"SENDTIP_LISTEN": "x", "SENDTIP_DATABASE_URL": "x", "SENDTIP_KAFKA_BROKERS": "x", "SENDTIP_IDENTITY_KEY": identityKey, "SENDTIP_KEK": "x",
+	full := map[string]string{"SENDTIP_LISTEN": ":8103", "SENDTIP_DATABASE_URL": "postgres://x/y", "SENDTIP_KAFKA_BROKERS": "x:1", "SENDTIP_IDENTITY_KEY": identityKey,
+		"SENDTIP_KEK":         "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
 		"SENDTIP_SIGNING_KEY": signingKey(t)}
 	if _, err := transactions.LoadConfig(full); err != nil {
 		t.Fatal(err)

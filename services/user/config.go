@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sendtip/sendtip/kit/config"
+	"github.com/sendtip/sendtip/services/user/internal/app"
 )
 
 // Config is everything that this service reads from its environment.
@@ -38,6 +39,17 @@ func (c Config) Validate() error {
 		return errors.New("SENDTIP_SMILEID_URL, _PARTNER_ID or _API_KEY is not set: the sandbox's are in docs, real ones come from Smile ID")
 	case c.Common.PublicURL == "":
 		return errors.New("SENDTIP_PUBLIC_URL is not set: Smile ID calls back there")
+	}
+	if err := config.Check(config.URL("SENDTIP_SMILEID_URL", c.SmileURL)); err != nil {
+		return err
+	}
+	for name, pem := range map[string]config.Secret{"SENDTIP_SIGNING_KEY": c.SigningKey, "SENDTIP_SIGNING_KEY_PREVIOUS": c.SigningKeyPrevious} {
+		if !pem.Set() {
+			continue
+		}
+		if _, err := app.NewKeys(pem.Reveal()); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	if c.Common.Production() {
 		return c.validateProduction()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/sendtip/sendtip/kit/config"
@@ -60,8 +61,12 @@ func (c Config) Validate() error {
 	if !c.Common.ServiceKey.Set() {
 		return errors.New("SENDTIP_SERVICE_KEY is not set: `sendtip keys init` makes it")
 	}
-	if !c.Common.KEK.Set() || len(c.Common.KEK.Bytes()) != 32 {
-		return errors.New("SENDTIP_KEK must be 32 bytes in base64: `sendtip keys init` makes it")
+	if err := config.Check(config.URL("SENDTIP_DARAJA_URL", c.DarajaURL),
+		config.Rule{Name: "SENDTIP_COUNTRY", Text: c.Country, Is: regexp.MustCompile(`^[A-Z]{2}$`).MatchString, Want: "two capital letters, such as KE"},
+		config.Rule{Name: "SENDTIP_DARAJA_SHORT_CODE", Text: c.DarajaShortCode, Is: regexp.MustCompile(`^[0-9]{5,8}$`).MatchString, Want: "the digits of a paybill or till"},
+		config.Rule{Name: "SENDTIP_DARAJA_PULL_NUMBER", Text: c.DarajaPullNumber, Is: regexp.MustCompile(`^\+?[0-9]{9,12}$`).MatchString, Want: "a phone number in digits"},
+	); err != nil {
+		return err
 	}
 	for name, value := range map[string]string{"SENDTIP_DARAJA_URL": c.DarajaURL, "SENDTIP_PUBLIC_URL": c.Common.PublicURL} {
 		u, err := url.Parse(value)

@@ -74,6 +74,9 @@ type runner interface {
 // Start runs the platform and returns when every service is ready. Stop must be called, also after an error of a later step.
 func Start(ctx context.Context, o Options) (*Platform, error) {
 	o = withDefaults(o)
+	if err := errors.Join(checkTargets(o.Targets), o.Ports.Check(), CheckSettings(o.Environ), checkScript(o)); err != nil {
+		return nil, err
+	}
 	p := &Platform{o: o, log: slog.New(slog.NewJSONHandler(o.Log, nil)).With("service", "platform"), running: map[string]runner{}}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil { // #nosec G301 -- the database server's user must pass through
 		return nil, fmt.Errorf("make %s: %w", o.Dir, err)

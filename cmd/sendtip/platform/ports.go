@@ -54,6 +54,24 @@ func (p Ports) all() map[int]string {
 	return out
 }
 
+// Check answers nil if every port is one.
+func (p Ports) Check() error {
+	for port := range p.all() {
+		if p.Base < 1 || port > 65535 {
+			return fmt.Errorf("SENDTIP_PORT_BASE (--port-base) must be from 1 to %d", 65535-p.highest())
+		}
+	}
+	return nil
+}
+
+// highest is the largest offset.
+func (p Ports) highest() (offset int) {
+	for port := range p.all() {
+		offset = max(offset, port-p.Base)
+	}
+	return offset
+}
+
 // Free answers nil if nothing listens on any of the ports, else an error that names the port.
 func (p Ports) Free() error {
 	for port, what := range p.all() {

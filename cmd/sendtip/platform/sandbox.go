@@ -30,7 +30,7 @@ func startSandbox(ctx context.Context, o Options, set keys.Set, l *slog.Logger) 
 		return nil, err
 	}
 	s, err := sandbox.New(sandbox.Config{Environment: o.Environ["SENDTIP_ENV"], SMSReportURL: reports, Dir: filepath.Join(o.Dir, sandboxFolder),
-		PublicURL: "http://" + loopback(o.Ports.Sandbox()), Script: control.Script{STK: o.Script}, Log: l.With("service", "sandbox")})
+		PublicURL: "http://" + loopback(o.Ports.Sandbox()), Script: script(o), Log: l.With("service", "sandbox")})
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +60,15 @@ func (s *sandboxPart) stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func script(o Options) control.Script { return control.Script{STK: o.Script} }
+
+func checkScript(o Options) error {
+	if err := script(o).Validate(); err != nil {
+		return fmt.Errorf("--sandbox-answers: %w", err)
+	}
+	return nil
 }
 
 // ReportURL is where the SMS provider must post its delivery reports, under the gateway's public address; a real account has it in its

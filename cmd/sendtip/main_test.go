@@ -1,0 +1,61 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestMalformedFlags: what cannot be read is refused by its name, and never taken for a default.
+func TestMalformedFlags(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"up", "--port-base", "abc"}, "port-base"},
+		{[]string{"up", "--port-base", "0"}, "SENDTIP_PORT_BASE (--port-base)"},
+		{[]string{"up", "--port-base", "-8000"}, "SENDTIP_PORT_BASE (--port-base)"},
+		{[]string{"doctor", "--port-base", "65500"}, "SENDTIP_PORT_BASE (--port-base)"},
+		{[]string{"up", "--target", "walet"}, "--target"},
+		{[]string{"up", "--target", ""}, "--target"},
+		{[]string{"up", "--sandbox-answers", "maybe"}, "--sandbox-answers"},
+		{[]string{"events", "apply", "--replication", "0"}, "--replication"},
+		{[]string{"events", "apply", "--replication", "many"}, "--replication"},
+		{[]string{"ledger", "verify", "--workers", "0"}, "--workers"},
+		{[]string{"ledger", "verify", "--workers", "x"}, "--workers"},
+		{[]string{"ledger", "verify", "--key", "abc"}, "--key"},
+		{[]string{"bench", "seed", "--transactions", "0"}, "number of transactions"},
+		{[]string{"bench", "seed", "--accounts", "x"}, "--accounts"},
+		{[]string{"bench", "seed", "--days", "0"}, "number of days"},
+		{[]string{"bench", "seed", "--seed", "-1"}, "--seed"},
+		{[]string{"reset", "--yes=perhaps"}, "--yes"},
+		{[]string{"reset", "--keys=perhaps"}, "--keys"},
+		{[]string{"up", "--no-such-flag"}, "--no-such-flag"},
+		{[]string{"up", "argument"}, "argument"},
+	} {
+		if _, err := sendtip(t, folder(t), c.args...); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%v: %v", c.args, err)
+		}
+	}
+}
+
+// TestMalformedEnvironment: SENDTIP_PORT_BASE=abc was taken for 0 once.
+func TestMalformedEnvironment(t *testing.T) {
+	for name, text := range map[string]string{
+		"SENDTIP_PORT_BASE": "abc", "SENDTIP_POSTGRES_URL": "abc", "SENDTIP_KAFKA_BROKERS": "abc", "SENDTIP_REDIS_URL": "abc", "SENDTIP_KAFKA_SASL": "abc",
+		"SENDTIP_KAFKA_TLS": "abc", "SENDTIP_PUBLIC_URL": "abc",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, text)
+			for _, command := range [][]string{{"up"}, {"doctor"}, {"keys", "init"}, {"migrate"}} {
+				if _, err := sendtip(t, folder(t), command...); err == nil || !strings.Contains(err.Error(), name) {
+					t.Errorf("%v: %v", command, err)
+				}
+			}
+		})
+	}
+	t.Setenv("SENDTIP_PORT_BASE", "abc")
+	if _, err := sendtip(t, folder(t), "ledger", "key", "--port-base", "23000"); err != nil {
+		t.Errorf("the flag wins: %v", err)
+	}
+}

@@ -1,0 +1,186 @@
+package platform
+
+import (
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/sendtip/sendtip/cmd/sendtip/keys"
+	"github.com/sendtip/sendtip/gateway"
+	"github.com/sendtip/sendtip/services/notification"
+	"github.com/sendtip/sendtip/services/transactions"
+	"github.com/sendtip/sendtip/services/user"
+	"github.com/sendtip/sendtip/services/wallet"
+)
+
+// anyText are settings of which each text may be right: names and credentials that somebody else has made up.
+var anyText = []string{
+	"SENDTIP_SERVICE_KEY", "SENDTIP_KAFKA_USER", "SENDTIP_KAFKA_PASSWORD", "SENDTIP_REDIS_PASSWORD",
+	"SENDTIP_SMILEID_PARTNER_ID", "SENDTIP_SMILEID_API_KEY", "SENDTIP_DARAJA_CONSUMER_KEY", "SENDTIP_DARAJA_CONSUMER_SECRET", "SENDTIP_DARAJA_PASSKEY",
+	"SENDTIP_AT_USERNAME", "SENDTIP_AT_API_KEY", "SENDTIP_AT_SENDER", "SENDTIP_SMTP_USERNAME", "SENDTIP_SMTP_PASSWORD",
+	"SENDTIP_CHECKPOINT_FILE", // its folder is made
+}
+
+// shown are settings whose text helps who reads the refusal: a name and a path.
+var shown = []string{"SENDTIP_LEDGER_ORIGIN", "SENDTIP_KAFKA_CA"}
+
+// noFile: secrets take file:/path, which can be wrong whatever the text may be.
+const noFile = "file:/there/is/no/such/file"
+
+// malformed are texts that are wrong for each other setting.
+var malformed = map[string][]string{
+	"SENDTIP_ENV":                   {"Production", "prod"},
+	"SENDTIP_LOG_LEVEL":             {"loud", "inf0"},
+	"SENDTIP_LISTEN":                {"abc", "127.0.0.1", ":http", ":70000"},
+	"SENDTIP_OPS_LISTEN":            {"abc", ":-1"},
+	"SENDTIP_DATABASE_URL":          {"abc", "postgres://host:port/x", noFile},
+	"SENDTIP_POOL_SIZE":             {"abc", "0", "-1", "1.5", "99999999999"},
+	"SENDTIP_KAFKA_BROKERS":         {"abc", "a:1,b", ":9092", "a:1,"},
+	"SENDTIP_KAFKA_TLS":             {"maybe"},
+	"SENDTIP_KAFKA_CA":              {"/there/is/no/such/file"},
+	"SENDTIP_GATEWAY_URL":           {"abc", "127.0.0.1:8090", "ftp://x", "http://", "http://x:port"},
+	"SENDTIP_PUBLIC_URL":            {"abc", "api.example.com", "https:///v1"},
+	"SENDTIP_IDENTITY_KEY":          {"short", noFile},
+	"SENDTIP_IDENTITY_KEY_PREVIOUS": {"short", noFile},
+	"SENDTIP_KEK":                   {"short", strings.Repeat("x", 33), noFile},
+	"SENDTIP_KEK_PREVIOUS":          {"short", noFile},
+
+	"SENDTIP_INTERNAL_LISTEN":         {"abc"},
+	"SENDTIP_REDIS_URL":               {"abc", "http://127.0.0.1:6379"},
+	"SENDTIP_IDENTITY_KEYS":           {"abc", "wallet=short", "wallet=" + noFile},
+	"SENDTIP_SERVICE_KEY_HASHES":      {"abc", "wallet=abc"},
+	"SENDTIP_DELEGATION_KEY":          {"short", noFile},
+	"SENDTIP_DELEGATION_KEY_PREVIOUS": {"short", noFile},
+	"SENDTIP_TRUSTED_PROXIES":         {"abc", "10.0.0.1", "0.0.0.0/0"},
+	"SENDTIP_WEBHOOK_SOURCES":         {"abc", "st=abc", "xx=10.0.0.0/8", "st=0.0.0.0/0"},
+	"SENDTIP_ALLOWED_ORIGINS":         {"abc", "*", "https://x/path"},
+	"SENDTIP_RATE_POLICIES":           {"abc", "address=1/x/1", "address=1/1", "address=1/1/1/1", "no_policy=1/1/1"},
+	"SENDTIP_SAMPLE_ANSWERS":          {"abc", "-0.5", "1.5", "NaN"},
+	"SENDTIP_UPSTREAM_WALLET":         {"abc", "http://127.0.0.1:8102/path"},
+
+	"SENDTIP_SIGNING_KEY":          {"abc", noFile},
+	"SENDTIP_SIGNING_KEY_PREVIOUS": {"abc", noFile},
+	"SENDTIP_SMILEID_URL":          {"abc"},
+
+	"SENDTIP_COUNTRY":             {"kenya", "ke"},
+	"SENDTIP_DARAJA_URL":          {"abc"},
+	"SENDTIP_DARAJA_SHORT_CODE":   {"abc", "1"},
+	"SENDTIP_DARAJA_REGISTER_C2B": {"maybe"},
+	"SENDTIP_DARAJA_PULL":         {"maybe"},
+	"SENDTIP_DARAJA_PULL_NUMBER":  {"abc", "12"},
+
+	"SENDTIP_BRAND":     {"a name that is too long"},
+	"SENDTIP_AT_URL":    {"abc"},
+	"SENDTIP_SMTP_ADDR": {"abc", "host:port"},
+	"SENDTIP_MAIL_FROM": {"abc"},
+
+	"SENDTIP_LEDGER_ORIGIN": {"a name with blanks", "a+b"},
+}
+
+// settings are those of each service, as its own type names them.
+func settings(t *testing.T) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	for service, cfg := range map[string]any{"gateway": &gateway.Config{}, "user": &user.Config{}, "wallet": &wallet.Config{}, "transactions": &transactions.Config{}, "notification": &notification.Config{}} {
+		params, err := env.GetFieldParams(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range params {
+			out[service] = append(out[service], p.Key)
+		}
+	}
+	out["gateway"] = append(out["gateway"], "SENDTIP_UPSTREAM_WALLET")
+	return out
+}
+
+// TestMalformedSettings: whatever cannot be read is refused by the name of its setting before the service runs, and never shown: it may
+// be a password in the wrong place. Nothing is taken for its default.
+func TestMalformedSettings(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	set, err := keys.Init(filepath.Join(dir, "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	for service, names := range settings(t) {
+		right, err := ServiceEnviron(Ports{Base: DefaultPortBase}, set, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"127.0.0.1:9"},
+			map[string]string{"SENDTIP_REDIS_URL": "redis://127.0.0.1:9", "SENDTIP_KAFKA_TLS": "true"}, service)
+		if err != nil {
+			t.Fatal(err)
+		}
+		build := func(e map[string]string) error {
+			s, err := builders[service](t.Context(), e, slog.New(slog.DiscardHandler))
+			if err == nil {
+				s.Close()
+			}
+			return err
+		}
+		if err := build(right); err != nil {
+			t.Fatalf("%s: %v", service, err)
+		}
+		for _, name := range names {
+			wrong := malformed[name]
+			if slices.Contains(anyText, name) {
+				if wrong != nil {
+					t.Errorf("%s is in both lists", name)
+				}
+				continue
+			}
+			if wrong == nil {
+				t.Errorf("%s of %s has no malformed text here: add one, and see it refused", name, service)
+			}
+			e := maps.Clone(right)
+			e[name] = "hunter2 hunter2"
+			if err := build(e); err != nil && strings.Contains(err.Error(), "hunter2") && !slices.Contains(shown, name) {
+				t.Errorf("%s: %v", service, err)
+			}
+			for _, text := range wrong {
+				asked++
+				e := maps.Clone(right)
+				e[name] = text
+				if err := build(e); err == nil || !strings.Contains(err.Error(), name) {
+					t.Errorf("%s: %s=%q: %v", service, name, text, err)
+				}
+			}
+		}
+	}
+	if asked < 150 {
+		t.Errorf("only %d texts were tried", asked)
+	}
+}
+
+// TestMalformedSettingsOfThePlatform: what `sendtip up` itself reads.
+func TestMalformedSettingsOfThePlatform(t *testing.T) {
+	t.Parallel()
+	for name, texts := range map[string][]string{
+		"SENDTIP_POSTGRES_URL":  {"abc", "host=x user=y", "postgres://x:port/y"},
+		"SENDTIP_KAFKA_BROKERS": {"abc", "a:1,,b:2", "a:1,b"},
+		"SENDTIP_KAFKA_SASL":    {"maybe"},
+		"SENDTIP_KAFKA_TLS":     {"maybe"},
+		"SENDTIP_REDIS_URL":     {"abc"},
+		"SENDTIP_PUBLIC_URL":    {"abc"},
+	} {
+		for _, text := range texts {
+			if _, err := Start(t.Context(), Options{Dir: filepath.Join(t.TempDir(), "none"), Environ: map[string]string{name: text}}); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s=%q: %v", name, text, err)
+			}
+		}
+	}
+	for says, o := range map[string]Options{
+		"--target":          {Targets: []string{"walet"}},
+		"--sandbox-answers": {Script: "maybe"},
+		"SENDTIP_PORT_BASE": {Ports: Ports{Base: 65500}},
+	} {
+		o.Dir = filepath.Join(t.TempDir(), "none")
+		if _, err := Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", says, err)
+		}
+	}
+}
