@@ -87,6 +87,8 @@ func (s *story) failures() []step {
 		{"a callback that never comes is settled by the status query", func(ctx context.Context) (string, error) {
 			return s.oddTopUp(ctx, 120_00, control.Script{STK: "pay", Callback: "lose", C2B: control.Bool(false)})
 		}},
+		{"a forged confirmation moves nothing; a genuine one after it counts", s.forged},
+		{"strangers who know her number keep her out of nothing", s.besieged},
 		{"another customer's token opens nothing of hers", s.foreign},
 		{"a request that the contract forbids is refused", s.forbidden},
 		{"a request without a token is refused", func(ctx context.Context) (string, error) {
