@@ -217,6 +217,38 @@ func TestSweepKeepsYoungAndRunningKeys(t *testing.T) {
 	}
 }
 
+// TestKeysAreKeptSevenDays: a phone that was off for the better part of a week still gets the answer of its first try, and not a second payment.
+func TestKeysAreKeptSevenDays(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	ctx := as(t, "user:1")
+	owner, err := pgx.Connect(ctx, w.db.OwnerURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = owner.Close(ctx) }()
+	first := map[string]result{}
+	for key, age := range map[string]string{
+		"key-of-a-day-ago-0123456789": "1 day", "key-nearly-a-week-0123456789": "7 days -5 minutes", "key-over-a-week-0123456789": "7 days 5 minutes",
+	} {
+		if first[key], _, err = w.once(ctx, idem.NewKey(ctx, "op", key, 1), nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := owner.Exec(ctx, "UPDATE idempotency_keys SET created_at = now() - $2::interval, finished_at = now() - $2::interval WHERE key = $1", key, age); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := idem.Sweep(ctx, w.db.Pool); err != nil || n != 1 {
+		t.Errorf("swept %d: %v", n, err)
+	}
+	for key, was := range first {
+		again, replayed, err := w.once(ctx, idem.NewKey(ctx, "op", key, 1), nil)
+		if kept := key != "key-over-a-week-0123456789"; err != nil || replayed != kept || (again == was) != kept {
+			t.Errorf("%s: replayed %t with %v, was %v: %v", key, replayed, again, was, err)
+		}
+	}
+}
+
 // TestKeyRotation repeats requests after the key-encryption key was replaced: they are replayed or refused as before.
 func TestKeyRotation(t *testing.T) {
 	t.Parallel()
