@@ -40,8 +40,9 @@ type Config struct {
 
 	// Upstreams are the addresses of the services, from SENDTIP_UPSTREAM_<SERVICE>.
 	Upstreams map[string]string `env:"-"`
-	// Transport, Now and OpenAPI are set by tests.
-	Now func() time.Time `env:"-"`
+	// Now and RedisTimeout are set by tests.
+	Now          func() time.Time `env:"-"`
+	RedisTimeout time.Duration    `env:"-"`
 }
 
 // sampleUnset says that nobody has chosen a share.

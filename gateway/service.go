@@ -2,6 +2,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -67,7 +68,7 @@ func build(ctx context.Context, cfg Config, contracts fs.FS, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	redis, err := limit.NewRedis(cfg.RedisURL.Reveal(), cfg.RedisPassword.Reveal())
+	redis, err := limit.NewRedis(cfg.RedisURL.Reveal(), cfg.RedisPassword.Reveal(), cmp.Or(cfg.RedisTimeout, limit.RedisTimeout))
 	if err != nil {
 		return nil, err
 	}

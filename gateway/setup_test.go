@@ -231,7 +231,7 @@ func setup(t testing.TB, change ...func(w *world)) *world {
 		Common: config.Common{Env: "development", Listen: "127.0.0.1:0", DatabaseURL: config.NewSecret("postgres://gateway@127.0.0.1:1/gateway"),
 			PoolSize: 4, Kafka: config.Kafka{Brokers: []string{"127.0.0.1:1"}}, PublicURL: "https://api.example.test", IdentityKey: config.NewSecret(string(identityKey("gateway"))),
 			KEK: config.NewSecret(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)))},
-		InternalListen: "127.0.0.1:0", RedisURL: config.NewSecret("redis://" + w.redis.Addr()), DelegationKey: config.NewSecret(string(delegationKey)), SampleAnswers: 1,
+		InternalListen: "127.0.0.1:0", RedisURL: config.NewSecret("redis://" + w.redis.Addr()), RedisTimeout: 10 * time.Second, DelegationKey: config.NewSecret(string(delegationKey)), SampleAnswers: 1,
 		Upstreams:        map[string]string{"user": w.users.URL, "wallet": w.wallet.URL, "transactions": w.transactions.URL},
 		ServiceKeyHashes: Pairs{{"wallet", HashServiceKey("an-older-key")}, {"wallet", HashServiceKey(walletKey)}, {"user", HashServiceKey(userSvcKey)}},
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// redisTimeout is short: a slow Redis must not slow every request, the local counter is the better answer.
-const redisTimeout = 150 * time.Millisecond
+// RedisTimeout is short: a slow Redis must not slow every request, the local counter is the better answer.
+const RedisTimeout = 150 * time.Millisecond
 
 // script takes from all counters in one round trip, or from none. Redis's own clock is used, so that gateways agree.
 // ARGV holds for each key: microseconds per request, burst, how much to take. Answers two numbers for each key: taken, and microseconds
@@ -37,10 +37,14 @@ return out
 `)
 
 // Redis counts for all gateways together.
-type Redis struct{ client redis.UniversalClient }
+type Redis struct {
+	client  redis.UniversalClient
+	timeout time.Duration
+}
 
-// NewRedis connects lazily: a Redis that is down is no reason not to start. A password wins over one in the address.
-func NewRedis(url, password string) (*Redis, error) {
+// NewRedis connects lazily: a Redis that is down is no reason not to start. A password wins over one in the address. The timeout is that of
+// one question.
+func NewRedis(url, password string, timeout time.Duration) (*Redis, error) {
 	opts, err := redis.ParseURL(url)
 	if err != nil {
 		return nil, errors.New("SENDTIP_REDIS_URL is not a redis:// address") // the text may hold a password
@@ -49,12 +53,12 @@ func NewRedis(url, password string) (*Redis, error) {
 		opts.Password = password
 	}
 	redis.SetLogger(silent{})
-	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = redisTimeout, redisTimeout, redisTimeout
+	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = timeout, timeout, timeout
 	opts.MaxRetries = -1 // a repeated script would count twice
 	opts.ContextTimeoutEnabled = true
-	opts.PoolTimeout = redisTimeout
+	opts.PoolTimeout = timeout
 	opts.PoolSize = 64
-	return &Redis{client: redis.NewClient(opts)}, nil
+	return &Redis{client: redis.NewClient(opts), timeout: timeout}, nil
 }
 
 // silent drops the driver's own lines, which go to standard error unstructured: the limiter logs a lost Redis itself.
@@ -69,7 +73,7 @@ func (r *Redis) Close() error { return r.client.Close() }
 const keyPrefix = "sendtip:limit:"
 
 func (r *Redis) take(ctx context.Context, asks []Ask) ([]Answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	keys, args := make([]string, len(asks)), make([]any, 0, 3*len(asks))
 	for i, a := range asks {
