@@ -119,7 +119,7 @@ func (k Key) check(ctx context.Context, tx pgx.Tx, log *slog.Logger) error {
 	case err != nil:
 		return fmt.Errorf("check keys (is the database migrated?): %w", err)
 	case slices.Equal(recorded, k.Values[0]):
-		return nil
+		return k.checkEarlier(ctx, tx)
 	case !slices.ContainsFunc(k.Values, func(v []byte) bool { return slices.Equal(v, recorded) }):
 		if k.fixed {
 			return fmt.Errorf("%w: %s is not what it was when this database was made: set it back", service.ErrRefused, k.Setting)
@@ -127,6 +127,9 @@ func (k Key) check(ctx context.Context, tx pgx.Tx, log *slog.Logger) error {
 		return fmt.Errorf("%w: %s is not the key that this database was written under: set that one, or for a rotation give it as %[2]s_PREVIOUS",
 			service.ErrRefused, k.Setting)
 	default:
+		if err := k.checkEarlier(ctx, tx); err != nil {
+			return err
+		}
 		log.InfoContext(ctx, "key rotated", "setting", k.Setting)
 	}
 	if _, err := tx.Exec(ctx, "INSERT INTO key_checks (key, value) VALUES ($1, $2)", k.Name, k.Values[0]); err != nil {
@@ -135,30 +138,57 @@ func (k Key) check(ctx context.Context, tx pgx.Tx, log *slog.Logger) error {
 	return nil
 }
 
+// checkEarlier refuses when the database was written under a key that is not set any more and rows under it are still there: they would
+// fail one by one. Rows are kept in the order of their ids, so each place's oldest tells.
+func (k Key) checkEarlier(ctx context.Context, tx pgx.Tx) error {
+	var dropped bool
+	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM key_checks WHERE key = $1 AND value <> ALL($2))", k.Name, k.Values).Scan(&dropped); err != nil {
+		return fmt.Errorf("check keys: %w", err)
+	}
+	if !dropped {
+		return nil
+	}
+	_, closed, err := k.try(ctx, tx, "ASC")
+	if err == nil && closed > 0 {
+		err = fmt.Errorf("%w: %s_PREVIOUS must be the key before %[2]s as long as rows are sealed under it, and they are", service.ErrRefused, k.Setting)
+	}
+	return err
+}
+
+// try opens the first row of each place in an order of ids.
+func (k Key) try(ctx context.Context, tx pgx.Tx, order string) (opened, closed int, err error) {
+	for _, s := range k.Sealed {
+		var id uuid.UUID
+		var value []byte
+		column, table := pgx.Identifier{s.Column}.Sanitize(), pgx.Identifier{s.Table}.Sanitize()
+		err := tx.QueryRow(ctx, "SELECT id, "+column+" FROM "+table+" WHERE "+column+" IS NOT NULL ORDER BY id "+order+" LIMIT 1").Scan(&id, &value)
+		if pg.IsNoRows(err) {
+			continue
+		}
+		if err != nil {
+			return 0, 0, fmt.Errorf("look for sealed rows in %s: %w", s.Table, err)
+		}
+		switch err := s.Open(id, value); {
+		case err == nil:
+			opened++
+		case errors.Is(err, seal.ErrOpen):
+			closed++
+		default:
+			return 0, 0, fmt.Errorf("open a row of %s: %w", s.Table, err)
+		}
+	}
+	return opened, closed, nil
+}
+
 // adopt judges a database without a record: rows are there and none opens, so it was written under another key.
 func (k Key) adopt(ctx context.Context, tx pgx.Tx, log *slog.Logger) error {
 	opened, closed := 0, 0
-	for _, s := range k.Sealed {
-		for _, order := range []string{"DESC", "ASC"} { // the newest, and one that may be from before a rotation
-			var id uuid.UUID
-			var value []byte
-			column, table := pgx.Identifier{s.Column}.Sanitize(), pgx.Identifier{s.Table}.Sanitize()
-			err := tx.QueryRow(ctx, "SELECT id, "+column+" FROM "+table+" WHERE "+column+" IS NOT NULL ORDER BY id "+order+" LIMIT 1").Scan(&id, &value)
-			if pg.IsNoRows(err) {
-				break
-			}
-			if err != nil {
-				return fmt.Errorf("look for sealed rows in %s: %w", s.Table, err)
-			}
-			switch err := s.Open(id, value); {
-			case err == nil:
-				opened++
-			case errors.Is(err, seal.ErrOpen):
-				closed++
-			default:
-				return fmt.Errorf("open a row of %s: %w", s.Table, err)
-			}
+	for _, order := range []string{"DESC", "ASC"} { // the newest, and those that may be from before a rotation
+		o, c, err := k.try(ctx, tx, order)
+		if err != nil {
+			return err
 		}
+		opened, closed = opened+o, closed+c
 	}
 	if closed > 0 && opened == 0 {
 		return fmt.Errorf("%w: with %s no row of this database can be opened: it was written under another key, set that one", service.ErrRefused, k.Setting)

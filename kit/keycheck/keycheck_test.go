@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/kit/keycheck"
 	"github.com/sendtip/sendtip/kit/pgtest"
@@ -110,6 +111,30 @@ func TestRotation(t *testing.T) {
 	w.accepts(t, "ab") // taken back
 	w.accepts(t, "cab")
 	w.accepts(t, "c")
+}
+
+// TestPreviousKeyIsNeeded: the key before stays set as long as a row is sealed under it; nobody finds out by reading.
+func TestPreviousKeyIsNeeded(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.accepts(t, "a")
+	w.person(t, "a")
+	w.accepts(t, "ba")
+	w.person(t, "b")
+	w.refuses(t, "b")
+	w.refuses(t, "cb")
+	w.accepts(t, "ba")
+	w.accepts(t, "ab")
+	w.accepts(t, "ba")
+	owner, err := pgx.Connect(t.Context(), w.db.OwnerURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = owner.Close(t.Context()) }()
+	if _, err := owner.Exec(t.Context(), "DELETE FROM people WHERE id = (SELECT id FROM people ORDER BY id LIMIT 1)"); err != nil {
+		t.Fatal(err)
+	}
+	w.accepts(t, "b") // the last row under the old key is gone
 }
 
 // TestOlderDatabase has no record: a sealed row decides, wherever it is.
