@@ -259,7 +259,7 @@ func transferAll(t testing.TB, c *journey.Customer, all []approved) map[string]i
 					t.Error(err)
 					return
 				}
-				outcome = string(end.Status)
+				outcome = end.Status
 				if outcome == "completed" {
 					outcome = "201 "
 				}
