@@ -1,8 +1,12 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 )
 
 // TestMalformedFlags: what cannot be read is refused by its name, and never taken for a default.
@@ -57,5 +61,37 @@ func TestMalformedEnvironment(t *testing.T) {
 	t.Setenv("SENDTIP_PORT_BASE", "abc")
 	if _, err := sendtip(t, folder(t), "ledger", "key", "--port-base", "23000"); err != nil {
 		t.Errorf("the flag wins: %v", err)
+	}
+}
+
+// TestReset: without --yes it says what would go, with it that goes and the keys move, and a second time there is nothing to do.
+func TestReset(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), ".sendtip")
+	if _, err := keys.Init(filepath.Join(dir, "keys")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "up.lock"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := sendtip(t, dir, "reset")
+	if err == nil || !strings.Contains(err.Error(), "nothing was deleted: say --yes") || !strings.Contains(out, "move   "+filepath.Join(dir, "keys")+" to "+dir+".keys-") {
+		t.Errorf("%q, %v", out, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "keys", keys.AdminPassword)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := sendtip(t, dir, "reset", "--yes"); err != nil || !strings.Contains(out, "starts from nothing") {
+		t.Errorf("%q, %v", out, err)
+	}
+	kept, err := filepath.Glob(dir + ".keys-*/" + keys.AdminPassword)
+	if err != nil || len(kept) != 1 {
+		t.Errorf("kept: %v %v", kept, err)
+	}
+	if out, err := sendtip(t, dir, "reset", "--yes"); err != nil || !strings.Contains(out, "there is no such folder") {
+		t.Errorf("again: %q, %v", out, err)
+	}
+	if _, err := sendtip(t, t.TempDir(), "reset", "--yes", "--keys"); err == nil || !strings.Contains(err.Error(), "this folder is not deleted") {
+		t.Errorf("a foreign folder: %v", err)
 	}
 }
