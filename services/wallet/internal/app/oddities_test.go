@@ -2,11 +2,13 @@ package app_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -219,5 +221,50 @@ func TestValidationOfForeignPayments(t *testing.T) {
 		if v, err := w.App.ValidateC2b(t.Context(), path, []byte(body)); err != nil || v.Code != want {
 			t.Errorf("%s: %+v %v", want, v, err)
 		}
+	}
+}
+
+// TestAccountsAsTyped: confirmation, validation and top-up references read an account in each way in which people type it.
+func TestAccountsAsTyped(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	p := w.Person(1, 0)
+	account := "WOIB234ABCDE" // has the letters for which 0, 1 and 8 are typed
+	owner, err := pgx.Connect(t.Context(), w.DB.OwnerURL) // the service may not change it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = owner.Close(t.Context()) }()
+	if _, err := owner.Exec(t.Context(), "UPDATE wallets SET deposit_account = $2 WHERE id = $1", p.WalletID, account); err != nil {
+		t.Fatal(err)
+	}
+	path := token(t, w, "c2b", testworld.ShortCode)
+	typed := []string{account, "woib234abcde", "WOIB-234-ABCDE", "WOIB234ABCDE.", "#WOIB234ABCDE", "W0IB234ABCDE", "WO1B234ABCDE", "WOI8234ABCDE",
+		"w018 234\u200babcde", " WOIB 234 ABCDE ", "WOIB\u2011234\u2011ABCDE"}
+	for i, text := range typed {
+		body := testworld.C2b(fmt.Sprintf("R%dX", i), text, 1)
+		if v, err := w.App.ValidateC2b(t.Context(), path, body); err != nil || v.Code != "0" {
+			t.Errorf("validation of %q: %+v %v", text, v, err)
+		}
+		if v := c2b(t, w, body); v != "deposit" {
+			t.Errorf("%q: verdict %s", text, v)
+		}
+	}
+	for i, text := range []string{"WOIB234ABCD", "WOIB234ABCDF", "WOIB234ABCDEE", "WOIB934ABCDE"} { // another's, or nobody's
+		body := testworld.C2b(fmt.Sprintf("N%dX", i), text, 1)
+		if v, err := w.App.ValidateC2b(t.Context(), path, body); err != nil || v.Code == "0" {
+			t.Errorf("validation of %q: %+v %v", text, v, err)
+		}
+		if v := c2b(t, w, body); v != "suspense" {
+			t.Errorf("%q: verdict %s", text, v)
+		}
+	}
+	made := topup(t, w, p, 100)
+	if v := c2b(t, w, testworld.C2b("T1X", "#"+strings.ToLower(made.AccountReference[:5])+"-"+made.AccountReference[5:]+".", 100)); v != "applied" {
+		t.Errorf("a top-up's reference: verdict %s", v)
+	}
+	settle(t, w)
+	if got := w.Ledger.Balance(p.WalletID.String()); got != int64(len(typed))*100+10000 {
+		t.Errorf("balance %d", got)
 	}
 }
