@@ -229,7 +229,7 @@ func TestAccountsAsTyped(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
 	p := w.Person(1, 0)
-	account := "WOIB234ABCDE" // has the letters for which 0, 1 and 8 are typed
+	account := "WOIB234ABCDE"                             // has the letters for which 0, 1 and 8 are typed
 	owner, err := pgx.Connect(t.Context(), w.DB.OwnerURL) // the service may not change it
 	if err != nil {
 		t.Fatal(err)
