@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"reflect"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -66,8 +67,16 @@ type Config struct {
 }
 
 // ConfigFromEnv reads the settings from the environment.
-func ConfigFromEnv() (Config, error) {
-	cfg, err := env.ParseAs[Config]()
+func ConfigFromEnv() (Config, error) { return configFrom(env.ToMap(os.Environ())) }
+
+func configFrom(environ map[string]string) (Config, error) {
+	cfg, err := env.ParseAsWithOptions[Config](env.Options{Environment: environ})
+	var parse env.ParseError
+	if errors.As(err, &parse) { // the library names the field, which no operator knows
+		if field, ok := reflect.TypeFor[Config]().FieldByName(parse.Name); ok {
+			return Config{}, errors.New(field.Tag.Get("env") + " must be a duration such as 500ms or 1m")
+		}
+	}
 	if err != nil {
 		return Config{}, fmt.Errorf("sandbox settings: %w", err)
 	}

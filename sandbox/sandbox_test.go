@@ -185,6 +185,16 @@ func TestConfigFromEnv(t *testing.T) {
 	}
 }
 
+func TestMalformedSettings(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"STK_ANSWER_DELAY", "PROMPT_TIMEOUT", "KYC_DELAY", "SMS_REPORT_DELAY", "CALLBACK_TIMEOUT", "MPESA_TOKEN_LIFE"} {
+		name = "SENDTIP_SANDBOX_" + name
+		if _, err := configFrom(map[string]string{name: "soon"}); err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "soon") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestServeStopsGracefully(t *testing.T) {
 	t.Parallel()
 	s, err := New(Config{Environment: "development"})
