@@ -30,7 +30,12 @@ func TestGuarded(t *testing.T) {
 	if writes(t, address) {
 		t.Error("nobody may write")
 	}
-	grant(t, client(t, address, as("admin", "first")))
+	admin := client(t, address, as("admin", "first"))
+	makeUser(t, admin)
+	if writes(t, address, as("wallet", "w")) {
+		t.Error("wallet may write before that was granted")
+	}
+	grant(t, admin)
 	if !writes(t, address, as("wallet", "w")) {
 		t.Error("wallet may not write what was granted")
 	}
@@ -40,6 +45,10 @@ func TestGuarded(t *testing.T) {
 	address = second.Brokers()[0]
 	if writes(t, address, as("admin", "first")) || writes(t, address, as("wallet", "w")) {
 		t.Error("users of the earlier run are still known")
+	}
+	makeUser(t, client(t, address, as("admin", "second")))
+	if writes(t, address, as("wallet", "w")) {
+		t.Error("grants of the earlier run still hold")
 	}
 	reader := client(t, address, as("admin", "second"), kgo.ConsumeTopics("events"))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -62,16 +71,19 @@ func writes(t *testing.T, address string, opts ...kgo.Opt) bool {
 	return c.ProduceSync(ctx, &kgo.Record{Topic: "events", Value: []byte("x")}).FirstErr() == nil
 }
 
-// grant makes a user and lets it write the topic.
-func grant(t *testing.T, c *kgo.Client) {
+func makeUser(t *testing.T, c *kgo.Client) {
 	t.Helper()
-	admin := kadm.NewClient(c)
-	made, err := admin.AlterUserSCRAMs(t.Context(), nil, []kadm.UpsertSCRAM{{User: "wallet", Mechanism: kadm.ScramSha512, Iterations: 4096, Password: "w"}})
+	made, err := kadm.NewClient(c).AlterUserSCRAMs(t.Context(), nil, []kadm.UpsertSCRAM{{User: "wallet", Mechanism: kadm.ScramSha512, Iterations: 4096, Password: "w"}})
 	if err != nil || made["wallet"].Err != nil {
 		t.Fatal(err, made)
 	}
+}
+
+// grant lets the user write the topic.
+func grant(t *testing.T, c *kgo.Client) {
+	t.Helper()
 	acl := kadm.NewACLs().Topics("events").Allow("User:wallet").AllowHosts("*").Operations(kadm.OpWrite).ResourcePatternType(kadm.ACLPatternLiteral)
-	if _, err := admin.CreateACLs(t.Context(), acl); err != nil {
+	if _, err := kadm.NewClient(c).CreateACLs(t.Context(), acl); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -199,7 +199,7 @@ func applyGrants(ctx context.Context, admin sarama.ClusterAdmin, users []string,
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the broker does not take %d grants: may its user change them?", len(missing))
+			return fmt.Errorf("the broker lacks %d grants and holds %d too many, whatever it was told: may this user change them?", len(missing), len(excess))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
