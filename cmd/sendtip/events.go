@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -84,7 +85,7 @@ func deadCommand(f *flags) *cobra.Command {
 					return err
 				}
 				for _, l := range letters {
-					c.Printf("%s  %s  %s  %s  %s\n", l.Name(), l.At.UTC().Format("2006-01-02T15:04:05Z"), l.Topic, l.Consumer, l.Reason)
+					c.Printf("%s  %s  %s  %s  %s\n", l.Name(), l.At.UTC().Format("2006-01-02T15:04:05Z"), printable(l.Topic), printable(l.Consumer), printable(l.Reason))
 				}
 				c.Printf("%d dead letters\n", len(letters))
 				return nil
@@ -103,4 +104,14 @@ func deadCommand(f *flags) *cobra.Command {
 				return nil
 			}})
 	return cmd
+}
+
+// printable is a text of somebody else's without what moves a terminal's cursor.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text)
 }

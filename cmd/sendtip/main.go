@@ -39,6 +39,7 @@ type flags struct {
 func root() *cobra.Command {
 	var f flags
 	cmd := &cobra.Command{Use: "sendtip", Short: "The platform on one machine, and the operator's tool", SilenceUsage: true, SilenceErrors: true}
+	cmd.SetOut(os.Stdout) // results, which cobra would print on standard error
 	cmd.PersistentFlags().StringVar(&f.dir, "dir", env("SENDTIP_DIR", ".sendtip"), "folder of keys, data and logs (SENDTIP_DIR)")
 	base, err := strconv.Atoi(env("SENDTIP_PORT_BASE", strconv.Itoa(platform.DefaultPortBase)))
 	cmd.PersistentFlags().IntVar(&f.base, "port-base", base, "base of all ports (SENDTIP_PORT_BASE)")

@@ -15,10 +15,10 @@ func TestDone(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.Stop)
-		if err := pulse.Ask(s.mini.Addr(), ping); err != nil {
+		if err := pulse.Ask(s.listener.Addr().String(), ping); err != nil {
 			t.Errorf("password %q: %v", password, err)
 		}
-		s.mini.Close()
+		_ = s.listener.Close()
 		<-s.Done()
 	}
 }

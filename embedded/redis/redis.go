@@ -3,6 +3,7 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -22,10 +23,11 @@ var ping = []byte("*1\r\n$4\r\nPING\r\n")
 
 // Server is a running server.
 type Server struct {
-	mini *miniredis.Miniredis
-	stop chan struct{}
-	done <-chan struct{}
-	once sync.Once
+	mini     *miniredis.Miniredis
+	listener net.Listener
+	stop     chan struct{}
+	done     <-chan struct{}
+	once     sync.Once
 }
 
 // Start listens on the loopback port; 0 picks a free one. Who connects must know the password; an empty one lets everybody in.
@@ -34,12 +36,28 @@ func Start(port int, password string) (*Server, error) {
 	if password != "" {
 		mini.RequireAuth(password)
 	}
-	if err := mini.StartAddr(net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
 		return nil, fmt.Errorf("start the embedded Redis on port %d: %w; stop the program that uses the port, "+
 			"or set SENDTIP_PORT_BASE, or give a server in SENDTIP_REDIS_URL", port, err)
 	}
-	s := &Server{mini: mini, stop: make(chan struct{})}
-	s.done = pulse.Watch(s.stop, mini.Addr(), ping)
+	first, err := mini.Dial() // starts it without a listener of its own
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the embedded Redis: %w", err), listener.Close())
+	}
+	_ = first.Close() // nothing was asked
+	s := &Server{mini: mini, listener: listener, stop: make(chan struct{})}
+	server := mini.Server()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return // closed; should it be anything else, done tells
+			}
+			server.ServeConn(guard(conn))
+		}
+	}()
+	s.done = pulse.Watch(s.stop, listener.Addr().String(), ping)
 	go s.age()
 	return s, nil
 }
@@ -62,7 +80,7 @@ func (s *Server) age() {
 }
 
 // URL is the address for SENDTIP_REDIS_URL.
-func (s *Server) URL() string { return "redis://" + s.mini.Addr() + "/0" }
+func (s *Server) URL() string { return "redis://" + s.listener.Addr().String() + "/0" }
 
 // Done is closed when the server was stopped or does not answer any more.
 func (s *Server) Done() <-chan struct{} { return s.done }
@@ -71,6 +89,7 @@ func (s *Server) Done() <-chan struct{} { return s.done }
 func (s *Server) Stop() {
 	s.once.Do(func() {
 		close(s.stop)
+		_ = s.listener.Close() // nobody else closes it
 		s.mini.Close()
 	})
 }

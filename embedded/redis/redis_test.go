@@ -2,7 +2,10 @@ package redis_test
 
 import (
 	"errors"
+	"io"
+	"net"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -88,6 +91,39 @@ func TestPassword(t *testing.T) {
 		t.Cleanup(func() { _ = client.Close() })
 		if err := client.Set(t.Context(), "k", "v", 0).Err(); (err == nil) != good {
 			t.Errorf("with %q: %v", password, err)
+		}
+	}
+}
+
+// TestHostileRequests: what is no request ends its connection, and nothing else.
+func TestHostileRequests(t *testing.T) {
+	t.Parallel()
+	server, err := embedded.Start(0, "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	opts, err := redis.ParseURL(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.Password = "secret"
+	client := redis.NewClient(opts)
+	t.Cleanup(func() { _ = client.Close() })
+	for _, request := range []string{"*0\r\n", "*-5\r\n", "*-1\r\n", "*1\r\n$9223372036854775807\r\n", "*1\r\n$-1\r\n", "*9223372036854775807\r\n", "*1\r\n$1048577\r\n",
+		"\r\n", "PING\r\n", "*1\r\n:5\r\n", "*1\r\n$4\r\nPINGxx", "*1\n$4\nPING\n", strings.Repeat("*", 1<<16), "*1\r\n$7\r\nCLUSTER\r\n"} {
+		conn, err := net.Dial("tcp", opts.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = conn.Write([]byte(request)) // it may be ended while we write
+		if answer, err := io.ReadAll(conn); len(answer) != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%.40q: answer %q, %v", request, answer, err)
+		}
+		_ = conn.Close()
+		if err := client.Set(t.Context(), "k", "v", 0).Err(); err != nil {
+			t.Fatalf("after %.40q: %v", request, err)
 		}
 	}
 }

@@ -40,6 +40,9 @@ func Broker(environ map[string]string, addresses []string, set keys.Set, user st
 		return event.Broker{}, err
 	}
 	k.Brokers = addresses
+	if environ["SENDTIP_KAFKA_BROKERS"] == "" {
+		k.TLS = false // the embedded one listens on this machine only
+	}
 	named, err := usersOfKeys(environ)
 	if err != nil {
 		return event.Broker{}, err

@@ -321,12 +321,13 @@ func TestBrokerSettings(t *testing.T) {
 		refused string
 	}{
 		"embedded":         {environ: map[string]string{}, user: "wallet"},
+		"embedded, TLS":    {environ: map[string]string{"SENDTIP_KAFKA_TLS": "true", "SENDTIP_KAFKA_CA": "/nowhere"}, user: "wallet"}, // of no given broker
 		"given, open":      {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1"}},
 		"given, own user":  {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_USER": "one", "SENDTIP_KAFKA_PASSWORD": "p"}, user: "one"},
 		"given, keys":      {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_SASL": "true"}, user: "wallet"},
 		"neither":          {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_SASL": "perhaps"}, refused: "SENDTIP_KAFKA_SASL"},
-		"no such file":     {environ: map[string]string{"SENDTIP_KAFKA_TLS": "true", "SENDTIP_KAFKA_CA": "/nowhere"}, refused: "SENDTIP_KAFKA_CA"},
-		"no certificate":   {environ: map[string]string{"SENDTIP_KAFKA_TLS": "true", "SENDTIP_KAFKA_CA": "/dev/null"}, refused: "SENDTIP_KAFKA_CA"},
+		"no such file":     {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_TLS": "true", "SENDTIP_KAFKA_CA": "/nowhere"}, refused: "SENDTIP_KAFKA_CA"},
+		"no certificate":   {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_TLS": "true", "SENDTIP_KAFKA_CA": "/dev/null"}, refused: "SENDTIP_KAFKA_CA"},
 		"TLS is no number": {environ: map[string]string{"SENDTIP_KAFKA_TLS": "17"}, refused: "TLS"},
 	} {
 		b, err := Broker(c.environ, []string{"b:1"}, set, "wallet")
@@ -336,11 +337,11 @@ func TestBrokerSettings(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || b.User != c.user {
+		if err != nil || b.User != c.user || b.TLS != nil {
 			t.Errorf("%s: %q %v", name, b.User, err)
 		}
 		e, err := ServiceEnviron(Ports{Base: DefaultPortBase}, set, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"b:1"}, c.environ, "wallet")
-		if err != nil || e["SENDTIP_KAFKA_USER"] != c.user || (e["SENDTIP_KAFKA_PASSWORD"] == "") != (c.user == "") {
+		if err != nil || e["SENDTIP_KAFKA_USER"] != c.user || (e["SENDTIP_KAFKA_PASSWORD"] == "") != (c.user == "") || e["SENDTIP_KAFKA_TLS"] != "" {
 			t.Errorf("%s: the service gets %q %v", name, e["SENDTIP_KAFKA_USER"], err)
 		}
 	}

@@ -51,6 +51,10 @@ func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string
 		"SENDTIP_SERVICE_KEY":   set.File(keys.Of(name, keys.Service)),
 		"SENDTIP_KEK":           set.File(keys.Of(name, keys.KEK)),
 	})
+	if given["SENDTIP_KAFKA_BROKERS"] == "" { // these are of a given broker
+		delete(e, "SENDTIP_KAFKA_TLS")
+		delete(e, "SENDTIP_KAFKA_CA")
+	}
 	named, err := usersOfKeys(given)
 	if err != nil {
 		return nil, err

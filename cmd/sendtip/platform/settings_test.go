@@ -111,7 +111,7 @@ func TestMalformedSettings(t *testing.T) {
 	asked := 0
 	for service, names := range settings(t) {
 		right, err := ServiceEnviron(Ports{Base: DefaultPortBase}, set, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"127.0.0.1:9"},
-			map[string]string{"SENDTIP_REDIS_URL": "redis://127.0.0.1:9", "SENDTIP_KAFKA_TLS": "true"}, service)
+			map[string]string{"SENDTIP_REDIS_URL": "redis://127.0.0.1:9", "SENDTIP_KAFKA_TLS": "true", "SENDTIP_KAFKA_BROKERS": "127.0.0.1:9", "SENDTIP_KAFKA_SASL": "true"}, service)
 		if err != nil {
 			t.Fatal(err)
 		}

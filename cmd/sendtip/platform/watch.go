@@ -144,7 +144,7 @@ func (w *watch) again(name string, why error) {
 }
 
 func (w *watch) giveUp(name string, why error) {
-	err := fmt.Errorf("the embedded %s ended and did not run again after %d tries in a row: %w; its data is kept: mend the cause and start again, "+
+	err := fmt.Errorf("the embedded %s ended again after %d tries in a row to keep it running: %w; its data is kept: mend the cause and start again, "+
 		"or give the address of a %[1]s of your own (docs/operations.md)", name, maxTries, why)
 	w.mu.Lock()
 	w.faults[name] = fmt.Sprintf("embedded %s ended and was given up", name)

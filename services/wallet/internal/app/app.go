@@ -23,6 +23,7 @@ import (
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/idem"
 	"github.com/sendtip/sendtip/kit/jobs"
+	kitlog "github.com/sendtip/sendtip/kit/log"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/providers/daraja"
@@ -69,6 +70,7 @@ type App struct {
 
 	closings *closings
 	metrics  metrics
+	sampled  *slog.Logger // for what strangers cause: they must not fill the log
 }
 
 // New returns the use cases and registers their metrics.
@@ -76,7 +78,7 @@ func New(d Deps) *App {
 	if d.SettleTimeout == 0 {
 		d.SettleTimeout = 5 * time.Second
 	}
-	a := &App{Deps: d, q: walletdb.New(), idem: newIdem(d.Sealer), metrics: newMetrics()}
+	a := &App{Deps: d, q: walletdb.New(), idem: newIdem(d.Sealer), metrics: newMetrics(), sampled: kitlog.Sampled(d.Log, d.Now)}
 	a.closings = &closings{commit: a.commitClosings, log: d.Log}
 	if d.Registry != nil {
 		d.Registry.MustRegister(a.metrics.all()...)

@@ -1,6 +1,9 @@
 package app_test
 
 import (
+	"bytes"
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -320,5 +323,20 @@ func TestUnjudgeableEnds(t *testing.T) {
 	}
 	if n, m := w.Count("SELECT count(*) FROM callbacks WHERE verdict = 'unreadable'"), w.Count("SELECT count(*) FROM cases WHERE kind = 'unreadable'"); n == 0 || n != m {
 		t.Errorf("%d unreadable, %d cases", n, m)
+	}
+}
+
+// TestStrangersDoNotFillTheLog: who has seen the path of confirmations may send many: a few lines of a kind are written, and the others counted.
+func TestStrangersDoNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	var lines bytes.Buffer
+	w.Rebuild(func(d *app.Deps) { d.Log = slog.New(slog.NewTextHandler(&lines, nil)) })
+	account := depositAccount(w, w.Person(1, 0))
+	for i := range 30 {
+		stranger(t, w, testworld.C2b(fmt.Sprintf("F%dX", i), account, 100))
+	}
+	if n := strings.Count(lines.String(), "alarm: callback_unverified"); n == 0 || n > 5 {
+		t.Errorf("%d lines", n)
 	}
 }
