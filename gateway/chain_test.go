@@ -161,6 +161,8 @@ func TestBodyRules(t *testing.T) {
 		"email at an address":  {"", `{` + q + `,"email":"root@[127.0.0.1]"}`, "/email", "format"},
 		"email at numbers":     {"", `{` + q + `,"email":"x@1.2.3.4"}`, "/email", "format"},
 		"email at a hyphen":    {"", `{` + q + `,"email":"x@-example.com"}`, "/email", "format"},
+		"email unseen sign":    {"", `{` + q + `,"email":"a@\u200bexample.com"}`, "/email", "format"},
+		"email local part":     {"", `{` + q + `,"email":"` + strings.Repeat("a", 65) + `@example.com"}`, "/email", "format"},
 		"email encoded":        {"", `{` + q + `,"email":"=?utf-8?q?x?=@example.com"}`, "/email", "format"},
 		"email with name":      {"", `{` + q + `,"email":"A <a@b.test>"}`, "/email", "format"},
 		"relative uri":         {"", `{` + q + `,"link":"/x"}`, "/link", "format"},

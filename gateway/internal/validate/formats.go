@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -63,7 +64,8 @@ func isEmail(s string) bool {
 	if err != nil || a.Address != s || len(s) > 254 || strings.HasPrefix(s, "=?") {
 		return false
 	}
-	return isHost(s[strings.LastIndexByte(s, '@')+1:])
+	at := strings.LastIndexByte(s, '@')
+	return at <= 64 && isHost(s[at+1:]) // RFC 5321, 4.5.3.1.1
 }
 
 // isHost takes names that mail can go to: labels of letters, digits and inner hyphens, the last one no number. Literals of addresses are
@@ -75,7 +77,7 @@ func isHost(domain string) bool {
 			return false
 		}
 		for _, c := range l {
-			if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c < 0x80 {
+			if c != '-' && !unicode.IsLetter(c) && !unicode.IsDigit(c) && !unicode.Is(unicode.M, c) { // no signs that nobody sees
 				return false
 			}
 		}

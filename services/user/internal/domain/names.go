@@ -12,7 +12,7 @@ import (
 var letters = strings.NewReplacer("ø", "o", "đ", "d", "ł", "l", "ß", "ss", "æ", "ae", "œ", "oe", "ı", "i")
 
 // apostrophes are what keyboards and registers write for one: each is folded into the first.
-const apostrophes = "'’‘‛`´′ʼʻʹ＇ꞌ"
+const apostrophes = "'’‘‛`´′‵ʼʻʽʾʿˈʹ＇ꞌ՚ߴߵ"
 
 // foldApostrophes is the one place where they are told from other characters. It comes before Unicode's decompositions, which make a
 // blank and an accent of ´.
@@ -45,13 +45,28 @@ func nameTokens(name string) []string {
 // symbols and invisible characters do not count when names are compared, so without this rule they would be verified along with the name:
 // a telephone number that a sender sees as part of the recipient's name, or a direction mark that turns the text around it.
 func plainName(name string) bool {
-	for _, r := range name {
-		if !unicode.IsLetter(r) && !unicode.Is(unicode.M, r) && !strings.ContainsRune(" '-.,", r) {
+	marks := maxMarks // as long as there is no letter
+	for _, r := range norm.NFC.String(name) { // what can be written as one letter is one
+		switch {
+		case unicode.Is(unicode.M, r):
+			// More marks than a script stacks on a letter, one that is not seen, and one without a letter are ornament, and count as nothing
+			// when names are compared.
+			if marks++; marks > maxMarks || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) || unicode.Is(unicode.Variation_Selector, r) {
+				return false
+			}
+		case unicode.IsLetter(r):
+			marks = 0
+		case strings.ContainsRune(" '-.,", r):
+			marks = maxMarks
+		default:
 			return false
 		}
 	}
 	return true
 }
+
+// maxMarks is how many marks may stand on one letter, besides those that are written with it as one.
+const maxMarks = 2
 
 // nameMatch counts how many of the submitted words stand in the returned name, in any order and each returned word once:
 // exactly, or nearly (at most one letter wrong, missing or added, or two neighbours swapped, in words of four letters or more; or the same
