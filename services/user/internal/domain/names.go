@@ -45,7 +45,7 @@ func nameTokens(name string) []string {
 // symbols and invisible characters do not count when names are compared, so without this rule they would be verified along with the name:
 // a telephone number that a sender sees as part of the recipient's name, or a direction mark that turns the text around it.
 func plainName(name string) bool {
-	marks := maxMarks // as long as there is no letter
+	marks := maxMarks                         // as long as there is no letter
 	for _, r := range norm.NFC.String(name) { // what can be written as one letter is one
 		switch {
 		case unicode.Is(unicode.M, r):
