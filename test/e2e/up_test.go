@@ -178,7 +178,7 @@ func TestUp(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatalf("the database does not start, and sendtip up still runs:\n%s", third.out.tail(4000))
 	}
-	if out := third.out.String(); third.err == nil || !strings.Contains(out, "the embedded postgres ended and did not run again after 3 tries in a row") || !strings.Contains(out, "its data is kept") {
+	if out := third.out.String(); third.err == nil || !strings.Contains(out, "the embedded postgres ended again after 3 tries in a row to keep it running") || !strings.Contains(out, "its data is kept") {
 		t.Errorf("%v\n%s", third.err, out)
 	}
 }
