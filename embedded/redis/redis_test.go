@@ -16,19 +16,32 @@ import (
 	embedded "github.com/sendtip/sendtip/embedded/redis"
 )
 
-func TestKeysExpire(t *testing.T) {
-	t.Parallel()
-	server, err := embedded.Start(0, "")
+// begin runs a server until the test ends.
+func begin(t *testing.T, password string) *embedded.Server {
+	t.Helper()
+	server, err := embedded.Start(0, password)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
+	return server
+}
+
+func connect(t *testing.T, server *embedded.Server, password string) *redis.Client {
+	t.Helper()
 	opts, err := redis.ParseURL(server.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
+	opts.Password = password
 	client := redis.NewClient(opts)
 	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func TestKeysExpire(t *testing.T) {
+	t.Parallel()
+	client := connect(t, begin(t, ""), "")
 	ctx := t.Context()
 	if err := client.Set(ctx, "short", "x", 50*time.Millisecond).Err(); err != nil {
 		t.Fatal(err)
@@ -49,11 +62,7 @@ func TestKeysExpire(t *testing.T) {
 
 func TestPortInUse(t *testing.T) {
 	t.Parallel()
-	first, err := embedded.Start(0, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(first.Stop)
+	first := begin(t, "")
 	u, err := url.Parse(first.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -76,20 +85,9 @@ func TestPortInUse(t *testing.T) {
 
 func TestPassword(t *testing.T) {
 	t.Parallel()
-	server, err := embedded.Start(0, "secret")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Stop)
+	server := begin(t, "secret")
 	for password, good := range map[string]bool{"secret": true, "guess": false, "": false} {
-		opts, err := redis.ParseURL(server.URL())
-		if err != nil {
-			t.Fatal(err)
-		}
-		opts.Password = password
-		client := redis.NewClient(opts)
-		t.Cleanup(func() { _ = client.Close() })
-		if err := client.Set(t.Context(), "k", "v", 0).Err(); (err == nil) != good {
+		if err := connect(t, server, password).Set(t.Context(), "k", "v", 0).Err(); (err == nil) != good {
 			t.Errorf("with %q: %v", password, err)
 		}
 	}
@@ -98,21 +96,10 @@ func TestPassword(t *testing.T) {
 // TestHostileRequests: what is no request ends its connection, and nothing else.
 func TestHostileRequests(t *testing.T) {
 	t.Parallel()
-	server, err := embedded.Start(0, "secret")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Stop)
-	opts, err := redis.ParseURL(server.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.Password = "secret"
-	client := redis.NewClient(opts)
-	t.Cleanup(func() { _ = client.Close() })
+	client := connect(t, begin(t, "secret"), "secret")
 	for _, request := range []string{"*0\r\n", "*-5\r\n", "*-1\r\n", "*1\r\n$9223372036854775807\r\n", "*1\r\n$-1\r\n", "*9223372036854775807\r\n", "*1\r\n$1048577\r\n",
 		"\r\n", "PING\r\n", "*1\r\n:5\r\n", "*1\r\n$4\r\nPINGxx", "*1\n$4\nPING\n", strings.Repeat("*", 1<<16), "*1\r\n$7\r\nCLUSTER\r\n"} {
-		conn, err := net.Dial("tcp", opts.Addr)
+		conn, err := net.Dial("tcp", client.Options().Addr)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,13 +35,9 @@ const (
 // Broker is Kafka as one user of the deployment reaches it: a service, or keys.Tool. The embedded broker and a given one with
 // SENDTIP_KAFKA_SASL=true know the users of the keys; any other takes SENDTIP_KAFKA_USER and SENDTIP_KAFKA_PASSWORD, if there are such.
 func Broker(environ map[string]string, addresses []string, set keys.Set, user string) (event.Broker, error) {
-	k, err := config.Load[config.Kafka](environ)
+	k, err := connection(environ, addresses)
 	if err != nil {
 		return event.Broker{}, err
-	}
-	k.Brokers = addresses
-	if environ["SENDTIP_KAFKA_BROKERS"] == "" {
-		k.TLS = false // the embedded one listens on this machine only
 	}
 	named, err := usersOfKeys(environ)
 	if err != nil {
@@ -59,16 +55,18 @@ func Broker(environ map[string]string, addresses []string, set keys.Set, user st
 
 // AdminBroker is Kafka as its superuser reaches it.
 func AdminBroker(environ map[string]string, addresses []string, set keys.Set) (event.Broker, error) {
+	k, err := connection(environ, addresses)
+	if err != nil {
+		return event.Broker{}, err
+	}
 	admin, err := config.Load[struct {
-		Kafka    config.Kafka
 		User     string        `env:"SENDTIP_KAFKA_ADMIN_USER"`
 		Password config.Secret `env:"SENDTIP_KAFKA_ADMIN_PASSWORD"`
 	}](environ)
 	if err != nil {
 		return event.Broker{}, err
 	}
-	k := admin.Kafka
-	k.Brokers, k.User, k.Password = addresses, admin.User, admin.Password
+	k.User, k.Password = admin.User, admin.Password
 	if k.User == "" {
 		k.User = defaultAdmin
 	}
@@ -80,6 +78,16 @@ func AdminBroker(environ map[string]string, addresses []string, set keys.Set) (e
 		k.Password = config.NewSecret(password)
 	}
 	return event.NewBroker(k)
+}
+
+// connection is how to reach the broker, whoever asks: the settings of TLS are of a given one, the embedded one listens on this machine only.
+func connection(environ map[string]string, addresses []string) (config.Kafka, error) {
+	k, err := config.Load[config.Kafka](environ)
+	k.Brokers = addresses
+	if environ["SENDTIP_KAFKA_BROKERS"] == "" {
+		k.TLS = false
+	}
+	return k, err
 }
 
 // usersOfKeys says whether the broker knows the users of `sendtip keys init`.

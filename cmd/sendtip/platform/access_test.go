@@ -96,9 +96,12 @@ func (w *guardedWorld) write(b event.Broker, topic string) error {
 
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	late := time.After(20 * time.Second)
+	for !done() {
+		select {
+		case <-late:
 			t.Fatalf("%s did not come", what)
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
