@@ -84,10 +84,7 @@ func TestCallbackFasterThanItsAnswer(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
 	p := w.Person(1, 0)
-	made, err := w.App.CreateTopup(testworld.As(t.Context(), p), app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(100)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	made := storeTopup(t, w, p, 100)
 	w.Mpesa.BeforeAnswer(func() { // the paybill's confirmation needs no CheckoutRequestID
 		if v := c2b(t, w, testworld.C2b("R1", made.AccountReference, 100)); v != "applied" {
 			t.Errorf("verdict %s", v)
@@ -139,10 +136,7 @@ func TestOddStrangers(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
 	p := w.Person(1, 0)
-	stored, err := w.App.CreateTopup(testworld.As(t.Context(), p), app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(100)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	stored := storeTopup(t, w, p, 100)
 	made := topup(t, w, p, 200)
 	for _, c := range []struct {
 		topup uuid.UUID

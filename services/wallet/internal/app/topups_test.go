@@ -23,13 +23,20 @@ import (
 	"github.com/sendtip/sendtip/services/wallet/internal/testworld"
 )
 
-// topup makes a top-up and sends its prompt, as the job does.
-func topup(t *testing.T, w *testworld.World, p testworld.Person, shillings int64) domain.Topup {
+// storeTopup makes a top-up whose prompt has not been sent.
+func storeTopup(t *testing.T, w *testworld.World, p testworld.Person, shillings int64) domain.Topup {
 	t.Helper()
 	made, err := w.App.CreateTopup(testworld.As(t.Context(), p), app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(shillings)})
 	if err != nil {
 		t.Fatalf("create: %v", err)
 	}
+	return made
+}
+
+// topup makes a top-up and sends its prompt, as the job does.
+func topup(t *testing.T, w *testworld.World, p testworld.Person, shillings int64) domain.Topup {
+	t.Helper()
+	made := storeTopup(t, w, p, shillings)
 	if err := w.App.RequestStk(t.Context(), made.ID); err != nil {
 		t.Fatalf("request: %v", err)
 	}
