@@ -3,6 +3,7 @@ module github.com/sendtip/sendtip/test
 go 1.26.0
 
 replace (
+	github.com/sendtip/sendtip/clients => ../clients
 	github.com/sendtip/sendtip/cmd/sendtip => ../cmd/sendtip
 	github.com/sendtip/sendtip/embedded => ../embedded
 	github.com/sendtip/sendtip/gateway => ../gateway
@@ -103,6 +104,7 @@ require (
 	github.com/riverqueue/river/rivershared v0.51.1 // indirect
 	github.com/riverqueue/river/rivertype v0.51.1 // indirect
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
+	github.com/sendtip/sendtip/clients v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sendtip/sendtip/providers v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sendtip/sendtip/sql v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect

@@ -3,6 +3,7 @@ module github.com/sendtip/sendtip/cmd/sendtip
 go 1.26.0
 
 replace (
+	github.com/sendtip/sendtip/clients => ../../clients
 	github.com/sendtip/sendtip/embedded => ../../embedded
 	github.com/sendtip/sendtip/gateway => ../../gateway
 	github.com/sendtip/sendtip/generated => ../../generated
@@ -19,6 +20,7 @@ replace (
 
 require (
 	github.com/IBM/sarama v1.61.1
+	github.com/caarlos0/env/v11 v11.4.2
 	github.com/google/uuid v1.6.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/oapi-codegen/runtime v1.8.0
@@ -48,7 +50,6 @@ require (
 	github.com/apapsch/go-jsonmerge/v2 v2.0.0 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/bits-and-blooms/bitset v1.24.4 // indirect
-	github.com/caarlos0/env/v11 v11.4.2 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/davecgh/go-spew v1.1.1 // indirect
@@ -99,6 +100,7 @@ require (
 	github.com/riverqueue/river/rivershared v0.51.1 // indirect
 	github.com/riverqueue/river/rivertype v0.51.1 // indirect
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
+	github.com/sendtip/sendtip/clients v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sendtip/sendtip/providers v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect
 	github.com/sony/gobreaker v1.0.0 // indirect

@@ -3,6 +3,7 @@ module github.com/sendtip/sendtip/services/wallet
 go 1.26.0
 
 replace (
+	github.com/sendtip/sendtip/clients => ../../clients
 	github.com/sendtip/sendtip/embedded => ../../embedded
 	github.com/sendtip/sendtip/generated => ../../generated
 	github.com/sendtip/sendtip/kit => ../../kit
@@ -20,6 +21,7 @@ require (
 	github.com/oapi-codegen/runtime v1.8.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/riverqueue/river v0.51.1
+	github.com/sendtip/sendtip/clients v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/generated v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/kit v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/openapi v0.0.0-00010101000000-000000000000

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sendtip/sendtip/clients/ledger"
 	transactionsclient "github.com/sendtip/sendtip/generated/transactions/client"
 	userclient "github.com/sendtip/sendtip/generated/user/client"
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
@@ -61,8 +62,9 @@ type Deps struct {
 // App runs the use cases. It is safe for concurrent use.
 type App struct {
 	Deps
-	q    *walletdb.Queries
-	idem *idem.Store
+	q      *walletdb.Queries
+	idem   *idem.Store
+	ledger *ledger.Client
 
 	rulesMu     sync.Mutex
 	rulesCache  domain.Rules
@@ -78,7 +80,8 @@ func New(d Deps) *App {
 	if d.SettleTimeout == 0 {
 		d.SettleTimeout = 5 * time.Second
 	}
-	a := &App{Deps: d, q: walletdb.New(), idem: newIdem(d.Sealer), metrics: newMetrics(), sampled: kitlog.Sampled(d.Log, d.Now)}
+	a := &App{Deps: d, q: walletdb.New(), idem: newIdem(d.Sealer), ledger: ledger.New(d.Ledger, d.SettleTimeout), metrics: newMetrics(),
+		sampled: kitlog.Sampled(d.Log, d.Now)}
 	a.closings = &closings{commit: a.commitClosings, log: d.Log}
 	if d.Registry != nil {
 		d.Registry.MustRegister(a.metrics.all()...)

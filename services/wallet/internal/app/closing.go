@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sendtip/sendtip/clients/ledger"
 	"github.com/sendtip/sendtip/generated/events"
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/idem"
@@ -106,10 +107,10 @@ func (g *closings) try(group []*closing) (closed []uuid.UUID, err error) {
 }
 
 // completeTransfer is closeTransfer for the request that posted: together with other transfers that end now.
-func (a *App) completeTransfer(ctx context.Context, t domain.Transfer, answer posting) (domain.Transfer, error) {
+func (a *App) completeTransfer(ctx context.Context, t domain.Transfer, answer ledger.Answer) (domain.Transfer, error) {
 	c := &closing{transfer: t, done: make(chan bool, 1)}
-	now := a.Now()
-	c.transfer.Status, c.transfer.LedgerTransactionID, c.transfer.ClosedAt = domain.TransferCompleted, &answer.TransactionID, &now
+	now, transactionID := a.Now(), answer.TransactionID()
+	c.transfer.Status, c.transfer.LedgerTransactionID, c.transfer.ClosedAt = domain.TransferCompleted, &transactionID, &now
 	var err error
 	if c.told, err = transferEvent(c.transfer); err != nil {
 		return t, err

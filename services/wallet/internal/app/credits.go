@@ -20,28 +20,26 @@ import (
 // credit posts money that has arrived, to the wallet or, when the wallet can never take it, to suspense. Both references are fixed by the
 // row, and the second is used only after the ledger has refused the first for ever; so a repeat finds what was done.
 func (a *App) credit(ctx context.Context, row uuid.UUID, request func(suspense bool) domain.LedgerRequest) (domain.Credit, uuid.UUID, error) {
-	answer, err := a.post(ctx, request(false))
-	if err != nil {
-		return "", uuid.Nil, jobs.Unknown(err)
+	answer := a.post(ctx, request(false))
+	switch {
+	case answer.IsUnknown():
+		return "", uuid.Nil, jobs.Unknown(answer.Err())
+	case answer.IsPosted() && request(false).Postings[0].Destination == domain.AccountSuspense+domain.MpesaCurrency:
+		return domain.CreditSuspense, answer.TransactionID(), nil
+	case answer.IsPosted():
+		return domain.CreditWallet, answer.TransactionID(), nil
+	case !domain.Suspends(answer.Code()):
+		return "", uuid.Nil, jobs.Unknown(fmt.Errorf("credit refused: %s", answer.Code()))
 	}
-	if answer.Posted {
-		if request(false).Postings[0].Destination == domain.AccountSuspense+domain.MpesaCurrency {
-			return domain.CreditSuspense, answer.TransactionID, nil
-		}
-		return domain.CreditWallet, answer.TransactionID, nil
+	a.alarm(ctx, "credit_to_suspense", "row", row, "code", answer.Code())
+	answer = a.post(ctx, request(true))
+	switch {
+	case answer.IsUnknown():
+		return "", uuid.Nil, jobs.Unknown(answer.Err())
+	case answer.IsRefused():
+		return "", uuid.Nil, jobs.Unknown(fmt.Errorf("credit to suspense refused: %s", answer.Code()))
 	}
-	if !domain.Suspends(answer.Code) {
-		return "", uuid.Nil, jobs.Unknown(fmt.Errorf("credit refused: %s", answer.Code))
-	}
-	a.alarm(ctx, "credit_to_suspense", "row", row, "code", answer.Code)
-	answer, err = a.post(ctx, request(true))
-	if err != nil {
-		return "", uuid.Nil, jobs.Unknown(err)
-	}
-	if !answer.Posted {
-		return "", uuid.Nil, jobs.Unknown(fmt.Errorf("credit to suspense refused: %s", answer.Code))
-	}
-	return domain.CreditSuspense, answer.TransactionID, nil
+	return domain.CreditSuspense, answer.TransactionID(), nil
 }
 
 // walletOpening says that a wallet's account is still being made, so that a credit has to wait.

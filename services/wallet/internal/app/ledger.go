@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sendtip/sendtip/clients/ledger"
 	"github.com/sendtip/sendtip/generated/common"
 	transactionsclient "github.com/sendtip/sendtip/generated/transactions/client"
 	"github.com/sendtip/sendtip/kit/call"
@@ -16,39 +17,13 @@ import (
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
 )
 
-// posting is what the ledger says about one transaction.
-type posting struct {
-	Posted        bool
-	Code          string // of a refusal
-	TransactionID uuid.UUID
-}
-
-// post asks the ledger to post a transaction. A nil error means that the outcome is known, posted or refused for ever. Every error means
-// that it is not: an earlier try may have posted, whatever this answer says, so the same request must be sent again.
-func (a *App) post(ctx context.Context, r domain.LedgerRequest) (posting, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.SettleTimeout)
-	defer cancel()
-	answer, err := a.Ledger.PostTransactionsWithResponse(ctx, transactionsclient.PostTransactionsRequest{
-		Transactions: []transactionsclient.LedgerRequest{ledgerBody(r)}})
-	if err != nil {
-		return posting{}, fmt.Errorf("post %s: %w", r.Type, err)
-	}
-	if answer.JSON200 == nil {
-		return posting{}, fmt.Errorf("post %s: %w", r.Type, call.Problem(answer.StatusCode(), answer.Body))
-	}
-	if len(answer.JSON200.Outcomes) != 1 || answer.JSON200.Outcomes[0].Reference != r.Reference {
-		return posting{}, errors.New("post: the answer is for something else")
-	}
-	switch o := answer.JSON200.Outcomes[0]; {
-	case o.Status == transactionsclient.OutcomeStatusPosted && o.TransactionID != nil:
-		return posting{Posted: true, TransactionID: *o.TransactionID}, nil
-	case o.Status == transactionsclient.OutcomeStatusRefused && o.Code != nil && *o.Code != "reference_reused":
-		return posting{Code: *o.Code}, nil
-	case o.Status == transactionsclient.OutcomeStatusRefused:
-		// The reference has another body: a fault of ours, and no statement about the first one.
+// post asks the ledger to post a transaction. The request depends on stored rows only, so that every try sends the same.
+func (a *App) post(ctx context.Context, r domain.LedgerRequest) ledger.Answer {
+	answer := a.ledger.Post(ctx, ledgerBody(r))
+	if errors.Is(answer.Err(), ledger.ErrReused) {
 		a.alarm(ctx, "reference_reused", "reference", r.Reference)
 	}
-	return posting{}, errors.New("post: the answer is no outcome")
+	return answer
 }
 
 func ledgerBody(r domain.LedgerRequest) transactionsclient.LedgerRequest {

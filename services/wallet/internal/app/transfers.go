@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
+	"github.com/sendtip/sendtip/clients/ledger"
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/auth"
@@ -70,15 +71,15 @@ func (a *App) CreateTransfer(ctx context.Context, in TransferInput) (domain.Tran
 		return t, err
 	}
 	ctx = context.WithoutCancel(ctx) // the caller may hang up; the calls below have deadlines of their own
-	answer, err := a.post(ctx, t.LedgerRequest())
-	if err != nil {
-		a.Log.WarnContext(ctx, "transfer pending", "transfer", t.ID, "err", err)
+	answer := a.post(ctx, t.LedgerRequest())
+	if answer.IsUnknown() {
+		a.Log.WarnContext(ctx, "transfer pending", "transfer", t.ID, "err", answer.Err())
 		return t, nil // 202: the job asks again
 	}
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
 	finish := a.closeTransfer
-	if answer.Posted {
+	if answer.IsPosted() {
 		finish = a.completeTransfer
 	}
 	closed, err := finish(ctx, t, answer)
@@ -87,7 +88,7 @@ func (a *App) CreateTransfer(ctx context.Context, in TransferInput) (domain.Tran
 		return t, nil // 202: money may have moved, the job closes it
 	}
 	if closed.Status == domain.TransferFailed {
-		return closed, domain.TransferRefusal(answer.Code)
+		return closed, domain.TransferRefusal(answer.Code())
 	}
 	return closed, nil
 }
@@ -220,12 +221,12 @@ func (a *App) newTransfer(q walletdb.LockQuoteRow, o opening, now time.Time) (do
 
 // closeTransfer is the last step: state, reservation, event, idempotency result, and the end of the job. If another finisher was first,
 // it returns what that one left.
-func (a *App) closeTransfer(ctx context.Context, t domain.Transfer, answer posting) (domain.Transfer, error) {
+func (a *App) closeTransfer(ctx context.Context, t domain.Transfer, answer ledger.Answer) (domain.Transfer, error) {
 	err := pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
-		now := a.Now()
-		p := walletdb.CloseTransferParams{ID: t.ID, Status: domain.TransferCompleted, At: &now, LedgerTransactionID: &answer.TransactionID}
-		refusal := domain.TransferRefusal(answer.Code)
-		if !answer.Posted {
+		now, transactionID := a.Now(), answer.TransactionID()
+		p := walletdb.CloseTransferParams{ID: t.ID, Status: domain.TransferCompleted, At: &now, LedgerTransactionID: &transactionID}
+		refusal := domain.TransferRefusal(answer.Code())
+		if !answer.IsPosted() {
 			p.Status, p.FailureCode, p.LedgerTransactionID = domain.TransferFailed, refusal.Code, nil
 		}
 		_, err := a.q.CloseTransfer(ctx, tx, p)
@@ -244,7 +245,7 @@ func (a *App) closeTransfer(ctx context.Context, t domain.Transfer, answer posti
 		if err := a.tellTransfer(ctx, tx, t); err != nil {
 			return err
 		}
-		if answer.Posted {
+		if answer.IsPosted() {
 			err = a.idem.FinishByID(ctx, tx, t.IdempotencyID, 201, t)
 		} else {
 			err = a.idem.FinishFault(ctx, tx, t.IdempotencyID, refusal)
@@ -282,9 +283,9 @@ func (a *App) SettleTransfer(ctx context.Context, id uuid.UUID) error {
 		return nil
 	}
 	t := a.transfer(ctx, row)
-	answer, err := a.post(call.AsService(ctx), t.LedgerRequest())
-	if err != nil {
-		return jobs.Unknown(err)
+	answer := a.post(call.AsService(ctx), t.LedgerRequest())
+	if answer.IsUnknown() {
+		return jobs.Unknown(answer.Err())
 	}
 	_, err = a.closeTransfer(ctx, t, answer)
 	return err
