@@ -7,14 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"strings"
-	"time"
 
-	"github.com/exaring/otelpgx"
-	"github.com/golang-jwt/jwt/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/prometheus/client_golang/prometheus"
+	"github.com/go-chi/chi/v5"
 
 	"github.com/sendtip/sendtip/gateway/internal/api"
 	"github.com/sendtip/sendtip/gateway/internal/app"
@@ -25,23 +20,13 @@ import (
 	"github.com/sendtip/sendtip/gateway/internal/keys"
 	"github.com/sendtip/sendtip/gateway/internal/limit"
 	"github.com/sendtip/sendtip/gateway/internal/proxy"
-	kitauth "github.com/sendtip/sendtip/kit/auth"
-	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/idem"
 	"github.com/sendtip/sendtip/kit/keycheck"
-	"github.com/sendtip/sendtip/kit/outbox"
-	"github.com/sendtip/sendtip/kit/pg"
-	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/kit/service"
-	"github.com/sendtip/sendtip/kit/web"
 	"github.com/sendtip/sendtip/openapi"
 )
 
-const (
-	name = "gateway"
-	// maxList bounds what the gateway itself reads from the user service.
-	maxList = 32 << 20
-)
+const name = "gateway"
 
 // New returns the gateway, ready to run. It connects to nothing yet, so services start in any order; a fault in the contracts or the
 // settings is an error here.
@@ -50,9 +35,6 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 }
 
 func build(ctx context.Context, cfg Config, contracts fs.FS, log *slog.Logger) (*service.Service, error) {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
 	set, err := contract.Load(contracts)
 	if err != nil {
 		return nil, err
@@ -64,88 +46,62 @@ func build(ctx context.Context, cfg Config, contracts fs.FS, log *slog.Logger) (
 		return nil, err
 	}
 	set.ApplyPolicies()
-	sealer, err := seal.New(cfg.Common.KEKs()[0], cfg.Common.KEKs()[1:]...)
-	if err != nil {
-		return nil, err
-	}
-	redis, err := limit.NewRedis(cfg.RedisURL.Reveal(), cfg.RedisPassword.Reveal(), cmp.Or(cfg.RedisTimeout, limit.RedisTimeout))
-	if err != nil {
-		return nil, err
-	}
-	broker, err := event.NewBroker(cfg.Common.Kafka)
-	if err != nil {
-		return nil, err
-	}
-	publisher := event.NewPublisher(broker)
-	pool, err := pg.Open(ctx, cfg.Common.DatabaseURL.Reveal(), pg.Options{MaxConns: cfg.Common.PoolSize, Tracer: otelpgx.NewTracer()})
-	if err != nil {
-		return nil, err
-	}
-	p := &parts{cfg: cfg, log: log, set: set, contracts: contracts, sealer: sealer, redis: redis, pool: pool, registry: prometheus.NewRegistry(),
-		live: keys.NewLive(pool, cfg.Common.Env, cfg.Now, log)}
-	p.relay = outbox.NewRelay(pool, publisher, log, p.registry)
-	s, err := p.service()
-	if err != nil {
-		pool.Close()
-		return nil, err
-	}
-	s.Close = func() {
-		if err := publisher.Close(); err != nil {
-			log.Warn("close publisher", "err", err)
+	return service.Build(ctx, service.Spec{Name: name, Common: cfg.Common, Log: log}, func(p *service.Parts) (service.Own, error) {
+		if cfg.Now != nil {
+			p.Now = cfg.Now
 		}
-		_ = redis.Close() // nothing is lost
-		pool.Close()
-	}
-	return s, nil
+		redis, err := limit.NewRedis(cfg.RedisURL.Reveal(), cfg.RedisPassword.Reveal(), cmp.Or(cfg.RedisTimeout, limit.RedisTimeout))
+		if err != nil {
+			return service.Own{}, err
+		}
+		p.OnClose(func() { _ = redis.Close() }) // nothing is lost
+		g := &parts{Parts: p, cfg: cfg, set: set, contracts: contracts, redis: redis, live: keys.NewLive(p.Pool, cfg.Common.Env, p.Now, log)}
+		return g.own()
+	})
 }
 
-// parts are what New has opened.
+// parts are what the gateway is made of beside the parts of every service.
 type parts struct {
+	*service.Parts
+
 	cfg       Config
-	log       *slog.Logger
 	set       *contract.Set
 	contracts fs.FS
-	sealer    *seal.Sealer
 	redis     *limit.Redis
-	pool      *pgxpool.Pool
 	live      *keys.Live
-	relay     *outbox.Relay
-	registry  *prometheus.Registry
 }
 
-func (p *parts) service() (*service.Service, error) {
+func (p *parts) own() (service.Own, error) {
 	upstreams, err := p.upstreams()
 	if err != nil {
-		return nil, err
+		return service.Own{}, err
 	}
 	users := userAPI{upstream: upstreams["user"], key: p.cfg.identityKeys()["user"]}
 	if users.upstream == nil || len(users.key) == 0 {
-		return nil, fmt.Errorf("%sUSER and the identity key of user must be set: tokens are checked with its keys", upstreamPrefix)
+		return service.Own{}, fmt.Errorf("%sUSER and the identity key of user must be set: tokens are checked with its keys", upstreamPrefix)
 	}
-	tokenKeys := auth.NewKeys(users.jwks, p.cfg.Now, p.log)
-	revocations := auth.NewRevocations(users.revocations, p.cfg.Now, p.log)
+	tokenKeys := auth.NewKeys(users.jwks, p.Now, p.Log)
+	revocations := auth.NewRevocations(users.revocations, p.Now, p.Log)
 	g, err := p.edge(upstreams, tokenKeys, revocations)
 	if err != nil {
-		return nil, err
+		return service.Own{}, err
 	}
 	public, err := g.Public()
 	if err != nil {
-		return nil, err
+		return service.Own{}, err
 	}
 	internal, err := g.Internal()
 	if err != nil {
-		return nil, err
+		return service.Own{}, err
 	}
-	return &service.Service{
-		Name: name, Listen: p.cfg.Common.Listen, OpsListen: p.cfg.Common.OpsListen, Registry: p.registry,
+	return service.Own{
 		Handler: public, Also: []service.Listener{{Addr: p.cfg.InternalListen, Handler: internal}},
-		Guard: keycheck.Guard(p.pool, p.log, keycheck.KEK(p.sealer), keycheck.Secret("delegation", "SENDTIP_DELEGATION_KEY", p.cfg.delegationKeys()...),
-			keycheck.Secret("identity", "SENDTIP_IDENTITY_KEY", p.cfg.Common.IdentityKeys()...)),
+		Keys: []keycheck.Key{keycheck.Secret("delegation", "SENDTIP_DELEGATION_KEY", p.cfg.delegationKeys()...)},
 		Loops: []service.Loop{
 			{Name: "revocations", Run: revocations.Run}, {Name: "api keys", Run: p.live.Run}, {Name: "token keys", Run: loadKeys(tokenKeys)},
-			{Name: "outbox", Run: p.relay.Run}, {Name: "idempotency keys", Run: idem.SweepLoop(p.pool, p.log)},
 		},
-		Checks: []service.Check{{Name: "revocations", Run: revocations.Ready}, {Name: "api keys", Run: p.live.Ready}, {Name: "token keys", Run: tokenKeys.Ready}},
+		Checks:          []service.Check{{Name: "revocations", Run: revocations.Ready}, {Name: "api keys", Run: p.live.Ready}, {Name: "token keys", Run: tokenKeys.Ready}},
+		WithoutDatabase: true, // what it knows of keys and sessions is in memory
 	}, nil
 }
 
@@ -162,22 +118,20 @@ func (p *parts) edge(upstreams map[string]*proxy.Upstream, tokenKeys *auth.Keys,
 	if err != nil {
 		return nil, err
 	}
-	metrics := edge.NewMetrics(p.registry, revocations.Age)
+	metrics := edge.NewMetrics(p.Registry, revocations.Age)
 	return edge.New(edge.Deps{
 		Set: p.set, Upstreams: upstreams, Identity: p.cfg.identityKeys(), Delegation: p.cfg.DelegationKey.Bytes(),
-		Tokens: auth.NewTokens(tokenKeys, p.cfg.Common.Env, p.cfg.Now), Revocations: revocations, Services: services, Keys: p.live,
-		Limiter: limit.New(p.redis, p.sealer.Derive("rate limit keys"), p.cfg.Now, p.log, metrics.Local),
-		Log:     p.log, Metrics: metrics, Now: p.cfg.Now, Proxies: p.cfg.TrustedProxies, Sources: sources, Origins: p.cfg.AllowedOrigins, Sample: p.cfg.SampleAnswers,
+		Tokens: auth.NewTokens(tokenKeys, p.cfg.Common.Env, p.Now), Revocations: revocations, Services: services, Keys: p.live,
+		Limiter: limit.New(p.redis, p.Sealer.Derive("rate limit keys"), p.Now, p.Log, metrics.Local),
+		Log:     p.Log, Metrics: metrics, Now: p.Now, Proxies: p.cfg.TrustedProxies, Sources: sources, Origins: p.cfg.AllowedOrigins, Sample: p.cfg.SampleAnswers,
 		HSTS: p.cfg.Common.Production(), Docs: pages,
 	})
 }
 
 // upstreams are the configured services, and the gateway's own operations behind the same identity check.
 func (p *parts) upstreams() (map[string]*proxy.Upstream, error) {
-	own := app.New(p.pool, idem.New(p.sealer.Derive("idempotency"), p.sealer, p.sealer.DerivePrevious("idempotency")...), p.cfg.Common.Env, p.set.SchemeScopes(contract.APIKey), p.cfg.Now, p.relay.Wake)
-	handler := web.Middleware(p.log, web.NewMetrics(p.registry), contract.DefaultMaxBody)(
-		kitauth.NewVerifier(name, p.cfg.Common.IdentityKeys()...).Middleware(web.WriteProblem)(api.Handler(own, p.cfg.Now)))
-	self, err := proxy.New(name, "http://gateway", proxy.InProcess{Handler: handler})
+	own := app.New(p.Pool, idem.New(p.Sealer), p.cfg.Common.Env, p.set.SchemeScopes(contract.APIKey), p.Now, p.Relay.Wake)
+	self, err := proxy.New(name, "http://gateway", proxy.InProcess{Handler: p.Handler(func(r chi.Router) { api.Mount(r, own, p.Now) }, contract.DefaultMaxBody)})
 	if err != nil {
 		return nil, err
 	}
@@ -188,48 +142,4 @@ func (p *parts) upstreams() (map[string]*proxy.Upstream, error) {
 		}
 	}
 	return out, nil
-}
-
-// loadKeys reads the token keys at the start, so that the first request need not wait for them, and again to notice withdrawn ones.
-func loadKeys(k *auth.Keys) func(context.Context) error {
-	return func(ctx context.Context) error {
-		for {
-			pause := 5 * time.Minute
-			if err := k.Refresh(ctx); err != nil {
-				pause = time.Second
-			}
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(pause):
-			}
-		}
-	}
-}
-
-// userAPI is what the gateway itself asks the user service, past its own chain.
-type userAPI struct {
-	upstream *proxy.Upstream
-	key      []byte
-}
-
-func (u userAPI) jwks(ctx context.Context) ([]byte, error) {
-	return u.get(ctx, "/v1/jwks", "", kitauth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "anonymous"}, Operation: "getJwks"})
-}
-
-func (u userAPI) revocations(ctx context.Context, query string) ([]byte, error) {
-	return u.get(ctx, "/v1/internal/revocations", query,
-		kitauth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:" + name}, Operation: "listRevocations", Scope: "users:revocations"})
-}
-
-func (u userAPI) get(ctx context.Context, path, query string, c kitauth.Claims) ([]byte, error) {
-	c.Audience = jwt.ClaimStrings{"user"}
-	token, err := kitauth.Mint(u.key, c)
-	if err != nil {
-		return nil, fmt.Errorf("mint identity: %w", err)
-	}
-	h := http.Header{}
-	h.Set(kitauth.IdentityHeader, token)
-	h.Set(web.RequestIDHeader, web.NewRequestID(""))
-	return u.upstream.Get(ctx, path, query, h, maxList)
 }

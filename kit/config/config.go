@@ -11,8 +11,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"github.com/sendtip/sendtip/kit/clock"
 )
 
 // Secret is a setting that must never be shown. Its value is the text itself, or `file:/path` for the content of a file.
@@ -75,6 +78,11 @@ type Common struct {
 	OpsListen   string `env:"SENDTIP_OPS_LISTEN"`
 	DatabaseURL Secret `env:"SENDTIP_DATABASE_URL"` // the app role's; the owner's is known to `sendtip migrate` only
 	PoolSize    int32  `env:"SENDTIP_POOL_SIZE" envDefault:"16"`
+
+	// ClockOffset moves the service's clock against the real one, so that months pass in a test; production refuses it.
+	ClockOffset time.Duration `env:"SENDTIP_CLOCK_OFFSET"`
+	// Clock is given by who runs several services in one process, so that all tell the same time; nil: one of ClockOffset's.
+	Clock *clock.Clock `env:"-"`
 
 	Kafka      Kafka
 	GatewayURL string `env:"SENDTIP_GATEWAY_URL"` // internal listener
@@ -148,6 +156,9 @@ func (c Common) Validate() error {
 			return errors.New("SENDTIP_ENV looks like production; write `production`")
 		}
 	}
+	if c.Production() && c.ClockOffset != 0 {
+		return errors.New("SENDTIP_CLOCK_OFFSET must not be set in production")
+	}
 	if c.PoolSize < 1 {
 		return errors.New("SENDTIP_POOL_SIZE must be 1 or more")
 	}
@@ -210,6 +221,9 @@ func cause(err error) error {
 	var parse env.ParseError
 	if errors.As(err, &parse) {
 		err = parse.Err
+	}
+	if strings.Contains(err.Error(), "invalid duration") { // time's error shows the text, and has no type
+		return errors.New("a duration such as 90s is expected")
 	}
 	var number *strconv.NumError
 	if errors.As(err, &number) {

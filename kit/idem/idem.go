@@ -95,10 +95,13 @@ type Store struct {
 	sealer *seal.Sealer
 }
 
-// New makes a store. mac keys the fingerprint: a plain hash of a PIN or a phone number could be guessed. The previous keys know
-// fingerprints that were made before a rotation.
-func New(mac []byte, sealer *seal.Sealer, previous ...[]byte) *Store {
-	return &Store{macs: append([][]byte{mac}, previous...), sealer: sealer}
+// macPurpose names the key of fingerprints. It is part of stored data: never change it.
+const macPurpose = "idempotency"
+
+// New makes a store. Fingerprints are made under a key of the sealer: a plain hash of a PIN or a phone number could be guessed. The sealer's
+// previous keys know those that were made before a rotation.
+func New(sealer *seal.Sealer) *Store {
+	return &Store{macs: append([][]byte{sealer.Derive(macPurpose)}, sealer.DerivePrevious(macPurpose)...), sealer: sealer}
 }
 
 // sameRequest says whether a stored fingerprint, made under any of the keys, is that of k.

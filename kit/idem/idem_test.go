@@ -32,7 +32,7 @@ func setup(t *testing.T) world {
 		t.Fatal(err)
 	}
 	schema := fstest.MapFS{"00001_init.sql": {Data: []byte("-- +goose Up\nCREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, what text);\n")}}
-	return world{db: pgtest.Open(t, "kit", schema), store: idem.New(sealer.Derive("idem"), sealer)}
+	return world{db: pgtest.Open(t, "kit", schema), store: idem.New(sealer)}
 }
 
 func as(t *testing.T, subject string) context.Context {
@@ -262,7 +262,7 @@ func TestKeyRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.store = idem.New(sealer.Derive("idem"), sealer, sealer.DerivePrevious("idem")...)
+	w.store = idem.New(sealer)
 	again, replayed, err := w.once(ctx, idem.NewKey(ctx, "pay", "k", "body"), nil)
 	if err != nil || !replayed || again != first {
 		t.Errorf("got %+v, replayed %v, %v", again, replayed, err)

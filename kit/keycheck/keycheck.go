@@ -17,11 +17,13 @@ import (
 
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/seal"
-	"github.com/sendtip/sendtip/kit/service"
 )
 
 // lock serialises the replicas of a service that start at once; advisory locks belong to one database.
 const lock = 0x6b657973 // "keys"
+
+// ErrRefused is in the error of a guard that will never let the service work with these settings.
+var ErrRefused = errors.New("refused to start")
 
 // Key is a secret that must not change unnoticed.
 type Key struct {
@@ -91,7 +93,7 @@ func Fixed(name, setting, value string) Key {
 }
 
 // Guard returns the service's guard: it answers nil when every key is the recorded one, or follows it properly, or is the first.
-// An error that is no service.ErrRefused means that the database could not be asked.
+// An error that is no ErrRefused means that the database could not be asked.
 func Guard(db pg.Beginner, log *slog.Logger, keys ...Key) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		return pg.InTx(ctx, db, func(tx pgx.Tx) error {
@@ -122,10 +124,10 @@ func (k Key) check(ctx context.Context, tx pgx.Tx, log *slog.Logger) error {
 		return k.checkEarlier(ctx, tx)
 	case !slices.ContainsFunc(k.Values, func(v []byte) bool { return slices.Equal(v, recorded) }):
 		if k.fixed {
-			return fmt.Errorf("%w: %s is not what it was when this database was made: set it back", service.ErrRefused, k.Setting)
+			return fmt.Errorf("%w: %s is not what it was when this database was made: set it back", ErrRefused, k.Setting)
 		}
 		return fmt.Errorf("%w: %s is not the key that this database was written under: set that one, or for a rotation give it as %[2]s_PREVIOUS",
-			service.ErrRefused, k.Setting)
+			ErrRefused, k.Setting)
 	default:
 		if err := k.checkEarlier(ctx, tx); err != nil {
 			return err
@@ -150,7 +152,7 @@ func (k Key) checkEarlier(ctx context.Context, tx pgx.Tx) error {
 	}
 	_, closed, err := k.try(ctx, tx, "ASC")
 	if err == nil && closed > 0 {
-		err = fmt.Errorf("%w: %s_PREVIOUS must be the key before %[2]s as long as rows are sealed under it, and they are", service.ErrRefused, k.Setting)
+		err = fmt.Errorf("%w: %s_PREVIOUS must be the key before %[2]s as long as rows are sealed under it, and they are", ErrRefused, k.Setting)
 	}
 	return err
 }
@@ -191,7 +193,7 @@ func (k Key) adopt(ctx context.Context, tx pgx.Tx, log *slog.Logger) error {
 		opened, closed = opened+o, closed+c
 	}
 	if closed > 0 && opened == 0 {
-		return fmt.Errorf("%w: with %s no row of this database can be opened: it was written under another key, set that one", service.ErrRefused, k.Setting)
+		return fmt.Errorf("%w: with %s no row of this database can be opened: it was written under another key, set that one", ErrRefused, k.Setting)
 	}
 	if closed > 0 {
 		log.ErrorContext(ctx, "some rows were sealed under a key that is not set", "setting", k.Setting+"_PREVIOUS", "of", opened+closed, "closed", closed)

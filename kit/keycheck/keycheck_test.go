@@ -15,7 +15,6 @@ import (
 	"github.com/sendtip/sendtip/kit/keycheck"
 	"github.com/sendtip/sendtip/kit/pgtest"
 	"github.com/sendtip/sendtip/kit/seal"
-	"github.com/sendtip/sendtip/kit/service"
 )
 
 type world struct{ db *pgtest.DB }
@@ -56,7 +55,7 @@ func (w world) accepts(t *testing.T, keys string) {
 func (w world) refuses(t *testing.T, keys string) {
 	t.Helper()
 	before := w.records(t)
-	if err := w.start(t, keys); !errors.Is(err, service.ErrRefused) || !strings.Contains(err.Error(), "SENDTIP_KEK") {
+	if err := w.start(t, keys); !errors.Is(err, keycheck.ErrRefused) || !strings.Contains(err.Error(), "SENDTIP_KEK") {
 		t.Errorf("%s: %v, want a refusal that names the setting", keys, err)
 	}
 	if w.records(t) != before {
@@ -187,7 +186,7 @@ func TestReplicasAtOnce(t *testing.T) {
 	wg.Wait()
 	refused := [2]int{}
 	for i, err := range errs {
-		if errors.Is(err, service.ErrRefused) {
+		if errors.Is(err, keycheck.ErrRefused) {
 			refused[i%2]++
 		} else if err != nil {
 			t.Error(err)
@@ -226,7 +225,7 @@ func TestOtherKinds(t *testing.T) {
 		{secret("one"), "SENDTIP_IDENTITY_KEY"}, {public("one"), "SENDTIP_SIGNING_KEY"},
 	} {
 		err := ask(c.key)
-		if (err == nil) != (c.names == "") || err != nil && (!errors.Is(err, service.ErrRefused) || !strings.Contains(err.Error(), c.names)) {
+		if (err == nil) != (c.names == "") || err != nil && (!errors.Is(err, keycheck.ErrRefused) || !strings.Contains(err.Error(), c.names)) {
 			t.Errorf("%d: %v, want %q", i, err, c.names)
 		}
 	}
@@ -237,7 +236,7 @@ func TestUnreachableIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.db.Pool.Close()
-	if err := w.start(t, "a"); err == nil || errors.Is(err, service.ErrRefused) {
+	if err := w.start(t, "a"); err == nil || errors.Is(err, keycheck.ErrRefused) {
 		t.Errorf("%v", err)
 	}
 }

@@ -29,6 +29,17 @@ type Loop struct {
 	Run  func(ctx context.Context) error
 }
 
+// Once is a loop that has one thing to do, again until it succeeds, and then nothing but to wait for the end.
+func Once(do func(ctx context.Context) error) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		if err := do(ctx); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	}
+}
+
 // loopStates tell how the loops of a service are.
 type loopStates struct {
 	mu  sync.Mutex

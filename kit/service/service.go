@@ -22,6 +22,7 @@ import (
 
 	"github.com/sendtip/sendtip/kit/config"
 	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/keycheck"
 	"github.com/sendtip/sendtip/kit/log"
 	"github.com/sendtip/sendtip/kit/web"
 )
@@ -38,9 +39,6 @@ type Listener struct {
 	Handler http.Handler
 }
 
-// ErrRefused is in the error of a guard that will never let the service work with these settings.
-var ErrRefused = errors.New("refused to start")
-
 // Service is one deployable, made by its package's New.
 type Service struct {
 	Name      string
@@ -48,7 +46,7 @@ type Service struct {
 	OpsListen string // empty: no operations listener
 	Handler   http.Handler
 	Also      []Listener
-	// Guard is asked until it answers nil; before that no request is served and no loop runs. ErrRefused ends the service, any other
+	// Guard is asked until it answers nil; before that no request is served and no loop runs. keycheck.ErrRefused ends the service, any other
 	// error is taken for a dependency that is away. It may be absent.
 	Guard    func(ctx context.Context) error
 	Loops    []Loop
@@ -139,7 +137,7 @@ func Run(ctx context.Context, s *Service, l *slog.Logger) error {
 func (s *Service) admit(ctx context.Context, l *slog.Logger) error {
 	for pause := 100 * time.Millisecond; s.Guard != nil; pause = min(pause*2, 2*time.Second) {
 		err := s.Guard(ctx)
-		if errors.Is(err, ErrRefused) {
+		if errors.Is(err, keycheck.ErrRefused) {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
 		if err == nil {
@@ -186,14 +184,28 @@ func (s *Service) ops() http.Handler {
 	return mux
 }
 
+// Of joins a service's two exported functions: settings, then wiring.
+func Of[C any](load func(environ map[string]string) (C, error), build func(ctx context.Context, cfg C, l *slog.Logger) (*Service, error)) Builder {
+	return func(ctx context.Context, environ map[string]string, l *slog.Logger) (*Service, error) {
+		cfg, err := load(environ)
+		if err != nil {
+			return nil, err
+		}
+		return build(ctx, cfg, l)
+	}
+}
+
+// Builder makes a service from its environment.
+type Builder func(ctx context.Context, environ map[string]string, l *slog.Logger) (*Service, error)
+
 // Main is the main function of a service that runs alone: settings from the environment, SIGTERM and Ctrl-C drain, exit status 0.
-func Main(name string, build func(ctx context.Context, environ map[string]string, l *slog.Logger) (*Service, error)) {
+func Main[C any](name string, load func(environ map[string]string) (C, error), build func(ctx context.Context, cfg C, l *slog.Logger) (*Service, error)) {
 	environ := config.Environ()
 	level := environ["SENDTIP_LOG_LEVEL"]
 	l := log.New(os.Stdout, level, name)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	s, err := build(ctx, environ, l)
+	s, err := Of(load, build)(ctx, environ, l)
 	if err == nil {
 		l.Info("started", "listen", s.Listen, "ops", s.OpsListen)
 		err = Run(ctx, s, l)

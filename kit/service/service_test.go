@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sendtip/sendtip/kit/keycheck"
 	"github.com/sendtip/sendtip/kit/service"
 	"github.com/sendtip/sendtip/kit/web"
 )
@@ -135,10 +136,10 @@ func TestGuardRefuses(t *testing.T) {
 	t.Parallel()
 	loops := 0
 	s := &service.Service{Name: "test", Listen: free(t), OpsListen: free(t), Handler: http.NotFoundHandler(),
-		Guard: func(context.Context) error { return fmt.Errorf("%w: SENDTIP_KEK", service.ErrRefused) },
+		Guard: func(context.Context) error { return fmt.Errorf("%w: SENDTIP_KEK", keycheck.ErrRefused) },
 		Loops: []service.Loop{{Name: "loop", Run: func(context.Context) error { loops++; return nil }}},
 	}
-	if err := service.Run(t.Context(), s, slog.New(slog.DiscardHandler)); !errors.Is(err, service.ErrRefused) || !strings.Contains(err.Error(), "SENDTIP_KEK") || loops != 0 {
+	if err := service.Run(t.Context(), s, slog.New(slog.DiscardHandler)); !errors.Is(err, keycheck.ErrRefused) || !strings.Contains(err.Error(), "SENDTIP_KEK") || loops != 0 {
 		t.Errorf("%v, %d loops ran", err, loops)
 	}
 }

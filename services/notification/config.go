@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/sendtip/sendtip/kit/config"
+
+	"github.com/sendtip/sendtip/services/notification/internal/app"
 )
 
 // maxBrand keeps texts within one SMS; it is also the longest alphanumeric sender id.
@@ -65,4 +67,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("SENDTIP_BRAND must have 1 to %d characters", maxBrand)
 	}
 	return nil
+}
+
+func (c Config) mail() app.MailConfig {
+	return app.MailConfig{Addr: c.SMTPAddr, From: c.MailFrom, Username: c.SMTPUsername, Password: c.SMTPPassword.Reveal(), RequireTLS: c.Common.Production()}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sendtip/sendtip/kit/config"
+	"github.com/sendtip/sendtip/providers/daraja"
 )
 
 // Config is the service's settings.
@@ -87,4 +88,9 @@ func (c Config) Validate() error {
 		}
 	}
 	return nil
+}
+
+func (c Config) daraja() daraja.Config {
+	return daraja.Config{BaseURL: c.DarajaURL, ConsumerKey: c.DarajaConsumerKey.Reveal(), ConsumerSecret: c.DarajaConsumerSecret.Reveal(),
+		ShortCode: c.DarajaShortCode, Passkey: c.DarajaPasskey.Reveal()}
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
+	"github.com/sendtip/sendtip/kit/keycheck"
 	"github.com/sendtip/sendtip/kit/pgtest"
-	"github.com/sendtip/sendtip/kit/service"
 )
 
 // TestEveryServiceGuardsItsKeys: each key of each service, replaced by another deployment's, is refused by the name of its setting, and
@@ -59,7 +59,7 @@ func TestEveryServiceGuardsItsKeys(t *testing.T) {
 			for _, setting := range guarded[name] {
 				e := maps.Clone(right)
 				e[setting] = wrong[setting]
-				if err := ask(e); !errors.Is(err, service.ErrRefused) || !strings.Contains(err.Error(), setting) {
+				if err := ask(e); !errors.Is(err, keycheck.ErrRefused) || !strings.Contains(err.Error(), setting) {
 					t.Errorf("another %s: %v", setting, err)
 				}
 				e[setting+"_PREVIOUS"] = right[setting]
@@ -74,7 +74,7 @@ func TestEveryServiceGuardsItsKeys(t *testing.T) {
 			if name == "transactions" {
 				e := maps.Clone(right)
 				e["SENDTIP_LEDGER_ORIGIN"] = "another.example/ledger"
-				if err := ask(e); !errors.Is(err, service.ErrRefused) || !strings.Contains(err.Error(), "SENDTIP_LEDGER_ORIGIN is not what it was") {
+				if err := ask(e); !errors.Is(err, keycheck.ErrRefused) || !strings.Contains(err.Error(), "SENDTIP_LEDGER_ORIGIN is not what it was") {
 					t.Errorf("another origin: %v", err)
 				}
 			}

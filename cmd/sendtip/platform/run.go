@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os/exec"
 	"strings"
 	"sync"
@@ -20,22 +19,12 @@ import (
 	"github.com/sendtip/sendtip/services/wallet"
 )
 
-type builder func(ctx context.Context, environ map[string]string, l *slog.Logger) (*service.Service, error)
-
-// of joins a service's two exported functions: settings, then wiring.
-func of[C any](load func(map[string]string) (C, error), build func(context.Context, C, *slog.Logger) (*service.Service, error)) builder {
-	return func(ctx context.Context, environ map[string]string, l *slog.Logger) (*service.Service, error) {
-		cfg, err := load(environ)
-		if err != nil {
-			return nil, err
-		}
-		return build(ctx, cfg, l)
-	}
-}
-
-var builders = map[string]builder{
-	"gateway": of(gateway.LoadConfig, gateway.New), "user": of(user.LoadConfig, user.New), "wallet": of(wallet.LoadConfig, wallet.New),
-	"transactions": of(transactions.LoadConfig, transactions.New), "notification": of(notification.LoadConfig, notification.New),
+var builders = map[string]service.Builder{
+	"gateway":      service.Of(gateway.LoadConfig, gateway.New),
+	"user":         service.Of(user.LoadConfig, user.New),
+	"wallet":       service.Of(wallet.LoadConfig, wallet.New),
+	"transactions": service.Of(transactions.LoadConfig, transactions.New),
+	"notification": service.Of(notification.LoadConfig, notification.New),
 }
 
 // here is a service in this process.

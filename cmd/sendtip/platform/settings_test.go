@@ -40,6 +40,7 @@ var malformed = map[string][]string{
 	"SENDTIP_OPS_LISTEN":            {"abc", ":-1"},
 	"SENDTIP_DATABASE_URL":          {"abc", "postgres://host:port/x", noFile},
 	"SENDTIP_POOL_SIZE":             {"abc", "0", "-1", "1.5", "99999999999"},
+	"SENDTIP_CLOCK_OFFSET":          {"abc", "1"},
 	"SENDTIP_KAFKA_BROKERS":         {"abc", "a:1,b", ":9092", "a:1,"},
 	"SENDTIP_KAFKA_TLS":             {"maybe"},
 	"SENDTIP_KAFKA_CA":              {"/there/is/no/such/file"},

@@ -3,7 +3,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -24,11 +23,11 @@ type Server struct {
 
 var _ gatewayapi.StrictServerInterface = (*Server)(nil)
 
-// Handler serves the contract openapi/gateway.yaml.
-func Handler(a *app.App, now func() time.Time) http.Handler {
+// Mount serves the contract openapi/gateway.yaml.
+func Mount(r chi.Router, a *app.App, now func() time.Time) {
 	strict := gatewayapi.NewStrictHandlerWithOptions(&Server{app: a, now: now}, nil, gatewayapi.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc: web.StrictRequestError, ResponseErrorHandlerFunc: web.StrictResponseError})
-	return gatewayapi.HandlerWithOptions(strict, gatewayapi.ChiServerOptions{BaseRouter: chi.NewRouter(), ErrorHandlerFunc: web.BindError})
+	gatewayapi.HandlerWithOptions(strict, gatewayapi.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: web.BindError})
 }
 
 // CreateAPIKey answers 201; only the first answer has the secret.

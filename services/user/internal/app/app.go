@@ -67,7 +67,7 @@ func New(d Deps) (*App, error) {
 		d.Now = time.Now
 	}
 	d.PublicURL = strings.TrimRight(d.PublicURL, "/")
-	a := &App{Deps: d, q: userdb.New(), idem: idem.New(d.Sealer.Derive("idempotency"), d.Sealer, d.Sealer.DerivePrevious("idempotency")...), hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), metrics: newMetrics(d.Registry)}
+	a := &App{Deps: d, q: userdb.New(), idem: idem.New(d.Sealer), hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), metrics: newMetrics(d.Registry)}
 	nobody := make([]byte, 16)
 	if _, err := rand.Read(nobody); err != nil {
 		return nil, fmt.Errorf("random: %w", err)

@@ -2,20 +2,9 @@
 package main
 
 import (
-	"context"
-	"log/slog"
-
 	"github.com/sendtip/sendtip/kit/service"
 
 	"github.com/sendtip/sendtip/services/wallet"
 )
 
-func main() {
-	service.Main("wallet", func(ctx context.Context, environ map[string]string, log *slog.Logger) (*service.Service, error) {
-		cfg, err := wallet.LoadConfig(environ)
-		if err != nil {
-			return nil, err
-		}
-		return wallet.New(ctx, cfg, log)
-	})
-}
+func main() { service.Main("wallet", wallet.LoadConfig, wallet.New) }

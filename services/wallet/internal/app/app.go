@@ -80,18 +80,13 @@ func New(d Deps) *App {
 	if d.SettleTimeout == 0 {
 		d.SettleTimeout = 5 * time.Second
 	}
-	a := &App{Deps: d, q: walletdb.New(), idem: newIdem(d.Sealer), ledger: ledger.New(d.Ledger, d.SettleTimeout), metrics: newMetrics(),
+	a := &App{Deps: d, q: walletdb.New(), idem: idem.New(d.Sealer), ledger: ledger.New(d.Ledger, d.SettleTimeout), metrics: newMetrics(),
 		sampled: kitlog.Sampled(d.Log, d.Now)}
 	a.closings = &closings{commit: a.commitClosings, log: d.Log}
 	if d.Registry != nil {
 		d.Registry.MustRegister(a.metrics.all()...)
 	}
 	return a
-}
-
-func newIdem(s *seal.Sealer) *idem.Store {
-	const purpose = "idempotency"
-	return idem.New(s.Derive(purpose), s, s.DerivePrevious(purpose)...)
 }
 
 // publish appends one of this service's events. The caller has locked the aggregate's row.
