@@ -14,6 +14,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sendtip/sendtip/kit/together"
 )
 
 const (
@@ -45,7 +47,7 @@ type Consumer struct {
 	cfg      ConsumerConfig
 	handlers map[string]Handler
 	dead     *Publisher
-	together *together // nil: each alone
+	together *together.Group[Event, struct{}] // nil: each alone
 
 	mu     sync.Mutex
 	joined map[string]membership // by topic
@@ -71,9 +73,7 @@ func NewConsumer(cfg ConsumerConfig, handlers map[string]Handler) *Consumer {
 	}
 	c := &Consumer{cfg: cfg, handlers: handlers, joined: map[string]membership{}}
 	if cfg.Together != nil {
-		c.together = &together{timeout: cfg.HandlerTimeout, log: cfg.Log, dispatch: func(ctx context.Context, events []Event) error {
-			return DispatchAll(ctx, cfg.Pool, cfg.Group, cfg.Together, events)
-		}}
+		c.together = newTogether(cfg)
 	}
 	return c
 }
@@ -162,8 +162,10 @@ func (c *Consumer) receive(topic string) message.NoPublishHandlerFunc {
 		}
 		ctx, cancel := context.WithTimeout(msg.Context(), c.cfg.HandlerTimeout)
 		defer cancel()
-		if _, wanted := c.handlers[e.Type]; wanted && c.together != nil && c.together.submit(ctx, e) {
-			return nil
+		if _, wanted := c.handlers[e.Type]; wanted && c.together != nil {
+			if _, err := c.together.Do(ctx, e); err == nil {
+				return nil
+			}
 		}
 		return Dispatch(ctx, c.cfg.Pool, c.cfg.Group, c.handlers, e)
 	}

@@ -4,11 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
-	"runtime/debug"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -16,6 +12,7 @@ import (
 
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/kit/together"
 )
 
 // maxTogether bounds the events of one transaction.
@@ -59,77 +56,19 @@ func DispatchAll(ctx context.Context, pool *pgxpool.Pool, group string, handle B
 	return nil
 }
 
-// together collects the events that arrive while a transaction is under way and applies them with the next one. Each partition has one
-// event at a time in it, so the order per key is kept. When nothing runs, an event is applied at once.
-type together struct {
-	dispatch func(ctx context.Context, events []Event) error
-	timeout  time.Duration
-	log      *slog.Logger
-
-	mu      sync.Mutex
-	waiting []arrival
-	running bool
-}
-
-type arrival struct {
-	event Event
-	done  chan bool // whether it was applied
-}
-
-// submit waits until e is applied with others. False says that it was not, or that this is not known: then it is applied alone.
-func (g *together) submit(ctx context.Context, e Event) bool {
-	a := arrival{event: e, done: make(chan bool, 1)}
-	g.mu.Lock()
-	g.waiting = append(g.waiting, a)
-	if !g.running {
-		g.running = true
-		go g.drain()
-	}
-	g.mu.Unlock()
-	select {
-	case applied := <-a.done:
-		return applied
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (g *together) drain() {
-	for batch := g.next(); batch != nil; batch = g.next() {
-		err := g.try(batch)
-		if err != nil && len(batch) > 1 {
-			g.log.Warn("events were not applied together, each is applied alone", "events", len(batch), "err", err)
-		}
-		for _, a := range batch {
-			a.done <- err == nil
-		}
-	}
-}
-
-func (g *together) next() []arrival {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n := min(len(g.waiting), maxTogether)
-	if n == 0 {
-		g.running = false
-		return nil
-	}
-	batch := g.waiting[:n:n]
-	g.waiting = g.waiting[n:]
-	return batch
-}
-
-func (g *together) try(batch []arrival) (err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
-	defer cancel()
-	defer func() {
-		if p := recover(); p != nil { // no router's recoverer is around it
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	events := make([]Event, len(batch))
-	for i, a := range batch {
-		events[i] = a.event
-	}
-	return g.dispatch(ctx, events)
+// newTogether applies the events that arrive while a transaction is under way with the next one. Each partition has one event at a time in
+// it, so the order per key is kept. What was not applied together its caller applies alone.
+func newTogether(cfg ConsumerConfig) *together.Group[Event, struct{}] {
+	return together.New(together.Config[Event, struct{}]{
+		Timeout: cfg.HandlerTimeout, Largest: maxTogether,
+		Work: func(ctx context.Context, events []Event) ([]struct{}, error) {
+			return make([]struct{}, len(events)), DispatchAll(ctx, cfg.Pool, cfg.Group, cfg.Together, events)
+		},
+		Failed: func(err error, events int) bool {
+			if events > 1 {
+				cfg.Log.Warn("events were not applied together, each is applied alone", "events", events, "err", err)
+			}
+			return false
+		},
+	})
 }

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/kit/together"
+
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
 
@@ -36,130 +36,71 @@ const (
 type commitFunc func(ctx context.Context, requests []domain.Request) ([]domain.Outcome, error)
 
 // group commits lists of requests that arrive together in one database transaction, because every transfer touches the same fee
-// accounts: alone, each would wait for the disk while it holds their locks. When nothing runs, a list is committed at once.
+// accounts: alone, each would wait for the disk while it holds their locks.
 type group struct {
-	commit commitFunc
-	log    *slog.Logger
-
-	mu      sync.Mutex
-	waiting []*entry
-	queued  int // transactions in waiting
-	running int // committers
+	lists *together.Group[[]domain.Request, []domain.Outcome]
 }
 
-type entry struct {
-	requests []domain.Request
-	done     chan result
+func newGroup(commit commitFunc, log *slog.Logger) *group {
+	return &group{together.New(together.Config[[]domain.Request, []domain.Outcome]{
+		Work: func(ctx context.Context, lists [][]domain.Request) ([][]domain.Outcome, error) {
+			return commitLists(lists, func(all []domain.Request) ([]domain.Outcome, error) { return commitSurely(ctx, commit, all, log) })
+		},
+		// If a batch fails for a reason that is not the database's absence, each list is tried alone, so that one broken list cannot fail its
+		// neighbours.
+		Failed: func(err error, lists int) bool {
+			if lists == 1 || errors.Is(err, fault.ErrUnavailable) {
+				return false
+			}
+			log.Error("a batch failed, its lists are tried alone", "lists", lists, "err", err)
+			return true
+		},
+		Weigh:   func(requests []domain.Request) int { return len(requests) },
+		Timeout: commitTimeout, Largest: maxBatch, MostWaiting: maxWaiting, Workers: committers, Busy: largeBatch,
+	})}
 }
 
-type result struct {
-	outcomes []domain.Outcome
-	err      error
-}
-
-func newGroup(commit commitFunc, log *slog.Logger) *group { return &group{commit: commit, log: log} }
-
-func (g *group) depth() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.queued
-}
+// depth is how many transactions wait.
+func (g *group) depth() int { return g.lists.Waiting() }
 
 // submit waits for the outcomes of its requests. When ctx ends first, their fate is unknown: the batch goes on without its caller.
 func (g *group) submit(ctx context.Context, requests []domain.Request) ([]domain.Outcome, error) {
-	e := &entry{requests: requests, done: make(chan result, 1)}
-	if !g.enqueue(e) {
+	outcomes, err := g.lists.Do(ctx, requests)
+	switch {
+	case errors.Is(err, together.ErrFull):
 		return nil, domain.ErrBusy.WithRetryAfter(busyRetry)
+	case errors.Is(err, together.ErrLeft):
+		return nil, fmt.Errorf("%w: caller gone: %w", fault.ErrUnavailable, err)
 	}
-	select {
-	case r := <-e.done:
-		return r.outcomes, r.err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: caller gone: %w", fault.ErrUnavailable, ctx.Err())
-	}
+	return outcomes, err
 }
 
-func (g *group) enqueue(e *entry) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.queued+len(e.requests) > maxWaiting {
-		return false
-	}
-	g.waiting = append(g.waiting, e)
-	g.queued += len(e.requests)
-	if g.running == 0 || g.running < committers && g.queued >= largeBatch {
-		g.running++
-		go g.drain()
-	}
-	return true
-}
-
-// drain commits batches until nothing waits.
-func (g *group) drain() {
-	for batch := g.next(); batch != nil; batch = g.next() {
-		g.settle(batch)
-	}
-}
-
-func (g *group) next() []*entry {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n, size := 0, 0
-	for n < len(g.waiting) && (n == 0 || size+len(g.waiting[n].requests) <= maxBatch) {
-		size += len(g.waiting[n].requests)
-		n++
-	}
-	if n == 0 || g.running > 1 && g.queued < largeBatch {
-		g.running--
-		return nil
-	}
-	batch := g.waiting[:n:n]
-	g.waiting = g.waiting[n:]
-	g.queued -= size
-	return batch
-}
-
-// settle commits a batch and gives each caller its own outcomes. If the batch fails for a reason that is not the database's absence,
-// each list is tried alone, so that one broken list cannot fail its neighbours.
-func (g *group) settle(batch []*entry) {
+// commitLists commits lists as one, and gives each its own outcomes.
+func commitLists(lists [][]domain.Request, commit func(all []domain.Request) ([]domain.Outcome, error)) ([][]domain.Outcome, error) {
 	var all []domain.Request
-	for _, e := range batch {
-		all = append(all, e.requests...)
+	for _, requests := range lists {
+		all = append(all, requests...)
 	}
-	outcomes, err := g.try(all)
-	if err != nil && len(batch) > 1 && !errors.Is(err, fault.ErrUnavailable) {
-		g.log.Error("a batch failed, its lists are tried alone", "lists", len(batch), "err", err)
-		for _, e := range batch {
-			o, err := g.try(e.requests)
-			e.done <- result{o, err}
-		}
-		return
+	outcomes, err := commit(all)
+	if err != nil {
+		return nil, err
 	}
-	for _, e := range batch {
-		if err != nil {
-			e.done <- result{nil, err}
-			continue
-		}
-		e.done <- result{outcomes[:len(e.requests):len(e.requests)], nil}
-		outcomes = outcomes[len(e.requests):]
+	own := make([][]domain.Outcome, len(lists))
+	for i, requests := range lists {
+		own[i], outcomes = outcomes[:len(requests):len(requests)], outcomes[len(requests):]
 	}
+	return own, nil
 }
 
-func (g *group) try(requests []domain.Request) (outcomes []domain.Outcome, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
-	defer cancel()
-	defer func() {
-		if p := recover(); p != nil { // without callers' goroutines around it, a panic here would end every service of the process
-			outcomes, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	outcomes, err = g.commit(ctx, requests)
+// commitSurely commits, and repeats that as long as COMMIT got no answer.
+func commitSurely(ctx context.Context, commit commitFunc, requests []domain.Request, log *slog.Logger) ([]domain.Outcome, error) {
+	outcomes, err := commit(ctx, requests)
 	for unknown := errors.Is(err, errCommitUnknown); unknown && err != nil && ctx.Err() == nil; {
-		g.log.Warn("a batch is repeated: its COMMIT got no answer", "transactions", len(requests), "err", err)
+		log.Warn("a batch is repeated: its COMMIT got no answer", "transactions", len(requests), "err", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(repeatEvery):
-			outcomes, err = g.commit(ctx, requests)
+			outcomes, err = commit(ctx, requests)
 		}
 	}
 	if err != nil && ctx.Err() != nil {

@@ -27,6 +27,7 @@ import (
 	kitlog "github.com/sendtip/sendtip/kit/log"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/kit/together"
 	"github.com/sendtip/sendtip/providers/daraja"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -70,7 +71,7 @@ type App struct {
 	rulesCache  domain.Rules
 	rulesLoaded time.Time
 
-	closings *closings
+	closings *together.Group[closing, bool]
 	metrics  metrics
 	sampled  *slog.Logger // for what strangers cause: they must not fill the log
 }
@@ -82,7 +83,7 @@ func New(d Deps) *App {
 	}
 	a := &App{Deps: d, q: walletdb.New(), idem: idem.New(d.Sealer), ledger: ledger.New(d.Ledger, d.SettleTimeout), metrics: newMetrics(),
 		sampled: kitlog.Sampled(d.Log, d.Now)}
-	a.closings = &closings{commit: a.commitClosings, log: d.Log}
+	a.closings = newClosings(a.commitClosings, d.Log)
 	if d.Registry != nil {
 		d.Registry.MustRegister(a.metrics.all()...)
 	}

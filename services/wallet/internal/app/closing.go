@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,6 +16,7 @@ import (
 	"github.com/sendtip/sendtip/kit/idem"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/kit/together"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
 )
@@ -33,82 +32,26 @@ const (
 type closing struct {
 	transfer domain.Transfer // as it will be
 	told     event.Event
-	done     chan bool // whether the group's transaction closed it
 }
 
-// closings collects the posted transfers that end while a commit is under way, and closes them with the next one. When nothing runs, a
-// transfer is closed at once. What a group does not close, because it failed or because the job was faster, its caller closes alone.
-type closings struct {
-	commit func(ctx context.Context, group []*closing) (closed []uuid.UUID, err error)
-	log    *slog.Logger
+// commitFunc closes transfers in one transaction, and says of each whether it did.
+type commitFunc func(ctx context.Context, group []closing) (closed []bool, err error)
 
-	mu      sync.Mutex
-	waiting []*closing
-	running bool
-}
-
-// submit waits until the group of c is done, at most until ctx ends. False says that c was not closed, or that this is not known.
-func (g *closings) submit(ctx context.Context, c *closing) bool {
-	g.enqueue(c)
-	select {
-	case closed := <-c.done:
-		return closed
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (g *closings) enqueue(c *closing) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.waiting = append(g.waiting, c)
-	if !g.running {
-		g.running = true
-		go g.drain()
-	}
-}
-
-// drain commits groups until nothing waits.
-func (g *closings) drain() {
-	for group := g.next(); group != nil; group = g.next() {
-		closed, err := g.try(group)
-		if err != nil {
-			g.log.Error("a group of transfers was not closed, each is closed alone", "transfers", len(group), "err", err)
-		}
-		for _, c := range group {
-			c.done <- err == nil && slices.Contains(closed, c.transfer.ID)
-		}
-	}
-}
-
-// next takes what waits.
-func (g *closings) next() []*closing {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n := min(len(g.waiting), maxClosings)
-	if n == 0 {
-		g.running = false
-		return nil
-	}
-	group := g.waiting[:n:n]
-	g.waiting = g.waiting[n:]
-	return group
-}
-
-func (g *closings) try(group []*closing) (closed []uuid.UUID, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), groupTimeout)
-	defer cancel()
-	defer func() {
-		if p := recover(); p != nil { // without callers' goroutines around it, a panic here would end every service of the process
-			closed, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return g.commit(ctx, group)
+// newClosings closes the posted transfers that end at the same time together. What a group does not close, because it failed or because
+// the job was faster, its caller closes alone.
+func newClosings(commit commitFunc, log *slog.Logger) *together.Group[closing, bool] {
+	return together.New(together.Config[closing, bool]{
+		Work: commit, Timeout: groupTimeout, Largest: maxClosings,
+		Failed: func(err error, transfers int) bool {
+			log.Error("a group of transfers was not closed, each is closed alone", "transfers", transfers, "err", err)
+			return false
+		},
+	})
 }
 
 // completeTransfer is closeTransfer for the request that posted: together with other transfers that end now.
 func (a *App) completeTransfer(ctx context.Context, t domain.Transfer, answer ledger.Answer) (domain.Transfer, error) {
-	c := &closing{transfer: t, done: make(chan bool, 1)}
+	c := closing{transfer: t}
 	now, transactionID := a.Now(), answer.TransactionID()
 	c.transfer.Status, c.transfer.LedgerTransactionID, c.transfer.ClosedAt = domain.TransferCompleted, &transactionID, &now
 	var err error
@@ -116,7 +59,7 @@ func (a *App) completeTransfer(ctx context.Context, t domain.Transfer, answer le
 		return t, err
 	}
 	c.told = c.told.WithTrace(ctx)
-	if !a.closings.submit(ctx, c) {
+	if closed, err := a.closings.Do(ctx, c); err != nil || !closed { // not closed, or nobody knows
 		return a.closeTransfer(ctx, t, answer)
 	}
 	a.metrics.transfers.WithLabelValues(c.transfer.Status).Inc()
@@ -125,20 +68,22 @@ func (a *App) completeTransfer(ctx context.Context, t domain.Transfer, answer le
 
 // commitClosings is the last step of the saga for a group, in one transaction: states, reservations, events, idempotency results, and the
 // end of the jobs. A transfer that another finisher closed is left alone. A job that runs right now will find its transfer closed.
-func (a *App) commitClosings(ctx context.Context, group []*closing) (closed []uuid.UUID, err error) {
+func (a *App) commitClosings(ctx context.Context, group []closing) (closed []bool, err error) {
 	ids, posted, at := make([]uuid.UUID, len(group)), make([]uuid.UUID, len(group)), make([]time.Time, len(group))
 	for i, c := range group {
 		ids[i], posted[i], at[i] = c.transfer.ID, *c.transfer.LedgerTransactionID, *c.transfer.ClosedAt
 	}
-	err = pg.InTx(ctx, indexed{a.Pool}, func(tx pgx.Tx) (err error) {
-		if closed, err = a.q.CompleteTransfers(ctx, tx, ids, posted, at); err != nil {
+	err = pg.InTx(ctx, indexed{a.Pool}, func(tx pgx.Tx) error {
+		done, err := a.q.CompleteTransfers(ctx, tx, ids, posted, at)
+		if err != nil {
 			return fmt.Errorf("complete transfers: %w", err)
 		}
+		closed = make([]bool, len(group))
 		var told []event.Event
 		var finished []idem.Finished
 		var over []int64
-		for _, c := range group {
-			if slices.Contains(closed, c.transfer.ID) {
+		for i, c := range group {
+			if closed[i] = slices.Contains(done, c.transfer.ID); closed[i] {
 				told, over = append(told, c.told), append(over, c.transfer.JobID)
 				finished = append(finished, idem.Finished{ID: c.transfer.IdempotencyID, Status: 201, Result: c.transfer})
 			}
