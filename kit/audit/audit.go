@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -25,8 +26,8 @@ type Execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// Record adds the entry; actor, operation and request id come from ctx.
-func Record(ctx context.Context, tx Execer, e Entry) error {
+// Record adds the entry under a time; actor, operation and request id come from ctx.
+func Record(ctx context.Context, tx Execer, at time.Time, e Entry) error {
 	if e.Detail == nil {
 		e.Detail = map[string]string{}
 	}
@@ -42,8 +43,9 @@ func Record(ctx context.Context, tx Execer, e Entry) error {
 	if actor == "" {
 		actor = "system"
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO audit_log (actor, on_behalf, operation, action, object_type, object_id, request_id, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		actor, behalf, p.Operation, e.Action, e.ObjectType, e.ObjectID, web.RequestID(ctx), detail)
+	_, err = tx.Exec(ctx, `INSERT INTO audit_log (at, actor, on_behalf, operation, action, object_type, object_id, request_id, detail)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		at, actor, behalf, p.Operation, e.Action, e.ObjectType, e.ObjectID, web.RequestID(ctx), detail)
 	if err != nil {
 		return fmt.Errorf("record audit: %w", err)
 	}

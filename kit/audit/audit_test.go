@@ -3,6 +3,7 @@ package audit_test
 import (
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,7 +19,8 @@ func TestRecord(t *testing.T) {
 	db := pgtest.Open(t, "kit", fstest.MapFS{})
 	ctx := web.WithRequestID(auth.With(t.Context(), auth.Principal{Subject: "user:1", Act: "service:banking", Operation: "createPayout"}), "req-12345678")
 	err := pg.InTx(ctx, db.Pool, func(tx pgx.Tx) error {
-		return audit.Record(ctx, tx, audit.Entry{Action: "payout.created", ObjectType: "payout", ObjectID: "7", Detail: map[string]string{"state": "created"}})
+		return audit.Record(ctx, tx, time.Now(), audit.Entry{Action: "payout.created", ObjectType: "payout", ObjectID: "7",
+			Detail: map[string]string{"state": "created"}})
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -9,8 +9,8 @@
 //   - No query asks the database (now(), current_date): the time would be another machine's, without the offset.
 //   - Microseconds, because PostgreSQL keeps no more: an answer made before the row was read again shows the same digits as one
 //     made after.
-//   - How long something took, and until when a process waits, is measured by the standard library's monotonic clock
-//     (time.Since, timers, contexts with a deadline), inside kit only: a moved offset must not end a wait or bend a measurement.
+//   - How long something took, and until when a process waits, is measured by Monotonic, timers and contexts with a deadline: a moved
+//     offset must not end a wait or bend a measurement. Only kit uses time.Now and time.Since for it.
 //
 // The offset is for tests and for trying a month's end or a leap day on a whole platform; a production platform has none.
 package clock
@@ -49,3 +49,7 @@ func (c *Clock) Offset() time.Duration {
 	}
 	return time.Duration(c.offset.Load())
 }
+
+// Monotonic is a reading of the process's own clock, which nobody moves: only the time between two of them, or a deadline of a connection
+// some time after one, means anything. It is never stored or compared with Now.
+func Monotonic() time.Time { return time.Now() }

@@ -39,7 +39,7 @@ func TestConnection(t *testing.T) {
 		}
 		p := event.NewPublisher(b)
 		defer func() { _ = p.Close() }()
-		e, err := event.New(topic, "wallet.happened", "k", 1)
+		e, err := event.New(topic, "wallet.happened", "k", time.Now(), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestContentType(t *testing.T) {
 	p := publisher(t, brokers)
 	var list []event.Event
 	for range 2 {
-		e, err := event.New(topic, "wallet.happened", "k", 1)
+		e, err := event.New(topic, "wallet.happened", "k", time.Now(), 1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/sendtip/sendtip/kit/clock"
 	"github.com/sendtip/sendtip/kit/together"
 )
 
@@ -35,6 +36,7 @@ type ConsumerConfig struct {
 	Topics []string
 	Pool   *pgxpool.Pool
 	Log    *slog.Logger
+	Now    func() time.Time // nil: the real time
 
 	HandlerTimeout time.Duration // one attempt of one handler; 0 means 30 s
 	MaxBackoff     time.Duration // the longest wait between attempts; 0 means 30 s
@@ -67,6 +69,9 @@ func NewConsumer(cfg ConsumerConfig, handlers map[string]Handler) *Consumer {
 	}
 	if cfg.MaxBackoff == 0 {
 		cfg.MaxBackoff = defaultMaxBackoff
+	}
+	if cfg.Now == nil {
+		cfg.Now = (*clock.Clock)(nil).Now
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -167,7 +172,7 @@ func (c *Consumer) receive(topic string) message.NoPublishHandlerFunc {
 				return nil
 			}
 		}
-		return Dispatch(ctx, c.cfg.Pool, c.cfg.Group, c.handlers, e)
+		return Dispatch(ctx, c.cfg.Pool, c.cfg.Group, c.cfg.Now(), c.handlers, e)
 	}
 }
 
@@ -203,7 +208,7 @@ func (c *Consumer) reportRefusals(next message.HandlerFunc) message.HandlerFunc 
 func (c *Consumer) keepSweeping(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, sweepEvery)
-		if err := sweepInbox(ctx, c.cfg.Pool, c.cfg.Group, time.Now()); err != nil && ctx.Err() == nil {
+		if err := sweepInbox(ctx, c.cfg.Pool, c.cfg.Group, c.cfg.Now()); err != nil && ctx.Err() == nil {
 			c.cfg.Log.WarnContext(ctx, "sweep inbox", "err", err)
 		}
 	}

@@ -41,8 +41,9 @@ func IsRefused(err error) bool {
 }
 
 // Dispatch applies an event once for a consumer group: inbox row and effect commit together, and an event that the group
-// has seen does nothing. Types without a handler are skipped without a row. The handler acts as `service:<group>`.
-func Dispatch(ctx context.Context, pool *pgxpool.Pool, group string, handlers map[string]Handler, e Event) error {
+// has seen does nothing. Types without a handler are skipped without a row. The handler acts as `service:<group>`. The row
+// is kept by its time, which is at.
+func Dispatch(ctx context.Context, pool *pgxpool.Pool, group string, at time.Time, handlers map[string]Handler, e Event) error {
 	handle, wanted := handlers[e.Type]
 	if !wanted {
 		return nil
@@ -50,7 +51,8 @@ func Dispatch(ctx context.Context, pool *pgxpool.Pool, group string, handlers ma
 	ctx = auth.With(e.traceContext(ctx), auth.Principal{Subject: "service:" + group, Operation: e.Type})
 	err := pg.InTx(ctx, pool, func(tx pgx.Tx) error {
 		// A twin in another process waits here until this transaction ends, then finds the row.
-		tag, err := tx.Exec(ctx, `INSERT INTO inbox (consumer, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, group, e.ID)
+		tag, err := tx.Exec(ctx, `INSERT INTO inbox (consumer, event_id, received_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+			group, e.ID, at)
 		if err != nil {
 			return err
 		}

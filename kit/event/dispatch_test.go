@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -47,7 +48,7 @@ func TestDispatchOncePerGroup(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 { // deliveries of one event at the same time
 		wg.Go(func() {
-			if err := event.Dispatch(t.Context(), pool, "wallet", handlers, e); err != nil {
+			if err := event.Dispatch(t.Context(), pool, "wallet", time.Now(), handlers, e); err != nil {
 				t.Error(err)
 			}
 		})
@@ -56,7 +57,7 @@ func TestDispatchOncePerGroup(t *testing.T) {
 	if n := count(t, pool, `SELECT count(*) FROM effects`); n != 1 {
 		t.Fatalf("%d effects", n)
 	}
-	if err := event.Dispatch(t.Context(), pool, "notification", handlers, e); err != nil {
+	if err := event.Dispatch(t.Context(), pool, "notification", time.Now(), handlers, e); err != nil {
 		t.Fatal(err)
 	}
 	if n := count(t, pool, `SELECT count(*) FROM effects`); n != 2 {
@@ -72,7 +73,7 @@ func TestDispatchFailureLeavesNoTrace(t *testing.T) {
 		handlers := map[string]event.Handler{"wallet.happened": func(ctx context.Context, tx pgx.Tx, e event.Event) error {
 			return errors.Join(insertEffect(ctx, tx, e), failure)
 		}}
-		err := event.Dispatch(t.Context(), pool, "wallet", handlers, e)
+		err := event.Dispatch(t.Context(), pool, "wallet", time.Now(), handlers, e)
 		if !errors.Is(err, broken) || event.IsRefused(err) != event.IsRefused(failure) {
 			t.Fatalf("got %v", err)
 		}
@@ -80,7 +81,8 @@ func TestDispatchFailureLeavesNoTrace(t *testing.T) {
 	if n := count(t, pool, `SELECT (SELECT count(*) FROM effects) + (SELECT count(*) FROM inbox)`); n != 0 {
 		t.Fatalf("%d rows left", n)
 	}
-	if err := event.Dispatch(t.Context(), pool, "wallet", map[string]event.Handler{"wallet.happened": insertEffect}, e); err != nil {
+	if err := event.Dispatch(t.Context(), pool, "wallet", time.Now(),
+		map[string]event.Handler{"wallet.happened": insertEffect}, e); err != nil {
 		t.Fatal(err)
 	}
 	if n := count(t, pool, `SELECT count(*) FROM effects`); n != 1 {
@@ -91,7 +93,8 @@ func TestDispatchFailureLeavesNoTrace(t *testing.T) {
 func TestDispatchSkipsUnknownTypes(t *testing.T) {
 	t.Parallel()
 	pool := setup(t)
-	if err := event.Dispatch(t.Context(), pool, "wallet", map[string]event.Handler{"wallet.other": insertEffect}, happened(t, "k", 1)); err != nil {
+	if err := event.Dispatch(t.Context(), pool, "wallet", time.Now(),
+		map[string]event.Handler{"wallet.other": insertEffect}, happened(t, "k", 1)); err != nil {
 		t.Fatal(err)
 	}
 	if n := count(t, pool, `SELECT (SELECT count(*) FROM effects) + (SELECT count(*) FROM inbox)`); n != 0 {
@@ -104,7 +107,7 @@ func TestDispatchActsAsServiceInTheTraceOfTheCause(t *testing.T) {
 	pool, e := setup(t), happened(t, "k", 1)
 	e.TraceParent = "00-01000000000000000000000000000000-0200000000000000-01"
 	ran := false
-	err := event.Dispatch(t.Context(), pool, "wallet", map[string]event.Handler{
+	err := event.Dispatch(t.Context(), pool, "wallet", time.Now(), map[string]event.Handler{
 		"wallet.happened": func(ctx context.Context, _ pgx.Tx, _ event.Event) error {
 			ran = true
 			if p := auth.From(ctx); p.Subject != "service:wallet" {

@@ -57,6 +57,7 @@ type Event struct {
 // Record is an encoded event on its way to Kafka.
 type Record struct {
 	ID    uuid.UUID
+	Time  time.Time // when it happened
 	Topic string
 	Key   string
 	Value []byte
@@ -75,8 +76,8 @@ type envelope struct {
 	TraceParent     string          `json:"traceparent,omitempty"`
 }
 
-// New returns an event that happens now, with a new id. Topics are named "sendtip.<service>.v<major>".
-func New(topic, eventType, key string, data any) (Event, error) {
+// New returns an event of something that happened at a time, with a new id. Topics are named "sendtip.<service>.v<major>".
+func New(topic, eventType, key string, at time.Time, data any) (Event, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return Event{}, fmt.Errorf("event: %w", err)
@@ -85,7 +86,7 @@ func New(topic, eventType, key string, data any) (Event, error) {
 	if err != nil {
 		return Event{}, fmt.Errorf("event %s: %w", eventType, err)
 	}
-	e := Event{ID: id, Type: eventType, Topic: topic, Key: key, Time: time.Now().UTC(), Data: payload}
+	e := Event{ID: id, Type: eventType, Topic: topic, Key: key, Time: at.UTC(), Data: payload}
 	if err := e.check(); err != nil {
 		return Event{}, err
 	}
@@ -116,7 +117,7 @@ func (e Event) Record() (Record, error) {
 	if len(value) > MaxBytes {
 		return Record{}, fmt.Errorf("event %s: %d bytes, at most %d", e.Type, len(value), MaxBytes)
 	}
-	return Record{ID: e.ID, Topic: e.Topic, Key: e.Key, Value: value}, nil
+	return Record{ID: e.ID, Time: e.Time, Topic: e.Topic, Key: e.Key, Value: value}, nil
 }
 
 // encode writes the envelope. Its attributes are ids and names, which need no escapes, and the payload was encoded by New: going through

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
@@ -17,7 +18,7 @@ const topic = "sendtip.wallet.v1"
 // happened is an event of the test's own kind.
 func happened(t testing.TB, key string, data any) event.Event {
 	t.Helper()
-	e, err := event.New(topic, "wallet.happened", key, data)
+	e, err := event.New(topic, "wallet.happened", key, time.Now(), data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,11 +61,11 @@ func TestRecordIsACloudEvent(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
-		"no key":           second(event.New(topic, "wallet.happened", "", 1)),
-		"no type":          second(event.New(topic, "", "k", 1)),
-		"foreign topic":    second(event.New("wallet.v1", "wallet.happened", "k", 1)),
-		"no version":       second(event.New("sendtip.wallet", "wallet.happened", "k", 1)),
-		"data is not JSON": second(event.New(topic, "wallet.happened", "k", func() {})),
+		"no key":           second(event.New(topic, "wallet.happened", "", time.Now(), 1)),
+		"no type":          second(event.New(topic, "", "k", time.Now(), 1)),
+		"foreign topic":    second(event.New("wallet.v1", "wallet.happened", "k", time.Now(), 1)),
+		"no version":       second(event.New("sendtip.wallet", "wallet.happened", "k", time.Now(), 1)),
+		"data is not JSON": second(event.New(topic, "wallet.happened", "k", time.Now(), func() {})),
 	} {
 		if err == nil {
 			t.Errorf("%s: accepted", name)

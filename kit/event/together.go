@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -23,7 +24,7 @@ const maxTogether = 64
 type BatchHandler func(ctx context.Context, tx pgx.Tx, events []Event) error
 
 // DispatchAll is Dispatch for several events in one transaction. Events that the group has seen, or that come twice, are left out.
-func DispatchAll(ctx context.Context, pool *pgxpool.Pool, group string, handle BatchHandler, events []Event) error {
+func DispatchAll(ctx context.Context, pool *pgxpool.Pool, group string, at time.Time, handle BatchHandler, events []Event) error {
 	ctx = auth.With(ctx, auth.Principal{Subject: "service:" + group, Operation: "events"})
 	ids := make([]uuid.UUID, len(events))
 	for i, e := range events {
@@ -31,7 +32,8 @@ func DispatchAll(ctx context.Context, pool *pgxpool.Pool, group string, handle B
 	}
 	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) // twins in two processes wait the same way
 	err := pg.InTx(ctx, pool, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `INSERT INTO inbox (consumer, event_id) SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id`, group, ids)
+		rows, err := tx.Query(ctx, `INSERT INTO inbox (consumer, event_id, received_at) SELECT $1, unnest($2::uuid[]), $3
+			ON CONFLICT DO NOTHING RETURNING event_id`, group, ids, at)
 		if err != nil {
 			return err
 		}
@@ -62,7 +64,7 @@ func newTogether(cfg ConsumerConfig) *together.Group[Event, struct{}] {
 	return together.New(together.Config[Event, struct{}]{
 		Timeout: cfg.HandlerTimeout, Largest: maxTogether,
 		Work: func(ctx context.Context, events []Event) ([]struct{}, error) {
-			return make([]struct{}, len(events)), DispatchAll(ctx, cfg.Pool, cfg.Group, cfg.Together, events)
+			return make([]struct{}, len(events)), DispatchAll(ctx, cfg.Pool, cfg.Group, cfg.Now(), cfg.Together, events)
 		},
 		Failed: func(err error, events int) bool {
 			if events > 1 {

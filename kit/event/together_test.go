@@ -31,14 +31,15 @@ func TestDispatchAllOnce(t *testing.T) {
 	for i := range 20 {
 		events = append(events, happened(t, fmt.Sprint("k", i), i))
 	}
-	if err := event.Dispatch(t.Context(), pool, "wallet", map[string]event.Handler{"wallet.happened": insertEffect}, events[3]); err != nil {
+	if err := event.Dispatch(t.Context(), pool, "wallet", time.Now(),
+		map[string]event.Handler{"wallet.happened": insertEffect}, events[3]); err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
 	for n := range 8 { // overlapping deliveries at the same time, one event twice in each
 		wg.Go(func() {
 			batch := append(append([]event.Event(nil), events[n:]...), events[n])
-			if err := event.DispatchAll(t.Context(), pool, "wallet", insertEffects, batch); err != nil {
+			if err := event.DispatchAll(t.Context(), pool, "wallet", time.Now(), insertEffects, batch); err != nil {
 				t.Error(err)
 			}
 		})
@@ -48,7 +49,7 @@ func TestDispatchAllOnce(t *testing.T) {
 		t.Fatalf("%d effects of %d keys", n, keys)
 	}
 	principal := ""
-	err := event.DispatchAll(t.Context(), pool, "other", func(ctx context.Context, _ pgx.Tx, _ []event.Event) error {
+	err := event.DispatchAll(t.Context(), pool, "other", time.Now(), func(ctx context.Context, _ pgx.Tx, _ []event.Event) error {
 		principal = auth.From(ctx).Subject
 		return nil
 	}, events[:1])
@@ -61,7 +62,7 @@ func TestDispatchAllFailureLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	pool := setup(t)
 	broken := errors.New("broken")
-	err := event.DispatchAll(t.Context(), pool, "wallet", func(ctx context.Context, tx pgx.Tx, events []event.Event) error {
+	err := event.DispatchAll(t.Context(), pool, "wallet", time.Now(), func(ctx context.Context, tx pgx.Tx, events []event.Event) error {
 		return errors.Join(insertEffects(ctx, tx, events), broken)
 	}, []event.Event{happened(t, "a", 1), happened(t, "b", 2)})
 	if !errors.Is(err, broken) {

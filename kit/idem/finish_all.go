@@ -35,8 +35,9 @@ func (s *Store) FinishAll(ctx context.Context, tx Execer, all []Finished) error 
 		}
 		ids[i], statuses[i], results[i] = f.ID, int32(f.Status), sealed
 	}
-	_, err := tx.Exec(ctx, `UPDATE idempotency_keys k SET status = f.status, result = f.result, finished_at = now()
-		FROM unnest($1::uuid[], $2::integer[], $3::bytea[]) AS f (id, status, result) WHERE k.id = f.id AND k.status IS NULL`, ids, statuses, results)
+	_, err := tx.Exec(ctx, `UPDATE idempotency_keys k SET status = f.status, result = f.result, finished_at = $4
+		FROM unnest($1::uuid[], $2::integer[], $3::bytea[]) AS f (id, status, result) WHERE k.id = f.id AND k.status IS NULL`,
+		ids, statuses, results, s.now())
 	if err != nil {
 		return fmt.Errorf("finish %d idempotency keys: %w", len(all), err)
 	}

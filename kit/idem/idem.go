@@ -93,6 +93,7 @@ func (s *Stored) Err() error {
 type Store struct {
 	macs   [][]byte // the current one first
 	sealer *seal.Sealer
+	now    func() time.Time
 }
 
 // macPurpose names the key of fingerprints. It is part of stored data: never change it.
@@ -100,8 +101,9 @@ const macPurpose = "idempotency"
 
 // New makes a store. Fingerprints are made under a key of the sealer: a plain hash of a PIN or a phone number could be guessed. The sealer's
 // previous keys know those that were made before a rotation.
-func New(sealer *seal.Sealer) *Store {
-	return &Store{macs: append([][]byte{sealer.Derive(macPurpose)}, sealer.DerivePrevious(macPurpose)...), sealer: sealer}
+func New(sealer *seal.Sealer, now func() time.Time) *Store {
+	macs := append([][]byte{sealer.Derive(macPurpose)}, sealer.DerivePrevious(macPurpose)...)
+	return &Store{macs: macs, sealer: sealer, now: now}
 }
 
 // sameRequest says whether a stored fingerprint, made under any of the keys, is that of k.
@@ -147,8 +149,10 @@ func (s *Store) Claim(ctx context.Context, tx Execer, k Key, m Mode) (pgconn.Com
 	if k.err != nil {
 		return pgconn.CommandTag{}, k.err
 	}
-	return tx.Exec(ctx, `INSERT INTO idempotency_keys (id, principal, operation, key, fingerprint, location) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT ON CONSTRAINT idempotency_keys_once DO NOTHING`, k.id, k.principal, k.operation, k.key, fingerprint(s.macs[0], k), m.location)
+	return tx.Exec(ctx, `INSERT INTO idempotency_keys (id, principal, operation, key, fingerprint, location, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT ON CONSTRAINT idempotency_keys_once DO NOTHING`,
+		k.id, k.principal, k.operation, k.key, fingerprint(s.macs[0], k), m.location, s.now())
 }
 
 // Claimed is the second half of Begin; tag and err are the answer of Claim's statement.
@@ -225,7 +229,8 @@ func (s *Store) FinishByID(ctx context.Context, tx pgx.Tx, id uuid.UUID, status 
 	if err != nil {
 		return err
 	}
-	if _, err = tx.Exec(ctx, `UPDATE idempotency_keys SET status = $2, result = $3, finished_at = now() WHERE id = $1 AND status IS NULL`, id, status, sealed); err != nil {
+	if _, err = tx.Exec(ctx, `UPDATE idempotency_keys SET status = $2, result = $3, finished_at = $4
+		WHERE id = $1 AND status IS NULL`, id, status, sealed, s.now()); err != nil {
 		return fmt.Errorf("finish idempotency key: %w", err)
 	}
 	return nil
@@ -234,9 +239,9 @@ func (s *Store) FinishByID(ctx context.Context, tx pgx.Tx, id uuid.UUID, status 
 func purpose(id uuid.UUID) string { return "idem:" + id.String() }
 
 // Sweep deletes keys that were finished longer than Keep ago, at most 1,000 at a time, and returns how many.
-func Sweep(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
+func Sweep(ctx context.Context, pool *pgxpool.Pool, now time.Time) (int64, error) {
 	tag, err := pool.Exec(ctx, `DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE created_at < $1 AND finished_at < $1 LIMIT 1000)`,
-		time.Now().Add(-Keep))
+		now.Add(-Keep))
 	if err != nil {
 		return 0, fmt.Errorf("sweep idempotency keys: %w", err)
 	}
@@ -247,7 +252,7 @@ func Sweep(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
 func SweepLoop(pool *pgxpool.Pool, log *slog.Logger) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		for {
-			if n, err := Sweep(ctx, pool); err != nil {
+			if n, err := Sweep(ctx, pool, time.Now()); err != nil {
 				log.WarnContext(ctx, "sweep idempotency keys", "err", err)
 			} else if n == 1000 {
 				continue

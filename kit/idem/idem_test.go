@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -32,7 +33,7 @@ func setup(t *testing.T) world {
 		t.Fatal(err)
 	}
 	schema := fstest.MapFS{"00001_init.sql": {Data: []byte("-- +goose Up\nCREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, what text);\n")}}
-	return world{db: pgtest.Open(t, "kit", schema), store: idem.New(sealer)}
+	return world{db: pgtest.Open(t, "kit", schema), store: idem.New(sealer, time.Now)}
 }
 
 func as(t *testing.T, subject string) context.Context {
@@ -205,7 +206,7 @@ func TestSweepKeepsYoungAndRunningKeys(t *testing.T) {
 	if _, err := owner.Exec(ctx, "UPDATE idempotency_keys SET finished_at = created_at WHERE key LIKE 'key-old%'"); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := idem.Sweep(ctx, w.db.Pool); err != nil || n != 1 {
+	if n, err := idem.Sweep(ctx, w.db.Pool, time.Now()); err != nil || n != 1 {
 		t.Fatalf("swept %d: %v", n, err)
 	}
 	var left string
@@ -238,7 +239,7 @@ func TestKeysAreKeptSevenDays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, err := idem.Sweep(ctx, w.db.Pool); err != nil || n != 1 {
+	if n, err := idem.Sweep(ctx, w.db.Pool, time.Now()); err != nil || n != 1 {
 		t.Errorf("swept %d: %v", n, err)
 	}
 	for key, was := range first {
@@ -262,7 +263,7 @@ func TestKeyRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.store = idem.New(sealer)
+	w.store = idem.New(sealer, time.Now)
 	again, replayed, err := w.once(ctx, idem.NewKey(ctx, "pay", "k", "body"), nil)
 	if err != nil || !replayed || again != first {
 		t.Errorf("got %+v, replayed %v, %v", again, replayed, err)

@@ -19,8 +19,8 @@ func Append(ctx context.Context, tx pgx.Tx, e event.Event) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO outbox (event_id, topic, key, payload) VALUES ($1, $2, $3, $4)`,
-		record.ID, record.Topic, record.Key, record.Value)
+	_, err = tx.Exec(ctx, `INSERT INTO outbox (event_id, topic, key, payload, created_at) VALUES ($1, $2, $3, $4, $5)`,
+		record.ID, record.Topic, record.Key, record.Value, record.Time)
 	if err != nil {
 		return fmt.Errorf("outbox: append %s: %w", e.Type, err)
 	}

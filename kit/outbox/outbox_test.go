@@ -95,7 +95,7 @@ func write(ctx context.Context, tx pgx.Tx, topic, key string) error {
 	if err != nil {
 		return err
 	}
-	e, err := event.New(topic, "wallet.changed", key, change{Version: version})
+	e, err := event.New(topic, "wallet.changed", key, time.Now(), change{Version: version})
 	if err != nil {
 		return err
 	}

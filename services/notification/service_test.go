@@ -222,7 +222,7 @@ func run(t *testing.T, s *service.Service) (stop func()) {
 
 func newEvent(t *testing.T, topic, eventType string, data any) event.Event {
 	t.Helper()
-	e, err := event.New(topic, eventType, uuid.NewString(), data)
+	e, err := event.New(topic, eventType, uuid.NewString(), time.Now(), data)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,8 @@ func (w *world) customers(ctx context.Context, n int) ([]customer, error) {
 	list := make([]event.Event, n)
 	for i := range out {
 		out[i].user, out[i].session = uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
-		e, err := event.New("sendtip.user.v1", "user.kyc_verified", out[i].user.String(), events.UserKycVerified{UserID: out[i].user, Tier: 2, Country: "KE", Version: 1})
+		e, err := event.New("sendtip.user.v1", "user.kyc_verified", out[i].user.String(), time.Now(),
+			events.UserKycVerified{UserID: out[i].user, Tier: 2, Country: "KE", Version: 1})
 		if err != nil {
 			return nil, err
 		}

@@ -89,22 +89,22 @@ func (a *App) insert(ctx context.Context, tx pgx.Tx, in CreateInput) (APIKey, er
 			return APIKey{}, ErrScopeUnknown
 		}
 	}
-	if in.ExpiresAt != nil && !in.ExpiresAt.After(a.now()) {
+	now := a.now()
+	if in.ExpiresAt != nil && !in.ExpiresAt.After(now) {
 		return APIKey{}, ErrExpiryPast
 	}
 	id := uuid.Must(uuid.NewV7())
-	k := APIKey{ID: id, Name: in.Name, Scopes: in.Scopes, ExpiresAt: in.ExpiresAt, Secret: keys.New(a.env, id)}
+	k := APIKey{ID: id, Name: in.Name, Scopes: in.Scopes, CreatedAt: now, ExpiresAt: in.ExpiresAt, Secret: keys.New(a.env, id)}
 	k.Hint = keys.Hint(k.Secret)
-	created, err := a.q.InsertAPIKey(ctx, tx, gatewaydb.InsertAPIKeyParams{ID: id, Name: k.Name, Hint: k.Hint, Hash: keys.Hash(k.Secret),
-		Scopes: k.Scopes, CreatedBy: auth.From(ctx).Subject, ExpiresAt: k.ExpiresAt})
+	err := a.q.InsertAPIKey(ctx, tx, gatewaydb.InsertAPIKeyParams{ID: id, Name: k.Name, Hint: k.Hint, Hash: keys.Hash(k.Secret),
+		Scopes: k.Scopes, CreatedBy: auth.From(ctx).Subject, ExpiresAt: k.ExpiresAt, CreatedAt: now})
 	if err != nil {
 		return APIKey{}, fmt.Errorf("insert API key: %w", err)
 	}
-	k.CreatedAt = created.UTC()
 	if err := a.q.NotifyAPIKey(ctx, tx, id.String()); err != nil {
 		return APIKey{}, fmt.Errorf("notify gateways: %w", err)
 	}
-	return k, audit.Record(ctx, tx, audit.Entry{Action: "api_key.created", ObjectType: "api_key", ObjectID: id.String(),
+	return k, audit.Record(ctx, tx, now, audit.Entry{Action: "api_key.created", ObjectType: "api_key", ObjectID: id.String(),
 		Detail: map[string]string{"scopes": strings.Join(k.Scopes, " ")}})
 }
 
@@ -167,18 +167,19 @@ func (a *App) RevokeAPIKey(ctx context.Context, id uuid.UUID) error {
 }
 
 func (a *App) revoke(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
-	if err := a.q.RevokeAPIKey(ctx, tx, id); err != nil {
+	now := a.now()
+	if err := a.q.RevokeAPIKey(ctx, tx, now, id); err != nil {
 		return fmt.Errorf("revoke API key: %w", err)
 	}
 	if err := a.q.NotifyAPIKey(ctx, tx, id.String()); err != nil {
 		return fmt.Errorf("notify gateways: %w", err)
 	}
-	e, err := event.New(Topic, "gateway.api_key_revoked", id.String(), events.GatewayAPIKeyRevoked{KeyID: id})
+	e, err := event.New(Topic, "gateway.api_key_revoked", id.String(), now, events.GatewayAPIKeyRevoked{KeyID: id})
 	if err != nil {
 		return err
 	}
 	if err := outbox.Append(ctx, tx, e); err != nil {
 		return err
 	}
-	return audit.Record(ctx, tx, audit.Entry{Action: "api_key.revoked", ObjectType: "api_key", ObjectID: id.String()})
+	return audit.Record(ctx, tx, now, audit.Entry{Action: "api_key.revoked", ObjectType: "api_key", ObjectID: id.String()})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sendtip/sendtip/gateway/internal/validate"
+	"github.com/sendtip/sendtip/kit/clock"
 )
 
 const (
@@ -125,7 +126,7 @@ func (x *exchange) readBody() error {
 	if !x.hold(cap(b)) {
 		return ErrNoRoom
 	}
-	x.began = time.Now()
+	x.began = clock.Monotonic()
 	for {
 		if len(b) == cap(b) {
 			more := min(cap(b), x.longest()+1-cap(b))
@@ -191,7 +192,7 @@ func (x *exchange) drop() {
 // allow sets until when the next part of the body must come, after so many bytes.
 func (x *exchange) allow(came int) {
 	if x.began.IsZero() {
-		x.began = time.Now()
+		x.began = clock.Monotonic()
 	}
 	until := x.began.Add(min(longBody, slowBody+time.Duration(came)*time.Second/minRate))
 	_ = http.NewResponseController(x.w).SetReadDeadline(until) // a writer of a test knows no deadline

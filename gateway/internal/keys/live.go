@@ -138,7 +138,7 @@ func (l *Live) listen(ctx context.Context) error {
 }
 
 func (l *Live) load(ctx context.Context) error {
-	rows, err := l.q.ListLiveAPIKeys(ctx, l.pool)
+	rows, err := l.q.ListLiveAPIKeys(ctx, l.pool, l.now())
 	if err != nil {
 		return fmt.Errorf("load API keys: %w", err)
 	}

@@ -35,10 +35,9 @@ func (q *Queries) GetLiveAPIKey(ctx context.Context, db DBTX, id uuid.UUID) (Get
 	return i, err
 }
 
-const insertAPIKey = `-- name: InsertAPIKey :one
-INSERT INTO api_keys (id, name, hint, hash, scopes, created_by, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-RETURNING created_at
+const insertAPIKey = `-- name: InsertAPIKey :exec
+INSERT INTO api_keys (id, name, hint, hash, scopes, created_by, expires_at, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 `
 
 type InsertAPIKeyParams struct {
@@ -49,10 +48,11 @@ type InsertAPIKeyParams struct {
 	Scopes    []string
 	CreatedBy string
 	ExpiresAt *time.Time
+	CreatedAt time.Time
 }
 
-func (q *Queries) InsertAPIKey(ctx context.Context, db DBTX, arg InsertAPIKeyParams) (time.Time, error) {
-	row := db.QueryRow(ctx, insertAPIKey,
+func (q *Queries) InsertAPIKey(ctx context.Context, db DBTX, arg InsertAPIKeyParams) error {
+	_, err := db.Exec(ctx, insertAPIKey,
 		arg.ID,
 		arg.Name,
 		arg.Hint,
@@ -60,10 +60,9 @@ func (q *Queries) InsertAPIKey(ctx context.Context, db DBTX, arg InsertAPIKeyPar
 		arg.Scopes,
 		arg.CreatedBy,
 		arg.ExpiresAt,
+		arg.CreatedAt,
 	)
-	var created_at time.Time
-	err := row.Scan(&created_at)
-	return created_at, err
+	return err
 }
 
 const listAPIKeys = `-- name: ListAPIKeys :many
@@ -115,7 +114,7 @@ func (q *Queries) ListAPIKeys(ctx context.Context, db DBTX, before *uuid.UUID, p
 
 const listLiveAPIKeys = `-- name: ListLiveAPIKeys :many
 SELECT id, hash, scopes, expires_at FROM api_keys
-WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now() - interval '30 days')
+WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1::timestamptz - interval '30 days')
 ORDER BY id LIMIT 100000
 `
 
@@ -126,8 +125,8 @@ type ListLiveAPIKeysRow struct {
 	ExpiresAt *time.Time
 }
 
-func (q *Queries) ListLiveAPIKeys(ctx context.Context, db DBTX) ([]ListLiveAPIKeysRow, error) {
-	rows, err := db.Query(ctx, listLiveAPIKeys)
+func (q *Queries) ListLiveAPIKeys(ctx context.Context, db DBTX, now time.Time) ([]ListLiveAPIKeysRow, error) {
+	rows, err := db.Query(ctx, listLiveAPIKeys, now)
 	if err != nil {
 		return nil, err
 	}
@@ -178,10 +177,10 @@ func (q *Queries) NotifyAPIKey(ctx context.Context, db DBTX, id string) error {
 }
 
 const revokeAPIKey = `-- name: RevokeAPIKey :exec
-UPDATE api_keys SET revoked_at = now() WHERE id = $1
+UPDATE api_keys SET revoked_at = $1::timestamptz WHERE id = $2
 `
 
-func (q *Queries) RevokeAPIKey(ctx context.Context, db DBTX, id uuid.UUID) error {
-	_, err := db.Exec(ctx, revokeAPIKey, id)
+func (q *Queries) RevokeAPIKey(ctx context.Context, db DBTX, now time.Time, iD uuid.UUID) error {
+	_, err := db.Exec(ctx, revokeAPIKey, now, iD)
 	return err
 }

@@ -44,8 +44,8 @@ func (q *Queries) GetAccount(ctx context.Context, db DBTX, id uuid.UUID) (Accoun
 }
 
 const insertAccount = `-- name: InsertAccount :execrows
-INSERT INTO accounts (id, owner_id, kind, currency, normal_side, status, minimum_minor, maximum_minor)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO accounts (id, owner_id, kind, currency, normal_side, status, minimum_minor, maximum_minor, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (id) DO NOTHING
 `
 
@@ -58,6 +58,7 @@ type InsertAccountParams struct {
 	Status       string
 	MinimumMinor *int64
 	MaximumMinor *int64
+	Now          time.Time
 }
 
 func (q *Queries) InsertAccount(ctx context.Context, db DBTX, arg InsertAccountParams) (int64, error) {
@@ -70,6 +71,7 @@ func (q *Queries) InsertAccount(ctx context.Context, db DBTX, arg InsertAccountP
 		arg.Status,
 		arg.MinimumMinor,
 		arg.MaximumMinor,
+		arg.Now,
 	)
 	if err != nil {
 		return 0, err

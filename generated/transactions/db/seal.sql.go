@@ -50,11 +50,23 @@ func (q *Queries) GetTree(ctx context.Context, db DBTX) (GetTreeRow, error) {
 }
 
 const insertCheckpoint = `-- name: InsertCheckpoint :execrows
-INSERT INTO checkpoints (size, root, note) VALUES ($1, $2, $3) ON CONFLICT (size) DO NOTHING
+INSERT INTO checkpoints (size, root, note, signed_at) VALUES ($1, $2, $3, $4) ON CONFLICT (size) DO NOTHING
 `
 
-func (q *Queries) InsertCheckpoint(ctx context.Context, db DBTX, size int64, root []byte, note string) (int64, error) {
-	result, err := db.Exec(ctx, insertCheckpoint, size, root, note)
+type InsertCheckpointParams struct {
+	Size int64
+	Root []byte
+	Note string
+	Now  time.Time
+}
+
+func (q *Queries) InsertCheckpoint(ctx context.Context, db DBTX, arg InsertCheckpointParams) (int64, error) {
+	result, err := db.Exec(ctx, insertCheckpoint,
+		arg.Size,
+		arg.Root,
+		arg.Note,
+		arg.Now,
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -72,24 +84,37 @@ func (q *Queries) InsertNodes(ctx context.Context, db DBTX, levels []int16, inde
 }
 
 const insertSealed = `-- name: InsertSealed :exec
-INSERT INTO sealed_batches (first_index, size, batch_id, transaction_ids, leaf_hashes, recorded_from, recorded_to)
-SELECT v.first_index, cardinality(q.transaction_ids), q.id, q.transaction_ids, coalesce(q.leaf_hashes, v.adopted), q.recorded_from, q.recorded_to
-FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::bigint[]) AS first_index, unnest($3::bytea[]) AS adopted) v
+INSERT INTO sealed_batches (first_index, size, batch_id, transaction_ids, leaf_hashes, recorded_from, recorded_to, sealed_at)
+SELECT v.first_index, cardinality(q.transaction_ids), q.id, q.transaction_ids, coalesce(q.leaf_hashes, v.adopted),
+	q.recorded_from, q.recorded_to, $1
+FROM (SELECT unnest($2::bigint[]) AS id, unnest($3::bigint[]) AS first_index, unnest($4::bytea[]) AS adopted) v
 JOIN seal_queue q ON q.id = v.id
 `
 
+type InsertSealedParams struct {
+	Now          time.Time
+	Ids          []int64
+	FirstIndexes []int64
+	Adopted      [][]byte
+}
+
 // Moves queue rows into the tree's order; hashes are those of the queue, or of adopted rows, which had none.
-func (q *Queries) InsertSealed(ctx context.Context, db DBTX, ids []int64, firstIndexes []int64, adopted [][]byte) error {
-	_, err := db.Exec(ctx, insertSealed, ids, firstIndexes, adopted)
+func (q *Queries) InsertSealed(ctx context.Context, db DBTX, arg InsertSealedParams) error {
+	_, err := db.Exec(ctx, insertSealed,
+		arg.Now,
+		arg.Ids,
+		arg.FirstIndexes,
+		arg.Adopted,
+	)
 	return err
 }
 
 const insertSigningKey = `-- name: InsertSigningKey :exec
-INSERT INTO signing_keys (verifier_key, first_size) SELECT $1, size FROM ledger_tree ON CONFLICT (verifier_key) DO NOTHING
+INSERT INTO signing_keys (verifier_key, first_size, created_at) SELECT $1, size, $2 FROM ledger_tree ON CONFLICT (verifier_key) DO NOTHING
 `
 
-func (q *Queries) InsertSigningKey(ctx context.Context, db DBTX, verifierKey string) error {
-	_, err := db.Exec(ctx, insertSigningKey, verifierKey)
+func (q *Queries) InsertSigningKey(ctx context.Context, db DBTX, verifierKey string, now time.Time) error {
+	_, err := db.Exec(ctx, insertSigningKey, verifierKey, now)
 	return err
 }
 
@@ -420,7 +445,7 @@ func (q *Queries) PutPublication(ctx context.Context, db DBTX, name string, next
 }
 
 const queueState = `-- name: QueueState :one
-SELECT count(*)::bigint AS batches, coalesce(min(recorded_to), now())::timestamptz AS oldest FROM seal_queue
+SELECT count(*)::bigint AS batches, coalesce(min(recorded_to), $1)::timestamptz AS oldest FROM seal_queue
 `
 
 type QueueStateRow struct {
@@ -428,8 +453,8 @@ type QueueStateRow struct {
 	Oldest  time.Time
 }
 
-func (q *Queries) QueueState(ctx context.Context, db DBTX) (QueueStateRow, error) {
-	row := db.QueryRow(ctx, queueState)
+func (q *Queries) QueueState(ctx context.Context, db DBTX, now time.Time) (QueueStateRow, error) {
+	row := db.QueryRow(ctx, queueState, now)
 	var i QueueStateRow
 	err := row.Scan(&i.Batches, &i.Oldest)
 	return i, err

@@ -121,12 +121,25 @@ func (q *Queries) InsertKyc(ctx context.Context, db DBTX, arg InsertKycParams) e
 }
 
 const insertKycCallback = `-- name: InsertKycCallback :execrows
-INSERT INTO kyc_callbacks (id, kyc_id, body_sealed) SELECT $1, k.id, $2 FROM kyc_verifications k
-WHERE k.id = $3 AND (SELECT count(*) FROM kyc_callbacks c WHERE c.kyc_id = k.id) < 20
+INSERT INTO kyc_callbacks (id, kyc_id, body_sealed, received_at)
+SELECT $1, k.id, $2, $3 FROM kyc_verifications k
+WHERE k.id = $4 AND (SELECT count(*) FROM kyc_callbacks c WHERE c.kyc_id = k.id) < 20
 `
 
-func (q *Queries) InsertKycCallback(ctx context.Context, db DBTX, iD uuid.UUID, bodySealed []byte, kycID uuid.UUID) (int64, error) {
-	result, err := db.Exec(ctx, insertKycCallback, iD, bodySealed, kycID)
+type InsertKycCallbackParams struct {
+	ID         uuid.UUID
+	BodySealed []byte
+	Now        time.Time
+	KycID      uuid.UUID
+}
+
+func (q *Queries) InsertKycCallback(ctx context.Context, db DBTX, arg InsertKycCallbackParams) (int64, error) {
+	result, err := db.Exec(ctx, insertKycCallback,
+		arg.ID,
+		arg.BodySealed,
+		arg.Now,
+		arg.KycID,
+	)
 	if err != nil {
 		return 0, err
 	}

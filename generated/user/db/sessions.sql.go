@@ -13,11 +13,12 @@ import (
 )
 
 const databaseTime = `-- name: DatabaseTime :one
-SELECT clock_timestamp()::timestamptz
+SELECT (clock_timestamp() + $1::bigint * interval '1 microsecond')::timestamptz
 `
 
-func (q *Queries) DatabaseTime(ctx context.Context, db DBTX) (time.Time, error) {
-	row := db.QueryRow(ctx, databaseTime)
+// The time by which revocations are written.
+func (q *Queries) DatabaseTime(ctx context.Context, db DBTX, aheadUs int64) (time.Time, error) {
+	row := db.QueryRow(ctx, databaseTime, aheadUs)
 	var column_1 time.Time
 	err := row.Scan(&column_1)
 	return column_1, err
@@ -67,11 +68,14 @@ func (q *Queries) InsertRefreshToken(ctx context.Context, db DBTX, hash []byte, 
 }
 
 const insertRevocations = `-- name: InsertRevocations :exec
-INSERT INTO revocations (kind, subject_id) SELECT 'session', unnest($1::uuid[])
+INSERT INTO revocations (kind, subject_id, revoked_at)
+SELECT 'session', unnest($1::uuid[]), clock_timestamp() + $2::bigint * interval '1 microsecond'
 `
 
-func (q *Queries) InsertRevocations(ctx context.Context, db DBTX, sessionIds []uuid.UUID) error {
-	_, err := db.Exec(ctx, insertRevocations, sessionIds)
+// The database's own time, moved as far as the platform's clock is: gateways ask for what came since a time that they were told, and of
+// two replicas whose clocks differ one would write revocations into a past that was asked for already.
+func (q *Queries) InsertRevocations(ctx context.Context, db DBTX, sessionIds []uuid.UUID, aheadUs int64) error {
+	_, err := db.Exec(ctx, insertRevocations, sessionIds, aheadUs)
 	return err
 }
 

@@ -7,16 +7,17 @@ package userdb
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
 
 const bindDevice = `-- name: BindDevice :execrows
-INSERT INTO devices (user_id, device_index) VALUES ($1, $2) ON CONFLICT DO NOTHING
+INSERT INTO devices (user_id, device_index, bound_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 `
 
-func (q *Queries) BindDevice(ctx context.Context, db DBTX, userID uuid.UUID, deviceIndex []byte) (int64, error) {
-	result, err := db.Exec(ctx, bindDevice, userID, deviceIndex)
+func (q *Queries) BindDevice(ctx context.Context, db DBTX, userID uuid.UUID, deviceIndex []byte, now time.Time) (int64, error) {
+	result, err := db.Exec(ctx, bindDevice, userID, deviceIndex, now)
 	if err != nil {
 		return 0, err
 	}
@@ -92,8 +93,8 @@ func (q *Queries) GetUser(ctx context.Context, db DBTX, id uuid.UUID) (User, err
 }
 
 const insertUser = `-- name: InsertUser :exec
-INSERT INTO users (id, phone_sealed, phone_index, country, language, role, status, kyc_status, tier, pin_sealed)
-VALUES ($1, $2, $3, $4, $5, $6, 'active', 'none', 0, $7)
+INSERT INTO users (id, phone_sealed, phone_index, country, language, role, status, kyc_status, tier, pin_sealed, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, 'active', 'none', 0, $7, $8, $8)
 `
 
 type InsertUserParams struct {
@@ -104,6 +105,7 @@ type InsertUserParams struct {
 	Language    string
 	Role        string
 	PinSealed   []byte
+	Now         time.Time
 }
 
 func (q *Queries) InsertUser(ctx context.Context, db DBTX, arg InsertUserParams) error {
@@ -115,6 +117,7 @@ func (q *Queries) InsertUser(ctx context.Context, db DBTX, arg InsertUserParams)
 		arg.Language,
 		arg.Role,
 		arg.PinSealed,
+		arg.Now,
 	)
 	return err
 }
@@ -148,7 +151,7 @@ func (q *Queries) LockUser(ctx context.Context, db DBTX, id uuid.UUID) (User, er
 }
 
 const updateUserKyc = `-- name: UpdateUserKyc :one
-UPDATE users SET kyc_status = $2, tier = $3, name_sealed = $4, version = version + 1, updated_at = now() WHERE id = $1 RETURNING version
+UPDATE users SET kyc_status = $2, tier = $3, name_sealed = $4, version = version + 1, updated_at = $5 WHERE id = $1 RETURNING version
 `
 
 type UpdateUserKycParams struct {
@@ -156,6 +159,7 @@ type UpdateUserKycParams struct {
 	KycStatus  string
 	Tier       int32
 	NameSealed []byte
+	Now        time.Time
 }
 
 func (q *Queries) UpdateUserKyc(ctx context.Context, db DBTX, arg UpdateUserKycParams) (int64, error) {
@@ -164,6 +168,7 @@ func (q *Queries) UpdateUserKyc(ctx context.Context, db DBTX, arg UpdateUserKycP
 		arg.KycStatus,
 		arg.Tier,
 		arg.NameSealed,
+		arg.Now,
 	)
 	var version int64
 	err := row.Scan(&version)
@@ -171,29 +176,41 @@ func (q *Queries) UpdateUserKyc(ctx context.Context, db DBTX, arg UpdateUserKycP
 }
 
 const updateUserPin = `-- name: UpdateUserPin :exec
-UPDATE users SET pin_sealed = $2, updated_at = now() WHERE id = $1
+UPDATE users SET pin_sealed = $2, updated_at = $3 WHERE id = $1
 `
 
-func (q *Queries) UpdateUserPin(ctx context.Context, db DBTX, iD uuid.UUID, pinSealed []byte) error {
-	_, err := db.Exec(ctx, updateUserPin, iD, pinSealed)
+func (q *Queries) UpdateUserPin(ctx context.Context, db DBTX, iD uuid.UUID, pinSealed []byte, now time.Time) error {
+	_, err := db.Exec(ctx, updateUserPin, iD, pinSealed, now)
 	return err
 }
 
 const updateUserProfile = `-- name: UpdateUserProfile :exec
-UPDATE users SET email_sealed = $2, language = $3, updated_at = now() WHERE id = $1
+UPDATE users SET email_sealed = $2, language = $3, updated_at = $4 WHERE id = $1
 `
 
-func (q *Queries) UpdateUserProfile(ctx context.Context, db DBTX, iD uuid.UUID, emailSealed []byte, language string) error {
-	_, err := db.Exec(ctx, updateUserProfile, iD, emailSealed, language)
+type UpdateUserProfileParams struct {
+	ID          uuid.UUID
+	EmailSealed []byte
+	Language    string
+	Now         time.Time
+}
+
+func (q *Queries) UpdateUserProfile(ctx context.Context, db DBTX, arg UpdateUserProfileParams) error {
+	_, err := db.Exec(ctx, updateUserProfile,
+		arg.ID,
+		arg.EmailSealed,
+		arg.Language,
+		arg.Now,
+	)
 	return err
 }
 
 const updateUserStatus = `-- name: UpdateUserStatus :one
-UPDATE users SET status = $2, version = version + 1, updated_at = now() WHERE id = $1 RETURNING version
+UPDATE users SET status = $2, version = version + 1, updated_at = $3 WHERE id = $1 RETURNING version
 `
 
-func (q *Queries) UpdateUserStatus(ctx context.Context, db DBTX, iD uuid.UUID, status string) (int64, error) {
-	row := db.QueryRow(ctx, updateUserStatus, iD, status)
+func (q *Queries) UpdateUserStatus(ctx context.Context, db DBTX, iD uuid.UUID, status string, now time.Time) (int64, error) {
+	row := db.QueryRow(ctx, updateUserStatus, iD, status, now)
 	var version int64
 	err := row.Scan(&version)
 	return version, err

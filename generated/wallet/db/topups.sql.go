@@ -16,7 +16,7 @@ import (
 const countOpenTopups = `-- name: CountOpenTopups :one
 SELECT count(*) FILTER (WHERE status = 'unknown') AS unknown, count(*) FILTER (WHERE credit = 'due') AS due,
 	COALESCE(sum(amount_minor) FILTER (WHERE status = 'unknown'), 0)::bigint AS unknown_minor,
-	COALESCE(extract(epoch FROM now() - min(updated_at) FILTER (WHERE credit = 'due')), 0)::float8 AS oldest_due_seconds
+	COALESCE(extract(epoch FROM $1::timestamptz - min(updated_at) FILTER (WHERE credit = 'due')), 0)::float8 AS oldest_due_seconds
 FROM topups WHERE status IN ('requested', 'prompted', 'unknown') OR credit = 'due'
 `
 
@@ -27,8 +27,8 @@ type CountOpenTopupsRow struct {
 	OldestDueSeconds float64
 }
 
-func (q *Queries) CountOpenTopups(ctx context.Context, db DBTX) (CountOpenTopupsRow, error) {
-	row := db.QueryRow(ctx, countOpenTopups)
+func (q *Queries) CountOpenTopups(ctx context.Context, db DBTX, now time.Time) (CountOpenTopupsRow, error) {
+	row := db.QueryRow(ctx, countOpenTopups, now)
 	var i CountOpenTopupsRow
 	err := row.Scan(
 		&i.Unknown,

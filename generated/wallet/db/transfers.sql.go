@@ -103,7 +103,7 @@ func (q *Queries) CountOverdue(ctx context.Context, db DBTX, before time.Time) (
 }
 
 const countPendingTransfers = `-- name: CountPendingTransfers :one
-SELECT count(*) AS pending, COALESCE(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_seconds
+SELECT count(*) AS pending, COALESCE(extract(epoch FROM $1::timestamptz - min(created_at)), 0)::float8 AS oldest_seconds
 FROM transfers WHERE status = 'created'
 `
 
@@ -112,8 +112,8 @@ type CountPendingTransfersRow struct {
 	OldestSeconds float64
 }
 
-func (q *Queries) CountPendingTransfers(ctx context.Context, db DBTX) (CountPendingTransfersRow, error) {
-	row := db.QueryRow(ctx, countPendingTransfers)
+func (q *Queries) CountPendingTransfers(ctx context.Context, db DBTX, now time.Time) (CountPendingTransfersRow, error) {
+	row := db.QueryRow(ctx, countPendingTransfers, now)
 	var i CountPendingTransfersRow
 	err := row.Scan(&i.Pending, &i.OldestSeconds)
 	return i, err

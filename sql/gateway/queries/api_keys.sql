@@ -1,7 +1,6 @@
--- name: InsertAPIKey :one
-INSERT INTO api_keys (id, name, hint, hash, scopes, created_by, expires_at)
-VALUES (@id, @name, @hint, @hash, @scopes, @created_by, sqlc.narg(expires_at))
-RETURNING created_at;
+-- name: InsertAPIKey :exec
+INSERT INTO api_keys (id, name, hint, hash, scopes, created_by, expires_at, created_at)
+VALUES (@id, @name, @hint, @hash, @scopes, @created_by, sqlc.narg(expires_at), @created_at);
 
 -- name: ListAPIKeys :many
 -- Newest first; ids are UUIDv7 and grow with time.
@@ -15,11 +14,11 @@ LIMIT @page_size;
 SELECT id, revoked_at FROM api_keys WHERE id = @id FOR UPDATE;
 
 -- name: RevokeAPIKey :exec
-UPDATE api_keys SET revoked_at = now() WHERE id = @id;
+UPDATE api_keys SET revoked_at = sqlc.arg(now)::timestamptz WHERE id = @id;
 
 -- name: ListLiveAPIKeys :many
 SELECT id, hash, scopes, expires_at FROM api_keys
-WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now() - interval '30 days')
+WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > sqlc.arg(now)::timestamptz - interval '30 days')
 ORDER BY id LIMIT 100000;
 
 -- name: GetLiveAPIKey :one

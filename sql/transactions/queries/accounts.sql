@@ -10,8 +10,8 @@ SELECT id, code, owner_id, kind, currency, normal_side, status, debits_minor, cr
 FROM accounts WHERE id = $1;
 
 -- name: InsertAccount :execrows
-INSERT INTO accounts (id, owner_id, kind, currency, normal_side, status, minimum_minor, maximum_minor)
-VALUES (@id, @owner_id, @kind, @currency, @normal_side, @status, @minimum_minor, @maximum_minor)
+INSERT INTO accounts (id, owner_id, kind, currency, normal_side, status, minimum_minor, maximum_minor, created_at)
+VALUES (@id, @owner_id, @kind, @currency, @normal_side, @status, @minimum_minor, @maximum_minor, @now)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: UpdateAccountRules :exec

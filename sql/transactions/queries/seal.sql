@@ -11,8 +11,9 @@ SELECT size, frontier, root FROM ledger_tree;
 
 -- name: InsertSealed :exec
 -- Moves queue rows into the tree's order; hashes are those of the queue, or of adopted rows, which had none.
-INSERT INTO sealed_batches (first_index, size, batch_id, transaction_ids, leaf_hashes, recorded_from, recorded_to)
-SELECT v.first_index, cardinality(q.transaction_ids), q.id, q.transaction_ids, coalesce(q.leaf_hashes, v.adopted), q.recorded_from, q.recorded_to
+INSERT INTO sealed_batches (first_index, size, batch_id, transaction_ids, leaf_hashes, recorded_from, recorded_to, sealed_at)
+SELECT v.first_index, cardinality(q.transaction_ids), q.id, q.transaction_ids, coalesce(q.leaf_hashes, v.adopted),
+	q.recorded_from, q.recorded_to, @now
 FROM (SELECT unnest(@ids::bigint[]) AS id, unnest(@first_indexes::bigint[]) AS first_index, unnest(@adopted::bytea[]) AS adopted) v
 JOIN seal_queue q ON q.id = v.id;
 
@@ -27,16 +28,16 @@ UPDATE ledger_tree SET size = @size, frontier = @frontier, root = @root;
 DELETE FROM seal_queue WHERE id = ANY(@ids::bigint[]);
 
 -- name: QueueState :one
-SELECT count(*)::bigint AS batches, coalesce(min(recorded_to), now())::timestamptz AS oldest FROM seal_queue;
+SELECT count(*)::bigint AS batches, coalesce(min(recorded_to), @now)::timestamptz AS oldest FROM seal_queue;
 
 -- name: LastCheckpoint :one
 SELECT size, root, note, signed_at FROM checkpoints ORDER BY size DESC LIMIT 1;
 
 -- name: InsertCheckpoint :execrows
-INSERT INTO checkpoints (size, root, note) VALUES (@size, @root, @note) ON CONFLICT (size) DO NOTHING;
+INSERT INTO checkpoints (size, root, note, signed_at) VALUES (@size, @root, @note, @now) ON CONFLICT (size) DO NOTHING;
 
 -- name: InsertSigningKey :exec
-INSERT INTO signing_keys (verifier_key, first_size) SELECT @verifier_key, size FROM ledger_tree ON CONFLICT (verifier_key) DO NOTHING;
+INSERT INTO signing_keys (verifier_key, first_size, created_at) SELECT @verifier_key, size, @now FROM ledger_tree ON CONFLICT (verifier_key) DO NOTHING;
 
 -- name: LockPublication :one
 -- One publisher at a time, for the length of the transaction. ("publ" in ASCII)

@@ -33,7 +33,8 @@ SELECT id, user_id, reason_code, country, id_type, submission_sealed, result_sea
 FROM kyc_verifications WHERE status = 'review' AND id > sqlc.arg(after) ORDER BY id LIMIT sqlc.arg(page)::int;
 
 -- name: InsertKycCallback :execrows
-INSERT INTO kyc_callbacks (id, kyc_id, body_sealed) SELECT sqlc.arg(id), k.id, sqlc.arg(body_sealed) FROM kyc_verifications k
+INSERT INTO kyc_callbacks (id, kyc_id, body_sealed, received_at)
+SELECT sqlc.arg(id), k.id, sqlc.arg(body_sealed), sqlc.arg(now) FROM kyc_verifications k
 WHERE k.id = sqlc.arg(kyc_id) AND (SELECT count(*) FROM kyc_callbacks c WHERE c.kyc_id = k.id) < 20;
 
 -- name: VerifiedKyc :one

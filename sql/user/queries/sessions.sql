@@ -30,10 +30,14 @@ UPDATE sessions SET revoked_at = sqlc.arg(now)::timestamptz, revoke_reason = sql
 WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > sqlc.arg(now)::timestamptz RETURNING id;
 
 -- name: InsertRevocations :exec
-INSERT INTO revocations (kind, subject_id) SELECT 'session', unnest(sqlc.arg(session_ids)::uuid[]);
+-- The database's own time, moved as far as the platform's clock is: gateways ask for what came since a time that they were told, and of
+-- two replicas whose clocks differ one would write revocations into a past that was asked for already.
+INSERT INTO revocations (kind, subject_id, revoked_at)
+SELECT 'session', unnest(sqlc.arg(session_ids)::uuid[]), clock_timestamp() + sqlc.arg(ahead_us)::bigint * interval '1 microsecond';
 
 -- name: DatabaseTime :one
-SELECT clock_timestamp()::timestamptz;
+-- The time by which revocations are written.
+SELECT (clock_timestamp() + sqlc.arg(ahead_us)::bigint * interval '1 microsecond')::timestamptz;
 
 -- name: ListRevocations :many
 SELECT kind, subject_id, revoked_at FROM revocations WHERE revoked_at >= sqlc.arg(since) ORDER BY revoked_at, id LIMIT 100000;

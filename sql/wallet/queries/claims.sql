@@ -10,7 +10,7 @@ SELECT EXISTS (SELECT 1 FROM claims WHERE state = 'open' AND next_ask_at <= @now
 -- The claim to ask about now, those first that nobody has asked about. When to ask again is stored before the question leaves.
 UPDATE claims SET asked = claims.asked + 1,
 	next_ask_at = (CASE WHEN claims.asked = 0 THEN @second::timestamptz WHEN claims.asked = 1 THEN @third::timestamptz ELSE @later::timestamptz END)
-WHERE callback_id = (SELECT c.callback_id FROM claims c WHERE c.state = 'open' AND c.next_ask_at <= @now::timestamptz
+WHERE callback_id = (SELECT c.callback_id FROM claims c WHERE c.state = 'open' AND c.next_ask_at <= sqlc.arg(now)::timestamptz
 	ORDER BY c.asked, c.next_ask_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING callback_id, receipt_key, amount_minor, account_index, paid_at, asked, created_at;
 

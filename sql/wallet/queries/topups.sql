@@ -55,5 +55,5 @@ FROM topups t JOIN wallets w ON w.id = t.wallet_id JOIN customers c ON c.user_id
 -- name: CountOpenTopups :one
 SELECT count(*) FILTER (WHERE status = 'unknown') AS unknown, count(*) FILTER (WHERE credit = 'due') AS due,
 	COALESCE(sum(amount_minor) FILTER (WHERE status = 'unknown'), 0)::bigint AS unknown_minor,
-	COALESCE(extract(epoch FROM now() - min(updated_at) FILTER (WHERE credit = 'due')), 0)::float8 AS oldest_due_seconds
+	COALESCE(extract(epoch FROM sqlc.arg(now)::timestamptz - min(updated_at) FILTER (WHERE credit = 'due')), 0)::float8 AS oldest_due_seconds
 FROM topups WHERE status IN ('requested', 'prompted', 'unknown') OR credit = 'due';

@@ -106,5 +106,5 @@ DELETE FROM step_ups WHERE jti IN (SELECT s.jti FROM step_ups s WHERE s.expires_
 SELECT count(*) FROM (SELECT FROM step_ups WHERE expires_at < @before LIMIT 10000) overdue;
 
 -- name: CountPendingTransfers :one
-SELECT count(*) AS pending, COALESCE(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_seconds
+SELECT count(*) AS pending, COALESCE(extract(epoch FROM sqlc.arg(now)::timestamptz - min(created_at)), 0)::float8 AS oldest_seconds
 FROM transfers WHERE status = 'created';

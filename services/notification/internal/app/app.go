@@ -98,8 +98,8 @@ func (a *App) count(n notificationdb.Notification, state domain.State) {
 }
 
 // publish appends one of this service's events. The notification's row is locked by the caller.
-func publish(ctx context.Context, tx pgx.Tx, eventType string, key uuid.UUID, data any) error {
-	e, err := event.New(topic, eventType, key.String(), data)
+func (a *App) publish(ctx context.Context, tx pgx.Tx, eventType string, key uuid.UUID, data any) error {
+	e, err := event.New(topic, eventType, key.String(), a.Now(), data)
 	if err != nil {
 		return fmt.Errorf("event %s: %w", eventType, err)
 	}

@@ -176,11 +176,11 @@ func (a *App) markState(ctx context.Context, tx pgx.Tx, n notificationdb.Notific
 	}
 	switch next {
 	case domain.Failed:
-		return publish(ctx, tx, "notification.failed", n.ID, events.NotificationFailed{
+		return a.publish(ctx, tx, "notification.failed", n.ID, events.NotificationFailed{
 			NotificationID: n.ID, UserID: n.UserID, Channel: n.Channel, SourceEventID: n.SourceEventID, ReasonCode: reason,
 		})
 	case domain.Delivered:
-		return publish(ctx, tx, "notification.delivered", n.ID, events.NotificationDelivered{
+		return a.publish(ctx, tx, "notification.delivered", n.ID, events.NotificationDelivered{
 			NotificationID: n.ID, UserID: n.UserID, Channel: n.Channel, SourceEventID: n.SourceEventID,
 		})
 	}

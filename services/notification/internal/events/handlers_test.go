@@ -52,7 +52,7 @@ func setup(t *testing.T) *world {
 
 func (w *world) dispatch(t *testing.T, e event.Event) error {
 	t.Helper()
-	return event.Dispatch(t.Context(), w.db.Pool, "notification", w.handlers, e)
+	return event.Dispatch(t.Context(), w.db.Pool, "notification", time.Now(), w.handlers, e)
 }
 
 type message struct {
@@ -93,7 +93,7 @@ func (w *world) jobs(t *testing.T, queue string) int {
 
 func newEvent(t *testing.T, topic, eventType string, data any) event.Event {
 	t.Helper()
-	e, err := event.New(topic, eventType, uuid.NewString(), data)
+	e, err := event.New(topic, eventType, uuid.NewString(), time.Now(), data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestTogether(t *testing.T) {
 		newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", completed(alice)),
 	}
 	for range 2 {
-		if err := event.DispatchAll(t.Context(), w.db.Pool, "notification", w.together, batch); err != nil {
+		if err := event.DispatchAll(t.Context(), w.db.Pool, "notification", time.Now(), w.together, batch); err != nil {
 			t.Fatal(err)
 		}
 	}

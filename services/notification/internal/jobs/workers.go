@@ -33,7 +33,7 @@ func (w *sendMessage) Work(ctx context.Context, job *river.Job[app.SendMessageAr
 
 // NextRetry spaces attempts that failed before anything was sent.
 func (w *sendMessage) NextRetry(job *river.Job[app.SendMessageArgs]) time.Time {
-	return time.Now().Add(domain.PeerBackoff(job.Args.Template(), job.Attempt))
+	return w.app.Now().Add(domain.PeerBackoff(job.Args.Template(), job.Attempt))
 }
 
 type judgeReport struct {
@@ -48,7 +48,7 @@ func (w *judgeReport) Work(ctx context.Context, job *river.Job[app.JudgeReportAr
 
 // NextRetry spaces attempts that failed.
 func (w *judgeReport) NextRetry(job *river.Job[app.JudgeReportArgs]) time.Time {
-	return time.Now().Add(domain.PeerBackoff("", job.Attempt))
+	return w.app.Now().Add(domain.PeerBackoff("", job.Attempt))
 }
 
 func snooze(wait time.Duration, err error) error {

@@ -28,17 +28,18 @@ func TestSnooze(t *testing.T) {
 
 func TestNextRetry(t *testing.T) {
 	t.Parallel()
+	now := time.Date(2028, time.February, 29, 20, 59, 50, 0, time.UTC)
+	a := &app.App{Deps: app.Deps{Now: func() time.Time { return now }}}
 	for name, c := range map[string]struct {
 		next func(attempt int) time.Time
 		most time.Duration
 	}{
-		"code":    {func(n int) time.Time { return (&sendMessage{}).NextRetry(message(n, true)) }, 10 * time.Second},
-		"receipt": {func(n int) time.Time { return (&sendMessage{}).NextRetry(message(n, false)) }, 5 * time.Minute},
+		"code":    {func(n int) time.Time { return (&sendMessage{app: a}).NextRetry(message(n, true)) }, 10 * time.Second},
+		"receipt": {func(n int) time.Time { return (&sendMessage{app: a}).NextRetry(message(n, false)) }, 5 * time.Minute},
 		"report": {func(n int) time.Time {
-			return (&judgeReport{}).NextRetry(&river.Job[app.JudgeReportArgs]{JobRow: &rivertype.JobRow{Attempt: n}})
+			return (&judgeReport{app: a}).NextRetry(&river.Job[app.JudgeReportArgs]{JobRow: &rivertype.JobRow{Attempt: n}})
 		}, 5 * time.Minute},
 	} {
-		now := time.Now()
 		first, last := c.next(1).Sub(now), c.next(900).Sub(now)
 		if first < time.Second || first > 3*time.Second || last < c.most || last > c.most+time.Second {
 			t.Errorf("%s waits %s first and %s last", name, first, last)

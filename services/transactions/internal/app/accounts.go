@@ -32,7 +32,8 @@ func (a *App) PutAccount(ctx context.Context, want domain.Account) (got domain.A
 	}
 	err = pg.InTx(ctx, a.committers, func(tx pgx.Tx) error {
 		n, err := a.q.InsertAccount(ctx, tx, transactionsdb.InsertAccountParams{ID: want.ID, OwnerID: &want.OwnerID, Kind: string(want.Kind),
-			Currency: want.Currency, NormalSide: string(want.NormalSide), Status: string(want.Status), MinimumMinor: want.Minimum, MaximumMinor: want.Maximum})
+			Currency: want.Currency, NormalSide: string(want.NormalSide), Status: string(want.Status), MinimumMinor: want.Minimum,
+			MaximumMinor: want.Maximum, Now: a.clock()})
 		if err != nil {
 			return fmt.Errorf("insert account: %w", err)
 		}
@@ -72,7 +73,8 @@ func (a *App) auditAccount(ctx context.Context, tx pgx.Tx, action string, accoun
 	if account.Maximum != nil {
 		detail["maximum_minor"] = strconv.FormatInt(*account.Maximum, 10)
 	}
-	return audit.Record(ctx, tx, audit.Entry{Action: action, ObjectType: "ledger_account", ObjectID: account.ID.String(), Detail: detail})
+	return audit.Record(ctx, tx, a.clock(), audit.Entry{Action: action, ObjectType: "ledger_account", ObjectID: account.ID.String(),
+		Detail: detail})
 }
 
 // GetAccount returns any account to a service, or fault.ErrNotFound.

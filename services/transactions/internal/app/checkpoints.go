@@ -13,6 +13,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/sendtip/sendtip/generated/events"
+	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/pg"
@@ -54,16 +55,18 @@ func (a *App) SignCheckpoint(ctx context.Context) error {
 	}
 	stored := false
 	err = pg.InTx(ctx, a.pool, func(tx pgx.Tx) error {
+		now := a.clock()
 		for _, key := range a.sealer.VerifierKeys {
-			if err := a.q.InsertSigningKey(ctx, tx, key); err != nil {
+			if err := a.q.InsertSigningKey(ctx, tx, key, now); err != nil {
 				return fmt.Errorf("note the key: %w", err)
 			}
 		}
-		n, err := a.q.InsertCheckpoint(ctx, tx, tree.Size, tree.Root, string(signed))
+		n, err := a.q.InsertCheckpoint(ctx, tx, transactionsdb.InsertCheckpointParams{Size: tree.Size, Root: tree.Root,
+			Note: string(signed), Now: now})
 		if stored = n == 1; err != nil || !stored {
 			return err
 		}
-		return appendCheckpointEvent(ctx, tx, a.sealer.Origin, tree.Size, string(signed))
+		return a.appendCheckpointEvent(ctx, tx, tree.Size, string(signed))
 	})
 	if err != nil {
 		return fmt.Errorf("sign: %w", err)
@@ -75,8 +78,9 @@ func (a *App) SignCheckpoint(ctx context.Context) error {
 	return nil
 }
 
-func appendCheckpointEvent(ctx context.Context, tx pgx.Tx, origin string, size int64, signed string) error {
-	e, err := event.New(Topic, CheckpointSigned, origin, events.LedgerCheckpointSigned{Origin: origin, Size: size, Checkpoint: signed})
+func (a *App) appendCheckpointEvent(ctx context.Context, tx pgx.Tx, size int64, signed string) error {
+	e, err := event.New(Topic, CheckpointSigned, a.sealer.Origin, a.clock(),
+		events.LedgerCheckpointSigned{Origin: a.sealer.Origin, Size: size, Checkpoint: signed})
 	if err != nil {
 		return err
 	}

@@ -34,13 +34,14 @@ func (a *App) Register(r prometheus.Registerer) {
 
 // measureUnsealed keeps the last figure when the database does not answer: the pass that failed for the same reason is reported.
 func (a *App) measureUnsealed(ctx context.Context) {
-	row, err := a.q.QueueState(ctx, a.pool)
+	now := a.clock()
+	row, err := a.q.QueueState(ctx, a.pool, now)
 	if err != nil {
 		return
 	}
 	age := 0.0
 	if row.Batches > 0 {
-		age = max(0, a.clock().Sub(row.Oldest).Seconds())
+		age = max(0, now.Sub(row.Oldest).Seconds())
 	}
 	a.metrics.unsealed.Set(age)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
+	"github.com/sendtip/sendtip/kit/clock"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/services/transactions/internal/leaves"
 	"github.com/sendtip/sendtip/services/transactions/proof"
@@ -51,7 +52,7 @@ func (a *App) Seal(ctx context.Context) (batches int, err error) {
 		}
 		s.append(queued)
 		batches = len(queued)
-		if err := s.write(ctx, a.q, tx); err != nil {
+		if err := s.write(ctx, a.q, tx, a.clock()); err != nil {
 			return err
 		}
 		failpoint("seal_before_commit")
@@ -97,9 +98,9 @@ func (s *sealing) append(queued []transactionsdb.ListQueueRow) {
 	}
 }
 
-func (s *sealing) write(ctx context.Context, q *transactionsdb.Queries, tx pgx.Tx) error {
+func (s *sealing) write(ctx context.Context, q *transactionsdb.Queries, tx pgx.Tx, now time.Time) error {
 	var p pipeline
-	if err := q.InsertSealed(ctx, &p, s.ids, s.firsts, s.adopted); err != nil {
+	if err := q.InsertSealed(ctx, &p, transactionsdb.InsertSealedParams{Now: now, Ids: s.ids, FirstIndexes: s.firsts, Adopted: s.adopted}); err != nil {
 		return err
 	}
 	if err := q.DeleteQueued(ctx, &p, s.ids); err != nil {
@@ -148,7 +149,7 @@ func (a *App) adopt(ctx context.Context, tx pgx.Tx, queued []transactionsdb.List
 func (a *App) SealLoop(ctx context.Context) error {
 	recalled := false
 	for failing := false; ctx.Err() == nil; {
-		started := time.Now()
+		started := clock.Monotonic()
 		n, err := a.Seal(ctx)
 		if err == nil && !recalled {
 			err = a.recallCheckpoint(ctx)
@@ -165,7 +166,7 @@ func (a *App) SealLoop(ctx context.Context) error {
 			rest(ctx, time.Second, nil)
 			continue
 		}
-		rest(ctx, sealEvery-time.Since(started), nil)
+		rest(ctx, sealEvery-clock.Monotonic().Sub(started), nil)
 		rest(ctx, sealIdle, a.unsealed)
 	}
 	return nil

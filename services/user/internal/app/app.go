@@ -47,6 +47,7 @@ type Deps struct {
 	Env       string          // one deployment is one environment; tokens name it
 	PublicURL string          // where Smile ID reaches our webhooks
 	Now       func() time.Time
+	Offset    func() time.Duration // of Now from the real time; nil: none
 	Log       *slog.Logger
 	Registry  prometheus.Registerer // nil: nothing is registered
 }
@@ -67,7 +68,8 @@ func New(d Deps) (*App, error) {
 		d.Now = time.Now
 	}
 	d.PublicURL = strings.TrimRight(d.PublicURL, "/")
-	a := &App{Deps: d, q: userdb.New(), idem: idem.New(d.Sealer), hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), metrics: newMetrics(d.Registry)}
+	a := &App{Deps: d, q: userdb.New(), hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), metrics: newMetrics(d.Registry)}
+	a.idem = idem.New(d.Sealer, a.now)
 	nobody := make([]byte, 16)
 	if _, err := rand.Read(nobody); err != nil {
 		return nil, fmt.Errorf("random: %w", err)
@@ -75,6 +77,14 @@ func New(d Deps) (*App, error) {
 	var err error
 	a.dummyPin, err = a.hashPin(context.Background(), string(nobody)) // no PIN has these bytes, so nothing matches
 	return a, err
+}
+
+// ahead is how many microseconds the database's time must be moved to be ours.
+func (a *App) ahead() int64 {
+	if a.Offset == nil {
+		return 0
+	}
+	return a.Offset().Microseconds()
 }
 
 // now is the time in UTC with the precision that the database keeps.
@@ -89,7 +99,7 @@ func newID() (uuid.UUID, error) {
 }
 
 func (a *App) publish(ctx context.Context, tx pgx.Tx, kind string, key uuid.UUID, data any) error {
-	e, err := event.New(topic, kind, key.String(), data)
+	e, err := event.New(topic, kind, key.String(), a.now(), data)
 	if err != nil {
 		return err
 	}

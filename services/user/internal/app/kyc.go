@@ -94,13 +94,15 @@ func (a *App) insertKyc(ctx context.Context, tx pgx.Tx, user uuid.UUID, in KycIn
 		}
 		return Kyc{}, fmt.Errorf("insert kyc: %w", err)
 	}
-	if _, err := a.q.UpdateUserKyc(ctx, tx, userdb.UpdateUserKycParams{ID: u.ID, KycStatus: domain.KycPending, Tier: u.Tier, NameSealed: u.NameSealed}); err != nil {
+	pending := userdb.UpdateUserKycParams{ID: u.ID, KycStatus: domain.KycPending, Tier: u.Tier, NameSealed: u.NameSealed, Now: now}
+	if _, err := a.q.UpdateUserKyc(ctx, tx, pending); err != nil {
 		return Kyc{}, fmt.Errorf("update user: %w", err)
 	}
 	if _, err := a.Jobs.InsertTx(ctx, tx, SubmitKycArgs{KycID: row.ID}, nil); err != nil {
 		return Kyc{}, fmt.Errorf("enqueue kyc: %w", err)
 	}
-	if err := audit.Record(ctx, tx, audit.Entry{Action: "kyc.submitted", ObjectType: "kyc", ObjectID: row.ID.String(), Detail: map[string]string{"user_id": u.ID.String(), "consent_version": in.ConsentVersion}}); err != nil {
+	if err := audit.Record(ctx, tx, now, audit.Entry{Action: "kyc.submitted", ObjectType: "kyc", ObjectID: row.ID.String(),
+		Detail: map[string]string{"user_id": u.ID.String(), "consent_version": in.ConsentVersion}}); err != nil {
 		return Kyc{}, err
 	}
 	return Kyc{ID: row.ID, UserID: u.ID, Status: domain.KycPending, Country: sub.Country, IDType: sub.IDType, SubmittedAt: now}, nil
@@ -196,7 +198,7 @@ func (a *App) ReceiveKycCallback(ctx context.Context, token string, id uuid.UUID
 		return err
 	}
 	return pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
-		n, err := a.q.InsertKycCallback(ctx, tx, callback, sealed, id)
+		n, err := a.q.InsertKycCallback(ctx, tx, userdb.InsertKycCallbackParams{ID: callback, BodySealed: sealed, Now: a.now(), KycID: id})
 		if err != nil {
 			return fmt.Errorf("insert callback: %w", err)
 		}

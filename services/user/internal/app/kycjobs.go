@@ -190,8 +190,8 @@ func (a *App) writeDecision(ctx context.Context, tx pgx.Tx, id uuid.UUID, sub do
 
 // settleKyc closes the submission, changes the customer and tells everybody.
 func (a *App) settleKyc(ctx context.Context, tx pgx.Tx, k userdb.KycVerification, sub domain.Submission, p userdb.CloseKycParams) error {
+	now := a.now()
 	if p.Status != domain.KycReview {
-		now := a.now()
 		p.DecidedAt = &now
 	}
 	if err := a.q.CloseKyc(ctx, tx, p); err != nil {
@@ -201,7 +201,7 @@ func (a *App) settleKyc(ctx context.Context, tx pgx.Tx, k userdb.KycVerification
 	if err != nil {
 		return fmt.Errorf("lock user: %w", err)
 	}
-	change := userdb.UpdateUserKycParams{ID: u.ID, KycStatus: p.Status, Tier: u.Tier, NameSealed: u.NameSealed}
+	change := userdb.UpdateUserKycParams{ID: u.ID, KycStatus: p.Status, Tier: u.Tier, NameSealed: u.NameSealed, Now: now}
 	if p.Status == domain.KycVerified {
 		change.Tier = domain.TierVerified
 		if change.NameSealed, err = a.seal("user.name", u.ID, sub.FirstName+"\n"+sub.LastName); err != nil {
@@ -213,7 +213,8 @@ func (a *App) settleKyc(ctx context.Context, tx pgx.Tx, k userdb.KycVerification
 	if err != nil {
 		return fmt.Errorf("update user: %w", err)
 	}
-	if err := audit.Record(ctx, tx, audit.Entry{Action: "kyc." + p.Status, ObjectType: "kyc", ObjectID: k.ID.String(), Detail: map[string]string{"user_id": u.ID.String(), "reason_code": p.ReasonCode}}); err != nil {
+	if err := audit.Record(ctx, tx, now, audit.Entry{Action: "kyc." + p.Status, ObjectType: "kyc", ObjectID: k.ID.String(),
+		Detail: map[string]string{"user_id": u.ID.String(), "reason_code": p.ReasonCode}}); err != nil {
 		return err
 	}
 	switch p.Status {

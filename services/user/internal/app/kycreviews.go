@@ -35,7 +35,8 @@ func (a *App) ListKycReviews(ctx context.Context, limit int32, after uuid.UUID) 
 		if rows, err = a.q.ListKycReviews(ctx, tx, after, limit+1); err != nil {
 			return fmt.Errorf("list reviews: %w", err)
 		}
-		return audit.Record(ctx, tx, audit.Entry{Action: "kyc.reviews_read", ObjectType: "kyc", ObjectID: "list", Detail: map[string]string{"after": after.String()}})
+		return audit.Record(ctx, tx, a.now(), audit.Entry{Action: "kyc.reviews_read", ObjectType: "kyc", ObjectID: "list",
+			Detail: map[string]string{"after": after.String()}})
 	})
 	if err != nil {
 		return nil, nil, err
@@ -147,7 +148,7 @@ func (a *App) decide(ctx context.Context, tx pgx.Tx, operator uuid.UUID, in Deci
 	if err != nil {
 		return Kyc{}, err
 	}
-	if err := audit.Record(ctx, tx, audit.Entry{Action: "kyc.decided", ObjectType: "kyc", ObjectID: k.ID.String(), Detail: detail}); err != nil {
+	if err := audit.Record(ctx, tx, a.now(), audit.Entry{Action: "kyc.decided", ObjectType: "kyc", ObjectID: k.ID.String(), Detail: detail}); err != nil {
 		return Kyc{}, err
 	}
 	k, err = a.q.GetKyc(ctx, tx, k.ID)

@@ -76,18 +76,20 @@ func (a *App) replacePin(ctx context.Context, tx pgx.Tx, u userdb.User, challeng
 	if err := a.spendOtp(ctx, tx, challenge); err != nil {
 		return err
 	}
-	if err := a.q.UpdateUserPin(ctx, tx, u.ID, sealed); err != nil {
+	now := a.now()
+	if err := a.q.UpdateUserPin(ctx, tx, u.ID, sealed, now); err != nil {
 		return fmt.Errorf("update pin: %w", err)
 	}
 	for _, index := range [][]byte{u.PhoneIndex, ownTries(u.ID)} {
-		if err := a.q.ClearPinTries(ctx, tx, index, a.now()); err != nil {
+		if err := a.q.ClearPinTries(ctx, tx, index, now); err != nil {
 			return fmt.Errorf("clear pin tries: %w", err)
 		}
 	}
 	if err := a.revokeAll(ctx, tx, u.ID, "pin_reset"); err != nil {
 		return err
 	}
-	return audit.Record(ctx, tx, audit.Entry{Action: "user.pin_reset", ObjectType: "user", ObjectID: u.ID.String(), Detail: map[string]string{"challenge": challenge.String()}})
+	return audit.Record(ctx, tx, now, audit.Entry{Action: "user.pin_reset", ObjectType: "user", ObjectID: u.ID.String(),
+		Detail: map[string]string{"challenge": challenge.String()}})
 }
 
 // proveIdentity compares the document's number of a verified customer by its blind index.

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
@@ -89,10 +90,13 @@ func (a *App) changeProfile(ctx context.Context, tx pgx.Tx, id uuid.UUID, in Pro
 		u.Language = *in.Language
 		changed["language"] = *in.Language
 	}
-	if err := a.q.UpdateUserProfile(ctx, tx, id, u.EmailSealed, u.Language); err != nil {
+	now := a.now()
+	change := userdb.UpdateUserProfileParams{ID: id, EmailSealed: u.EmailSealed, Language: u.Language, Now: now}
+	if err := a.q.UpdateUserProfile(ctx, tx, change); err != nil {
 		return domain.Profile{}, fmt.Errorf("update user: %w", err)
 	}
-	if err := audit.Record(ctx, tx, audit.Entry{Action: "user.profile_updated", ObjectType: "user", ObjectID: id.String(), Detail: changed}); err != nil {
+	if err := audit.Record(ctx, tx, now, audit.Entry{Action: "user.profile_updated", ObjectType: "user", ObjectID: id.String(),
+		Detail: changed}); err != nil {
 		return domain.Profile{}, err
 	}
 	return a.profile(u)

@@ -97,19 +97,21 @@ func (a *App) insertUser(ctx context.Context, tx pgx.Tx, row userdb.InsertUserPa
 	if known != nil {
 		return userdb.User{}, domain.ErrAlreadyRegistered
 	}
+	row.Now = a.now()
 	if err := a.q.InsertUser(ctx, tx, row); err != nil {
 		if pg.Constraint(err) == "users_phone_once" {
 			return userdb.User{}, domain.ErrAlreadyRegistered
 		}
 		return userdb.User{}, fmt.Errorf("insert user: %w", err)
 	}
-	if _, err := a.q.BindDevice(ctx, tx, row.ID, a.Sealer.Index(indexDevice, device)); err != nil {
+	if _, err := a.q.BindDevice(ctx, tx, row.ID, a.Sealer.Index(indexDevice, device), row.Now); err != nil {
 		return userdb.User{}, fmt.Errorf("bind device: %w", err)
 	}
-	if err := a.q.ClearPinTries(ctx, tx, row.PhoneIndex, a.now()); err != nil {
+	if err := a.q.ClearPinTries(ctx, tx, row.PhoneIndex, row.Now); err != nil {
 		return userdb.User{}, fmt.Errorf("clear pin tries: %w", err)
 	}
-	if err := audit.Record(ctx, tx, audit.Entry{Action: "user.registered", ObjectType: "user", ObjectID: row.ID.String(), Detail: map[string]string{"role": row.Role}}); err != nil {
+	if err := audit.Record(ctx, tx, row.Now, audit.Entry{Action: "user.registered", ObjectType: "user", ObjectID: row.ID.String(),
+		Detail: map[string]string{"role": row.Role}}); err != nil {
 		return userdb.User{}, err
 	}
 	return a.q.GetUser(ctx, tx, row.ID)

@@ -117,10 +117,12 @@ func (a *App) bindDevice(ctx context.Context, tx pgx.Tx, u userdb.User, in Sessi
 	if err := a.spendOtp(ctx, tx, *in.ChallengeID); err != nil {
 		return err
 	}
-	if _, err := a.q.BindDevice(ctx, tx, u.ID, a.Sealer.Index(indexDevice, in.Device)); err != nil {
+	now := a.now()
+	if _, err := a.q.BindDevice(ctx, tx, u.ID, a.Sealer.Index(indexDevice, in.Device), now); err != nil {
 		return fmt.Errorf("bind device: %w", err)
 	}
-	return audit.Record(ctx, tx, audit.Entry{Action: "device.bound", ObjectType: "user", ObjectID: u.ID.String(), Detail: map[string]string{"challenge": in.ChallengeID.String()}})
+	return audit.Record(ctx, tx, now, audit.Entry{Action: "device.bound", ObjectType: "user", ObjectID: u.ID.String(),
+		Detail: map[string]string{"challenge": in.ChallengeID.String()}})
 }
 
 // openSession starts a family of refresh tokens.
@@ -144,7 +146,8 @@ func (a *App) openSession(ctx context.Context, tx pgx.Tx, u userdb.User, device 
 	if err := a.q.InsertRefreshToken(ctx, tx, refreshHash(refresh), id, now); err != nil {
 		return Tokens{}, fmt.Errorf("insert refresh token: %w", err)
 	}
-	if err := audit.Record(ctx, tx, audit.Entry{Action: "session.created", ObjectType: "session", ObjectID: id.String(), Detail: map[string]string{"user_id": u.ID.String()}}); err != nil {
+	if err := audit.Record(ctx, tx, now, audit.Entry{Action: "session.created", ObjectType: "session", ObjectID: id.String(),
+		Detail: map[string]string{"user_id": u.ID.String()}}); err != nil {
 		return Tokens{}, err
 	}
 	return a.tokens(u, id, refresh, now, expires)
@@ -182,12 +185,14 @@ func (a *App) DeleteSession(ctx context.Context) error {
 
 // revokeSession kills the refresh tokens, and by the revocation, which gateways poll, the access tokens.
 func (a *App) revokeSession(ctx context.Context, tx pgx.Tx, session, user uuid.UUID, reason string) error {
-	n, err := a.q.RevokeSession(ctx, tx, userdb.RevokeSessionParams{ID: session, UserID: user, Now: a.now(), Reason: reason})
+	now := a.now()
+	n, err := a.q.RevokeSession(ctx, tx, userdb.RevokeSessionParams{ID: session, UserID: user, Now: now, Reason: reason})
 	if err != nil || n == 0 {
 		return err
 	}
-	if err := a.q.InsertRevocations(ctx, tx, []uuid.UUID{session}); err != nil {
+	if err := a.q.InsertRevocations(ctx, tx, []uuid.UUID{session}, a.ahead()); err != nil {
 		return fmt.Errorf("insert revocation: %w", err)
 	}
-	return audit.Record(ctx, tx, audit.Entry{Action: "session.revoked", ObjectType: "session", ObjectID: session.String(), Detail: map[string]string{"reason": reason}})
+	return audit.Record(ctx, tx, now, audit.Entry{Action: "session.revoked", ObjectType: "session", ObjectID: session.String(),
+		Detail: map[string]string{"reason": reason}})
 }

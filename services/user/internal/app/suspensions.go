@@ -63,7 +63,7 @@ func (a *App) setStatus(ctx context.Context, id uuid.UUID, status, reason string
 }
 
 func (a *App) changeStatus(ctx context.Context, tx pgx.Tx, u userdb.User, status, reason string) (int64, error) {
-	version, err := a.q.UpdateUserStatus(ctx, tx, u.ID, status)
+	version, err := a.q.UpdateUserStatus(ctx, tx, u.ID, status, a.now())
 	if err != nil {
 		return 0, fmt.Errorf("update status: %w", err)
 	}
@@ -78,7 +78,7 @@ func (a *App) changeStatus(ctx context.Context, tx pgx.Tx, u userdb.User, status
 	if err != nil {
 		return 0, err
 	}
-	if err := audit.Record(ctx, tx, audit.Entry{Action: action, ObjectType: "user", ObjectID: u.ID.String(), Detail: detail}); err != nil {
+	if err := audit.Record(ctx, tx, a.now(), audit.Entry{Action: action, ObjectType: "user", ObjectID: u.ID.String(), Detail: detail}); err != nil {
 		return 0, err
 	}
 	return version, a.publish(ctx, tx, "user.status_changed", u.ID, events.UserStatusChanged{UserID: u.ID, Status: status, Tier: int64(u.Tier), Version: version})
@@ -89,7 +89,7 @@ func (a *App) revokeAll(ctx context.Context, tx pgx.Tx, user uuid.UUID, reason s
 	if err != nil {
 		return fmt.Errorf("revoke sessions: %w", err)
 	}
-	if err := a.q.InsertRevocations(ctx, tx, sessions); err != nil {
+	if err := a.q.InsertRevocations(ctx, tx, sessions, a.ahead()); err != nil {
 		return fmt.Errorf("insert revocations: %w", err)
 	}
 	return nil
@@ -142,7 +142,7 @@ func (a *App) ListRevocations(ctx context.Context, since *time.Time) (time.Time,
 	if err := auth.Require(ctx, "users:revocations"); err != nil {
 		return time.Time{}, nil, err
 	}
-	now, err := a.q.DatabaseTime(ctx, a.Pool)
+	now, err := a.q.DatabaseTime(ctx, a.Pool, a.ahead())
 	if err != nil {
 		return time.Time{}, nil, fmt.Errorf("read database time: %w", err)
 	}

@@ -81,7 +81,7 @@ func New(d Deps) *App {
 	if d.SettleTimeout == 0 {
 		d.SettleTimeout = 5 * time.Second
 	}
-	a := &App{Deps: d, q: walletdb.New(), idem: idem.New(d.Sealer), ledger: ledger.New(d.Ledger, d.SettleTimeout), metrics: newMetrics(),
+	a := &App{Deps: d, q: walletdb.New(), idem: idem.New(d.Sealer, d.Now), ledger: ledger.New(d.Ledger, d.SettleTimeout), metrics: newMetrics(),
 		sampled: kitlog.Sampled(d.Log, d.Now)}
 	a.closings = newClosings(a.commitClosings, d.Log)
 	if d.Registry != nil {
@@ -91,8 +91,8 @@ func New(d Deps) *App {
 }
 
 // publish appends one of this service's events. The caller has locked the aggregate's row.
-func publish(ctx context.Context, tx pgx.Tx, eventType string, key uuid.UUID, data any) error {
-	e, err := event.New(topic, eventType, key.String(), data)
+func (a *App) publish(ctx context.Context, tx pgx.Tx, eventType string, key uuid.UUID, data any) error {
+	e, err := event.New(topic, eventType, key.String(), a.Now(), data)
 	if err != nil {
 		return fmt.Errorf("event %s: %w", eventType, err)
 	}

@@ -84,7 +84,7 @@ func (a *App) CreditTopup(ctx context.Context, id uuid.UUID) (time.Duration, err
 		if t.Receipt != "" {
 			e.Receipt = &t.Receipt
 		}
-		return publish(ctx, tx, "wallet.topup_succeeded", t.WalletID, e)
+		return a.publish(ctx, tx, "wallet.topup_succeeded", t.WalletID, e)
 	})
 }
 
@@ -118,7 +118,7 @@ func (a *App) CreditDeposit(ctx context.Context, id uuid.UUID) (time.Duration, e
 		if credit != domain.CreditWallet {
 			return nil
 		}
-		return publish(ctx, tx, "wallet.deposit_received", *d.WalletID, events.WalletDepositReceived{
+		return a.publish(ctx, tx, "wallet.deposit_received", *d.WalletID, events.WalletDepositReceived{
 			DepositID: d.ID, WalletID: *d.WalletID, UserID: *d.UserID, Amount: wireMoney(d.Amount), Receipt: d.Receipt})
 	})
 }

@@ -58,11 +58,12 @@ func (m metrics) all() []prometheus.Collector {
 
 // Measure refreshes the gauges of what is not settled, and raises the alarm when something waits for too long.
 func (a *App) Measure(ctx context.Context) error {
-	transfers, err := a.q.CountPendingTransfers(ctx, a.Pool)
+	now := a.Now()
+	transfers, err := a.q.CountPendingTransfers(ctx, a.Pool, now)
 	if err != nil {
 		return err
 	}
-	topups, err := a.q.CountOpenTopups(ctx, a.Pool)
+	topups, err := a.q.CountOpenTopups(ctx, a.Pool, now)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func (a *App) Measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	overdue, err := a.q.CountOverdue(ctx, a.Pool, a.Now().Add(-26*time.Hour))
+	overdue, err := a.q.CountOverdue(ctx, a.Pool, now.Add(-26*time.Hour))
 	if err != nil {
 		return err
 	}
@@ -118,8 +119,8 @@ func (a *App) Housekeep(ctx context.Context) error {
 		if err := a.Measure(ctx); err != nil && ctx.Err() == nil {
 			a.Log.WarnContext(ctx, "measure", "err", err)
 		}
-		if time.Since(swept) > time.Hour {
-			swept = time.Now()
+		if now := a.Now(); now.Sub(swept) > time.Hour {
+			swept = now
 			if err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
 				a.Log.WarnContext(ctx, "sweep", "err", err)
 			}

@@ -115,7 +115,7 @@ func (a *App) liftPromptBlock(ctx context.Context, phone string) error {
 		if err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, audit.Entry{Action: "prompts.unblocked", ObjectType: "phone",
+		return audit.Record(ctx, tx, a.Now(), audit.Entry{Action: "prompts.unblocked", ObjectType: "phone",
 			ObjectID: hex.EncodeToString(a.Sealer.Index(indexPrompted, phone))})
 	})
 }

@@ -58,7 +58,7 @@ func (a *App) CreateTransferQuote(ctx context.Context, in QuoteInput) (domain.Qu
 		if err != nil {
 			return fmt.Errorf("insert quote: %w", err)
 		}
-		return audit.Record(ctx, tx, audit.Entry{Action: "transfer.quoted", ObjectType: "transfer_quote", ObjectID: quote.ID.String()})
+		return audit.Record(ctx, tx, now, audit.Entry{Action: "transfer.quoted", ObjectType: "transfer_quote", ObjectID: quote.ID.String()})
 	})
 	return quote, err
 }

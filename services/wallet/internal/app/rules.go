@@ -9,6 +9,7 @@ import (
 
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
 	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/clock"
 	"github.com/sendtip/sendtip/kit/money"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -22,14 +23,14 @@ const rulesFresh = 10 * time.Second
 func (a *App) rules(ctx context.Context) (domain.Rules, error) {
 	a.rulesMu.Lock()
 	defer a.rulesMu.Unlock()
-	if !a.rulesLoaded.IsZero() && time.Since(a.rulesLoaded) < rulesFresh {
+	if age := clock.Monotonic().Sub(a.rulesLoaded); !a.rulesLoaded.IsZero() && age < rulesFresh {
 		return a.rulesCache, nil
 	}
 	r, err := a.loadRules(ctx)
 	if err != nil {
 		return domain.Rules{}, fmt.Errorf("load rules: %w", err)
 	}
-	a.rulesCache, a.rulesLoaded = r, time.Now()
+	a.rulesCache, a.rulesLoaded = r, clock.Monotonic()
 	return r, nil
 }
 

@@ -137,7 +137,7 @@ func (a *App) answerStk(ctx context.Context, id uuid.UUID, e domain.TopupEvent, 
 }
 
 func (a *App) watchStk(ctx context.Context, tx pgx.Tx, id uuid.UUID, after time.Duration) error {
-	if _, err := a.Jobs.InsertTx(ctx, tx, QueryStkArgs{TopupID: id}, &river.InsertOpts{ScheduledAt: time.Now().Add(after)}); err != nil {
+	if _, err := a.Jobs.InsertTx(ctx, tx, QueryStkArgs{TopupID: id}, &river.InsertOpts{ScheduledAt: a.Now().Add(after)}); err != nil {
 		return fmt.Errorf("enqueue: %w", err)
 	}
 	return nil

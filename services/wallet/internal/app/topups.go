@@ -163,7 +163,7 @@ func (a *App) openTopup(ctx context.Context, tx pgx.Tx, userID uuid.UUID, in Top
 	if _, err := a.Jobs.InsertTx(ctx, tx, RequestStkArgs{TopupID: t.ID}, nil); err != nil {
 		return domain.Topup{}, fmt.Errorf("enqueue: %w", err)
 	}
-	return t, audit.Record(ctx, tx, audit.Entry{Action: "topup.created", ObjectType: "topup", ObjectID: t.ID.String()})
+	return t, audit.Record(ctx, tx, a.Now(), audit.Entry{Action: "topup.created", ObjectType: "topup", ObjectID: t.ID.String()})
 }
 
 // GetTopup returns one of the caller's top-ups.
@@ -267,7 +267,7 @@ func (a *App) moveTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, e domain
 			return t, false, fmt.Errorf("enqueue: %w", err)
 		}
 	case domain.TopupFailed, domain.TopupExpired:
-		err := publish(ctx, tx, "wallet.topup_failed", next.WalletID, events.WalletTopupFailed{
+		err := a.publish(ctx, tx, "wallet.topup_failed", next.WalletID, events.WalletTopupFailed{
 			TopupID: next.ID, WalletID: next.WalletID, UserID: next.UserID, Amount: wireMoney(next.Amount), ReasonCode: next.FailureCode})
 		if err != nil {
 			return t, false, err

@@ -145,7 +145,7 @@ func (a *App) openTransfer(ctx context.Context, tx pgx.Tx, q walletdb.LockQuoteR
 	if err := a.Jobs.Schedule(ctx, writes, q.JobID, PostTransferArgs{TransferID: t.ID}, now.Add(postTransferDelay)); err != nil {
 		return domain.Transfer{}, err
 	}
-	if err := audit.Record(ctx, writes, audit.Entry{Action: "transfer.created", ObjectType: "transfer", ObjectID: t.ID.String()}); err != nil {
+	if err := audit.Record(ctx, writes, now, audit.Entry{Action: "transfer.created", ObjectType: "transfer", ObjectID: t.ID.String()}); err != nil {
 		return domain.Transfer{}, err
 	}
 	period := domain.PeriodOf(sender.Country, now)

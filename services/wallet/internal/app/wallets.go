@@ -120,7 +120,7 @@ func (a *App) openWallet(ctx context.Context, tx pgx.Tx, userID uuid.UUID, curre
 		if _, err := a.Jobs.InsertTx(ctx, tx, OpenAccountArgs{WalletID: id}, nil); err != nil {
 			return domain.Wallet{}, false, fmt.Errorf("enqueue: %w", err)
 		}
-		err = audit.Record(ctx, tx, audit.Entry{Action: "wallet.requested", ObjectType: "wallet", ObjectID: id.String(),
+		err = audit.Record(ctx, tx, a.Now(), audit.Entry{Action: "wallet.requested", ObjectType: "wallet", ObjectID: id.String(),
 			Detail: map[string]string{"currency": currency}})
 		if err != nil {
 			return domain.Wallet{}, false, err
@@ -186,7 +186,7 @@ func (a *App) OpenAccount(ctx context.Context, walletID uuid.UUID) error {
 		if now.Status == domain.WalletOpen {
 			return nil
 		}
-		return publish(ctx, tx, "wallet.opened", walletID, events.WalletOpened{WalletID: walletID, UserID: now.UserID, Currency: now.Currency})
+		return a.publish(ctx, tx, "wallet.opened", walletID, events.WalletOpened{WalletID: walletID, UserID: now.UserID, Currency: now.Currency})
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -17,12 +18,12 @@ import (
 
 func deliver(t *testing.T, w *testworld.World, e event.Event) error {
 	t.Helper()
-	return event.Dispatch(t.Context(), w.DB.Pool, "wallet", events.Handlers(w.App), e)
+	return event.Dispatch(t.Context(), w.DB.Pool, "wallet", time.Now(), events.Handlers(w.App), e)
 }
 
 func published(t *testing.T, eventType string, data map[string]any) event.Event {
 	t.Helper()
-	e, err := event.New("sendtip.user.v1", eventType, uuid.NewString(), data)
+	e, err := event.New("sendtip.user.v1", eventType, uuid.NewString(), time.Now(), data)
 	if err != nil {
 		t.Fatal(err)
 	}
