@@ -71,9 +71,9 @@ type Money struct {
 	Currency Currency `json:"currency"`
 }
 
-// PageCursor Opaque place in a list; absent on the last page.
+// PageCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
 //
-// Example: MDE5MzdjNWU
+// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 type PageCursor = string
 
 // Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
@@ -147,9 +147,9 @@ type Timestamp = time.Time
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type UUID = openapi_types.UUID
 
-// Cursor Opaque place in a list; absent on the last page.
+// Cursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
 //
-// Example: MDE5MzdjNWU
+// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 type Cursor = PageCursor
 
 // IdempotencyKey defines model for IdempotencyKey.
@@ -169,6 +169,9 @@ type BadRequest = Problem
 
 // Conflict RFC 9457 problem document. `code` is stable; texts may change.
 type Conflict = Problem
+
+// CursorInvalid RFC 9457 problem document. `code` is stable; texts may change.
+type CursorInvalid = Problem
 
 // Forbidden RFC 9457 problem document. `code` is stable; texts may change.
 type Forbidden = Problem
@@ -334,6 +337,8 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 type BadRequestApplicationProblemPlusJSONResponse Problem
 
 type ConflictApplicationProblemPlusJSONResponse Problem
+
+type CursorInvalidApplicationProblemPlusJSONResponse Problem
 
 type ForbiddenApplicationProblemPlusJSONResponse Problem
 

@@ -10,6 +10,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/sendtip/sendtip/kit/keycheck"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/service"
 
@@ -30,7 +31,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 		if err != nil {
 			return service.Own{}, err
 		}
-		a := app.New(app.Pools{Shared: p.Pool, Committers: committers}, p.Now, log, sealer)
+		a := app.New(app.Pools{Shared: p.Pool, Committers: committers}, p.Now, log, sealer, page.New(p.Sealer))
 		a.Register(p.Registry)
 		p.Registry.MustRegister(collectors.NewGoCollector())
 		p.Jobs.PeriodicJobs().AddMany(jobs.Periodic())

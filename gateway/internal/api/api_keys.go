@@ -9,11 +9,9 @@ import (
 
 	"github.com/sendtip/sendtip/gateway/internal/app"
 	gatewayapi "github.com/sendtip/sendtip/generated/gateway/api"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/web"
 )
-
-// defaultPage is the limit's default in the contract.
-const defaultPage = 25
 
 // Server answers the gateway's own operations.
 type Server struct {
@@ -41,23 +39,13 @@ func (s *Server) CreateAPIKey(ctx context.Context, r gatewayapi.CreateAPIKeyRequ
 
 // ListAPIKeys answers a page.
 func (s *Server) ListAPIKeys(ctx context.Context, r gatewayapi.ListAPIKeysRequestObject) (gatewayapi.ListAPIKeysResponseObject, error) {
-	limit, cursor := defaultPage, ""
-	if r.Params.Limit != nil {
-		limit = int(*r.Params.Limit)
-	}
-	if r.Params.Cursor != nil {
-		cursor = *r.Params.Cursor
-	}
-	page, next, err := s.app.ListAPIKeys(ctx, limit, cursor)
+	keys, next, err := s.app.ListAPIKeys(ctx, page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor})
 	if err != nil {
 		return nil, err
 	}
-	out := gatewayapi.ListAPIKeys200JSONResponse{Data: make([]gatewayapi.APIKey, 0, len(page))}
-	for _, k := range page {
+	out := gatewayapi.ListAPIKeys200JSONResponse{Data: make([]gatewayapi.APIKey, 0, len(keys)), NextCursor: next}
+	for _, k := range keys {
 		out.Data = append(out.Data, s.key(k))
-	}
-	if next != "" {
-		out.NextCursor = &next
 	}
 	return out, nil
 }

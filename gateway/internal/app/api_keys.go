@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/idem"
 	"github.com/sendtip/sendtip/kit/outbox"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
 )
 
@@ -108,33 +108,20 @@ func (a *App) insert(ctx context.Context, tx pgx.Tx, in CreateInput) (APIKey, er
 		Detail: map[string]string{"scopes": strings.Join(k.Scopes, " ")}})
 }
 
-// ListAPIKeys returns a page of keys, newest first, and the cursor of the next one, or "".
-func (a *App) ListAPIKeys(ctx context.Context, limit int, cursor string) ([]APIKey, string, error) {
+// ListAPIKeys returns a page of keys, newest first, and the cursor of the next one, or nil.
+func (a *App) ListAPIKeys(ctx context.Context, in page.Request) ([]APIKey, *string, error) {
 	if err := auth.Require(ctx, scope); err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	var before *uuid.UUID
-	if cursor != "" {
-		raw, err := base64.RawURLEncoding.DecodeString(cursor)
-		if err != nil {
-			return nil, "", ErrCursor
-		}
-		id, err := uuid.FromBytes(raw)
-		if err != nil {
-			return nil, "", ErrCursor
-		}
-		before = &id
-	}
-	rows, err := a.q.ListAPIKeys(ctx, a.pool, before, int32(limit)+1) // #nosec G115 -- at most 100
+	p, err := page.Read[uuid.UUID](ctx, a.pages, "listApiKeys", in)
 	if err != nil {
-		return nil, "", fmt.Errorf("list API keys: %w", err)
+		return nil, nil, err
 	}
-	next := ""
-	if len(rows) > limit {
-		rows = rows[:limit]
-		last := rows[limit-1].ID
-		next = base64.RawURLEncoding.EncodeToString(last[:])
+	rows, err := a.q.ListAPIKeys(ctx, a.pool, p.From(uuid.Max), p.Size+1)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list API keys: %w", err)
 	}
+	rows, next := page.Cut(p, rows, func(r gatewaydb.ListAPIKeysRow) uuid.UUID { return r.ID })
 	out := make([]APIKey, 0, len(rows))
 	for _, r := range rows {
 		out = append(out, APIKey{ID: r.ID, Name: r.Name, Hint: r.Hint, Scopes: r.Scopes, CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, RevokedAt: r.RevokedAt})

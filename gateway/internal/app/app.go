@@ -10,6 +10,7 @@ import (
 	gatewaydb "github.com/sendtip/sendtip/generated/gateway/db"
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/idem"
+	"github.com/sendtip/sendtip/kit/page"
 )
 
 // Refusals of the use cases.
@@ -17,7 +18,6 @@ var (
 	ErrScopeUnknown = fault.New(fault.Unprocessable, "scope_unknown", "No operation gives that scope to API keys.")
 	ErrExpiryPast   = fault.New(fault.Unprocessable, "expiry_in_the_past", "The key would have expired already.")
 	ErrKeyUnknown   = fault.New(fault.NotFound, "not_found", "There is no such API key.")
-	ErrCursor       = fault.ErrInvalid.WithField("cursor", "pattern", "It does not have the right form.")
 )
 
 // App is the use cases.
@@ -25,6 +25,7 @@ type App struct {
 	pool   *pgxpool.Pool
 	q      *gatewaydb.Queries
 	idem   *idem.Store
+	pages  *page.Pager
 	env    string
 	scopes []string
 	now    func() time.Time
@@ -32,6 +33,6 @@ type App struct {
 }
 
 // New makes the use cases. scopes are what API keys may be given; wake starts the outbox relay after a commit.
-func New(pool *pgxpool.Pool, store *idem.Store, env string, scopes []string, now func() time.Time, wake func()) *App {
-	return &App{pool: pool, q: gatewaydb.New(), idem: store, env: env, scopes: slices.Clone(scopes), now: now, wake: wake}
+func New(pool *pgxpool.Pool, store *idem.Store, pages *page.Pager, env string, scopes []string, now func() time.Time, wake func()) *App {
+	return &App{pool: pool, q: gatewaydb.New(), idem: store, pages: pages, env: env, scopes: slices.Clone(scopes), now: now, wake: wake}
 }

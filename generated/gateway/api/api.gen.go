@@ -67,9 +67,9 @@ type APIKeyList struct {
 	// Data The keys, newest first.
 	Data []APIKey `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page.
+	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
 	//
-	// Example: MDE5MzdjNWU
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
@@ -102,7 +102,7 @@ type ListAPIKeysParams struct {
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before.
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
 	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -468,6 +468,22 @@ func (response ListAPIKeys403ApplicationProblemPlusJSONResponse) VisitListAPIKey
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeys422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListAPIKeys422ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }

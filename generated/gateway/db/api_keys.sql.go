@@ -68,7 +68,7 @@ func (q *Queries) InsertAPIKey(ctx context.Context, db DBTX, arg InsertAPIKeyPar
 const listAPIKeys = `-- name: ListAPIKeys :many
 SELECT id, name, hint, scopes, created_at, expires_at, revoked_at
 FROM api_keys
-WHERE ($1::uuid IS NULL OR id < $1::uuid)
+WHERE id < $1
 ORDER BY id DESC
 LIMIT $2
 `
@@ -84,7 +84,7 @@ type ListAPIKeysRow struct {
 }
 
 // Newest first; ids are UUIDv7 and grow with time.
-func (q *Queries) ListAPIKeys(ctx context.Context, db DBTX, before *uuid.UUID, pageSize int32) ([]ListAPIKeysRow, error) {
+func (q *Queries) ListAPIKeys(ctx context.Context, db DBTX, before uuid.UUID, pageSize int32) ([]ListAPIKeysRow, error) {
 	rows, err := db.Query(ctx, listAPIKeys, before, pageSize)
 	if err != nil {
 		return nil, err

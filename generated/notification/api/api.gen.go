@@ -71,9 +71,9 @@ type NotificationPage struct {
 	// Data The messages.
 	Data []Notification `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page.
+	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
 	//
-	// Example: MDE5MzdjNWU
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
@@ -103,7 +103,7 @@ type ListNotificationsParams struct {
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before.
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
 	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -571,6 +571,22 @@ func (response ListNotifications403ApplicationProblemPlusJSONResponse) VisitList
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNotifications422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListNotifications422ApplicationProblemPlusJSONResponse) VisitListNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }

@@ -149,7 +149,7 @@ func (q *Queries) InsertNotifications(ctx context.Context, db DBTX, arg InsertNo
 const listByUser = `-- name: ListByUser :many
 SELECT id, template, channel, state, message, created_at, sent_at
 FROM notifications
-WHERE user_id = $1 AND ($2::uuid IS NULL OR id < $2)
+WHERE user_id = $1 AND id < $2
 ORDER BY id DESC LIMIT $3
 `
 
@@ -163,7 +163,7 @@ type ListByUserRow struct {
 	SentAt    *time.Time
 }
 
-func (q *Queries) ListByUser(ctx context.Context, db DBTX, userID *uuid.UUID, before *uuid.UUID, page int32) ([]ListByUserRow, error) {
+func (q *Queries) ListByUser(ctx context.Context, db DBTX, userID *uuid.UUID, before uuid.UUID, page int32) ([]ListByUserRow, error) {
 	rows, err := db.Query(ctx, listByUser, userID, before, page)
 	if err != nil {
 		return nil, err

@@ -593,9 +593,9 @@ type LedgerTransactionList struct {
 	// Data The transactions.
 	Data []LedgerTransaction `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page.
+	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
 	//
-	// Example: MDE5MzdjNWU
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
@@ -847,9 +847,9 @@ type Statement struct {
 	// Data The entries.
 	Data []StatementEntry `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page.
+	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
 	//
-	// Example: MDE5MzdjNWU
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
@@ -976,7 +976,7 @@ type ListStatementParams struct {
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before.
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
 	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -1045,7 +1045,7 @@ type ListAccountStatementParams struct {
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before.
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
 	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -1078,7 +1078,7 @@ type ListLedgerTransactionsParams struct {
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before.
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
 	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -2984,6 +2984,22 @@ func (response ListStatement404ApplicationProblemPlusJSONResponse) VisitListStat
 	return err
 }
 
+type ListStatement422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListStatement422ApplicationProblemPlusJSONResponse) VisitListStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListStatement429ApplicationProblemPlusJSONResponse struct {
 	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -4713,6 +4729,22 @@ func (response ListAccountStatement404ApplicationProblemPlusJSONResponse) VisitL
 	return err
 }
 
+type ListAccountStatement422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListAccountStatement422ApplicationProblemPlusJSONResponse) VisitListAccountStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListAccountStatement429ApplicationProblemPlusJSONResponse struct {
 	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -5142,6 +5174,22 @@ func (response ListLedgerTransactions404ApplicationProblemPlusJSONResponse) Visi
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLedgerTransactions422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListLedgerTransactions422ApplicationProblemPlusJSONResponse) VisitListLedgerTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }

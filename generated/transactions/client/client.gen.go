@@ -593,9 +593,9 @@ type LedgerTransactionList struct {
 	// Data The transactions.
 	Data []LedgerTransaction `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page.
+	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
 	//
-	// Example: MDE5MzdjNWU
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
@@ -847,9 +847,9 @@ type Statement struct {
 	// Data The entries.
 	Data []StatementEntry `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page.
+	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
 	//
-	// Example: MDE5MzdjNWU
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
@@ -976,7 +976,7 @@ type ListStatementParams struct {
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before.
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
 	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -1045,7 +1045,7 @@ type ListAccountStatementParams struct {
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before.
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
 	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -1078,7 +1078,7 @@ type ListLedgerTransactionsParams struct {
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before.
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
 	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -1185,7 +1185,7 @@ type ClientInterface interface {
 
 	// ListStatement List the entries of an own account
 	//
-	// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. An account of somebody else is 404.
+	// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. An account of somebody else is 404.
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/statement (the `ListStatement` operationId).
 	ListStatement(ctx context.Context, accountID AccountID, params *ListStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1294,7 +1294,7 @@ type ClientInterface interface {
 
 	// ListLedgerTransactions List transactions
 	//
-	// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
+	// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
 	//
 	// Corresponds with GET /v1/ledger/transactions (the `ListLedgerTransactions` operationId).
 	ListLedgerTransactions(ctx context.Context, params *ListLedgerTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1385,7 +1385,7 @@ func (c *Client) GetReceipt(ctx context.Context, accountID AccountID, transactio
 
 // ListStatement List the entries of an own account
 //
-// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. An account of somebody else is 404.
+// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. An account of somebody else is 404.
 //
 // Corresponds with GET /v1/accounts/{account_id}/statement (the `ListStatement` operationId).
 func (c *Client) ListStatement(ctx context.Context, accountID AccountID, params *ListStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1644,7 +1644,7 @@ func (c *Client) ListSystemAccounts(ctx context.Context, reqEditors ...RequestEd
 
 // ListLedgerTransactions List transactions
 //
-// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
+// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
 //
 // Corresponds with GET /v1/ledger/transactions (the `ListLedgerTransactions` operationId).
 func (c *Client) ListLedgerTransactions(ctx context.Context, params *ListLedgerTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3056,7 +3056,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListStatementWithResponse List the entries of an own account
 	//
-	// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. An account of somebody else is 404.
+	// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. An account of somebody else is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3191,7 +3191,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListLedgerTransactionsWithResponse List transactions
 	//
-	// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
+	// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3539,6 +3539,8 @@ type ListStatementResponse struct {
 	ApplicationProblemJSON403 *externalRef0.Forbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *externalRef0.TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -3572,6 +3574,11 @@ func (r ListStatementResponse) GetApplicationProblemJSON403() *externalRef0.Forb
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ListStatementResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListStatementResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -4620,6 +4627,8 @@ type ListAccountStatementResponse struct {
 	ApplicationProblemJSON403 *externalRef0.Forbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *externalRef0.TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -4653,6 +4662,11 @@ func (r ListAccountStatementResponse) GetApplicationProblemJSON403() *externalRe
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ListAccountStatementResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListAccountStatementResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -4904,6 +4918,8 @@ type ListLedgerTransactionsResponse struct {
 	ApplicationProblemJSON403 *externalRef0.Forbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *externalRef0.TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -4937,6 +4953,11 @@ func (r ListLedgerTransactionsResponse) GetApplicationProblemJSON403() *external
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ListLedgerTransactionsResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListLedgerTransactionsResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -5347,7 +5368,7 @@ func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, accoun
 
 // ListStatementWithResponse List the entries of an own account
 //
-// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. An account of somebody else is 404.
+// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. An account of somebody else is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5572,7 +5593,7 @@ func (c *ClientWithResponses) ListSystemAccountsWithResponse(ctx context.Context
 
 // ListLedgerTransactionsWithResponse List transactions
 //
-// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Send the same filters with a cursor. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
+// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5939,6 +5960,13 @@ func ParseListStatementResponse(rsp *http.Response) (*ListStatementResponse, err
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests
@@ -6877,6 +6905,13 @@ func ParseListAccountStatementResponse(rsp *http.Response) (*ListAccountStatemen
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7115,6 +7150,13 @@ func ParseListLedgerTransactionsResponse(rsp *http.Response) (*ListLedgerTransac
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests

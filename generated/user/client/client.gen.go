@@ -211,9 +211,9 @@ type KycReviewPage struct {
 	// Data The reviews, oldest first.
 	Data []KycReview `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page.
+	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
 	//
-	// Example: MDE5MzdjNWU
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
@@ -820,7 +820,7 @@ type ListKycReviewsParams struct {
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before.
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
 	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -3329,6 +3329,8 @@ type ListKycReviewsResponse struct {
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *externalRef0.TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -3357,6 +3359,11 @@ func (r ListKycReviewsResponse) GetApplicationProblemJSON401() *externalRef0.Una
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r ListKycReviewsResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListKycReviewsResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -6522,6 +6529,13 @@ func ParseListKycReviewsResponse(rsp *http.Response) (*ListKycReviewsResponse, e
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests

@@ -69,7 +69,7 @@ func worldOn(t *testing.T, db *pgtest.DB) *world {
 func (w *world) sign(signers []note.Signer, public ...string) {
 	w.keys = public
 	w.App = app.New(app.Pools{Shared: w.db.Pool, Committers: w.db.Pool}, time.Now, slog.New(slog.DiscardHandler),
-		app.Sealer{Origin: origin, Signers: signers, VerifierKeys: public, File: w.file})
+		app.Sealer{Origin: origin, Signers: signers, VerifierKeys: public, File: w.file}, nil)
 }
 
 func (w *world) seal() {

@@ -299,6 +299,6 @@ func sign(ctx context.Context, pool *pgxpool.Pool, with Signing) error {
 	for _, k := range with.Keys {
 		sealer.Signers, sealer.VerifierKeys = append(sealer.Signers, k.Signer), append(sealer.VerifierKeys, k.VerifierKey)
 	}
-	a := app.New(app.Pools{Shared: pool, Committers: pool}, time.Now, slog.New(slog.DiscardHandler), sealer)
+	a := app.New(app.Pools{Shared: pool, Committers: pool}, time.Now, slog.New(slog.DiscardHandler), sealer, nil)
 	return a.SignCheckpoint(ctx)
 }

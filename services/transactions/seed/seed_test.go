@@ -14,8 +14,10 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/pgtest"
+	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/services/transactions/check"
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
@@ -165,7 +167,7 @@ func TestServed(t *testing.T) {
 	}
 	t.Cleanup(pool.Close)
 	a := app.New(app.Pools{Shared: pool, Committers: pool}, time.Now, slog.New(slog.DiscardHandler),
-		app.Sealer{Origin: origin, Signers: []note.Signer{w.sign.Keys[0].Signer}, VerifierKeys: []string{w.sign.Keys[0].VerifierKey}})
+		app.Sealer{Origin: origin, Signers: []note.Signer{w.sign.Keys[0].Signer}, VerifierKeys: []string{w.sign.Keys[0].VerifierKey}}, pager(t))
 	known, err := proof.Verifiers(w.sign.Keys[0].VerifierKey)
 	if err != nil {
 		t.Fatal(err)
@@ -205,6 +207,16 @@ func TestServed(t *testing.T) {
 	w.sound(2001)
 }
 
+// pager makes the cursors of these tests.
+func pager(t testing.TB) *page.Pager {
+	t.Helper()
+	s, err := seal.New(make([]byte, seal.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page.New(s)
+}
+
 // statement reads an account's statement page by page to its beginning.
 func (w *world) statement(a *app.App, id uuid.UUID) {
 	w.t.Helper()
@@ -212,22 +224,22 @@ func (w *world) statement(a *app.App, id uuid.UUID) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	want, q := account.Sequence, app.StatementQuery{Limit: 50}
+	want, q := account.Sequence, app.StatementQuery{Request: page.Request{Limit: new(int32(50))}}
 	for want > 0 {
-		page, err := a.ListAccountStatement(w.ctx, id, q)
-		if err != nil || len(page.Entries) == 0 {
-			w.t.Fatalf("the page before %d: %d entries, %v", want, len(page.Entries), err)
+		got, err := a.ListAccountStatement(w.ctx, id, q)
+		if err != nil || len(got.Entries) == 0 {
+			w.t.Fatalf("the page before %d: %d entries, %v", want, len(got.Entries), err)
 		}
-		if want == account.Sequence && page.Entries[0].BalanceMinor != account.Balance() {
-			w.t.Errorf("the newest balance is %d, the account's %d", page.Entries[0].BalanceMinor, account.Balance())
+		if want == account.Sequence && got.Entries[0].BalanceMinor != account.Balance() {
+			w.t.Errorf("the newest balance is %d, the account's %d", got.Entries[0].BalanceMinor, account.Balance())
 		}
-		for _, e := range page.Entries {
+		for _, e := range got.Entries {
 			if e.Sequence != want {
 				w.t.Fatalf("entry %d, want %d", e.Sequence, want)
 			}
 			want--
 		}
-		q.Cursor = page.Next
+		q.Cursor = got.Next
 	}
 }
 

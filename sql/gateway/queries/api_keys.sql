@@ -6,7 +6,7 @@ VALUES (@id, @name, @hint, @hash, @scopes, @created_by, sqlc.narg(expires_at), @
 -- Newest first; ids are UUIDv7 and grow with time.
 SELECT id, name, hint, scopes, created_at, expires_at, revoked_at
 FROM api_keys
-WHERE (sqlc.narg(before)::uuid IS NULL OR id < sqlc.narg(before)::uuid)
+WHERE id < @before
 ORDER BY id DESC
 LIMIT @page_size;
 

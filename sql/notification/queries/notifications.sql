@@ -44,5 +44,5 @@ UPDATE notifications SET state = @state, reason_code = @reason_code, updated_at 
 -- name: ListByUser :many
 SELECT id, template, channel, state, message, created_at, sent_at
 FROM notifications
-WHERE user_id = @user_id AND (sqlc.narg(before)::uuid IS NULL OR id < sqlc.narg(before))
+WHERE user_id = @user_id AND id < @before
 ORDER BY id DESC LIMIT @page;

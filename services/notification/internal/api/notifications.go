@@ -4,29 +4,22 @@ import (
 	"context"
 
 	notificationapi "github.com/sendtip/sendtip/generated/notification/api"
+	"github.com/sendtip/sendtip/kit/page"
 
 	"github.com/sendtip/sendtip/services/notification/internal/app"
 )
 
 // ListNotifications answers GET /v1/notifications.
 func (s *Server) ListNotifications(ctx context.Context, r notificationapi.ListNotificationsRequestObject) (notificationapi.ListNotificationsResponseObject, error) {
-	var limit int32
-	if r.Params.Limit != nil {
-		limit = *r.Params.Limit
-	}
-	cursor := ""
-	if r.Params.Cursor != nil {
-		cursor = *r.Params.Cursor
-	}
-	items, next, err := s.app.ListNotifications(ctx, limit, cursor)
+	items, next, err := s.app.ListNotifications(ctx, page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor})
 	if err != nil {
 		return nil, err
 	}
-	page := notificationapi.NotificationPage{Data: make([]notificationapi.Notification, len(items)), NextCursor: optional(next)}
+	out := notificationapi.NotificationPage{Data: make([]notificationapi.Notification, len(items)), NextCursor: next}
 	for i, item := range items {
-		page.Data[i] = notification(item)
+		out.Data[i] = notification(item)
 	}
-	return notificationapi.ListNotifications200JSONResponse(page), nil
+	return notificationapi.ListNotifications200JSONResponse(out), nil
 }
 
 func notification(i app.Item) notificationapi.Notification {

@@ -235,7 +235,7 @@ func TestListNotificationsRefused(t *testing.T) {
 		"partner":          {"", identity(t, "partner:"+user.String(), "profile"), 403, "forbidden"},
 		"bad limit":        {"?limit=secret-value", mine, 400, "invalid_request"},
 		"two limits":       {"?limit=1&limit=2", mine, 400, "invalid_request"},
-		"bad cursor":       {"?cursor=secret-value", mine, 400, "invalid_cursor"},
+		"bad cursor":       {"?cursor=secret-value", mine, 422, "cursor_invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,7 @@ import (
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/outbox"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/providers/africastalking"
 
@@ -51,7 +52,8 @@ type Deps struct {
 // App runs the use cases. It is safe for concurrent use.
 type App struct {
 	Deps
-	q *notificationdb.Queries
+	q     *notificationdb.Queries
+	pages *page.Pager
 
 	messages *prometheus.CounterVec
 	reports  *prometheus.CounterVec
@@ -61,8 +63,9 @@ type App struct {
 // New returns the use cases and registers their metrics.
 func New(d Deps) *App {
 	a := &App{
-		Deps: d,
-		q:    notificationdb.New(),
+		Deps:  d,
+		q:     notificationdb.New(),
+		pages: page.New(d.Sealer),
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "notification_messages_total", Help: "Messages by channel, template and the state they came to.",
 		}, []string{"channel", "template", "state"}),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/seal"
 
@@ -40,9 +41,9 @@ func TestListNotifications(t *testing.T) {
 
 	ctx := as(t.Context(), "user:"+w.peer.user.String(), "profile")
 	var got []uuid.UUID
-	cursor := ""
+	in := page.Request{Limit: new(int32(2))}
 	for pages := 0; ; pages++ {
-		items, next, err := w.app.ListNotifications(ctx, 2, cursor)
+		items, next, err := w.app.ListNotifications(ctx, in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,19 +53,23 @@ func TestListNotifications(t *testing.T) {
 				t.Errorf("listed %+v", i)
 			}
 		}
-		if next == "" {
+		if next == nil {
 			if pages != 2 {
 				t.Errorf("%d pages", pages+1)
 			}
+			other := as(t.Context(), "user:"+uuid.NewString(), "profile")
+			if _, _, err := w.app.ListNotifications(other, in); !errors.Is(err, page.ErrCursor) {
+				t.Errorf("somebody else's cursor: %v", err)
+			}
 			break
 		}
-		cursor = next
+		in.Cursor = next
 	}
 	slices.Reverse(queued)
 	if len(got) != 5 || !slices.Equal(got[1:], queued) { // the newest is the copy by e-mail
 		t.Errorf("listed %v, want a mail and %v", got, queued)
 	}
-	items, _, err := w.app.ListNotifications(ctx, 0, "")
+	items, _, err := w.app.ListNotifications(ctx, page.Request{})
 	if err != nil || len(items) != 5 {
 		t.Fatalf("%d items, %v", len(items), err)
 	}
@@ -102,8 +107,8 @@ func TestListNotificationsWithALostText(t *testing.T) {
 		if n := w.exec(t, "UPDATE notifications SET message = $1 WHERE id = $2", lost, queued[1]); n != 1 {
 			t.Fatalf("%d rows changed", n)
 		}
-		items, next, err := w.app.ListNotifications(ctx, 10, "")
-		if err != nil || next != "" || len(items) != 3 {
+		items, next, err := w.app.ListNotifications(ctx, page.Request{})
+		if err != nil || next != nil || len(items) != 3 {
 			t.Fatalf("%d items, %v", len(items), err)
 		}
 		for _, item := range items {
@@ -136,9 +141,9 @@ func TestListNotificationsMaximumPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	items, next, err := w.app.ListNotifications(as(t.Context(), "user:"+w.peer.user.String(), "profile"), 1000, "")
-	if err != nil || len(items) != 100 || next == "" {
-		t.Errorf("%d items, next %q, %v", len(items), next, err)
+	items, next, err := w.app.ListNotifications(as(t.Context(), "user:"+w.peer.user.String(), "profile"), page.Request{Limit: new(int32(page.MaxSize))})
+	if err != nil || len(items) != 100 || next == nil {
+		t.Errorf("%d items, next %v, %v", len(items), next, err)
 	}
 }
 
@@ -154,11 +159,16 @@ func TestListNotificationsRefused(t *testing.T) {
 		"no scope":    {"user:" + w.peer.user.String(), "wallet:read", "", fault.ErrForbidden},
 		"a partner":   {"partner:" + w.peer.user.String(), "profile", "", fault.ErrForbidden},
 		"nobody":      {"anonymous", "", "", fault.ErrForbidden},
-		"bad cursor":  {"user:" + w.peer.user.String(), "profile", "AAAA", domain.ErrBadCursor},
-		"not base64":  {"user:" + w.peer.user.String(), "profile", "!!!!", domain.ErrBadCursor},
+		"bad cursor":  {"user:" + w.peer.user.String(), "profile", "AAAA", page.ErrCursor},
+		"not base64":  {"user:" + w.peer.user.String(), "profile", "!!!!", page.ErrCursor},
+		"old cursor":  {"user:" + w.peer.user.String(), "profile", "AZN8XopAfBudfj9rKhwNTg", page.ErrCursor},
 		"bad user id": {"user:me", "profile", "", fault.ErrForbidden},
 	} {
-		if _, _, err := w.app.ListNotifications(as(t.Context(), c.subject, c.scope), 10, c.cursor); !errors.Is(err, c.want) {
+		in := page.Request{}
+		if c.cursor != "" {
+			in.Cursor = &c.cursor
+		}
+		if _, _, err := w.app.ListNotifications(as(t.Context(), c.subject, c.scope), in); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}

@@ -119,6 +119,5 @@ func AfterReport(s State, r Report) (next State, reason string, ok bool) {
 
 // Errors that a caller may see.
 var (
-	ErrBadCursor = fault.New(fault.Invalid, "invalid_cursor", "The cursor is not one that a page gave.")
-	ErrNoHook    = fault.New(fault.NotFound, "not_found", "There is no such object.")
+	ErrNoHook = fault.New(fault.NotFound, "not_found", "There is no such object.")
 )

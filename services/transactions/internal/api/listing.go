@@ -6,6 +6,7 @@ import (
 	"github.com/sendtip/sendtip/generated/common"
 	transactionsapi "github.com/sendtip/sendtip/generated/transactions/api"
 	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/page"
 
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 )
@@ -13,12 +14,8 @@ import (
 // ListLedgerTransactions answers GET /v1/ledger/transactions.
 func (s *Server) ListLedgerTransactions(ctx context.Context, r transactionsapi.ListLedgerTransactionsRequestObject) (transactionsapi.ListLedgerTransactionsResponseObject, error) {
 	p := r.Params
-	limit, err := limitOf(p.Limit)
-	if err != nil {
-		return nil, err
-	}
 	q := app.TransactionQuery{Filter: filter(p.From, p.To, p.Channel, p.Type), AccountID: idOf(p.AccountID), Reference: value(p.Reference),
-		Limit: limit, Cursor: value(p.Cursor)}
+		Request: page.Request{Limit: p.Limit, Cursor: p.Cursor}}
 	if isNil(p.AccountID) {
 		return nil, fault.ErrNotFound // as of any account that does not exist
 	}
@@ -28,13 +25,13 @@ func (s *Server) ListLedgerTransactions(ctx context.Context, r transactionsapi.L
 	if p.MetadataKey != nil {
 		q.Facts = map[string]string{*p.MetadataKey: *p.MetadataValue}
 	}
-	page, err := s.app.ListTransactions(ctx, q)
+	found, err := s.app.ListTransactions(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	answer := transactionsapi.ListLedgerTransactions200JSONResponse{Data: make([]transactionsapi.LedgerTransaction, len(page.Transactions)), NextCursor: optional(page.Next)}
-	for i := range page.Transactions {
-		answer.Data[i] = ledgerTransaction(&page.Transactions[i])
+	answer := transactionsapi.ListLedgerTransactions200JSONResponse{Data: make([]transactionsapi.LedgerTransaction, len(found.Transactions)), NextCursor: found.Next}
+	for i := range found.Transactions {
+		answer.Data[i] = ledgerTransaction(&found.Transactions[i])
 	}
 	return answer, nil
 }

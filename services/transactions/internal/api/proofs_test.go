@@ -60,7 +60,7 @@ func setupProvable(t testing.TB) *provable {
 		}
 	})
 	a := app.New(app.Pools{Shared: db.Pool, Committers: db.Pool}, time.Now, slog.New(slog.DiscardHandler),
-		app.Sealer{Origin: ledgerOrigin, Signers: []note.Signer{signer.Signer}, VerifierKeys: []string{signer.VerifierKey}})
+		app.Sealer{Origin: ledgerOrigin, Signers: []note.Signer{signer.Signer}, VerifierKeys: []string{signer.VerifierKey}}, pager(t))
 	operator := newID()
 	return &provable{world: &world{url: serveLedger(t, a), routes: contract(t)}, app: a, db: db, known: known, service: token(t, "service:wallet", allScopes),
 		anybody: token(t, "anonymous", ""), operator: token(t, "user:"+operator, "profile admin:ledger"), operatorID: operator}

@@ -142,7 +142,6 @@ func TestReadingProblems(t *testing.T) {
 		"/v1/ledger/transactions?metadata_key=a":                                             "metadata_incomplete",
 		"/v1/ledger/transactions?metadata_value=a":                                           "metadata_incomplete",
 		"/v1/ledger/transactions?channel=pigeon":                                             "channel_invalid",
-		"/v1/ledger/transactions?cursor=x":                                                   "cursor_invalid",
 		"/v1/ledger/transactions?limit=0":                                                    "limit_invalid",
 		"/v1/ledger/transactions?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z":          "period_invalid",
 		"/v1/ledger/accounts/" + id + "/statement?type=A":                                    "type_invalid",
@@ -150,7 +149,6 @@ func TestReadingProblems(t *testing.T) {
 		"/v1/ledger/accounts/" + id + "/balance?recorded_at=2999-01-01T00:00:00Z":            "as_of_in_future",
 		"/v1/ledger/accounts/" + id + "/balance?effective_at=2026-01-01T00:00:00Z&" + moment: "as_of_ambiguous",
 		"/v1/accounts/" + id + "/balance-at":                                                 "as_of_missing",
-		"/v1/accounts/" + id + "/statement?cursor=abc":                                       "cursor_invalid",
 		"/v1/accounts/" + id + "/statement.csv?channel=pigeon":                               "channel_invalid",
 		"/v1/accounts/" + id + "/statement?from=yesterday":                                   "",
 		"/v1/ledger/transactions?account_id=x":                                               "",
@@ -163,6 +161,10 @@ func TestReadingProblems(t *testing.T) {
 		if code != "" && (len(p.Errors) != 1 || p.Errors[0].Code != code) {
 			t.Errorf("%s: %+v, want %s", path, p, code)
 		}
+	}
+	for path, as := range map[string]string{"/v1/ledger/transactions?cursor=x": service, "/v1/ledger/accounts/" + id + "/statement?cursor=3": service,
+		"/v1/accounts/" + id + "/statement?cursor=3": me} {
+		w.problem(t, "GET", path, as, nil, 422, "cursor_invalid")
 	}
 	for _, path := range []string{"/v1/ledger/transactions?account_id=" + unknown, "/v1/ledger/accounts/" + unknown + "/balance", "/v1/ledger/accounts/" + unknown + "/statement"} {
 		w.problem(t, "GET", path, service, nil, 404, "not_found")
@@ -321,7 +323,7 @@ func breaking(t testing.TB, databaseURL string) string {
 			next.ServeHTTP(&losing{ResponseWriter: w, pool: pool}, r)
 		})
 	}, auth.NewVerifier("transactions", key).Middleware(web.WriteProblem))
-	api.Mount(r, app.New(app.Pools{Shared: pool, Committers: pool}, time.Now, slog.New(slog.DiscardHandler), app.Sealer{}))
+	api.Mount(r, app.New(app.Pools{Shared: pool, Committers: pool}, time.Now, slog.New(slog.DiscardHandler), app.Sealer{}, pager(t)))
 	srv := httptest.NewServer(r)
 	t.Cleanup(srv.Close)
 	return srv.URL

@@ -7,7 +7,7 @@ import (
 	"github.com/sendtip/sendtip/generated/common"
 	transactionsapi "github.com/sendtip/sendtip/generated/transactions/api"
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
-	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/page"
 
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
@@ -43,36 +43,28 @@ func balanceAt(b app.Balance) transactionsapi.BalanceAt {
 
 // ListStatement answers GET /v1/accounts/{account_id}/statement.
 func (s *Server) ListStatement(ctx context.Context, r transactionsapi.ListStatementRequestObject) (transactionsapi.ListStatementResponseObject, error) {
-	limit, err := limitOf(r.Params.Limit)
-	if err != nil {
-		return nil, err
-	}
-	page, err := s.app.ListStatement(ctx, r.AccountID, app.StatementQuery{Limit: limit, Cursor: value(r.Params.Cursor),
+	found, err := s.app.ListStatement(ctx, r.AccountID, app.StatementQuery{Request: page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor},
 		Filter: filter(r.Params.From, r.Params.To, r.Params.Channel, r.Params.Type)})
 	if err != nil {
 		return nil, err
 	}
-	return transactionsapi.ListStatement200JSONResponse(statement(page)), nil
+	return transactionsapi.ListStatement200JSONResponse(statement(found)), nil
 }
 
 // ListAccountStatement answers GET /v1/ledger/accounts/{account_id}/statement.
 func (s *Server) ListAccountStatement(ctx context.Context, r transactionsapi.ListAccountStatementRequestObject) (transactionsapi.ListAccountStatementResponseObject, error) {
-	limit, err := limitOf(r.Params.Limit)
-	if err != nil {
-		return nil, err
-	}
-	page, err := s.app.ListAccountStatement(ctx, r.AccountID, app.StatementQuery{Limit: limit, Cursor: value(r.Params.Cursor),
+	found, err := s.app.ListAccountStatement(ctx, r.AccountID, app.StatementQuery{Request: page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor},
 		Filter: filter(r.Params.From, r.Params.To, r.Params.Channel, r.Params.Type)})
 	if err != nil {
 		return nil, err
 	}
-	return transactionsapi.ListAccountStatement200JSONResponse(statement(page)), nil
+	return transactionsapi.ListAccountStatement200JSONResponse(statement(found)), nil
 }
 
-func statement(page app.StatementPage) transactionsapi.Statement {
-	out := transactionsapi.Statement{Data: make([]transactionsapi.StatementEntry, len(page.Entries)), NextCursor: optional(page.Next)}
-	for i := range page.Entries {
-		out.Data[i] = statementEntry(&page.Entries[i])
+func statement(found app.StatementPage) transactionsapi.Statement {
+	out := transactionsapi.Statement{Data: make([]transactionsapi.StatementEntry, len(found.Entries)), NextCursor: found.Next}
+	for i := range found.Entries {
+		out.Data[i] = statementEntry(&found.Entries[i])
 	}
 	return out
 }
@@ -83,14 +75,6 @@ func statementEntry(e *transactionsdb.ListEntriesRow) transactionsapi.StatementE
 		Amount: common.PositiveMoney{Amount: e.AmountMinor, Currency: e.Currency}, BalanceAfter: moneyOf(e.BalanceMinor, e.Currency),
 		Reference: e.Reference, TransactionID: e.TransactionID, RecordedAt: e.RecordedAt.UTC(), EffectiveAt: utc(value(e.EffectiveAt)),
 	}
-}
-
-// limitOf returns 0 if none was sent; a zero that was sent is refused.
-func limitOf(sent *int32) (int32, error) {
-	if sent != nil && *sent == 0 {
-		return 0, fault.ErrInvalid.WithField("limit", "limit_invalid", "The limit is not between 1 and 100.")
-	}
-	return value(sent), nil
 }
 
 func filter(from, to *time.Time, channel *transactionsapi.Channel, kind *string) domain.Filter {

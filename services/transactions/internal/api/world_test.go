@@ -24,7 +24,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pgtest"
+	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/kit/web"
 	"github.com/sendtip/sendtip/openapi"
 	"github.com/sendtip/sendtip/services/transactions/check"
@@ -55,7 +57,17 @@ func setup(t testing.TB) *world {
 
 func serve(t testing.TB, pool *pgxpool.Pool) string {
 	t.Helper()
-	return serveLedger(t, app.New(app.Pools{Shared: pool, Committers: pool}, time.Now, slog.New(slog.DiscardHandler), app.Sealer{}))
+	return serveLedger(t, app.New(app.Pools{Shared: pool, Committers: pool}, time.Now, slog.New(slog.DiscardHandler), app.Sealer{}, pager(t)))
+}
+
+// pager makes the cursors of these tests.
+func pager(t testing.TB) *page.Pager {
+	t.Helper()
+	s, err := seal.New(make([]byte, seal.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page.New(s)
 }
 
 func serveLedger(t testing.TB, a *app.App) string {

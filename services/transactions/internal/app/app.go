@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
+	"github.com/sendtip/sendtip/kit/page"
 )
 
 // Scopes that callers need.
@@ -30,6 +31,7 @@ type App struct {
 	group       *group
 	atomicLists atomic.Int64
 	sealer      Sealer
+	pages       *page.Pager
 	metrics     metrics
 	recent      *recent
 	unsealed    chan struct{} // has an element when a batch may wait to be sealed
@@ -42,9 +44,9 @@ type Pools struct {
 	Committers *pgxpool.Pool // opened with CommitParams
 }
 
-// New makes the ledger. now is the clock.
-func New(pools Pools, now func() time.Time, log *slog.Logger, sealer Sealer) *App {
-	a := &App{pool: pools.Shared, committers: pools.Committers, q: transactionsdb.New(), now: now, log: log, sealer: sealer, metrics: newMetrics(), recent: &recent{batches: map[int64][]posted{}},
+// New makes the ledger. now is the clock; pages is nil for tools that list nothing.
+func New(pools Pools, now func() time.Time, log *slog.Logger, sealer Sealer, pages *page.Pager) *App {
+	a := &App{pool: pools.Shared, committers: pools.Committers, q: transactionsdb.New(), now: now, log: log, sealer: sealer, pages: pages, metrics: newMetrics(), recent: &recent{batches: map[int64][]posted{}},
 		unsealed: make(chan struct{}, 1), unpublished: make(chan struct{}, 1)}
 	a.group = newGroup(a.commit, log)
 	return a

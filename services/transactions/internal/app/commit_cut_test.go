@@ -53,7 +53,7 @@ func (w *world) cutReplica(t testing.TB, log slog.Handler) (*app.App, *proxy) {
 		t.Fatal(err)
 	}
 	t.Cleanup(committers.Close)
-	return app.New(app.Pools{Shared: w.pool, Committers: committers}, time.Now, slog.New(log), sealer(t)), p
+	return app.New(app.Pools{Shared: w.pool, Committers: committers}, time.Now, slog.New(log), sealer(t), pager(t)), p
 }
 
 // TestCommitIsCut breaks the connection at every second COMMIT of two replicas: after the server has it, before it has it, and with its

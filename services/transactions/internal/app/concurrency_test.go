@@ -106,7 +106,7 @@ func TestConnectionsDie(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(committers.Close)
-	ledger := app.New(app.Pools{Shared: w.pool, Committers: committers}, time.Now, slog.New(repeated), sealer(t))
+	ledger := app.New(app.Pools{Shared: w.pool, Committers: committers}, time.Now, slog.New(repeated), sealer(t), pager(t))
 	killer, err := pgx.Connect(context.Background(), w.db.AppURL)
 	if err != nil {
 		t.Fatal(err)

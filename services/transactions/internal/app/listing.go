@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -20,6 +19,7 @@ import (
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
 
@@ -30,20 +30,19 @@ const maxByFact = 10_000
 // than an account's last, which another replica's clock may have given. Replicas' clocks must agree within it.
 const idSlack = 10 * time.Minute
 
-// TransactionQuery asks for a page of transactions. Zero values filter nothing; zero as limit means 25.
+// TransactionQuery asks for a page of transactions. Zero values filter nothing.
 type TransactionQuery struct {
 	domain.Filter
 	AccountID uuid.UUID
 	Reference string
 	Facts     map[string]string // all of them, exactly
-	Limit     int32
-	Cursor    string
+	page.Request
 }
 
-// TransactionPage is a page, newest first, with the cursor of the next one ("" on the last). It may be short although more follow.
+// TransactionPage is a page, newest first, with the cursor of the next one (nil on the last). It may be short although more follow.
 type TransactionPage struct {
 	Transactions []Transaction
-	Next         string
+	Next         *string
 }
 
 // head is as much of a transaction as its filters need.
@@ -53,19 +52,25 @@ type head = transactionsdb.ListTransactionHeadsRow
 type listing struct {
 	*App
 	TransactionQuery
+	page   page.Page[place]
 	facts  []byte // Facts as JSON, or nothing
-	limit  int
 	chosen []head
 }
 
-// ListTransactions returns transactions to a service. There are three ways down the list: along the entries of an account, whose cursors are
-// "s" and a sequence number; and along ids, of all transactions or of those that a reference or fact names, whose cursors are "i" and an id.
+// place is where a page of transactions ends: at a sequence number of the account's entries, or at an id.
+type place struct {
+	Sequence int64     `json:"seq,omitempty"`
+	ID       uuid.UUID `json:"id,omitzero"`
+}
+
+// ListTransactions returns transactions to a service. There are three ways down the list: along the entries of an account; and along ids, of
+// all transactions or of those that a reference or fact names.
 func (a *App) ListTransactions(ctx context.Context, q TransactionQuery) (TransactionPage, error) {
 	if err := auth.Require(ctx, ScopeRead); err != nil {
 		return TransactionPage{}, err
 	}
 	l := &listing{App: a, TransactionQuery: q}
-	if err := l.check(); err != nil {
+	if err := l.check(ctx); err != nil {
 		return TransactionPage{}, err
 	}
 	next, err := l.walk(ctx)
@@ -76,27 +81,24 @@ func (a *App) ListTransactions(ctx context.Context, q TransactionQuery) (Transac
 	return TransactionPage{Transactions: transactions, Next: next}, err
 }
 
-func (l *listing) check() error {
-	limit, err := pageSize(l.Limit)
-	if err != nil {
-		return err
-	}
-	l.limit = int(limit)
+func (l *listing) check(ctx context.Context) (err error) {
 	if l.Filter, err = l.Validate(); err != nil {
 		return err
 	}
 	if l.Reference != "" && !domain.IsReference(l.Reference) {
 		return fault.ErrInvalid.WithField("reference", "reference_invalid", "The reference is malformed.")
 	}
-	if len(l.Facts) == 0 {
-		return nil
-	}
 	for k, v := range l.Facts {
 		if k == "" || !plain(k) || !plain(v) {
 			return fault.ErrInvalid.WithField("metadata_key", "metadata_invalid", "No transaction can have this fact.")
 		}
 	}
-	l.facts, err = json.Marshal(l.Facts)
+	if len(l.Facts) > 0 {
+		if l.facts, err = json.Marshal(l.Facts); err != nil {
+			return err
+		}
+	}
+	l.page, err = page.Read[place](ctx, l.pages, "listLedgerTransactions", l.Request, l.AccountID, l.Reference, l.facts, period(l.Filter), l.Channel, l.Type)
 	return err
 }
 
@@ -104,43 +106,30 @@ func (l *listing) check() error {
 func plain(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }
 
 // walk chooses the way, fills chosen and returns the cursor of the next page.
-func (l *listing) walk(ctx context.Context) (string, error) {
+func (l *listing) walk(ctx context.Context) (next *string, err error) {
 	var account domain.Account
 	if l.AccountID != uuid.Nil {
-		var err error
 		if account, err = l.GetAccount(ctx, l.AccountID); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	if n, ok := strings.CutPrefix(l.Cursor, "s"); ok && l.AccountID != uuid.Nil {
-		before, err := sequenceCursor(n)
-		if err != nil || before == 0 {
-			return "", errCursor
-		}
-		return l.byAccount(ctx, account, before)
-	}
-	before := uuid.Max
-	if l.Cursor != "" {
-		text, ok := strings.CutPrefix(l.Cursor, "i")
-		id, err := uuid.Parse(text)
-		if !ok || err != nil || id.String() != text {
-			return "", errCursor
-		}
-		before = id
+	from := l.page.From(place{ID: uuid.Max})
+	if from.Sequence > 0 {
+		return l.byAccount(ctx, account, from.Sequence)
 	}
 	if l.Reference != "" || l.facts != nil {
 		ids, known, err := l.named(ctx)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if known {
-			return l.byNames(ctx, ids, before)
+			return l.byNames(ctx, ids, from.ID)
 		}
 	}
-	if l.AccountID != uuid.Nil && l.Cursor == "" {
+	if l.AccountID != uuid.Nil && l.page.First() {
 		return l.byAccount(ctx, account, account.Sequence+1)
 	}
-	return l.byID(ctx, before)
+	return l.byID(ctx, from.ID)
 }
 
 // named returns the ids that the reference or the facts point to, and false if there are too many.
@@ -160,17 +149,17 @@ func (l *listing) named(ctx context.Context) (ids []uuid.UUID, known bool, err e
 }
 
 // byNames goes down the ids of a list.
-func (l *listing) byNames(ctx context.Context, ids []uuid.UUID, before uuid.UUID) (string, error) {
+func (l *listing) byNames(ctx context.Context, ids []uuid.UUID, before uuid.UUID) (*string, error) {
 	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) })
 	ids = slices.DeleteFunc(ids, func(id uuid.UUID) bool { return bytes.Compare(id[:], before[:]) >= 0 })
 	for scanned := 0; len(ids) > 0; {
 		if scanned >= maxScan {
-			return "i" + before.String(), nil
+			return l.page.Next(place{ID: before}), nil
 		}
-		n := min(len(ids), 2*maxPage)
+		n := min(len(ids), 2*page.MaxSize)
 		rows, err := l.q.ListHeadsOf(ctx, l.pool, ids[:n])
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		heads := make([]head, len(rows))
 		for i, row := range rows {
@@ -178,14 +167,14 @@ func (l *listing) byNames(ctx context.Context, ids []uuid.UUID, before uuid.UUID
 		}
 		before, ids, scanned = ids[n-1], ids[n:], scanned+n
 		if cut, err := l.choose(ctx, heads); err != nil || cut != nil {
-			return cursorAfter(cut, len(ids) > 0 || !isLast(cut, heads)), err
+			return l.after(cut, len(ids) > 0 || !isLast(cut, heads)), err
 		}
 	}
-	return "", nil
+	return nil, nil
 }
 
 // byID goes down all transactions. Partitions outside the period are left out, and so are ids that are too young or too old for it.
-func (l *listing) byID(ctx context.Context, before uuid.UUID) (string, error) {
+func (l *listing) byID(ctx context.Context, before uuid.UUID) (*string, error) {
 	p := transactionsdb.ListTransactionHeadsParams{Before: before, RecordedFrom: l.From, RecordedTo: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), PageSize: l.chunk()}
 	if !l.From.IsZero() {
 		p.First = idAt(l.From.Add(-idSlack))
@@ -199,26 +188,26 @@ func (l *listing) byID(ctx context.Context, before uuid.UUID) (string, error) {
 	for scanned := 0; scanned < maxScan; {
 		rows, err := l.q.ListTransactionHeads(ctx, planned{l.pool}, p)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		last := len(rows) < int(p.PageSize)
 		if cut, err := l.choose(ctx, rows); err != nil || cut != nil {
-			return cursorAfter(cut, !last || !isLast(cut, rows)), err
+			return l.after(cut, !last || !isLast(cut, rows)), err
 		}
 		if last {
-			return "", nil
+			return nil, nil
 		}
 		p.Before, scanned = rows[len(rows)-1].ID, scanned+len(rows)
 	}
-	return "i" + p.Before.String(), nil
+	return l.page.Next(place{ID: p.Before}), nil
 }
 
 // byAccount goes down the entries of an account. A transaction may have several, one after the other: it is met at the last of them, so
 // that it stands on one page only.
-func (l *listing) byAccount(ctx context.Context, account domain.Account, before int64) (string, error) {
+func (l *listing) byAccount(ctx context.Context, account domain.Account, before int64) (*string, error) {
 	first, end, err := l.window(ctx, account, l.Filter)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	before = min(before, end)
 	var above uuid.UUID
@@ -226,7 +215,7 @@ func (l *listing) byAccount(ctx context.Context, account domain.Account, before 
 		low := max(first, before-int64(l.chunk()))
 		entries, err := l.q.ListEntries(ctx, l.pool, transactionsdb.ListEntriesParams{AccountID: account.ID, First: low, Before: before + 1, PageSize: maxScan})
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		var heads []head
 		lowest := map[uuid.UUID]int64{}
@@ -239,22 +228,22 @@ func (l *listing) byAccount(ctx context.Context, account domain.Account, before 
 		}
 		if cut, err := l.choose(ctx, heads); err != nil || cut != nil {
 			if err != nil || lowest[cut.ID] <= first {
-				return "", err
+				return nil, err
 			}
-			return "s" + strconv.FormatInt(lowest[cut.ID], 10), nil
+			return l.page.Next(place{Sequence: lowest[cut.ID]}), nil
 		}
 		before, scanned = low, scanned+before-low
 	}
 	if before <= first {
-		return "", nil
+		return nil, nil
 	}
-	return "s" + strconv.FormatInt(before, 10), nil
+	return l.page.Next(place{Sequence: before}), nil
 }
 
 // chunk is how many rows to read at once: many if few of them may fit.
 func (l *listing) chunk() int32 {
 	if l.Channel == "" && l.Type == "" && l.facts == nil {
-		return int32(2 * l.limit) // #nosec G115 -- at most 100
+		return 2 * l.page.Size
 	}
 	return maxScan / 4
 }
@@ -277,7 +266,7 @@ func (l *listing) choose(ctx context.Context, heads []head) (*head, error) {
 	}
 	for i := range rest {
 		l.chosen = append(l.chosen, rest[i])
-		if len(l.chosen) == l.limit {
+		if len(l.chosen) == int(l.page.Size) {
 			return &rest[i], nil
 		}
 	}
@@ -308,11 +297,11 @@ func (l *listing) related(ctx context.Context, heads []head) ([]head, error) {
 	return heads, nil
 }
 
-func cursorAfter(cut *head, more bool) string {
+func (l *listing) after(cut *head, more bool) *string {
 	if cut == nil || !more {
-		return ""
+		return nil
 	}
-	return "i" + cut.ID.String()
+	return l.page.Next(place{ID: cut.ID})
 }
 
 func isLast(cut *head, heads []head) bool { return cut != nil && cut.ID == heads[len(heads)-1].ID }

@@ -4,46 +4,41 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
-	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
 
 const (
-	defaultPage = 25
-	maxPage     = 100
-	maxScan     = 2_000  // rows that one call looks at; ListEntries has the same limit
-	maxExport   = 10_000 // entries of an export
-	exportPage  = 1_000
+	maxScan    = 2_000  // rows that one call looks at; ListEntries has the same limit
+	maxExport  = 10_000 // entries of an export
+	exportPage = 1_000
 )
 
-// StatementQuery asks for a page of a statement. Zero as limit means 25.
+// StatementQuery asks for a page of a statement.
 type StatementQuery struct {
 	domain.Filter
-	Limit  int32
-	Cursor string
+	page.Request
 }
 
-// StatementPage is a page, newest first, with the cursor of the next one ("" on the last). With a channel or a type it may be short although
+// StatementPage is a page, newest first, with the cursor of the next one (nil on the last). With a channel or a type it may be short although
 // more follow.
 type StatementPage struct {
 	Entries []transactionsdb.ListEntriesRow
-	Next    string
+	Next    *string
 }
 
-// ListStatement returns a page of the user's own account; somebody else's is fault.ErrNotFound. The cursor is a sequence number: the page
-// holds entries below it.
+// ListStatement returns a page of the user's own account; somebody else's is fault.ErrNotFound.
 func (a *App) ListStatement(ctx context.Context, accountID uuid.UUID, q StatementQuery) (StatementPage, error) {
 	account, err := a.GetBalance(ctx, accountID)
 	if err != nil {
 		return StatementPage{}, err
 	}
-	return a.statement(ctx, account, q)
+	return a.statement(ctx, "listStatement", account, q)
 }
 
 // ListAccountStatement returns a page of any account to a service, or fault.ErrNotFound.
@@ -52,51 +47,49 @@ func (a *App) ListAccountStatement(ctx context.Context, accountID uuid.UUID, q S
 	if err != nil {
 		return StatementPage{}, err
 	}
-	return a.statement(ctx, account, q)
+	return a.statement(ctx, "listAccountStatement", account, q)
 }
 
-func (a *App) statement(ctx context.Context, account domain.Account, q StatementQuery) (StatementPage, error) {
-	var page StatementPage
-	limit, err := pageSize(q.Limit)
-	if err != nil {
-		return page, err
-	}
+// statement goes down the account's entries. Positions are sequence numbers: a page holds entries below its own.
+func (a *App) statement(ctx context.Context, operation string, account domain.Account, q StatementQuery) (StatementPage, error) {
+	var out StatementPage
 	filter, err := q.Validate()
 	if err != nil {
-		return page, err
+		return out, err
 	}
-	cursor, err := sequenceCursor(q.Cursor)
+	p, err := page.Read[int64](ctx, a.pages, operation, q.Request, account.ID, period(filter), filter.Channel, filter.Type)
 	if err != nil {
-		return page, err
+		return out, err
 	}
 	first, before, err := a.window(ctx, account, filter)
 	if err != nil {
-		return page, err
+		return out, err
 	}
-	if cursor > 0 {
-		before = min(before, cursor)
-	}
-	width := int64(limit)
+	before = min(before, p.From(before))
+	width := int64(p.Size)
 	if filter.Channel != "" || filter.Type != "" {
 		width = maxScan
 	}
 	low := max(first, before-width)
 	if low >= before {
-		return page, nil
+		return out, nil
 	}
-	page.Entries, err = a.q.ListEntries(ctx, a.pool, transactionsdb.ListEntriesParams{AccountID: account.ID, First: low, Before: before,
-		Channel: filter.Channel, Type: filter.Type, PageSize: limit})
+	out.Entries, err = a.q.ListEntries(ctx, a.pool, transactionsdb.ListEntriesParams{AccountID: account.ID, First: low, Before: before,
+		Channel: filter.Channel, Type: filter.Type, PageSize: p.Size})
 	if err != nil {
-		return page, fmt.Errorf("list entries: %w", err)
+		return out, fmt.Errorf("list entries: %w", err)
 	}
-	if n := len(page.Entries); n == int(limit) {
-		low = page.Entries[n-1].Sequence
+	if n := len(out.Entries); n == int(p.Size) {
+		low = out.Entries[n-1].Sequence
 	}
 	if low > first {
-		page.Next = strconv.FormatInt(low, 10)
+		out.Next = p.Next(low)
 	}
-	return page, nil
+	return out, nil
 }
+
+// period is the filter's, for a cursor to be bound to: JSON knows no year after 9999, which a time of day can lead to.
+func period(f domain.Filter) [2]int64 { return [2]int64{f.From.UnixMicro(), f.To.UnixMicro()} }
 
 // window returns the account's entries of the filter's period: first <= sequence < before.
 func (a *App) window(ctx context.Context, account domain.Account, filter domain.Filter) (first, before int64, err error) {
@@ -116,30 +109,6 @@ func (a *App) window(ctx context.Context, account domain.Account, filter domain.
 		first = n + 1
 	}
 	return first, before, nil
-}
-
-func pageSize(limit int32) (int32, error) {
-	if limit == 0 {
-		return defaultPage, nil
-	}
-	if limit < 1 || limit > maxPage {
-		return 0, fault.ErrInvalid.WithField("limit", "limit_invalid", "The limit is not between 1 and 100.")
-	}
-	return limit, nil
-}
-
-var errCursor = fault.ErrInvalid.WithField("cursor", "cursor_invalid", "The cursor is not one of this list.")
-
-// sequenceCursor returns 0 for no cursor.
-func sequenceCursor(cursor string) (int64, error) {
-	if cursor == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseInt(cursor, 10, 64)
-	if err != nil || n < 1 {
-		return 0, errCursor
-	}
-	return n, nil
 }
 
 // Export is a statement of one moment that is read in pages, oldest entry first.

@@ -3,7 +3,6 @@ package app_test
 import (
 	"errors"
 	"reflect"
-	"strings"
 	"sync"
 	"testing"
 
@@ -204,9 +203,9 @@ func TestStatement(t *testing.T) {
 	}
 	me := as("user:"+alice.OwnerID.String(), app.ScopeWallet)
 	var sequences []int64
-	cursor, pages := "", 0
+	pages, q := 0, app.StatementQuery{Request: rows(3)}
 	for {
-		page, err := w.ListStatement(me, alice.ID, app.StatementQuery{Limit: 3, Cursor: cursor})
+		page, err := w.ListStatement(me, alice.ID, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,27 +215,24 @@ func TestStatement(t *testing.T) {
 		pages++
 		// An entry that arrives between two pages shifts nothing.
 		w.posted(t, w.request(domain.ActionPost, kes(alice.ID, bob.ID, 1)))
-		if cursor = page.Next; cursor == "" {
+		if page.Next == nil {
 			break
 		}
+		q.Cursor = page.Next
 	}
 	if want := []int64{7, 6, 5, 4, 3, 2, 1}; !reflect.DeepEqual(sequences, want) || pages != 3 {
 		t.Errorf("sequences %v in %d pages, want %v", sequences, pages, want)
 	}
-	page, err := w.ListStatement(me, alice.ID, app.StatementQuery{Limit: 100, Cursor: "2"})
-	if first := page.Entries; err != nil || len(first) != 1 || first[0].Direction != "credit" || first[0].AmountMinor != 1_000 || first[0].BalanceMinor != 1_000 {
-		t.Errorf("%+v, %v", page, err)
+	q.Limit = new(int32(100)) // the last page once more, with room for all
+	last, err := w.ListStatement(me, alice.ID, q)
+	if first := last.Entries; err != nil || len(first) != 1 || first[0].Direction != "credit" || first[0].AmountMinor != 1_000 || first[0].BalanceMinor != 1_000 {
+		t.Errorf("%+v, %v", last, err)
 	}
-	if _, err := w.ListStatement(me, bob.ID, app.StatementQuery{Limit: 3}); !errors.Is(err, fault.ErrNotFound) {
+	if _, err := w.ListStatement(me, bob.ID, app.StatementQuery{}); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("somebody else's statement: %v", err)
 	}
 	if _, err := w.GetBalance(me, rail); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("a system account's balance: %v", err)
-	}
-	for _, cursor := range []string{"x", "-1", "0", strings.Repeat("9", 30)} {
-		if _, err := w.ListStatement(me, alice.ID, app.StatementQuery{Limit: 3, Cursor: cursor}); !errors.Is(err, fault.ErrInvalid) {
-			t.Errorf("cursor %q: %v", cursor, err)
-		}
 	}
 }
 

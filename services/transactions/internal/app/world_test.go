@@ -15,8 +15,10 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/pgtest"
+	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/services/transactions/check"
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
@@ -51,7 +53,7 @@ func open(t testing.TB) *world {
 	t.Cleanup(pool.Close)
 	skew := &atomic.Int64{}
 	now := func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }
-	return &world{App: app.New(pools(t, db.AppURL, pool), now, slog.New(slog.DiscardHandler), sealer(t)), db: db, pool: pool, skew: skew,
+	return &world{App: app.New(pools(t, db.AppURL, pool), now, slog.New(slog.DiscardHandler), sealer(t), pager(t)), db: db, pool: pool, skew: skew,
 		ctx: as("service:wallet", app.ScopePost, app.ScopeRead, app.ScopeAccounts)}
 }
 
@@ -65,6 +67,19 @@ func pools(t testing.TB, url string, shared *pgxpool.Pool) app.Pools {
 	t.Cleanup(committers.Close)
 	return app.Pools{Shared: shared, Committers: committers}
 }
+
+// pager makes the cursors of every ledger of these tests.
+func pager(t testing.TB) *page.Pager {
+	t.Helper()
+	s, err := seal.New(make([]byte, seal.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page.New(s)
+}
+
+// rows asks for the first page, with so many.
+func rows(limit int32) page.Request { return page.Request{Limit: &limit} }
 
 // sealer signs with a key of this test.
 func sealer(t testing.TB) app.Sealer {
@@ -192,7 +207,7 @@ func (w *world) replica(t testing.TB) *app.App {
 // replicaWith is a second ledger that signs as it is told.
 func (w *world) replicaWith(t testing.TB, with app.Sealer) *app.App {
 	t.Helper()
-	return app.New(pools(t, w.db.AppURL, w.pool), time.Now, slog.New(slog.DiscardHandler), with)
+	return app.New(pools(t, w.db.AppURL, w.pool), time.Now, slog.New(slog.DiscardHandler), with, pager(t))
 }
 
 // superuser connects as somebody who may do anything.

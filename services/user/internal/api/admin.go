@@ -2,44 +2,22 @@ package api
 
 import (
 	"context"
-	"encoding/base64"
-
-	"github.com/google/uuid"
 
 	userapi "github.com/sendtip/sendtip/generated/user/api"
 	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/services/user/internal/app"
-)
-
-const (
-	pageSize    = 25
-	maxPageSize = 100
 )
 
 // ListKycReviews lists what waits for a person.
 func (s *Server) ListKycReviews(ctx context.Context, r userapi.ListKycReviewsRequestObject) (userapi.ListKycReviewsResponseObject, error) {
-	limit, after := int32(pageSize), uuid.Nil
-	if r.Params.Limit != nil {
-		limit = min(max(*r.Params.Limit, 1), maxPageSize)
-	}
-	if r.Params.Cursor != nil {
-		raw, err := base64.RawURLEncoding.DecodeString(*r.Params.Cursor)
-		if err != nil || len(raw) != len(after) {
-			return nil, fault.ErrInvalid.WithField("cursor", "pattern", "This is no cursor of this list.")
-		}
-		after = uuid.UUID(raw)
-	}
-	reviews, next, err := s.app.ListKycReviews(ctx, limit, after)
+	reviews, next, err := s.app.ListKycReviews(ctx, page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor})
 	if err != nil {
 		return nil, err
 	}
-	out := userapi.ListKycReviews200JSONResponse{Data: []userapi.KycReview{}}
+	out := userapi.ListKycReviews200JSONResponse{Data: []userapi.KycReview{}, NextCursor: next}
 	for _, v := range reviews {
 		out.Data = append(out.Data, reviewAnswer(v))
-	}
-	if next != nil {
-		cursor := base64.RawURLEncoding.EncodeToString(next[:])
-		out.NextCursor = &cursor
 	}
 	return out, nil
 }

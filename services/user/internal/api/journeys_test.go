@@ -176,6 +176,7 @@ func TestReviewPages(t *testing.T) {
 	if seen != 3 {
 		t.Errorf("%d reviews on all pages, want 3", seen)
 	}
+	w.expect(operator("GET", "/v1/admin/kyc-reviews?cursor=AZN8XopAfBudfj9rKhwNTg", nil), 422, "cursor_invalid") // of an earlier release
 }
 
 func TestUnreadableReview(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/pgtest"
 	"github.com/sendtip/sendtip/services/user/internal/app"
@@ -100,7 +101,7 @@ func TestAdoptedVerifications(t *testing.T) {
 	w, _ := adopted(t)
 	admin := w.one("SELECT id FROM users WHERE role = 'admin'")
 	operator := w.as(admin, uuid.New(), "admin:kyc")
-	reviews, _, err := w.app.ListKycReviews(operator, 10, uuid.Nil)
+	reviews, _, err := w.app.ListKycReviews(operator, page.Request{})
 	w.must(err)
 	if len(reviews) != 1 || reviews[0].Unreadable || reviews[0].Submitted.FullName() != "Amina Wanjiru" || reviews[0].Returned == nil || reviews[0].Reason != domain.ReasonUnknown {
 		t.Fatalf("%+v", reviews)

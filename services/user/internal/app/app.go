@@ -21,6 +21,7 @@ import (
 	"github.com/sendtip/sendtip/kit/idem"
 	"github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/outbox"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/providers/smileid"
@@ -57,6 +58,7 @@ type App struct {
 	Deps
 	q        *userdb.Queries
 	idem     *idem.Store
+	pages    *page.Pager
 	hashing  chan struct{} // argon2id takes 19 MiB and a core each: a flood must queue, not exhaust the machine
 	dummyPin string
 	metrics  metrics
@@ -68,7 +70,7 @@ func New(d Deps) (*App, error) {
 		d.Now = time.Now
 	}
 	d.PublicURL = strings.TrimRight(d.PublicURL, "/")
-	a := &App{Deps: d, q: userdb.New(), hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), metrics: newMetrics(d.Registry)}
+	a := &App{Deps: d, q: userdb.New(), pages: page.New(d.Sealer), hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), metrics: newMetrics(d.Registry)}
 	a.idem = idem.New(d.Sealer, a.now)
 	nobody := make([]byte, 16)
 	if _, err := rand.Read(nobody); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/idem"
 	kitjobs "github.com/sendtip/sendtip/kit/jobs"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/providers/smileid"
 	"github.com/sendtip/sendtip/sandbox"
 	"github.com/sendtip/sendtip/sandbox/control"
@@ -394,7 +395,7 @@ func TestKycDuplicateIdentity(t *testing.T) {
 		t.Errorf("%d in review, want 3", n)
 	}
 	_, admin := w.admin()
-	reviews, _, err := w.app.ListKycReviews(admin, 10, uuid.Nil)
+	reviews, _, err := w.app.ListKycReviews(admin, page.Request{})
 	w.must(err)
 	_, err = w.app.DecideKycReview(admin, app.DecisionInput{KycID: reviews[0].ID, Approve: true, Reason: "looks fine"})
 	w.want(err, domain.ErrDuplicateIdentity)
@@ -425,12 +426,16 @@ func TestKycReviews(t *testing.T) {
 	for i := range 5 {
 		open = append(open, w.decided(w.register(fmt.Sprintf("+25471200003%d", i)), "3011223"+fmt.Sprint(i)+"7"))
 	}
-	page, next, err := w.app.ListKycReviews(admin, 3, uuid.Nil)
+	first, next, err := w.app.ListKycReviews(admin, page.Request{Limit: new(int32(3))})
 	w.must(err)
-	if len(page) != 3 || next == nil || page[0].ID != open[0].ID || page[0].Submitted.FullName() != "Amina Wanjiru" || page[0].Returned == nil {
-		t.Fatalf("page %+v, next %v", page, next)
+	if len(first) != 3 || next == nil || first[0].ID != open[0].ID || first[0].Submitted.FullName() != "Amina Wanjiru" || first[0].Returned == nil {
+		t.Fatalf("page %+v, next %v", first, next)
 	}
-	rest, next, err := w.app.ListKycReviews(admin, 3, *next)
+	colleague, err := w.app.CreateAdmin(w.anyone(), "+254799000002", "5821", device)
+	w.must(err)
+	_, _, err = w.app.ListKycReviews(w.as(colleague, uuid.New(), "admin:kyc"), page.Request{Cursor: next})
+	w.want(err, page.ErrCursor)
+	rest, next, err := w.app.ListKycReviews(admin, page.Request{Cursor: next})
 	w.must(err)
 	if len(rest) != 2 || next != nil || rest[1].ID != open[4].ID {
 		t.Fatalf("rest %+v, next %v", rest, next)
@@ -487,12 +492,12 @@ func TestKycUnreadable(t *testing.T) {
 	}
 	spoil("submission_sealed", open[1].ID)
 	spoil("result_sealed", open[2].ID)
-	page, _, err := w.app.ListKycReviews(admin, 10, uuid.Nil)
+	reviews, _, err := w.app.ListKycReviews(admin, page.Request{})
 	w.must(err)
-	if len(page) != 4 {
-		t.Fatalf("%d in the list, want 4", len(page))
+	if len(reviews) != 4 {
+		t.Fatalf("%d in the list, want 4", len(reviews))
 	}
-	for i, r := range page {
+	for i, r := range reviews {
 		submitted, returned, unreadable := i != 1, i != 2, i == 1 || i == 2
 		if r.ID != open[i].ID || (r.Submitted.FirstName == "Amina") != submitted || (r.Returned != nil) != returned || r.Unreadable != unreadable || r.IDType != "NATIONAL_ID" {
 			t.Errorf("row %d: %+v", i, r)
@@ -541,7 +546,7 @@ func TestKycReviewRefused(t *testing.T) {
 	w.want(err, fault.ErrForbidden)
 	_, err = w.app.DecideKycReview(w.as(adminID, uuid.New(), "admin:users"), in)
 	w.want(err, fault.ErrForbidden)
-	_, _, err = w.app.ListKycReviews(c.ctx, 10, uuid.Nil)
+	_, _, err = w.app.ListKycReviews(c.ctx, page.Request{})
 	w.want(err, fault.ErrForbidden)
 	own := customer{id: adminID, ctx: w.as(adminID, uuid.New(), "kyc")}
 	mine := w.decided(own, "30112247")

@@ -12,6 +12,7 @@ import (
 	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
@@ -25,14 +26,19 @@ type Review struct {
 	Unreadable bool
 }
 
-// ListKycReviews returns a page, oldest first, and the id to go on after; nil on the last page. Who reads it is audited.
-func (a *App) ListKycReviews(ctx context.Context, limit int32, after uuid.UUID) ([]Review, *uuid.UUID, error) {
+// ListKycReviews returns a page, oldest first, and the cursor of the next one; nil on the last page. Who reads it is audited.
+func (a *App) ListKycReviews(ctx context.Context, in page.Request) ([]Review, *string, error) {
 	if _, err := a.operator(ctx, "admin:kyc"); err != nil {
 		return nil, nil, err
 	}
+	p, err := page.Read[uuid.UUID](ctx, a.pages, "listKycReviews", in)
+	if err != nil {
+		return nil, nil, err
+	}
+	after := p.From(uuid.Nil)
 	var rows []userdb.ListKycReviewsRow
-	err := pg.InTx(ctx, a.Pool, func(tx pgx.Tx) (err error) {
-		if rows, err = a.q.ListKycReviews(ctx, tx, after, limit+1); err != nil {
+	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) (err error) {
+		if rows, err = a.q.ListKycReviews(ctx, tx, after, p.Size+1); err != nil {
 			return fmt.Errorf("list reviews: %w", err)
 		}
 		return audit.Record(ctx, tx, a.now(), audit.Entry{Action: "kyc.reviews_read", ObjectType: "kyc", ObjectID: "list",
@@ -41,11 +47,7 @@ func (a *App) ListKycReviews(ctx context.Context, limit int32, after uuid.UUID) 
 	if err != nil {
 		return nil, nil, err
 	}
-	var next *uuid.UUID
-	if len(rows) > int(limit) {
-		rows = rows[:limit]
-		next = &rows[limit-1].ID
-	}
+	rows, next := page.Cut(p, rows, func(r userdb.ListKycReviewsRow) uuid.UUID { return r.ID })
 	out := make([]Review, len(rows))
 	for i, r := range rows {
 		out[i] = a.review(ctx, r)

@@ -74,17 +74,6 @@ func amount(m common.PositiveMoney) (money.Money, error) {
 	return out, nil
 }
 
-func page(limit *int32, cursor *string) app.Page {
-	var p app.Page
-	if limit != nil {
-		p.Limit = *limit
-	}
-	if cursor != nil {
-		p.Cursor = *cursor
-	}
-	return p
-}
-
 func optional(s string) *string {
 	if s == "" {
 		return nil

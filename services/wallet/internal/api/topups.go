@@ -4,6 +4,7 @@ import (
 	"context"
 
 	walletapi "github.com/sendtip/sendtip/generated/wallet/api"
+	"github.com/sendtip/sendtip/kit/page"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -43,11 +44,11 @@ func (s *Server) GetTopup(ctx context.Context, r walletapi.GetTopupRequestObject
 
 // ListTopups answers GET /v1/topups.
 func (s *Server) ListTopups(ctx context.Context, r walletapi.ListTopupsRequestObject) (walletapi.ListTopupsResponseObject, error) {
-	topups, next, err := s.app.ListTopups(ctx, page(r.Params.Limit, r.Params.Cursor))
+	topups, next, err := s.app.ListTopups(ctx, page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor})
 	if err != nil {
 		return nil, err
 	}
-	out := walletapi.ListTopups200JSONResponse{Data: []walletapi.Topup{}, NextCursor: optional(next)}
+	out := walletapi.ListTopups200JSONResponse{Data: []walletapi.Topup{}, NextCursor: next}
 	for _, t := range topups {
 		out.Data = append(out.Data, topup(t))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	walletapi "github.com/sendtip/sendtip/generated/wallet/api"
+	"github.com/sendtip/sendtip/kit/page"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -72,11 +73,11 @@ func (s *Server) GetTransfer(ctx context.Context, r walletapi.GetTransferRequest
 
 // ListTransfers answers GET /v1/transfers.
 func (s *Server) ListTransfers(ctx context.Context, r walletapi.ListTransfersRequestObject) (walletapi.ListTransfersResponseObject, error) {
-	transfers, next, err := s.app.ListTransfers(ctx, text(r.Params.ClientReference), page(r.Params.Limit, r.Params.Cursor))
+	transfers, next, err := s.app.ListTransfers(ctx, text(r.Params.ClientReference), page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor})
 	if err != nil {
 		return nil, err
 	}
-	out := walletapi.ListTransfers200JSONResponse{Data: []walletapi.Transfer{}, NextCursor: optional(next)}
+	out := walletapi.ListTransfers200JSONResponse{Data: []walletapi.Transfer{}, NextCursor: next}
 	for _, t := range transfers {
 		shown, err := transfer(t)
 		if err != nil {

@@ -5,7 +5,6 @@ package app
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -21,11 +20,11 @@ import (
 	userclient "github.com/sendtip/sendtip/generated/user/client"
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
 	"github.com/sendtip/sendtip/kit/event"
-	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/idem"
 	"github.com/sendtip/sendtip/kit/jobs"
 	kitlog "github.com/sendtip/sendtip/kit/log"
 	"github.com/sendtip/sendtip/kit/outbox"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/kit/together"
 	"github.com/sendtip/sendtip/providers/daraja"
@@ -65,6 +64,7 @@ type App struct {
 	Deps
 	q      *walletdb.Queries
 	idem   *idem.Store
+	pages  *page.Pager
 	ledger *ledger.Client
 
 	rulesMu     sync.Mutex
@@ -81,7 +81,7 @@ func New(d Deps) *App {
 	if d.SettleTimeout == 0 {
 		d.SettleTimeout = 5 * time.Second
 	}
-	a := &App{Deps: d, q: walletdb.New(), idem: idem.New(d.Sealer, d.Now), ledger: ledger.New(d.Ledger, d.SettleTimeout), metrics: newMetrics(),
+	a := &App{Deps: d, q: walletdb.New(), idem: idem.New(d.Sealer, d.Now), pages: page.New(d.Sealer), ledger: ledger.New(d.Ledger, d.SettleTimeout), metrics: newMetrics(),
 		sampled: kitlog.Sampled(d.Log, d.Now)}
 	a.closings = newClosings(a.commitClosings, d.Log)
 	if d.Registry != nil {
@@ -140,45 +140,4 @@ func (a *App) shownText(ctx context.Context, purpose string, row uuid.UUID, seal
 		a.alarm(ctx, "text_lost", "purpose", purpose, "row", row, "err", err)
 	}
 	return text
-}
-
-// maxPage is the most rows that one page of a list holds.
-const maxPage, defaultPage = 100, 25
-
-// Page asks for one page of a list, newest first.
-type Page struct {
-	Limit  int32  // 0 means 25
-	Cursor string // of the page before; "" starts
-}
-
-// ErrCursor refuses a cursor that no page gave.
-var ErrCursor = fault.ErrInvalid.WithField("cursor", "invalid", "The cursor is not one of ours.")
-
-// read returns the row to start before and the page size.
-func (p Page) read() (before uuid.UUID, size int32, err error) {
-	size = p.Limit
-	if size < 1 {
-		size = defaultPage
-	}
-	size = min(size, maxPage)
-	if p.Cursor == "" {
-		return uuid.Max, size, nil
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(p.Cursor)
-	if err != nil {
-		return uuid.Nil, 0, ErrCursor
-	}
-	if before, err = uuid.FromBytes(raw); err != nil {
-		return uuid.Nil, 0, ErrCursor
-	}
-	return before, size, nil
-}
-
-// cut takes the extra row off, which tells that there is another page, and returns the cursor to it.
-func cut[T any](rows []T, size int32, id func(T) uuid.UUID) ([]T, string) {
-	if len(rows) <= int(size) {
-		return rows, ""
-	}
-	last := id(rows[size-1])
-	return rows[:size], base64.RawURLEncoding.EncodeToString(last[:])
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
 	"github.com/sendtip/sendtip/services/wallet/internal/testworld"
@@ -64,7 +65,7 @@ func TestListsWithALostText(t *testing.T) {
 	w.Ledger.Lose(nil, nil)
 	lose(t, w, `UPDATE transfers SET note_sealed = '\x01' WHERE id = $1`, sent[1].ID)
 	lose(t, w, `UPDATE transfers SET recipient_name_sealed = (SELECT recipient_name_sealed FROM transfers WHERE id = $2) WHERE id = $1`, sent[2].ID, sent[0].ID)
-	list, _, err := w.App.ListTransfers(ctx, "", app.Page{})
+	list, _, err := w.App.ListTransfers(ctx, "", page.Request{})
 	if err != nil || len(list) != 3 {
 		t.Fatalf("%d transfers, %v", len(list), err)
 	}
@@ -87,7 +88,7 @@ func TestListsWithALostText(t *testing.T) {
 	}
 	first, second := topup(t, w, from, 100), topup(t, w, from, 200)
 	lose(t, w, `UPDATE topups SET checkout_sealed = '\x01' WHERE id = $1`, first.ID)
-	topups, _, err := w.App.ListTopups(ctx, app.Page{})
+	topups, _, err := w.App.ListTopups(ctx, page.Request{})
 	if err != nil || len(topups) != 2 || topups[0].CheckoutRequestID != second.CheckoutRequestID || topups[1].ID != first.ID || topups[1].Amount != testworld.KES(100) {
 		t.Errorf("listed %+v, %v", topups, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/idem"
 	"github.com/sendtip/sendtip/kit/money"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -183,20 +184,20 @@ func (a *App) GetTopup(ctx context.Context, id uuid.UUID) (domain.Topup, error) 
 }
 
 // ListTopups returns a page of the caller's top-ups, newest first.
-func (a *App) ListTopups(ctx context.Context, page Page) ([]domain.Topup, string, error) {
+func (a *App) ListTopups(ctx context.Context, in page.Request) ([]domain.Topup, *string, error) {
 	userID, err := auth.UserFrom(ctx)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	before, size, err := page.read()
+	p, err := page.Read[uuid.UUID](ctx, a.pages, "listTopups", in)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	rows, err := a.q.ListTopups(ctx, a.Pool, userID, before, size+1)
+	rows, err := a.q.ListTopups(ctx, a.Pool, userID, p.From(uuid.Max), p.Size+1)
 	if err != nil {
-		return nil, "", fmt.Errorf("list topups: %w", err)
+		return nil, nil, fmt.Errorf("list topups: %w", err)
 	}
-	rows, next := cut(rows, size, func(t walletdb.Topup) uuid.UUID { return t.ID })
+	rows, next := page.Cut(p, rows, func(t walletdb.Topup) uuid.UUID { return t.ID })
 	out := make([]domain.Topup, 0, len(rows))
 	for _, r := range rows {
 		out = append(out, a.shownTopup(ctx, r))

@@ -22,6 +22,7 @@ import (
 	"github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/money"
 	"github.com/sendtip/sendtip/kit/outbox"
+	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -308,26 +309,26 @@ func (a *App) GetTransfer(ctx context.Context, id uuid.UUID) (domain.Transfer, e
 }
 
 // ListTransfers returns a page of what the caller sent, newest first; with a client reference only what carries it.
-func (a *App) ListTransfers(ctx context.Context, clientReference string, page Page) ([]domain.Transfer, string, error) {
+func (a *App) ListTransfers(ctx context.Context, clientReference string, in page.Request) ([]domain.Transfer, *string, error) {
 	userID, err := auth.UserFrom(ctx)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	before, size, err := page.read()
+	p, err := page.Read[uuid.UUID](ctx, a.pages, "listTransfers", in, clientReference)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	var rows []walletdb.Transfer
 	if clientReference == "" {
-		rows, err = a.q.ListTransfers(ctx, a.Pool, userID, before, size+1)
+		rows, err = a.q.ListTransfers(ctx, a.Pool, userID, p.From(uuid.Max), p.Size+1)
 	} else {
 		rows, err = a.q.ListTransfersByReference(ctx, a.Pool, walletdb.ListTransfersByReferenceParams{
-			UserID: userID, ClientReference: clientReference, Before: before, PageSize: size + 1})
+			UserID: userID, ClientReference: clientReference, Before: p.From(uuid.Max), PageSize: p.Size + 1})
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("list transfers: %w", err)
+		return nil, nil, fmt.Errorf("list transfers: %w", err)
 	}
-	rows, next := cut(rows, size, func(t walletdb.Transfer) uuid.UUID { return t.ID })
+	rows, next := page.Cut(p, rows, func(t walletdb.Transfer) uuid.UUID { return t.ID })
 	out := make([]domain.Transfer, 0, len(rows))
 	for _, r := range rows {
 		out = append(out, a.transfer(ctx, r))

@@ -14,6 +14,7 @@ import (
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/idem"
 	"github.com/sendtip/sendtip/kit/jobs"
+	"github.com/sendtip/sendtip/kit/page"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -102,9 +103,9 @@ func readBack(t *testing.T, w *testworld.World, from, to testworld.Person, done 
 		t.Errorf("another customer reads it: %v", err)
 	}
 	for reference, want := range map[string]int{"": 1, "app-1": 1, "app-2": 0} {
-		list, next, err := w.App.ListTransfers(testworld.As(t.Context(), from), reference, app.Page{})
-		if err != nil || len(list) != want || next != "" {
-			t.Errorf("list %q: %d rows, %q, %v", reference, len(list), next, err)
+		list, next, err := w.App.ListTransfers(testworld.As(t.Context(), from), reference, page.Request{})
+		if err != nil || len(list) != want || next != nil {
+			t.Errorf("list %q: %d rows, %v, %v", reference, len(list), next, err)
 		}
 	}
 	if sealed := w.Count("SELECT count(*) FROM transfers WHERE encode(note_sealed, 'escape') LIKE '%rent%'"); sealed != 0 {
