@@ -7,6 +7,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/web"
 )
 
 // Execer is a pgx.Tx, or a pipeline of statements that is sent in one.
@@ -19,6 +22,11 @@ type Finished struct {
 	ID     uuid.UUID // of the key's row
 	Status int       // HTTP status of the result
 	Result any       // what a repeated request gets, encoded as JSON and sealed
+}
+
+// Refused is the end of a key whose refusal was committed (a failed row): it is replayed like a success.
+func Refused(id uuid.UUID, f *fault.Error) Finished {
+	return Finished{ID: id, Status: web.Status(f.Kind), Result: f}
 }
 
 // FinishAll is FinishByID for many keys with one statement, for writers that end many operations at once. A key that is finished already

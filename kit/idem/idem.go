@@ -218,11 +218,6 @@ func (s *Store) Finish(ctx context.Context, tx pgx.Tx, k Key, status int, result
 	return s.FinishByID(ctx, tx, k.id, status, result)
 }
 
-// FinishFault stores a refusal that was committed (a failed row): it is replayed like a success.
-func (s *Store) FinishFault(ctx context.Context, tx pgx.Tx, id uuid.UUID, f *fault.Error) error {
-	return s.FinishByID(ctx, tx, id, web.Status(f.Kind), f)
-}
-
 // FinishByID is Finish for a job that finishes somebody else's key. A key that is finished already stays as it is.
 func (s *Store) FinishByID(ctx context.Context, tx pgx.Tx, id uuid.UUID, status int, result any) error {
 	sealed, err := s.sealed(id, result)

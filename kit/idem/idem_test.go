@@ -154,7 +154,7 @@ func TestPhased(t *testing.T) {
 	}
 	low := fault.New(fault.Unprocessable, "insufficient_funds", "The balance is too low.")
 	for range 2 { // a job that finishes twice changes nothing
-		if err := pg.InTx(ctx, w.db.Pool, func(tx pgx.Tx) error { return w.store.FinishFault(ctx, tx, key.ID(), low) }); err != nil {
+		if err := pg.InTx(ctx, w.db.Pool, func(tx pgx.Tx) error { return w.store.FinishAll(ctx, tx, []idem.Finished{idem.Refused(key.ID(), low)}) }); err != nil {
 			t.Fatal(err)
 		}
 	}

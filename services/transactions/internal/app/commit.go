@@ -133,20 +133,20 @@ func (b *batch) claim(ctx context.Context, tx pgx.Tx, before domain.State) error
 	for i, ref := range references {
 		hashes[i], ids[i] = first[ref].BodyHash, first[ref].TransactionID
 	}
-	var p pipeline
+	p := pg.NewPipeline(tx)
 	var inserted []string
 	var accounts []domain.Account
 	var next []int64
 	var targets targetRows
-	_, err := b.q.InsertReferences(ctx, &p, references, hashes, ids)
-	collect(&p, err, pgx.RowTo[string], &inserted)
-	_, err = b.q.LockAccounts(ctx, &p, domain.LockIDs(b.requests, before.Holds, before.Originals))
-	collect(&p, err, lockedAccount, &accounts)
-	_, err = b.q.NextBatch(ctx, &p)
-	collect(&p, err, pgx.RowTo[int64], &next)
+	_, err := b.q.InsertReferences(ctx, p, references, hashes, ids)
+	pg.Collect(p, err, pgx.RowTo[string], &inserted)
+	_, err = b.q.LockAccounts(ctx, p, domain.LockIDs(b.requests, before.Holds, before.Originals))
+	pg.Collect(p, err, lockedAccount, &accounts)
+	_, err = b.q.NextBatch(ctx, p)
+	pg.Collect(p, err, pgx.RowTo[int64], &next)
 	holdIDs, originalIDs := targetIDs(b.requests)
-	targets.queue(ctx, b.q, &p, holdIDs, originalIDs) // what is left of them: under the locks nobody else can change it
-	if err := p.send(ctx, tx); err != nil {
+	targets.queue(ctx, b.q, p, holdIDs, originalIDs) // what is left of them: under the locks nobody else can change it
+	if err := p.Send(ctx); err != nil {
 		return fmt.Errorf("claim: %w", err)
 	}
 	b.id = next[0]
@@ -297,34 +297,34 @@ func (s settled) same(r *domain.Request) bool {
 
 // write stores a decision in one round trip, COMMIT included.
 func (b *batch) write(ctx context.Context, tx pgx.Tx, d domain.Decision) error {
-	var p pipeline
+	p := pg.NewPipeline(tx)
 	if len(d.Transactions) > 0 {
 		rows := b.transactionRows(d)
-		if err := b.q.WriteTransactions(ctx, &p, rows.WriteTransactionsParams); err != nil {
+		if err := b.q.WriteTransactions(ctx, p, rows.WriteTransactionsParams); err != nil {
 			return err
 		}
 		if len(rows.metadataIDs) > 0 {
-			if err := b.q.InsertMetadata(ctx, &p, rows.metadataIDs, rows.metadata, rows.metadataSalts); err != nil {
+			if err := b.q.InsertMetadata(ctx, p, rows.metadataIDs, rows.metadata, rows.metadataSalts); err != nil {
 				return err
 			}
 		}
 	}
 	if refused := refusalRows(d); len(refused.Codes) > 0 {
-		if err := b.q.InsertRefusals(ctx, &p, refused); err != nil {
+		if err := b.q.InsertRefusals(ctx, p, refused); err != nil {
 			return err
 		}
 	}
-	if err := b.writeHolds(ctx, &p, d); err != nil {
+	if err := b.writeHolds(ctx, p, d); err != nil {
 		return err
 	}
 	endWith(tx)
-	if err := p.send(ctx, tx); err != nil {
+	if err := p.Send(ctx); err != nil {
 		return fmt.Errorf("write: %w", unknownUnlessRefused(err))
 	}
 	return nil
 }
 
-func (b *batch) writeHolds(ctx context.Context, p *pipeline, d domain.Decision) error {
+func (b *batch) writeHolds(ctx context.Context, p *pg.Pipeline, d domain.Decision) error {
 	if len(d.NewHolds) > 0 {
 		rows, err := newHoldRows(d.NewHolds)
 		if err != nil {

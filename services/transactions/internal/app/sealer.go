@@ -99,23 +99,23 @@ func (s *sealing) append(queued []transactionsdb.ListQueueRow) {
 }
 
 func (s *sealing) write(ctx context.Context, q *transactionsdb.Queries, tx pgx.Tx, now time.Time) error {
-	var p pipeline
-	if err := q.InsertSealed(ctx, &p, transactionsdb.InsertSealedParams{Now: now, Ids: s.ids, FirstIndexes: s.firsts, Adopted: s.adopted}); err != nil {
+	p := pg.NewPipeline(tx)
+	if err := q.InsertSealed(ctx, p, transactionsdb.InsertSealedParams{Now: now, Ids: s.ids, FirstIndexes: s.firsts, Adopted: s.adopted}); err != nil {
 		return err
 	}
-	if err := q.DeleteQueued(ctx, &p, s.ids); err != nil {
+	if err := q.DeleteQueued(ctx, p, s.ids); err != nil {
 		return err
 	}
 	if len(s.levels) > 0 {
-		if err := q.InsertNodes(ctx, &p, s.levels, s.indexes, s.hashes); err != nil {
+		if err := q.InsertNodes(ctx, p, s.levels, s.indexes, s.hashes); err != nil {
 			return err
 		}
 	}
 	root := s.tree.Root()
-	if err := q.UpdateTree(ctx, &p, int64(s.tree.Size()), s.tree.Frontier(), root[:]); err != nil {
+	if err := q.UpdateTree(ctx, p, int64(s.tree.Size()), s.tree.Frontier(), root[:]); err != nil {
 		return err
 	}
-	if err := p.send(ctx, tx); err != nil {
+	if err := p.Send(ctx); err != nil {
 		return fmt.Errorf("write leaves: %w", err)
 	}
 	return nil

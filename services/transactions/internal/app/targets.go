@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
+	"github.com/sendtip/sendtip/kit/pg"
 
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
@@ -22,9 +23,9 @@ func (a *App) targets(ctx context.Context, requests []domain.Request) (domain.St
 	}
 	t := targetRows{}
 	err := pgx.BeginTxFunc(ctx, a.committers, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		var p pipeline
-		t.queue(ctx, a.q, &p, holdIDs, originalIDs)
-		return p.send(ctx, tx)
+		p := pg.NewPipeline(tx)
+		t.queue(ctx, a.q, p, holdIDs, originalIDs)
+		return p.Send(ctx)
 	})
 	if err != nil {
 		return s, fmt.Errorf("read holds and originals: %w", err)
@@ -50,14 +51,14 @@ type targetRows struct {
 	originals []transactionsdb.ListOriginalsRow
 }
 
-func (t *targetRows) queue(ctx context.Context, q *transactionsdb.Queries, p *pipeline, holdIDs, originalIDs []uuid.UUID) {
+func (t *targetRows) queue(ctx context.Context, q *transactionsdb.Queries, p *pg.Pipeline, holdIDs, originalIDs []uuid.UUID) {
 	if len(holdIDs) > 0 {
 		_, err := q.GetHolds(ctx, p, holdIDs)
-		collect(p, err, pgx.RowToStructByPos[transactionsdb.Hold], &t.holds)
+		pg.Collect(p, err, pgx.RowToStructByPos[transactionsdb.Hold], &t.holds)
 	}
 	if len(originalIDs) > 0 {
 		_, err := q.ListOriginals(ctx, p, originalIDs)
-		collect(p, err, pgx.RowToStructByPos[transactionsdb.ListOriginalsRow], &t.originals)
+		pg.Collect(p, err, pgx.RowToStructByPos[transactionsdb.ListOriginalsRow], &t.originals)
 	}
 }
 
