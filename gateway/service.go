@@ -78,9 +78,6 @@ func (p *parts) own() (service.Own, error) {
 		return service.Own{}, err
 	}
 	users := userAPI{upstream: upstreams["user"], key: p.cfg.identityKeys()["user"]}
-	if users.upstream == nil || len(users.key) == 0 {
-		return service.Own{}, fmt.Errorf("%sUSER and the identity key of user must be set: tokens are checked with its keys", upstreamPrefix)
-	}
 	tokenKeys := auth.NewKeys(users.jwks, p.Now, p.Log)
 	revocations := auth.NewRevocations(users.revocations, p.Now, p.Log)
 	g, err := p.edge(upstreams, tokenKeys, revocations)
@@ -111,7 +108,7 @@ func (p *parts) edge(upstreams map[string]*proxy.Upstream, tokenKeys *auth.Keys,
 	if err != nil {
 		return nil, err
 	}
-	pages, err := docs.New(p.contracts, p.set.Services, p.cfg.Common.PublicURL)
+	pages, err := docs.New(p.contracts, p.set.Services, string(p.cfg.PublicURL))
 	if err != nil {
 		return nil, err
 	}

@@ -229,9 +229,9 @@ func setup(t testing.TB, change ...func(w *world)) *world {
 	w.redis = miniredis.RunT(t)
 	w.cfg = Config{
 		Common: config.Common{Env: "development", Listen: "127.0.0.1:0", DatabaseURL: config.NewSecret("postgres://gateway@127.0.0.1:1/gateway"),
-			PoolSize: 4, Kafka: config.Kafka{Brokers: []string{"127.0.0.1:1"}}, PublicURL: "https://api.example.test", IdentityKey: config.NewSecret(string(identityKey("gateway"))),
+			PoolSize: 4, Kafka: config.Kafka{Brokers: []string{"127.0.0.1:1"}}, IdentityKey: config.NewSecret(string(identityKey("gateway"))),
 			KEK: config.NewSecret(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)))},
-		InternalListen: "127.0.0.1:0", RedisURL: config.NewSecret("redis://" + w.redis.Addr()), RedisTimeout: 10 * time.Second, DelegationKey: config.NewSecret(string(delegationKey)), SampleAnswers: 1,
+		InternalListen: "127.0.0.1:0", PublicURL: "https://api.example.test", RedisURL: config.NewSecret("redis://" + w.redis.Addr()), RedisTimeout: 10 * time.Second, DelegationKey: config.NewSecret(string(delegationKey)), SampleAnswers: 1,
 		Upstreams:        map[string]string{"user": w.users.URL, "wallet": w.wallet.URL, "transactions": w.transactions.URL},
 		ServiceKeyHashes: Pairs{{"wallet", HashServiceKey("an-older-key")}, {"wallet", HashServiceKey(walletKey)}, {"user", HashServiceKey(userSvcKey)}},
 	}
@@ -252,7 +252,7 @@ func withDatabase(w *world) {
 
 func (w *world) start() {
 	w.t.Helper()
-	if err := w.cfg.Validate(); err != nil {
+	if err := config.Verify(w.cfg); err != nil {
 		w.t.Fatal(err)
 	}
 	w.service, w.public, w.internal = w.run()

@@ -42,8 +42,8 @@ func (c Config) sources() (map[string][]netip.Prefix, error) {
 	return out, nil
 }
 
-// validateNetworks refuses lists that would believe everybody: a message from a known source is money.
-func (c Config) validateNetworks() error {
+// checkNetworks refuses lists that would believe everybody: a message from a known source is money.
+func (c Config) checkNetworks() error {
 	everybody := func(p netip.Prefix) bool { return p.Bits() == 0 }
 	if slices.ContainsFunc(c.TrustedProxies, everybody) {
 		return errors.New("SENDTIP_TRUSTED_PROXIES must not hold the whole Internet: anybody could then write any address into X-Forwarded-For")

@@ -32,6 +32,8 @@ for s in $services; do
 	oapi "$s.yaml" "${s}client" "generated/$s/client/client.gen.go" "{models: true, client: true}"
 done
 
+go run ./test/docs/settings
+
 # One entry per service in sql/sqlc.yaml; the marker lines let one service be generated while another is being changed.
 cfg=sql/.sqlc.gen.yaml
 trap 'rm -f "$cfg"' EXIT

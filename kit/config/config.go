@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -64,64 +63,79 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue("[secret]") }
 // MarshalJSON hides the value from encoders.
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"[secret]"`), nil }
 
-// sandboxPrefix begins every credential that the sandbox made up; they are in the public source.
+// Address is the beginning of addresses, without a slash at its end.
+type Address string
+
+// UnmarshalText takes the slashes off.
+func (a *Address) UnmarshalText(text []byte) error {
+	*a = Address(strings.TrimRight(string(text), "/"))
+	return nil
+}
+
+// sandboxPrefix begins every credential that the sandbox made up; they are in the public source, and production refuses them.
 const sandboxPrefix = "sendtip-sandbox-"
 
-// FromSandbox says whether a credential is one of the sandbox's, which production refuses.
-func FromSandbox(s Secret) bool { return strings.HasPrefix(s.value, sandboxPrefix) }
+const (
+	environment = "SENDTIP_ENV"
+	production  = "production"
+)
 
-// Common is what every service needs to know; a service's Config has it as a field.
+// Common is what every service needs to know; a service's Config has it as a field. The tag `is` names the rules of a setting (check.go), and
+// the comment is its row in the tables of settings.
 type Common struct {
-	Env         string `env:"SENDTIP_ENV" envDefault:"development"`
-	LogLevel    string `env:"SENDTIP_LOG_LEVEL" envDefault:"info"`
-	Listen      string `env:"SENDTIP_LISTEN"`
-	OpsListen   string `env:"SENDTIP_OPS_LISTEN"`
-	DatabaseURL Secret `env:"SENDTIP_DATABASE_URL"` // the app role's; the owner's is known to `sendtip migrate` only
-	PoolSize    int32  `env:"SENDTIP_POOL_SIZE" envDefault:"16"`
-
-	// ClockOffset moves the service's clock against the real one, so that months pass in a test; production refuses it.
-	ClockOffset time.Duration `env:"SENDTIP_CLOCK_OFFSET"`
+	// name of the environment; `production` refuses the sandbox and embedded parts, and demands https
+	Env string `env:"SENDTIP_ENV" envDefault:"development" is:"environment"`
+	// `debug`, `info`, `warn`, `error`
+	LogLevel string `env:"SENDTIP_LOG_LEVEL" envDefault:"info" is:"level"`
+	// address for the gateway, `:8102`
+	Listen string `env:"SENDTIP_LISTEN" is:"required listen"`
+	// `/healthz`, `/readyz`, `/metrics`; keep it inside
+	OpsListen string `env:"SENDTIP_OPS_LISTEN" is:"listen"`
+	// database of this service as its role `<service>_app`; the owner's is known to `sendtip migrate` only
+	DatabaseURL Secret `env:"SENDTIP_DATABASE_URL" is:"required database"`
+	// connections to it; 32 for transactions
+	PoolSize int32 `env:"SENDTIP_POOL_SIZE" envDefault:"16" is:"min=1"`
+	// moves the clock of a test platform, `744h`; all services need the same one
+	ClockOffset time.Duration `env:"SENDTIP_CLOCK_OFFSET" is:"absent"`
 	// Clock is given by who runs several services in one process, so that all tell the same time; nil: one of ClockOffset's.
 	Clock *clock.Clock `env:"-"`
 
-	Kafka      Kafka
-	GatewayURL string `env:"SENDTIP_GATEWAY_URL"` // internal listener
-	PublicURL  string `env:"SENDTIP_PUBLIC_URL"`  // where providers reach our webhooks
+	Kafka Kafka
 
-	IdentityKey         Secret `env:"SENDTIP_IDENTITY_KEY"` // shared with the gateway only
-	IdentityKeyPrevious Secret `env:"SENDTIP_IDENTITY_KEY_PREVIOUS"`
-	ServiceKey          Secret `env:"SENDTIP_SERVICE_KEY"` // the gateway knows its hash
-	KEK                 Secret `env:"SENDTIP_KEK"`         // 32 bytes, base64
-	KEKPrevious         Secret `env:"SENDTIP_KEK_PREVIOUS"`
+	// checks the gateway's identity tokens; shared with the gateway only
+	IdentityKey Secret `env:"SENDTIP_IDENTITY_KEY" is:"required key"`
+	// accepted beside it during a rotation
+	IdentityKeyPrevious Secret `env:"SENDTIP_IDENTITY_KEY_PREVIOUS" is:"key"`
+	// seals personal data, and makes the cursors of lists
+	KEK Secret `env:"SENDTIP_KEK" is:"required kek"`
+	// only opens what was sealed under it
+	KEKPrevious Secret `env:"SENDTIP_KEK_PREVIOUS" is:"kek"`
+}
+
+// Peers is what a service needs that calls others.
+type Peers struct {
+	// the gateway's internal listener
+	GatewayURL string `env:"SENDTIP_GATEWAY_URL" is:"required url"`
+	// sent to the gateway, which knows its hash
+	ServiceKey Secret `env:"SENDTIP_SERVICE_KEY" is:"required"`
 }
 
 // Kafka says where the broker of events is and who asks. Each service has a user of its own there: only the owner of a topic may write it.
 type Kafka struct {
-	Brokers  []string `env:"SENDTIP_KAFKA_BROKERS"`
-	User     string   `env:"SENDTIP_KAFKA_USER"` // SASL SCRAM-SHA-512
-	Password Secret   `env:"SENDTIP_KAFKA_PASSWORD"`
-	TLS      bool     `env:"SENDTIP_KAFKA_TLS"`
-	CA       string   `env:"SENDTIP_KAFKA_CA"` // file of certificates in PEM; empty means the system's
-}
-
-func (k Kafka) validate(production bool) error {
-	switch {
-	case len(k.Brokers) == 0:
-		return errors.New("SENDTIP_KAFKA_BROKERS is not set")
-	case k.User == "" && k.Password.Set():
-		return errors.New("SENDTIP_KAFKA_USER is not set, and SENDTIP_KAFKA_PASSWORD is")
-	case k.User != "" && !k.Password.Set():
-		return errors.New("SENDTIP_KAFKA_PASSWORD is not set, and SENDTIP_KAFKA_USER is")
-	case production && k.User == "":
-		return errors.New("SENDTIP_KAFKA_USER is not set: in production each service has a user of its own at the broker (`sendtip events users`)")
-	case production && !k.TLS:
-		return errors.New("SENDTIP_KAFKA_TLS is not true: in production whoever hears the network would read and write events")
-	}
-	return nil
+	// `host:port,…`
+	Brokers []string `env:"SENDTIP_KAFKA_BROKERS" is:"required hostport"`
+	// the service's own user there, SASL SCRAM-SHA-512 (`sendtip events users`); with a password or not at all
+	User string `env:"SENDTIP_KAFKA_USER" is:"production with=SENDTIP_KAFKA_PASSWORD"`
+	// that user's password
+	Password Secret `env:"SENDTIP_KAFKA_PASSWORD" is:"with=SENDTIP_KAFKA_USER"`
+	// `true` for TLS to the broker: whoever hears the network would read and write events
+	TLS bool `env:"SENDTIP_KAFKA_TLS" is:"production"`
+	// file of the authority's certificates in PEM; the system's when it is not set
+	CA string `env:"SENDTIP_KAFKA_CA"`
 }
 
 // Production says whether real money moves here: the sandbox and embedded parts refuse it then.
-func (c Common) Production() bool { return c.Env == "production" }
+func (c Common) Production() bool { return c.Env == production }
 
 // IdentityKeys returns the accepted keys, the current one first.
 func (c Common) IdentityKeys() [][]byte { return keys(c.IdentityKey, c.IdentityKeyPrevious) }
@@ -139,63 +153,24 @@ func keys(all ...Secret) [][]byte {
 	return out
 }
 
-// Validate names the first missing setting.
-func (c Common) Validate() error {
-	for name, missing := range map[string]bool{
-		"SENDTIP_LISTEN": c.Listen == "", "SENDTIP_DATABASE_URL": !c.DatabaseURL.Set(),
-		"SENDTIP_IDENTITY_KEY": !c.IdentityKey.Set(), "SENDTIP_KEK": !c.KEK.Set(),
-	} {
-		if missing {
-			return fmt.Errorf("%s is not set: `sendtip keys init` makes the keys, and the service's README lists the settings", name)
-		}
-	}
-	// Everything else counts as development: a slip of the pen must not switch the refusals of production off.
-	switch strings.ToLower(strings.TrimSpace(c.Env)) {
-	case "production", "prod", "prd", "live":
-		if !c.Production() {
-			return errors.New("SENDTIP_ENV looks like production; write `production`")
-		}
-	}
-	if c.Production() && c.ClockOffset != 0 {
-		return errors.New("SENDTIP_CLOCK_OFFSET must not be set in production")
-	}
-	if c.PoolSize < 1 {
-		return errors.New("SENDTIP_POOL_SIZE must be 1 or more")
-	}
-	rules := []Rule{
-		{"SENDTIP_LOG_LEVEL", c.LogLevel, level, "debug, info, warn or error"},
-		Listen("SENDTIP_LISTEN", c.Listen), Listen("SENDTIP_OPS_LISTEN", c.OpsListen), Database("SENDTIP_DATABASE_URL", c.DatabaseURL.Reveal()),
-		URL("SENDTIP_GATEWAY_URL", c.GatewayURL), URL("SENDTIP_PUBLIC_URL", c.PublicURL),
-		Key("SENDTIP_IDENTITY_KEY", c.IdentityKey, keySize, math.MaxInt), Key("SENDTIP_IDENTITY_KEY_PREVIOUS", c.IdentityKeyPrevious, keySize, math.MaxInt),
-		Key("SENDTIP_KEK", c.KEK, keySize, keySize), Key("SENDTIP_KEK_PREVIOUS", c.KEKPrevious, keySize, keySize),
-	}
-	for _, b := range c.Kafka.Brokers {
-		if b == "" {
-			b = "," // nothing between two commas is no broker
-		}
-		rules = append(rules, HostPort("SENDTIP_KAFKA_BROKERS", b))
-	}
-	if err := Check(rules...); err != nil {
-		return err
-	}
-	return c.Kafka.validate(c.Production())
-}
-
-// keySize is the length of keys in bytes.
-const keySize = 32
-
-// Load fills T from environ by its env tags and then asks T's Validate, if it has one.
+// Load fills T from environ by its env tags, and refuses it with all that its `is` tags, and its Check if it has one, find wrong.
 func Load[T any](environ map[string]string) (T, error) {
 	cfg, err := env.ParseAsWithOptions[T](env.Options{Environment: environ})
 	if err != nil {
 		return cfg, fmt.Errorf("%s cannot be read: %w", culprit(cfg, environ), cause(err))
 	}
-	if v, ok := any(cfg).(interface{ Validate() error }); ok {
-		if err := v.Validate(); err != nil {
-			return cfg, err
+	return cfg, Verify(cfg)
+}
+
+// Verify names all that is wrong with settings that are read already, in the order of their fields.
+func Verify(cfg any) error {
+	faults := check(cfg)
+	if own, ok := cfg.(interface{ Check() error }); ok {
+		if err := own.Check(); err != nil {
+			faults = append(faults, err.Error())
 		}
 	}
-	return cfg, nil
+	return join(faults)
 }
 
 // culprit is the setting that cannot be read: the library names the field that it would go into, which no operator knows.

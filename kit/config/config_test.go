@@ -16,8 +16,6 @@ type settings struct {
 	Code   string `env:"SENDTIP_CODE" envDefault:"600000"`
 }
 
-func (s settings) Validate() error { return s.Common.Validate() }
-
 func environ(t *testing.T) map[string]string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kek")

@@ -1,11 +1,13 @@
 package config
 
 import (
-	"fmt"
 	"log/slog"
 	"net"
+	"net/mail"
 	"net/url"
+	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -17,64 +19,88 @@ type Rule struct {
 	Want       string // completes "NAME must be …"
 }
 
-// Check names the first setting whose text is not what it must be, and does not show the text: it may be a password in the wrong place.
+// Check names every setting whose text is not what it must be, and does not show the text: it may be a password in the wrong place.
 func Check(rules ...Rule) error {
+	var faults []string
 	for _, r := range rules {
 		if r.Text != "" && !r.Is(r.Text) {
-			return fmt.Errorf("%s must be %s", r.Name, r.Want)
+			faults = append(faults, r.Name+" must be "+r.Want)
 		}
 	}
-	return nil
+	return join(faults)
 }
+
+// form is a rule about a text alone.
+type form struct {
+	is   func(text string) bool
+	want string
+}
+
+// forms are the rules that a tag can name.
+var forms = map[string]form{
+	"url":         {isURL, "an address such as https://api.example.com"},
+	"listen":      {isListen, "host:port or :port"},
+	"hostport":    {isHostPort, "host:port"},
+	"database":    {func(t string) bool { _, err := pgx.ParseConfig(t); return err == nil }, "an address such as postgres://user:password@host:5432/database"},
+	"key":         {func(t string) bool { return len(NewSecret(t).Bytes()) >= keySize }, "a key of 32 bytes or more: `sendtip keys init` makes it"},
+	"kek":         {func(t string) bool { return len(NewSecret(t).Bytes()) == keySize }, "a key of 32 bytes in base64: `sendtip keys init` makes it"},
+	"level":       {isLevel, "debug, info, warn or error"},
+	"email":       {func(t string) bool { _, err := mail.ParseAddress(t); return err == nil }, "an e-mail address"},
+	"country":     {regexp.MustCompile(`^[A-Z]{2}$`).MatchString, "two capital letters, such as KE"},
+	"phone":       {regexp.MustCompile(`^\+?[0-9]{9,12}$`).MatchString, "a phone number in digits"},
+	"environment": {isEnvironment, "`production`, if that is meant"},
+}
+
+// keySize is the length of keys in bytes.
+const keySize = 32
 
 // URL is an http or https address.
-func URL(name, text string) Rule {
-	return Rule{name, text, func(t string) bool {
-		u, err := url.Parse(t)
-		return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && (u.Port() == "" || port(u.Port()))
-	}, "an address such as https://api.example.com"}
-}
-
-// Listen is where to listen: a port, with or without a host.
-func Listen(name, text string) Rule {
-	return Rule{name, text, func(t string) bool {
-		_, p, err := net.SplitHostPort(t)
-		return err == nil && port(p)
-	}, "host:port or :port"}
-}
+func URL(name, text string) Rule { return rule("url", name, text) }
 
 // HostPort is where a server is.
-func HostPort(name, text string) Rule {
-	return Rule{name, text, func(t string) bool {
-		h, p, err := net.SplitHostPort(t)
-		return err == nil && h != "" && port(p)
-	}, "host:port"}
-}
+func HostPort(name, text string) Rule { return rule("hostport", name, text) }
 
 // Database is a PostgreSQL address.
-func Database(name, text string) Rule {
-	return Rule{name, text, func(t string) bool { _, err := pgx.ParseConfig(t); return err == nil }, "an address such as postgres://user:password@host:5432/database"}
+func Database(name, text string) Rule { return rule("database", name, text) }
+
+func rule(kind, name, text string) Rule { return Rule{name, text, forms[kind].is, forms[kind].want} }
+
+func isURL(t string) bool {
+	u, err := url.Parse(t)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && (u.Port() == "" || isPort(u.Port()))
 }
 
-// Key is a secret of at least as many bytes as its users demand.
-func Key(name string, s Secret, atLeast, atMost int) Rule {
-	return Rule{name, s.Reveal(), func(string) bool { n := len(s.Bytes()); return n >= atLeast && n <= atMost },
-		"a key of " + size(atLeast, atMost) + ": `sendtip keys init` makes it"}
+func isListen(t string) bool {
+	_, p, err := net.SplitHostPort(t)
+	return err == nil && isPort(p)
 }
 
-func size(atLeast, atMost int) string {
-	if atLeast == atMost {
-		return strconv.Itoa(atLeast) + " bytes in base64"
-	}
-	return strconv.Itoa(atLeast) + " bytes or more"
+func isHostPort(t string) bool {
+	h, p, err := net.SplitHostPort(t)
+	return err == nil && h != "" && isPort(p)
 }
 
-func port(text string) bool {
+func isPort(text string) bool {
 	n, err := strconv.ParseUint(text, 10, 16)
 	return err == nil && strconv.FormatUint(n, 10) == text
 }
 
-func level(text string) bool {
+func isLevel(text string) bool {
 	var l slog.Level
 	return l.UnmarshalText([]byte(text)) == nil
+}
+
+func isDigits(text, least, most string) bool {
+	low, _ := strconv.Atoi(least)
+	high, _ := strconv.Atoi(most)
+	return len(text) >= low && len(text) <= high && strings.Trim(text, "0123456789") == ""
+}
+
+// isEnvironment takes everything else for development, so a slip of the pen must not switch the refusals of production off.
+func isEnvironment(text string) bool {
+	switch strings.ToLower(strings.TrimSpace(text)) {
+	case production, "prod", "prd", "live":
+		return text == production
+	}
+	return true
 }

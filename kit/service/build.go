@@ -157,8 +157,8 @@ func (p *Parts) Close() {
 }
 
 // Caller performs the calls of generated clients to other services, within a time of at most timeout (0: the kit's own).
-func (p *Parts) Caller(timeout time.Duration) *call.Doer {
-	return call.NewClient(call.Config{GatewayURL: p.Common.GatewayURL, Service: p.Name, ServiceKey: p.Common.ServiceKey, Timeout: timeout})
+func (p *Parts) Caller(peers config.Peers, timeout time.Duration) *call.Doer {
+	return call.NewClient(call.Config{GatewayURL: peers.GatewayURL, Service: p.Name, ServiceKey: peers.ServiceKey, Timeout: timeout})
 }
 
 // Handler is the chain of every service around the operations that mount adds: log and limits, then who is asking.

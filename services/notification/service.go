@@ -35,7 +35,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 		if err != nil {
 			return service.Own{}, err
 		}
-		users, err := userclient.NewClientWithResponses(cfg.Common.GatewayURL, userclient.WithHTTPClient(p.Caller(0)))
+		users, err := userclient.NewClientWithResponses(cfg.Peers.GatewayURL, userclient.WithHTTPClient(p.Caller(cfg.Peers, 0)))
 		if err != nil {
 			return service.Own{}, fmt.Errorf("user client: %w", err)
 		}

@@ -1,10 +1,8 @@
 package transactions
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/sendtip/sendtip/kit/config"
+
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 	"github.com/sendtip/sendtip/services/transactions/proof"
 )
@@ -13,47 +11,29 @@ import (
 type Config struct {
 	Common config.Common
 
-	// Origin names this ledger on its checkpoints and keys; it must never change, and no two ledgers may share it.
-	Origin string `env:"SENDTIP_LEDGER_ORIGIN" envDefault:"sendtip.local/ledger"`
-	// SigningKey signs checkpoints: an Ed25519 private key in PEM (PKCS #8), as a value or file:/path.
-	SigningKey config.Secret `env:"SENDTIP_SIGNING_KEY"`
-	// SigningKeyPrevious signs too while keys are rotated, so that those who know only the old key can follow.
+	// name of this ledger on its checkpoints and keys; no two ledgers share one, and it never changes
+	Origin string `env:"SENDTIP_LEDGER_ORIGIN" envDefault:"sendtip.local/ledger" is:"required"`
+	// Ed25519 private key in PEM (PKCS #8): the ledger's checkpoints
+	SigningKey config.Secret `env:"SENDTIP_SIGNING_KEY" is:"required"`
+	// signs too during a rotation, so that those who know only the old key can follow
 	SigningKeyPrevious config.Secret `env:"SENDTIP_SIGNING_KEY_PREVIOUS"`
-	// CheckpointFile is where checkpoints are appended, on a disk that the database's superuser does not reach. Empty: nowhere.
-	CheckpointFile string `env:"SENDTIP_CHECKPOINT_FILE"`
+	// checkpoints are appended here, on a disk that the database's administrators do not write: its superuser could cut the ledger's end unseen
+	CheckpointFile string `env:"SENDTIP_CHECKPOINT_FILE" is:"production"`
 }
 
-// LoadConfig reads the settings.
+// LoadConfig reads and checks the settings.
 func LoadConfig(environ map[string]string) (Config, error) { return config.Load[Config](environ) }
 
-// Validate names the first setting that is missing.
-func (c Config) Validate() error {
-	if err := c.Common.Validate(); err != nil {
-		return err
-	}
-	if !c.SigningKey.Set() {
-		return errors.New("SENDTIP_SIGNING_KEY is not set: `sendtip keys init` makes the key")
-	}
-	if c.Common.Production() && c.CheckpointFile == "" {
-		return errors.New("SENDTIP_CHECKPOINT_FILE is not set: without checkpoints outside the database its superuser could cut the ledger's end unseen")
-	}
-	_, err := c.sealer()
-	return err
+// Check are the rules that no other service has.
+func (c Config) Check() error {
+	ed25519 := func(pem string) bool { _, err := proof.ParseKey("any", []byte(pem)); return err == nil }
+	const want = "an Ed25519 private key in PEM (PKCS #8)"
+	return config.Check(
+		config.Rule{Name: "SENDTIP_LEDGER_ORIGIN", Text: c.Origin, Is: proof.ValidOrigin, Want: "a name without blanks and plus signs"},
+		config.Rule{Name: "SENDTIP_SIGNING_KEY", Text: c.SigningKey.Reveal(), Is: ed25519, Want: want},
+		config.Rule{Name: "SENDTIP_SIGNING_KEY_PREVIOUS", Text: c.SigningKeyPrevious.Reveal(), Is: ed25519, Want: want})
 }
 
-// sealer makes the signers of the keys.
 func (c Config) sealer() (app.Sealer, error) {
-	s := app.Sealer{Origin: c.Origin, File: c.CheckpointFile}
-	for _, secret := range []config.Secret{c.SigningKey, c.SigningKeyPrevious} {
-		if !secret.Set() {
-			continue
-		}
-		key, err := proof.ParseKey(c.Origin, []byte(secret.Reveal()))
-		if err != nil {
-			return s, fmt.Errorf("SENDTIP_SIGNING_KEY, SENDTIP_SIGNING_KEY_PREVIOUS or SENDTIP_LEDGER_ORIGIN: %w", err)
-		}
-		s.Signers = append(s.Signers, key.Signer)
-		s.VerifierKeys = append(s.VerifierKeys, key.VerifierKey)
-	}
-	return s, nil
+	return app.NewSealer(c.Origin, c.CheckpointFile, c.SigningKey.Reveal(), c.SigningKeyPrevious.Reveal())
 }

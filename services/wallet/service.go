@@ -28,7 +28,7 @@ const callTimeout = 6 * time.Second
 func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, error) {
 	spec := service.Spec{Name: "wallet", Common: cfg.Common, Log: log, Queues: jobs.Queues}
 	return service.Build(ctx, spec, func(p *service.Parts) (service.Own, error) {
-		peers := p.Caller(callTimeout)
+		peers := p.Caller(cfg.Peers, callTimeout)
 		ledger, err := transactionsclient.NewClientWithResponses(peers.GatewayURL(), transactionsclient.WithHTTPClient(peers))
 		if err != nil {
 			return service.Own{}, fmt.Errorf("ledger client: %w", err)
@@ -39,10 +39,10 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 		}
 		a := app.New(app.Deps{
 			Pool: p.Pool, Sealer: p.Sealer, Jobs: p.Jobs, Log: log, Registry: p.Registry, Now: p.Now, Ledger: ledger, Users: users, Mpesa: daraja.New(cfg.daraja()),
-			ShortCode: cfg.DarajaShortCode, PublicURL: cfg.Common.PublicURL, AskPull: cfg.DarajaPull, PullNumber: cfg.DarajaPullNumber, Country: cfg.Country,
+			ShortCode: cfg.ShortCode, PublicURL: string(cfg.PublicURL), AskPull: cfg.Pull, PullNumber: cfg.PullNumber, Country: cfg.Country,
 		})
 		loops := []service.Loop{{Name: "housekeeping", Run: a.Housekeep}, {Name: "claims", Run: a.VerifyLoop}, {Name: "standing", Run: a.ConfirmUnanswered}}
-		if cfg.DarajaRegisterC2b {
+		if cfg.RegisterC2b {
 			loops = append(loops, service.Loop{Name: "paybill", Run: service.Once(a.EnqueueRegisterC2b)})
 		}
 		return service.Own{

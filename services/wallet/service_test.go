@@ -40,7 +40,7 @@ func TestLoadConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Common.PublicURL != "http://127.0.0.1:8080" || cfg.Country != "KE" || !cfg.DarajaRegisterC2b {
+	if cfg.PublicURL != "http://127.0.0.1:8080" || cfg.Country != "KE" || !cfg.RegisterC2b {
 		t.Errorf("settings: %+v", cfg)
 	}
 	for name := range environ() {

@@ -76,14 +76,21 @@ func TestEveryErrorCodeIsListed(t *testing.T) {
 
 func TestEverySettingIsListed(t *testing.T) {
 	t.Parallel()
-	doc := read(t, filepath.Join(root, "docs", "operations.md"))
+	readmes, err := filepath.Glob(filepath.Join(root, "services", "*", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := read(t, filepath.Join(root, "gateway", "README.md"))
+	for _, file := range append(readmes, filepath.Join(root, "docs", "operations.md")) {
+		doc += read(t, file)
+	}
 	settings := matches(`env:"(SENDTIP_\w+)"`, sources(t, "services", "gateway", "kit/config"))
 	if len(settings) < 30 {
 		t.Fatalf("only %d settings were found in the code", len(settings))
 	}
 	for s := range settings {
 		if !strings.Contains(doc, "`"+s+"`") {
-			t.Errorf("docs/operations.md does not list %s", s)
+			t.Errorf("neither docs/operations.md nor a README lists %s", s)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func part(path string) string {
 	return names[0]
 }
 
-// readProgram looks at every file of ours. To judge a value is not to use it: what a Validate says counts for nothing.
+// readProgram looks at every file of ours. To judge a value is not to use it: what a Check says counts for nothing.
 func readProgram(t *testing.T) program {
 	t.Helper()
 	p := program{fields: map[string][]field{}, texts: map[string]bool{}, used: map[string]map[string]bool{}}
@@ -51,7 +51,7 @@ func readProgram(t *testing.T) program {
 		ast.Inspect(file, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.FuncDecl:
-				return !strings.HasPrefix(strings.ToLower(n.Name.Name), "validate")
+				return !strings.HasPrefix(strings.ToLower(n.Name.Name), "check")
 			case *ast.Field:
 				p.field(in, n)
 				return false // the text of a tag reads nothing

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,8 +83,10 @@ func AdminBroker(environ map[string]string, addresses []string, set keys.Set) (e
 
 // connection is how to reach the broker, whoever asks: the settings of TLS are of a given one, the embedded one listens on this machine only.
 func connection(environ map[string]string, addresses []string) (config.Kafka, error) {
-	k, err := config.Load[config.Kafka](environ)
-	k.Brokers = addresses
+	given := map[string]string{}
+	maps.Copy(given, environ)
+	given["SENDTIP_KAFKA_BROKERS"] = strings.Join(addresses, ",")
+	k, err := config.Load[config.Kafka](given)
 	if environ["SENDTIP_KAFKA_BROKERS"] == "" {
 		k.TLS = false
 	}

@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"cmp"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -8,10 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caarlos0/env/v11"
-
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	"github.com/sendtip/sendtip/gateway"
+	"github.com/sendtip/sendtip/kit/config"
 	"github.com/sendtip/sendtip/services/notification"
 	"github.com/sendtip/sendtip/services/transactions"
 	"github.com/sendtip/sendtip/services/user"
@@ -84,20 +84,102 @@ var malformed = map[string][]string{
 }
 
 // settings are those of each service, as its own type names them.
-func settings(t *testing.T) map[string][]string {
-	t.Helper()
-	out := map[string][]string{}
-	for service, cfg := range map[string]any{"gateway": &gateway.Config{}, "user": &user.Config{}, "wallet": &wallet.Config{}, "transactions": &transactions.Config{}, "notification": &notification.Config{}} {
-		params, err := env.GetFieldParams(cfg)
+func settings() map[string][]config.Setting {
+	return map[string][]config.Setting{
+		"gateway": append(config.Settings[gateway.Config](), config.Setting{Name: "SENDTIP_UPSTREAM_WALLET", Rules: []string{"required"}}),
+		"user":    config.Settings[user.Config](), "wallet": config.Settings[wallet.Config](),
+		"transactions": config.Settings[transactions.Config](), "notification": config.Settings[notification.Config](),
+	}
+}
+
+// live are the settings that make a right environment one of production.
+var live = map[string]string{
+	"SENDTIP_ENV": "production", "SENDTIP_KAFKA_USER": "u", "SENDTIP_KAFKA_PASSWORD": "p", "SENDTIP_KAFKA_TLS": "true",
+	"SENDTIP_REDIS_URL": "rediss://redis.example.com:6379", "SENDTIP_REDIS_PASSWORD": "p", "SENDTIP_PUBLIC_URL": "https://pay.example.com",
+	"SENDTIP_DARAJA_URL": "https://api.safaricom.co.ke", "SENDTIP_DARAJA_SHORT_CODE": "600123", "SENDTIP_DARAJA_CONSUMER_KEY": "k", "SENDTIP_DARAJA_CONSUMER_SECRET": "s",
+	"SENDTIP_SMILEID_URL": "https://api.smileidentity.com", "SENDTIP_SMILEID_API_KEY": "k",
+	"SENDTIP_AT_URL": "https://api.africastalking.com", "SENDTIP_AT_USERNAME": "acme", "SENDTIP_AT_API_KEY": "k",
+}
+
+// TestSettings asks every rule that every service's settings have: what is missing, what belongs to development only, what is right. The
+// words are the same everywhere.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	set, err := keys.Init(filepath.Join(t.TempDir(), "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := map[string]int{}
+	for service, all := range settings() {
+		right, err := ServiceEnviron(Ports{Base: DefaultPortBase}, set, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"127.0.0.1:9"},
+			map[string]string{"SENDTIP_REDIS_URL": "redis://127.0.0.1:9"}, service)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, p := range params {
-			out[service] = append(out[service], p.Key)
+		product := maps.Clone(right)
+		maps.Copy(product, live)
+		refused := func(rule string, environ map[string]string, name, value, words string) {
+			t.Helper()
+			asked[rule]++
+			e := maps.Clone(environ)
+			if e[name] = value; value == "" {
+				delete(e, name)
+			}
+			err := ask(t, service, e)
+			if words == "" && err != nil || words != "" && (err == nil || !strings.Contains(err.Error(), name+words)) {
+				t.Errorf("%s, %s=%q (%s): %v", service, name, value, rule, err)
+			}
+		}
+		refused("right", right, "SENDTIP_ENV", right["SENDTIP_ENV"], "")
+		refused("right", product, "SENDTIP_ENV", "production", "")
+		for _, s := range all {
+			missing := ""
+			for _, r := range s.Rules {
+				rule, arg, _ := strings.Cut(r, "=")
+				switch rule {
+				case "required":
+					if missing = " is not set: "; s.Default != "" {
+						missing = ""
+					}
+				case "production":
+					refused(rule, product, s.Name, "", " is not set, and production needs it")
+				case "absent":
+					refused(rule, product, s.Name, "1h", " must not be set in production")
+				case "with":
+					e := maps.Clone(right)
+					e[arg] = "x"
+					refused(rule, e, s.Name, "", " is not set, and "+arg+" is")
+				case "https":
+					refused(rule, product, s.Name, "http://api.example.com", " must begin with https:// in production")
+				case "tls":
+					refused(rule, product, s.Name, "redis://127.0.0.1:9", " must begin with rediss:// in production")
+				case "own":
+					refused(rule, product, s.Name, cmp.Or(arg, "sendtip-sandbox-x"), " is the sandbox's: production needs your own")
+				}
+			}
+			if e := maps.Clone(right); missing != "" || len(s.Rules) == 0 {
+				for _, together := range []string{"SENDTIP_KAFKA_USER", "SENDTIP_KAFKA_PASSWORD"} {
+					delete(e, together)
+				}
+				refused("missing", e, s.Name, "", missing)
+			}
 		}
 	}
-	out["gateway"] = append(out["gateway"], "SENDTIP_UPSTREAM_WALLET")
-	return out
+	for rule, least := range map[string]int{"right": 10, "missing": 50, "production": 12, "absent": 5, "with": 10, "https": 6, "tls": 1, "own": 6} {
+		if asked[rule] < least {
+			t.Errorf("the rule %s was asked %d times", rule, asked[rule])
+		}
+	}
+}
+
+// ask loads the settings of a service and makes it.
+func ask(t *testing.T, service string, environ map[string]string) error {
+	t.Helper()
+	s, err := builders[service](t.Context(), environ, slog.New(slog.DiscardHandler))
+	if err == nil {
+		s.Close()
+	}
+	return err
 }
 
 // TestMalformedSettings: whatever cannot be read is refused by the name of its setting before the service runs, and never shown: it may
@@ -110,23 +192,18 @@ func TestMalformedSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := 0
-	for service, names := range settings(t) {
+	for service, all := range settings() {
 		right, err := ServiceEnviron(Ports{Base: DefaultPortBase}, set, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"127.0.0.1:9"},
 			map[string]string{"SENDTIP_REDIS_URL": "redis://127.0.0.1:9", "SENDTIP_KAFKA_TLS": "true", "SENDTIP_KAFKA_BROKERS": "127.0.0.1:9", "SENDTIP_KAFKA_SASL": "true"}, service)
 		if err != nil {
 			t.Fatal(err)
 		}
-		build := func(e map[string]string) error {
-			s, err := builders[service](t.Context(), e, slog.New(slog.DiscardHandler))
-			if err == nil {
-				s.Close()
-			}
-			return err
-		}
+		build := func(e map[string]string) error { return ask(t, service, e) }
 		if err := build(right); err != nil {
 			t.Fatalf("%s: %v", service, err)
 		}
-		for _, name := range names {
+		for _, s := range all {
+			name := s.Name
 			wrong := malformed[name]
 			if slices.Contains(anyText, name) {
 				if wrong != nil {

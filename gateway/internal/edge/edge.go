@@ -73,13 +73,8 @@ type Gateway struct {
 	sampled  *slog.Logger // for what strangers cause: they must not fill the log
 }
 
-// New checks that every operation has a service behind it.
+// New expects an upstream and an identity key of every service that has operations.
 func New(d Deps) (*Gateway, error) {
-	for _, s := range d.Set.Services {
-		if d.Upstreams[s] == nil || len(d.Identity[s]) == 0 {
-			return nil, fmt.Errorf("service %s has operations, but no address or no identity key is configured", s)
-		}
-	}
 	for kind := range d.Sources {
 		d.Metrics.onlyStrangers(kind, false)
 	}

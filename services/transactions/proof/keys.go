@@ -34,6 +34,12 @@ func ParseKey(origin string, pemBytes []byte) (Key, error) {
 	return NewKey(origin, private)
 }
 
+// ValidOrigin says whether a text can name a ledger and its keys (sumdb/note: no blanks, no plus).
+func ValidOrigin(text string) bool {
+	_, err := NewKey(text, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	return err == nil
+}
+
 // NewKey makes the key of the ledger named origin.
 func NewKey(origin string, private ed25519.PrivateKey) (Key, error) {
 	public, ok := private.Public().(ed25519.PublicKey)

@@ -31,6 +31,23 @@ type Sealer struct {
 	File         string        // checkpoints are appended to it; "" for none
 }
 
+// NewSealer makes the signers of private keys in PEM; an empty text is none.
+func NewSealer(origin, file string, keys ...string) (Sealer, error) {
+	s := Sealer{Origin: origin, File: file}
+	for _, text := range keys {
+		if text == "" {
+			continue
+		}
+		key, err := proof.ParseKey(origin, []byte(text))
+		if err != nil {
+			return s, err
+		}
+		s.Signers = append(s.Signers, key.Signer)
+		s.VerifierKeys = append(s.VerifierKeys, key.VerifierKey)
+	}
+	return s, nil
+}
+
 // SignCheckpoint signs the tree as it stands, unless that is signed already or empty. Sealing and events go on when it fails.
 func (a *App) SignCheckpoint(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, sealTimeout)
