@@ -10,6 +10,7 @@ import (
 
 	"github.com/sendtip/sendtip/gateway/internal/auth"
 	"github.com/sendtip/sendtip/gateway/internal/proxy"
+	"github.com/sendtip/sendtip/generated/scopes"
 	kitauth "github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/web"
 )
@@ -46,7 +47,7 @@ func (u userAPI) jwks(ctx context.Context) ([]byte, error) {
 
 func (u userAPI) revocations(ctx context.Context, query string) ([]byte, error) {
 	return u.get(ctx, "/v1/internal/revocations", query,
-		kitauth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:" + name}, Operation: "listRevocations", Scope: "users:revocations"})
+		kitauth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:" + name}, Operation: "listRevocations", Scope: scopes.UsersRevocations})
 }
 
 func (u userAPI) get(ctx context.Context, path, query string, c kitauth.Claims) ([]byte, error) {

@@ -8,12 +8,14 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
+	"github.com/sendtip/sendtip/generated/scopes"
 )
 
 // signer makes the tokens that the user service would, with the run's own key: registering and typing PINs a thousand times would measure
@@ -67,7 +69,7 @@ func (s *signer) sign(kind string, life time.Duration, c customer, more jwt.MapC
 
 // access is a customer's access token.
 func (s *signer) access(c customer) (string, error) {
-	return s.sign("at+jwt", 10*time.Minute, c, jwt.MapClaims{"scope": "profile kyc wallet:read wallet:write", "roles": []string{"customer"}, "tier": 2})
+	return s.sign("at+jwt", 10*time.Minute, c, jwt.MapClaims{"scope": strings.Join(scopes.OfRole(scopes.RoleCustomer), " "), "roles": []string{scopes.RoleCustomer}, "tier": 2})
 }
 
 // approval is the step-up token for one quote.

@@ -14,6 +14,7 @@ import (
 	"github.com/sendtip/sendtip/gateway/internal/keys"
 	"github.com/sendtip/sendtip/generated/events"
 	gatewaydb "github.com/sendtip/sendtip/generated/gateway/db"
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/event"
@@ -25,9 +26,6 @@ import (
 
 // Topic is where the gateway publishes.
 const Topic = "sendtip.gateway.v1"
-
-// scope is what every operation here needs; the gateway checks it too.
-const scope = "admin:api_keys"
 
 // APIKey is a key's record. Secret is set only in the answer that creates it, and never stored.
 type APIKey struct {
@@ -62,7 +60,7 @@ type CreateInput struct {
 
 // CreateAPIKey makes a key and returns it with its secret; a repeated request gets the same record without it.
 func (a *App) CreateAPIKey(ctx context.Context, in CreateInput) (APIKey, error) {
-	if err := auth.Require(ctx, scope); err != nil {
+	if err := auth.Require(ctx, scopes.AdminAPIKeys); err != nil {
 		return APIKey{}, err
 	}
 	var k APIKey
@@ -110,7 +108,7 @@ func (a *App) insert(ctx context.Context, tx pgx.Tx, in CreateInput) (APIKey, er
 
 // ListAPIKeys returns a page of keys, newest first, and the cursor of the next one, or nil.
 func (a *App) ListAPIKeys(ctx context.Context, in page.Request) ([]APIKey, *string, error) {
-	if err := auth.Require(ctx, scope); err != nil {
+	if err := auth.Require(ctx, scopes.AdminAPIKeys); err != nil {
 		return nil, nil, err
 	}
 	p, err := page.Read[uuid.UUID](ctx, a.pages, "listApiKeys", in)
@@ -131,7 +129,7 @@ func (a *App) ListAPIKeys(ctx context.Context, in page.Request) ([]APIKey, *stri
 
 // RevokeAPIKey ends a key for good. All gateways know at the commit.
 func (a *App) RevokeAPIKey(ctx context.Context, id uuid.UUID) error {
-	if err := auth.Require(ctx, scope); err != nil {
+	if err := auth.Require(ctx, scopes.AdminAPIKeys); err != nil {
 		return err
 	}
 	err := pg.InTx(ctx, a.pool, func(tx pgx.Tx) error {

@@ -93,6 +93,8 @@ func (o *Operation) AcceptsScheme(scheme string) bool {
 type Set struct {
 	Operations []*Operation
 	Scopes     map[string][]string // what each service may do with its service key
+	AllScopes  []Scope
+	Roles      []Role
 	Policies   map[string]Policy
 	Services   []string // owners of at least one operation, in the order of services.yaml
 	order      []string
@@ -133,6 +135,9 @@ func Load(fsys fs.FS) (*Set, error) {
 		}
 	}
 	slices.SortFunc(set.Services, func(a, b string) int { return slices.Index(set.order, a) - slices.Index(set.order, b) })
+	if err := set.checkScopes(); err != nil {
+		return nil, err
+	}
 	return set, set.checkUnique()
 }
 

@@ -11,6 +11,8 @@ import (
 
 const services = `
 services: {wallet: {scopes: []}, user: {scopes: []}}
+scopes: {"wallet:write": pay}
+roles: {customer: ["wallet:write"]}
 policies: {address: {limit: 1, window_s: 1, burst: 1}, default: {limit: 1, window_s: 1, burst: 1}, pay: {limit: 6, window_s: 60, burst: 2}}
 `
 
@@ -39,8 +41,10 @@ components:
     basic: {type: http, scheme: basic}
 `
 
-func load(wallet, user string) (*contract.Set, error) {
-	fsys := fstest.MapFS{"services.yaml": {Data: []byte(services)}, "wallet.yaml": {Data: []byte(wallet)}, "common.yaml": {Data: []byte("not: a contract")}}
+func load(wallet, user string) (*contract.Set, error) { return loadWith(services, wallet, user) }
+
+func loadWith(list, wallet, user string) (*contract.Set, error) {
+	fsys := fstest.MapFS{"services.yaml": {Data: []byte(list)}, "wallet.yaml": {Data: []byte(wallet)}, "common.yaml": {Data: []byte("not: a contract")}}
 	if user != "" {
 		fsys["user.yaml"] = &fstest.MapFile{Data: []byte(user)}
 	}
@@ -120,5 +124,38 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	if _, err := contract.Load(fstest.MapFS{}); err == nil {
 		t.Error("no services.yaml: accepted")
+	}
+}
+
+// TestScopesAreListed: contracts and the one list of scopes agree, both ways.
+func TestScopesAreListed(t *testing.T) {
+	t.Parallel()
+	internal := strings.NewReplacer("createThing", "readThing", "/v1/things", "/v1/internal/things", `userAuth: ["wallet:write"]`, `serviceKey: ["things:read"]`,
+		"x-visibility: public", "x-visibility: internal").Replace(base)
+	full := strings.NewReplacer(`"wallet:write": pay`, `"wallet:write": pay, "things:read": read things`, "user: {scopes: []}", `user: {scopes: ["things:read"]}`).Replace(services)
+	set, err := loadWith(full, base, internal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(set.AllScopes) != 2 || set.AllScopes[1] != (contract.Scope{Name: "things:read", Allows: "read things"}) || len(set.Roles) != 1 || set.Roles[0].Name != "customer" {
+		t.Errorf("%+v %+v", set.AllScopes, set.Roles)
+	}
+	for name, c := range map[string]struct{ old, replacement, want string }{
+		"asked by a user, not listed":      {`"wallet:write": pay, `, "", "does not list"},
+		"asked by a service, not listed":   {`, "things:read": read things`, "", "does not list"},
+		"listed, not asked":                {`"wallet:write": pay`, `"wallet:write": pay, "wallet:close": close`, "wallet:close, which no operation asks for"},
+		"a role has what is not asked":     {`customer: ["wallet:write"]`, `customer: ["wallet:write", "wallet:close"]`, "asks of users"},
+		"a role has what services have":    {`customer: ["wallet:write"]`, `customer: ["wallet:write", "things:read"]`, "asks of users"},
+		"no role":                          {`customer: ["wallet:write"]`, `customer: []`, "no role"},
+		"a service has what is not asked":  {`["things:read"]}`, `["things:read", "things:write"]}`, "asks of services"},
+		"a service has what users have":    {`["things:read"]}`, `["things:read", "wallet:write"]}`, "asks of services"},
+		"a role that is no list of scopes": {`customer: ["wallet:write"]`, `customer: {a: b}`, "role customer"},
+	} {
+		if !strings.Contains(full, c.old) {
+			t.Fatalf("%s: there is no %s", name, c.old)
+		}
+		if _, err := loadWith(strings.Replace(full, c.old, c.replacement, 1), base, internal); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -18,6 +18,8 @@ func (s *Set) loadServices(fsys fs.FS) error {
 	}
 	var file struct {
 		Services yaml.Node `yaml:"services"` // their order is kept
+		Scopes   yaml.Node `yaml:"scopes"`
+		Roles    yaml.Node `yaml:"roles"`
 		Policies map[string]struct {
 			Limit  int `yaml:"limit"`
 			Window int `yaml:"window_s"`
@@ -38,6 +40,9 @@ func (s *Set) loadServices(fsys fs.FS) error {
 		}
 		s.Scopes[name] = svc.Scopes
 		s.order = append(s.order, name)
+	}
+	if err := s.readScopes(&file.Scopes, &file.Roles); err != nil {
+		return err
 	}
 	for name, p := range file.Policies {
 		if p.Limit < 1 || p.Window < 1 || p.Burst < 1 {

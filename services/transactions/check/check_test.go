@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/pgtest"
 	"github.com/sendtip/sendtip/services/transactions/check"
@@ -83,7 +84,7 @@ func TestEachRuleIsBroken(t *testing.T) {
 func fill(t *testing.T, db *pgtest.DB) {
 	t.Helper()
 	a := app.New(app.Pools{Shared: db.Pool, Committers: db.Pool}, time.Now, slog.New(slog.DiscardHandler), app.Sealer{}, nil)
-	ctx := auth.With(context.Background(), auth.Principal{Subject: "service:wallet", Scopes: []string{app.ScopePost, app.ScopeAccounts}})
+	ctx := auth.With(context.Background(), auth.Principal{Subject: "service:wallet", Scopes: []string{scopes.LedgerPost, scopes.LedgerAccounts}})
 	id := uuid.Must(uuid.NewV7())
 	if _, _, err := a.PutAccount(ctx, domain.Account{ID: id, OwnerID: id, Kind: domain.KindCustomerWallet, Currency: "KES"}); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/pgtest"
 	"github.com/sendtip/sendtip/services/transactions/check"
@@ -59,7 +60,7 @@ func newWorld(t *testing.T) *world {
 func worldOn(t *testing.T, db *pgtest.DB) *world {
 	t.Helper()
 	w := &world{t: t, db: db, file: filepath.Join(t.TempDir(), "ledger.checkpoints"),
-		ctx: auth.With(context.Background(), auth.Principal{Subject: "service:wallet", Scopes: []string{app.ScopePost, app.ScopeAccounts}, Operation: "test"})}
+		ctx: auth.With(context.Background(), auth.Principal{Subject: "service:wallet", Scopes: []string{scopes.LedgerPost, scopes.LedgerAccounts}, Operation: "test"})}
 	signer, public := key(t)
 	w.sign([]note.Signer{signer}, public)
 	return w

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
@@ -49,7 +50,7 @@ func setup(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	return &world{t: t, db: db, sign: seed.Signing{Origin: origin, Keys: []proof.Key{{Signer: signer, VerifierKey: public}}},
-		ctx: auth.With(context.Background(), auth.Principal{Subject: "service:wallet", Scopes: []string{app.ScopePost, app.ScopeRead}, Operation: "test"})}
+		ctx: auth.With(context.Background(), auth.Principal{Subject: "service:wallet", Scopes: []string{scopes.LedgerPost, scopes.LedgerRead}, Operation: "test"})}
 }
 
 func (w *world) options() seed.Options {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/config"
 )
@@ -45,7 +46,7 @@ func (t *tokens) service() (string, error) {
 	if m := t.current.Load(); m != nil && time.Since(m.at) < tokenLife {
 		return m.token, nil
 	}
-	token, err := t.mint("service:wallet", "ledger:post ledger:read ledger:accounts")
+	token, err := t.mint("service:wallet", scopes.LedgerPost+" "+scopes.LedgerRead+" "+scopes.LedgerAccounts)
 	if err != nil {
 		return "", err
 	}
@@ -55,7 +56,7 @@ func (t *tokens) service() (string, error) {
 
 // user is the token of an account's owner.
 func (t *tokens) user(id uuid.UUID) (string, error) {
-	return t.mint("user:"+id.String(), "wallet:read")
+	return t.mint("user:"+id.String(), scopes.WalletRead)
 }
 
 func (t *tokens) mint(subject, scope string) (string, error) {

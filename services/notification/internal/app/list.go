@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	notificationdb "github.com/sendtip/sendtip/generated/notification/db"
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/page"
 
@@ -28,7 +29,7 @@ type Item struct {
 // ListNotifications returns a page of the caller's own messages, newest first, and the cursor of the next page (nil on the last one).
 // One-time codes are never among them: they belong to a challenge, not to a customer.
 func (a *App) ListNotifications(ctx context.Context, in page.Request) ([]Item, *string, error) {
-	if err := auth.Require(ctx, "profile"); err != nil {
+	if err := auth.Require(ctx, scopes.Profile); err != nil {
 		return nil, nil, err
 	}
 	user, err := auth.UserFrom(ctx)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/auth"
@@ -20,7 +21,7 @@ import (
 // change has its audit row, and equal values change nothing. Without a status an account that exists keeps its own: who follows a
 // customer's tier must not thaw what an operator froze.
 func (a *App) PutAccount(ctx context.Context, want domain.Account) (got domain.Account, created bool, err error) {
-	if err := auth.Require(ctx, ScopeAccounts); err != nil {
+	if err := auth.Require(ctx, scopes.LedgerAccounts); err != nil {
 		return got, false, err
 	}
 	if user, ok := auth.From(ctx).UserID(); ok && user != want.OwnerID {
@@ -79,7 +80,7 @@ func (a *App) auditAccount(ctx context.Context, tx pgx.Tx, action string, accoun
 
 // GetAccount returns any account to a service, or fault.ErrNotFound.
 func (a *App) GetAccount(ctx context.Context, id uuid.UUID) (domain.Account, error) {
-	if err := auth.Require(ctx, ScopeRead); err != nil {
+	if err := auth.Require(ctx, scopes.LedgerRead); err != nil {
 		return domain.Account{}, err
 	}
 	row, err := a.q.GetAccount(ctx, a.pool, id)
@@ -88,7 +89,7 @@ func (a *App) GetAccount(ctx context.Context, id uuid.UUID) (domain.Account, err
 
 // GetBalance returns the user's own account; somebody else's is fault.ErrNotFound, as if it did not exist.
 func (a *App) GetBalance(ctx context.Context, id uuid.UUID) (domain.Account, error) {
-	if err := auth.Require(ctx, ScopeWallet); err != nil {
+	if err := auth.Require(ctx, scopes.WalletRead); err != nil {
 		return domain.Account{}, err
 	}
 	user, err := auth.UserFrom(ctx)
@@ -107,7 +108,7 @@ func (a *App) GetBalance(ctx context.Context, id uuid.UUID) (domain.Account, err
 
 // ListSystemAccounts returns the chart with balances and the sums over all accounts per currency, from one snapshot.
 func (a *App) ListSystemAccounts(ctx context.Context) (accounts []domain.Account, totals []transactionsdb.SumAccountsRow, err error) {
-	if err := auth.Require(ctx, ScopeRead); err != nil {
+	if err := auth.Require(ctx, scopes.LedgerRead); err != nil {
 		return nil, nil, err
 	}
 	err = pgx.BeginTxFunc(ctx, a.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/fault"
-	"github.com/sendtip/sendtip/services/transactions/internal/app"
+
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
 
@@ -42,10 +43,10 @@ func TestPutAccount(t *testing.T) {
 	}
 	other := a
 	other.ID = newID()
-	if _, _, err := w.PutAccount(as("user:"+newID().String(), app.ScopeAccounts), other); !errors.Is(err, fault.ErrForbidden) {
+	if _, _, err := w.PutAccount(as("user:"+newID().String(), scopes.LedgerAccounts), other); !errors.Is(err, fault.ErrForbidden) {
 		t.Errorf("for another user: %v", err)
 	}
-	if _, created, err := w.PutAccount(as("user:"+a.OwnerID.String(), app.ScopeAccounts), other); err != nil || !created {
+	if _, created, err := w.PutAccount(as("user:"+a.OwnerID.String(), scopes.LedgerAccounts), other); err != nil || !created {
 		t.Errorf("for the user: %v", err)
 	}
 }

@@ -13,14 +13,6 @@ import (
 	"github.com/sendtip/sendtip/kit/page"
 )
 
-// Scopes that callers need.
-const (
-	ScopePost     = "ledger:post"
-	ScopeRead     = "ledger:read"
-	ScopeAccounts = "ledger:accounts"
-	ScopeWallet   = "wallet:read"
-)
-
 // App is the ledger.
 type App struct {
 	pool        *pgxpool.Pool

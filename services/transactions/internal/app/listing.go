@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
@@ -66,7 +67,7 @@ type place struct {
 // ListTransactions returns transactions to a service. There are three ways down the list: along the entries of an account; and along ids, of
 // all transactions or of those that a reference or fact names.
 func (a *App) ListTransactions(ctx context.Context, q TransactionQuery) (TransactionPage, error) {
-	if err := auth.Require(ctx, ScopeRead); err != nil {
+	if err := auth.Require(ctx, scopes.LedgerRead); err != nil {
 		return TransactionPage{}, err
 	}
 	l := &listing{App: a, TransactionQuery: q}

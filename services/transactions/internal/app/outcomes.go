@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
@@ -16,7 +17,7 @@ import (
 
 // GetOutcome returns the stored outcome of a reference, or fault.ErrNotFound when nothing is committed under it so far.
 func (a *App) GetOutcome(ctx context.Context, reference string) (domain.Outcome, error) {
-	if err := auth.Require(ctx, ScopeRead); err != nil {
+	if err := auth.Require(ctx, scopes.LedgerRead); err != nil {
 		return domain.Outcome{}, err
 	}
 	if !domain.IsReference(reference) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/page"
 
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
@@ -25,7 +26,7 @@ func TestCursorsOfLists(t *testing.T) {
 	for range 4 {
 		w.posted(t, w.request(domain.ActionPost, kes(alice.ID, bob.ID, 1)))
 	}
-	me, peer := as("user:"+alice.OwnerID.String(), app.ScopeWallet), as("service:banking", app.ScopeRead)
+	me, peer := as("user:"+alice.OwnerID.String(), scopes.WalletRead), as("service:banking", scopes.LedgerRead)
 	long := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	type list func(ctx context.Context, r page.Request) (*string, error)
 	own := func(f domain.Filter) list {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/sendtip/sendtip/generated/events"
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
@@ -185,9 +186,9 @@ func TestLostDatabaseIsNeverAnAnswer(t *testing.T) {
 	w.sealAll(t)
 	lost := w.replica(t)
 	w.pool.Close()
-	me := as("user:"+alice.OwnerID.String(), app.ScopeWallet)
+	me := as("user:"+alice.OwnerID.String(), scopes.WalletRead)
 	do := func(_ any, err error) error { return err }
-	admin := as("user:"+newID().String(), "admin:ledger", app.ScopeRead)
+	admin := as("user:"+newID().String(), "admin:ledger", scopes.LedgerRead)
 	for name, call := range map[string]func() error{
 		"outcome":        func() error { return do(lost.GetOutcome(w.ctx, "a")) },
 		"transaction":    func() error { return do(lost.GetTransaction(w.ctx, o.TransactionID)) },

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
@@ -192,7 +193,7 @@ func (h *history) checkBalances(rt *rapid.T, m *modelAccount) {
 		rt.Fatalf("recorded until %s: sequence %d, want %d", at, b.Sequence, n)
 	}
 	byEffective := m.balance(func(e modelEntry) bool { return !e.effective.After(at) })
-	b, err = h.GetBalanceAt(as("user:"+m.OwnerID.String(), app.ScopeWallet), m.ID, domain.AsOf{Effective: at})
+	b, err = h.GetBalanceAt(as("user:"+m.OwnerID.String(), scopes.WalletRead), m.ID, domain.AsOf{Effective: at})
 	if err != nil || b.Balance != byEffective {
 		rt.Fatalf("effective until %s: %+v, %v, want %d", at, b, err, byEffective)
 	}
@@ -203,7 +204,7 @@ func (h *history) checkBalances(rt *rapid.T, m *modelAccount) {
 }
 
 func (h *history) checkStatement(rt *rapid.T, m *modelAccount, f domain.Filter, limit int32) {
-	me := as("user:"+m.OwnerID.String(), app.ScopeWallet)
+	me := as("user:"+m.OwnerID.String(), scopes.WalletRead)
 	want := m.newestFirst(f)
 	var got []modelEntry
 	for q := (app.StatementQuery{Filter: f, Request: rows(limit)}); ; {
@@ -481,7 +482,7 @@ func TestReadingRefuses(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	alice, bob := w.customer(t, "KES", 0), w.customer(t, "KES", 0)
-	me := as("user:"+alice.OwnerID.String(), app.ScopeWallet)
+	me := as("user:"+alice.OwnerID.String(), scopes.WalletRead)
 	now := time.Now()
 	statement := func(q app.StatementQuery) error { _, err := w.ListStatement(me, alice.ID, q); return err }
 	list := func(q app.TransactionQuery) error { _, err := w.ListTransactions(w.ctx, q); return err }
@@ -552,7 +553,7 @@ func TestExportIsBounded(t *testing.T) {
 	t.Parallel()
 	w := open(t) // the sequence is set by hand
 	alice := w.customer(t, "KES", 0)
-	me := as("user:"+alice.OwnerID.String(), app.ScopeWallet)
+	me := as("user:"+alice.OwnerID.String(), scopes.WalletRead)
 	for sequence, want := range map[int]error{10_000: nil, 10_001: domain.ErrStatementTooLong} {
 		if _, err := w.db.Pool.Exec(w.ctx, "UPDATE accounts SET sequence = $1 WHERE id = $2", sequence, alice.ID); err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
@@ -15,9 +16,6 @@ import (
 	"github.com/sendtip/sendtip/services/transactions/internal/leaves"
 	"github.com/sendtip/sendtip/services/transactions/proof"
 )
-
-// ScopeErase lets an operator erase metadata.
-const ScopeErase = "admin:ledger"
 
 // GetReceipt returns the receipt of a transaction on the user's own account, which shows nothing of other accounts; nil while no signed
 // checkpoint covers it. Somebody else's account, and a transaction that does not touch the account, are fault.ErrNotFound.
@@ -44,7 +42,7 @@ func (a *App) GetReceipt(ctx context.Context, accountID, transactionID uuid.UUID
 // GetLedgerReceipt returns the receipt with all parts, and the metadata with its salt while that exists; nil while no signed checkpoint
 // covers the transaction.
 func (a *App) GetLedgerReceipt(ctx context.Context, transactionID uuid.UUID) (*proof.Receipt, error) {
-	if err := auth.Require(ctx, ScopeRead); err != nil {
+	if err := auth.Require(ctx, scopes.LedgerRead); err != nil {
 		return nil, err
 	}
 	t, err := a.leaf(ctx, transactionID)
@@ -78,7 +76,7 @@ func (a *App) GetLedgerReceipt(ctx context.Context, transactionID uuid.UUID) (*p
 
 // EraseMetadata deletes the metadata of a transaction and its salt, with an audit row. Without any there is nothing to do.
 func (a *App) EraseMetadata(ctx context.Context, transactionID uuid.UUID) error {
-	if err := auth.Require(ctx, ScopeErase); err != nil {
+	if err := auth.Require(ctx, scopes.AdminLedger); err != nil {
 		return err
 	}
 	if _, err := auth.UserFrom(ctx); err != nil { // a person, whom the audit row names

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
@@ -40,7 +41,7 @@ func (a *App) number(requests []domain.Request, atomic bool) {
 }
 
 func (a *App) mayPost(ctx context.Context, requests []domain.Request, atomic bool) error {
-	if err := auth.Require(ctx, ScopePost); err != nil {
+	if err := auth.Require(ctx, scopes.LedgerPost); err != nil {
 		return err
 	}
 	return domain.Validate(requests, atomic, a.now())
@@ -115,7 +116,7 @@ type Transaction struct {
 // GetTransaction returns a committed transaction, or fault.ErrNotFound.
 func (a *App) GetTransaction(ctx context.Context, id uuid.UUID) (Transaction, error) {
 	var t Transaction
-	if err := auth.Require(ctx, ScopeRead); err != nil {
+	if err := auth.Require(ctx, scopes.LedgerRead); err != nil {
 		return t, err
 	}
 	var err error

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
@@ -185,7 +186,7 @@ func TestScopes(t *testing.T) {
 		"put":         func() error { _, _, err := w.PutAccount(nobody, domain.Account{}); return err },
 		"balance":     func() error { _, err := w.GetBalance(nobody, newID()); return err },
 		"statement":   func() error { _, err := w.ListStatement(nobody, newID(), app.StatementQuery{}); return err },
-		"no user":     func() error { _, err := w.GetBalance(as("service:wallet", app.ScopeWallet), newID()); return err },
+		"no user":     func() error { _, err := w.GetBalance(as("service:wallet", scopes.WalletRead), newID()); return err },
 	} {
 		if err := call(); !errors.Is(err, fault.ErrForbidden) {
 			t.Errorf("%s: %v", name, err)
@@ -201,7 +202,7 @@ func TestStatement(t *testing.T) {
 	for i := range 6 {
 		w.posted(t, w.request(domain.ActionPost, kes(alice.ID, bob.ID, int64(i)+1)))
 	}
-	me := as("user:"+alice.OwnerID.String(), app.ScopeWallet)
+	me := as("user:"+alice.OwnerID.String(), scopes.WalletRead)
 	var sequences []int64
 	pages, q := 0, app.StatementQuery{Request: rows(3)}
 	for {

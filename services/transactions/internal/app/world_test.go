@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
@@ -54,7 +55,7 @@ func open(t testing.TB) *world {
 	skew := &atomic.Int64{}
 	now := func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }
 	return &world{App: app.New(pools(t, db.AppURL, pool), now, slog.New(slog.DiscardHandler), sealer(t), pager(t)), db: db, pool: pool, skew: skew,
-		ctx: as("service:wallet", app.ScopePost, app.ScopeRead, app.ScopeAccounts)}
+		ctx: as("service:wallet", scopes.LedgerPost, scopes.LedgerRead, scopes.LedgerAccounts)}
 }
 
 // pools adds the connections that a ledger commits on.

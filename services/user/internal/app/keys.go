@@ -9,11 +9,13 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
@@ -147,7 +149,7 @@ func (a *App) accessToken(u userdb.User, session uuid.UUID, now, sessionEnd time
 	if err != nil {
 		return "", expires, err
 	}
-	token, err := a.Keys.signed("at+jwt", accessClaims{claims, session.String(), domain.Scopes(u.Role), []string{u.Role}, u.Tier, a.Env})
+	token, err := a.Keys.signed("at+jwt", accessClaims{claims, session.String(), strings.Join(scopes.OfRole(u.Role), " "), []string{u.Role}, u.Tier, a.Env})
 	return token, expires, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/auth"
@@ -49,7 +50,7 @@ type KycInput struct {
 
 // SubmitKyc stores a submission, sealed, with the job that asks the authority. No call leaves here, so one transaction is all.
 func (a *App) SubmitKyc(ctx context.Context, in KycInput) (Kyc, error) {
-	if err := auth.Require(ctx, "kyc"); err != nil {
+	if err := auth.Require(ctx, scopes.Kyc); err != nil {
 		return Kyc{}, err
 	}
 	user, err := auth.UserFrom(ctx)
@@ -166,7 +167,7 @@ func (a *App) submission(id uuid.UUID, sealed []byte) (domain.Submission, error)
 
 // GetKyc returns the caller's own submission.
 func (a *App) GetKyc(ctx context.Context, id uuid.UUID) (Kyc, error) {
-	if err := auth.Require(ctx, "kyc"); err != nil {
+	if err := auth.Require(ctx, scopes.Kyc); err != nil {
 		return Kyc{}, err
 	}
 	user, err := auth.UserFrom(ctx)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/fault"
@@ -28,7 +29,7 @@ type Review struct {
 
 // ListKycReviews returns a page, oldest first, and the cursor of the next one; nil on the last page. Who reads it is audited.
 func (a *App) ListKycReviews(ctx context.Context, in page.Request) ([]Review, *string, error) {
-	if _, err := a.operator(ctx, "admin:kyc"); err != nil {
+	if _, err := a.operator(ctx, scopes.AdminKyc); err != nil {
 		return nil, nil, err
 	}
 	p, err := page.Read[uuid.UUID](ctx, a.pages, "listKycReviews", in)
@@ -94,7 +95,7 @@ type DecisionInput struct {
 
 // DecideKycReview closes a review by a person's judgement.
 func (a *App) DecideKycReview(ctx context.Context, in DecisionInput) (Kyc, error) {
-	operator, err := a.operator(ctx, "admin:kyc")
+	operator, err := a.operator(ctx, scopes.AdminKyc)
 	if err != nil {
 		return Kyc{}, err
 	}

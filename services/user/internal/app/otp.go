@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/generated/events"
+	"github.com/sendtip/sendtip/generated/scopes"
 	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
@@ -127,7 +128,7 @@ type Code struct {
 // TakeOtp gives a code to the service that sends it, while it is good for anything. There is none for a login or reset that
 // is no customer's.
 func (a *App) TakeOtp(ctx context.Context, id uuid.UUID) (Code, error) {
-	if err := auth.Require(ctx, "users:otp"); err != nil {
+	if err := auth.Require(ctx, scopes.UsersOtp); err != nil {
 		return Code{}, err
 	}
 	row, err := a.q.GetChallenge(ctx, a.Pool, id, a.now(), domain.MaxOtpTries)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/pg"
@@ -24,7 +25,7 @@ func (a *App) StartPinReset(ctx context.Context, phone, device string) (Challeng
 		return Challenge{}, err
 	}
 	in := challengeInput{who: who, purpose: domain.OtpPinReset, language: domain.DefaultLanguage}
-	if u := who.user; who.bound && u.Role == domain.RoleCustomer {
+	if u := who.user; who.bound && u.Role == scopes.RoleCustomer {
 		in.user, in.language, in.country, in.send = u, u.Language, u.Country, true
 	}
 	return a.challenge(ctx, in)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/auth"
@@ -17,7 +18,7 @@ import (
 
 // GetProfile returns the caller's own record.
 func (a *App) GetProfile(ctx context.Context) (domain.Profile, error) {
-	if err := auth.Require(ctx, "profile"); err != nil {
+	if err := auth.Require(ctx, scopes.Profile); err != nil {
 		return domain.Profile{}, err
 	}
 	id, err := auth.UserFrom(ctx)
@@ -43,7 +44,7 @@ type ProfileInput struct{ Email, Language *string }
 
 // UpdateProfile changes the caller's e-mail address or language.
 func (a *App) UpdateProfile(ctx context.Context, in ProfileInput) (domain.Profile, error) {
-	if err := auth.Require(ctx, "profile"); err != nil {
+	if err := auth.Require(ctx, scopes.Profile); err != nil {
 		return domain.Profile{}, err
 	}
 	id, err := auth.UserFrom(ctx)
@@ -104,14 +105,14 @@ func (a *App) changeProfile(ctx context.Context, tx pgx.Tx, id uuid.UUID, in Pro
 
 // LookupRecipient finds who can be paid at a phone. Whom the service asks for is not a party here, so nothing is compared.
 func (a *App) LookupRecipient(ctx context.Context, phone string) (domain.Profile, error) {
-	if err := auth.Require(ctx, "users:lookup"); err != nil {
+	if err := auth.Require(ctx, scopes.UsersLookup); err != nil {
 		return domain.Profile{}, err
 	}
 	u, err := a.findByPhone(ctx, a.Pool, phone)
 	if err != nil {
 		return domain.Profile{}, err
 	}
-	if u == nil || u.Role != domain.RoleCustomer {
+	if u == nil || u.Role != scopes.RoleCustomer {
 		return domain.Profile{}, domain.ErrRecipientNotFound
 	}
 	return a.profile(*u)
@@ -119,7 +120,7 @@ func (a *App) LookupRecipient(ctx context.Context, phone string) (domain.Profile
 
 // GetContacts tells the service that sends messages where a customer is reached. On behalf of a customer it must be that one.
 func (a *App) GetContacts(ctx context.Context, id uuid.UUID) (domain.Profile, error) {
-	if err := auth.Require(ctx, "users:contacts"); err != nil {
+	if err := auth.Require(ctx, scopes.UsersContacts); err != nil {
 		return domain.Profile{}, err
 	}
 	if caller, ok := auth.From(ctx).UserID(); ok && caller != id {

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/generated/events"
+	"github.com/sendtip/sendtip/generated/scopes"
 	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/pg"
@@ -45,7 +46,7 @@ func (a *App) CompleteRegistration(ctx context.Context, in RegistrationInput) (d
 	if err != nil {
 		return domain.Profile{}, Tokens{}, err
 	}
-	row, err := a.newUser(ctx, phone, c.Country, c.Language, domain.RoleCustomer, in.Pin)
+	row, err := a.newUser(ctx, phone, c.Country, c.Language, scopes.RoleCustomer, in.Pin)
 	if err != nil {
 		return domain.Profile{}, Tokens{}, err
 	}
@@ -126,7 +127,7 @@ func (a *App) CreateAdmin(ctx context.Context, phone, pin, device string) (uuid.
 	if err := domain.CheckPin(pin); err != nil {
 		return uuid.Nil, err
 	}
-	row, err := a.newUser(ctx, phone, country, domain.DefaultLanguage, domain.RoleAdmin, pin)
+	row, err := a.newUser(ctx, phone, country, domain.DefaultLanguage, scopes.RoleAdmin, pin)
 	if err != nil {
 		return uuid.Nil, err
 	}

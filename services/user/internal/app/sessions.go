@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/auth"
@@ -167,7 +168,7 @@ func refreshHash(token string) []byte {
 
 // DeleteSession signs the caller out. A session that has ended already is fine.
 func (a *App) DeleteSession(ctx context.Context) error {
-	if err := auth.Require(ctx, "profile"); err != nil {
+	if err := auth.Require(ctx, scopes.Profile); err != nil {
 		return err
 	}
 	user, err := auth.UserFrom(ctx)

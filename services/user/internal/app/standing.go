@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/pg"
@@ -22,7 +23,7 @@ type Standing struct {
 
 // GetStanding tells a service what a customer may do: events only hint at it.
 func (a *App) GetStanding(ctx context.Context, id uuid.UUID) (Standing, error) {
-	if err := auth.Require(ctx, "users:standing"); err != nil {
+	if err := auth.Require(ctx, scopes.UsersStanding); err != nil {
 		return Standing{}, err
 	}
 	u, err := a.q.GetUser(ctx, a.Pool, id)

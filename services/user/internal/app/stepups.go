@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
@@ -60,7 +61,7 @@ func (a *App) CreateStepUp(ctx context.Context, in StepUpInput) (StepUp, error) 
 
 // caller returns the active customer of a live session. Gateways learn of a revocation within a second; here it counts at once.
 func (a *App) caller(ctx context.Context) (userdb.User, uuid.UUID, error) {
-	if err := auth.Require(ctx, "profile"); err != nil {
+	if err := auth.Require(ctx, scopes.Profile); err != nil {
 		return userdb.User{}, uuid.Nil, err
 	}
 	id, err := auth.UserFrom(ctx)

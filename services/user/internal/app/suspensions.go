@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/generated/events"
+	"github.com/sendtip/sendtip/generated/scopes"
 	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/auth"
@@ -36,7 +37,7 @@ func (a *App) ReinstateUser(ctx context.Context, id uuid.UUID) (UserStatus, erro
 }
 
 func (a *App) setStatus(ctx context.Context, id uuid.UUID, status, reason string) (UserStatus, error) {
-	operator, err := a.operator(ctx, "admin:users")
+	operator, err := a.operator(ctx, scopes.AdminUsers)
 	if err != nil {
 		return UserStatus{}, err
 	}
@@ -111,7 +112,7 @@ func (a *App) operator(ctx context.Context, scope string) (uuid.UUID, error) {
 	if err != nil {
 		return uuid.Nil, fmt.Errorf("read operator: %w", err)
 	}
-	if u.Role != domain.RoleAdmin || u.Status != domain.StatusActive {
+	if u.Role != scopes.RoleAdmin || u.Status != domain.StatusActive {
 		return uuid.Nil, fault.ErrForbidden
 	}
 	return id, nil
@@ -139,7 +140,7 @@ const maxRevocations = 100_000
 // ListRevocations returns what gateways have to refuse, and the database's time of before the reading, or of the last entry of a full list. An earlier `since` than
 // can matter is raised; nil means everything that can.
 func (a *App) ListRevocations(ctx context.Context, since *time.Time) (time.Time, []Revocation, error) {
-	if err := auth.Require(ctx, "users:revocations"); err != nil {
+	if err := auth.Require(ctx, scopes.UsersRevocations); err != nil {
 		return time.Time{}, nil, err
 	}
 	now, err := a.q.DatabaseTime(ctx, a.Pool, a.ahead())

@@ -10,11 +10,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Roles, statuses and KYC states as stored and shown.
+// Statuses and KYC states as stored and shown.
 const (
-	RoleCustomer = "customer"
-	RoleAdmin    = "admin"
-
 	StatusActive    = "active"
 	StatusSuspended = "suspended"
 
@@ -57,13 +54,4 @@ func (p Profile) MaskedName() string {
 		return first
 	}
 	return first + " " + strings.ToUpper(string(r)) + "."
-}
-
-// Scopes returns what a role may do through a user's access token, separated by spaces.
-func Scopes(role string) string {
-	const customer = "profile kyc wallet:read wallet:write"
-	if role == RoleAdmin {
-		return customer + " admin:api_keys admin:kyc admin:ledger admin:users"
-	}
-	return customer
 }

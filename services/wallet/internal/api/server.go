@@ -8,6 +8,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/sendtip/sendtip/generated/common"
+	"github.com/sendtip/sendtip/generated/scopes"
 	walletapi "github.com/sendtip/sendtip/generated/wallet/api"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
@@ -30,27 +31,28 @@ func Mount(r chi.Router, a *app.App) {
 	walletapi.HandlerWithOptions(strict, walletapi.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: web.BindError})
 }
 
-// scopes are what each operation asks for, as in the contract: one of them is enough. The gateway has checked it already; a scope is
+// needed is what each operation asks for, as in the contract: one of them is enough. The gateway has checked it already; a scope is
 // also the authority here, so that a mistake in a route there opens nothing. Hooks prove themselves by the token in their path.
-var scopes = map[string][]string{
-	"ListWallets": {"wallet:read"}, "GetWallet": {"wallet:read"}, "GetLimits": {"wallet:read"},
-	"ListTopups": {"wallet:read"}, "GetTopup": {"wallet:read"}, "ListTransfers": {"wallet:read"}, "GetTransfer": {"wallet:read"},
-	"EstimateFee": {"wallet:read", "tariffs:read"},
-	"OpenWallet":  {"wallet:write"}, "CreateTopup": {"wallet:write"}, "CreateTransferQuote": {"wallet:write"}, "CreateTransfer": {"wallet:write"},
+var needed = map[string][]string{
+	"ListWallets": {scopes.WalletRead}, "GetWallet": {scopes.WalletRead}, "GetLimits": {scopes.WalletRead},
+	"ListTopups": {scopes.WalletRead}, "GetTopup": {scopes.WalletRead}, "ListTransfers": {scopes.WalletRead}, "GetTransfer": {scopes.WalletRead},
+	"EstimateFee": {scopes.WalletRead, scopes.TariffsRead},
+	"OpenWallet":  {scopes.WalletWrite}, "CreateTopup": {scopes.WalletWrite}, "CreateTransferQuote": {scopes.WalletWrite}, "CreateTransfer": {scopes.WalletWrite},
+	"LiftMyPromptBlock": {scopes.WalletWrite}, "LiftPromptBlock": {scopes.AdminUsers},
 	"ReceiveStkCallback": nil, "ReceiveC2BConfirmation": nil, "ReceiveC2BValidation": nil,
 }
 
 func authorize(next walletapi.StrictHandlerFunc, operation string) walletapi.StrictHandlerFunc {
-	needed, known := scopes[operation]
+	accepted, known := needed[operation]
 	return func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error) {
 		if !known {
 			return nil, fault.ErrForbidden // an operation that nobody has thought about
 		}
-		if len(needed) == 0 {
+		if len(accepted) == 0 {
 			return next(ctx, w, r, request)
 		}
 		p := auth.From(ctx)
-		for _, scope := range needed {
+		for _, scope := range accepted {
 			if p.Has(scope) {
 				return next(ctx, w, r, request)
 			}

@@ -159,6 +159,12 @@ func TestAuthorization(t *testing.T) {
 				problem(t, w.send(request{method: method, path: path, body: body, identity: identity(t, "user:"+uuid.NewString(), other, nil)}),
 					http.StatusForbidden, "forbidden")
 			}
+			for _, scope := range (*op.Security)[0]["userAuth"] { // else nobody could ever call it
+				own := w.send(request{method: method, path: path, body: body, identity: identity(t, "user:"+uuid.NewString(), scope, nil)})
+				if strings.Contains(own.Body.String(), `"code":"forbidden"`) {
+					t.Errorf("%s refuses %s: %s", op.OperationID, scope, own.Body)
+				}
+			}
 			// The right scope alone does not make a partner or a service a customer.
 			if op.OperationID != "estimateFee" {
 				problem(t, w.send(request{method: method, path: path, body: body, identity: identity(t, "service:banking", "wallet:read wallet:write admin:users", nil)}),

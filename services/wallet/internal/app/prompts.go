@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/auth"
@@ -103,7 +104,7 @@ func (a *App) LiftPromptBlock(ctx context.Context, phone string) error {
 	if _, err := auth.UserFrom(ctx); err != nil {
 		return err
 	}
-	if err := auth.Require(ctx, "admin:users"); err != nil {
+	if err := auth.Require(ctx, scopes.AdminUsers); err != nil {
 		return err
 	}
 	return a.liftPromptBlock(ctx, phone)

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	transactionsclient "github.com/sendtip/sendtip/generated/transactions/client"
 	userapi "github.com/sendtip/sendtip/generated/user/api"
 	userclient "github.com/sendtip/sendtip/generated/user/client"
@@ -214,7 +215,7 @@ func (w *World) WalletOf(userID uuid.UUID, currency string) uuid.UUID {
 
 // As is a request of a person.
 func As(ctx context.Context, p Person) context.Context {
-	return auth.With(ctx, auth.Principal{Subject: "user:" + p.UserID.String(), Scopes: []string{"wallet:read", "wallet:write"}, Operation: "test"})
+	return auth.With(ctx, auth.Principal{Subject: "user:" + p.UserID.String(), Scopes: []string{scopes.WalletRead, scopes.WalletWrite}, Operation: "test"})
 }
 
 // Known is a message of M-Pesa from one of its addresses; a context without it is a stranger's.

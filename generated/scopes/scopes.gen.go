@@ -1,0 +1,59 @@
+// Package scopes names what callers may do, and the roles of users.
+//
+// Code generated from openapi/services.yaml. DO NOT EDIT.
+package scopes
+
+// What an operation may ask for.
+const (
+	// Profile allows to read and change one's own profile, sessions, approvals and messages.
+	Profile = "profile"
+	// Kyc allows to verify one's own identity.
+	Kyc = "kyc"
+	// WalletRead allows to read one's own wallets, payments and statements.
+	WalletRead = "wallet:read"
+	// WalletWrite allows to open wallets and pay.
+	WalletWrite = "wallet:write"
+	// TariffsRead allows to read prices.
+	TariffsRead = "tariffs:read"
+	// AdminAPIKeys allows to make, list and revoke partners' API keys.
+	AdminAPIKeys = "admin:api_keys"
+	// AdminKyc allows to decide on verifications that wait for a person.
+	AdminKyc = "admin:kyc"
+	// AdminLedger allows to erase what a transaction says of a person.
+	AdminLedger = "admin:ledger"
+	// AdminUsers allows to suspend customers and let them back in.
+	AdminUsers = "admin:users"
+	// LedgerPost allows to post transactions.
+	LedgerPost = "ledger:post"
+	// LedgerRead allows to read accounts, transactions and proofs.
+	LedgerRead = "ledger:read"
+	// LedgerAccounts allows to open and change accounts.
+	LedgerAccounts = "ledger:accounts"
+	// UsersLookup allows to find the customer of a phone number.
+	UsersLookup = "users:lookup"
+	// UsersContacts allows to read a customer's addresses.
+	UsersContacts = "users:contacts"
+	// UsersOtp allows to read the code of a challenge.
+	UsersOtp = "users:otp"
+	// UsersStanding allows to read a customer's status and tier.
+	UsersStanding = "users:standing"
+	// UsersRevocations allows to read which sessions have ended.
+	UsersRevocations = "users:revocations"
+)
+
+// The roles.
+const (
+	RoleCustomer = "customer"
+	RoleAdmin    = "admin"
+)
+
+// OfRole returns what a role lets a user do; nothing for one that is not known.
+func OfRole(role string) []string {
+	switch role {
+	case RoleCustomer:
+		return []string{Profile, Kyc, WalletRead, WalletWrite}
+	case RoleAdmin:
+		return []string{Profile, Kyc, WalletRead, WalletWrite, AdminAPIKeys, AdminKyc, AdminLedger, AdminUsers}
+	}
+	return nil
+}
