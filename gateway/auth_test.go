@@ -322,13 +322,13 @@ func TestServiceCalls(t *testing.T) {
 	claims := func(change func(c *kitauth.Claims)) string {
 		c := kitauth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + w.user, Audience: jwt.ClaimStrings{"wallet"}}}
 		change(&c)
-		token, err := kitauth.Mint(delegationKey, c)
+		token, err := kitauth.Mint(delegationKey, time.Now(), c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return token
 	}
-	own, err := kitauth.Mint(identityKey("wallet"), kitauth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + w.user, Audience: jwt.ClaimStrings{"wallet"}}})
+	own, err := kitauth.Mint(identityKey("wallet"), time.Now(), kitauth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + w.user, Audience: jwt.ClaimStrings{"wallet"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -292,7 +292,7 @@ func TestUpstreamFaults(t *testing.T) {
 func TestOtherIdentityKey(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	verifier := kitauth.NewVerifier("wallet", []byte("an-identity-key-of-another-deployment"))
+	verifier := kitauth.NewVerifier("wallet", time.Now, []byte("an-identity-key-of-another-deployment"))
 	w.wallet.script(verifier.Middleware(web.WriteProblem)(reply(200, `{}`)).ServeHTTP)
 	got := w.do(ask{method: "GET", path: "/v1/slow"})
 	refused(t, got, 503, "unavailable")
@@ -301,7 +301,7 @@ func TestOtherIdentityKey(t *testing.T) {
 			t.Errorf("%s travels on", name)
 		}
 	}
-	verifier = kitauth.NewVerifier("wallet", identityKey("another-service"), identityKey("wallet"))
+	verifier = kitauth.NewVerifier("wallet", time.Now, identityKey("another-service"), identityKey("wallet"))
 	w.wallet.script(verifier.Middleware(web.WriteProblem)(reply(200, `{}`)).ServeHTTP)
 	if got := w.do(ask{method: "GET", path: "/v1/slow"}); got.status != 200 {
 		t.Errorf("during a rotation: %d %s", got.status, got.body)

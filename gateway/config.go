@@ -43,9 +43,8 @@ type Config struct {
 
 	// Upstreams are the addresses of the services, from SENDTIP_UPSTREAM_<SERVICE>.
 	Upstreams map[string]string `env:"-"`
-	// Now and RedisTimeout are set by tests.
-	Now          func() time.Time `env:"-"`
-	RedisTimeout time.Duration    `env:"-"`
+	// RedisTimeout is set by tests.
+	RedisTimeout time.Duration `env:"-"`
 }
 
 const upstreamPrefix = "SENDTIP_UPSTREAM_"

@@ -20,6 +20,7 @@ import (
 	"github.com/sendtip/sendtip/gateway/internal/keys"
 	"github.com/sendtip/sendtip/gateway/internal/limit"
 	"github.com/sendtip/sendtip/gateway/internal/proxy"
+	"github.com/sendtip/sendtip/kit/clock"
 	"github.com/sendtip/sendtip/kit/idem"
 	"github.com/sendtip/sendtip/kit/keycheck"
 	"github.com/sendtip/sendtip/kit/page"
@@ -48,9 +49,6 @@ func build(ctx context.Context, cfg Config, contracts fs.FS, log *slog.Logger) (
 	}
 	set.ApplyPolicies()
 	return service.Build(ctx, service.Spec{Name: name, Common: cfg.Common, Log: log}, func(p *service.Parts) (service.Own, error) {
-		if cfg.Now != nil {
-			p.Now = cfg.Now
-		}
 		redis, err := limit.NewRedis(cfg.RedisURL.Reveal(), cfg.RedisPassword.Reveal(), cmp.Or(cfg.RedisTimeout, limit.RedisTimeout))
 		if err != nil {
 			return service.Own{}, err
@@ -77,7 +75,7 @@ func (p *parts) own() (service.Own, error) {
 	if err != nil {
 		return service.Own{}, err
 	}
-	users := userAPI{upstream: upstreams["user"], key: p.cfg.identityKeys()["user"]}
+	users := userAPI{upstream: upstreams["user"], key: p.cfg.identityKeys()["user"], now: p.Now}
 	tokenKeys := auth.NewKeys(users.jwks, p.Now, p.Log)
 	revocations := auth.NewRevocations(users.revocations, p.Now, p.Log)
 	g, err := p.edge(upstreams, tokenKeys, revocations)
@@ -104,7 +102,7 @@ func (p *parts) own() (service.Own, error) {
 }
 
 func (p *parts) edge(upstreams map[string]*proxy.Upstream, tokenKeys *auth.Keys, revocations *auth.Revocations) (*edge.Gateway, error) {
-	services, err := auth.NewServices(p.cfg.serviceHashes(), p.set.Scopes, p.cfg.delegationKeys())
+	services, err := auth.NewServices(p.cfg.serviceHashes(), p.set.Scopes, p.cfg.delegationKeys(), p.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +118,7 @@ func (p *parts) edge(upstreams map[string]*proxy.Upstream, tokenKeys *auth.Keys,
 	return edge.New(edge.Deps{
 		Set: p.set, Upstreams: upstreams, Identity: p.cfg.identityKeys(), Delegation: p.cfg.DelegationKey.Bytes(),
 		Tokens: auth.NewTokens(tokenKeys, p.cfg.Common.Env, p.Now), Revocations: revocations, Services: services, Keys: p.live,
-		Limiter: limit.New(p.redis, p.Sealer.Derive("rate limit keys"), p.Now, p.Log, metrics.Local),
+		Limiter: limit.New(p.redis, p.Sealer.Derive("rate limit keys"), clock.Monotonic, p.Log, metrics.Local),
 		Log:     p.Log, Metrics: metrics, Now: p.Now, Proxies: p.cfg.TrustedProxies, Sources: sources, Origins: p.cfg.AllowedOrigins, Sample: p.cfg.SampleAnswers,
 		HSTS: p.cfg.Common.Production(), Docs: pages,
 	})

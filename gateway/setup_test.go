@@ -87,7 +87,7 @@ type seen struct {
 func newUpstream(t testing.TB, service string, answer http.HandlerFunc) *upstream {
 	t.Helper()
 	u := &upstream{service: service, answer: answer}
-	v := kitauth.NewVerifier(service, identityKey(service))
+	v := kitauth.NewVerifier(service, time.Now, identityKey(service))
 	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := v.Verify(r.Header.Get(kitauth.IdentityHeader))
 		if err != nil {

@@ -39,6 +39,7 @@ func loadKeys(k *auth.Keys) func(context.Context) error {
 type userAPI struct {
 	upstream *proxy.Upstream
 	key      []byte
+	now      func() time.Time
 }
 
 func (u userAPI) jwks(ctx context.Context) ([]byte, error) {
@@ -52,7 +53,7 @@ func (u userAPI) revocations(ctx context.Context, query string) ([]byte, error) 
 
 func (u userAPI) get(ctx context.Context, path, query string, c kitauth.Claims) ([]byte, error) {
 	c.Audience = jwt.ClaimStrings{"user"}
-	token, err := kitauth.Mint(u.key, c)
+	token, err := kitauth.Mint(u.key, u.now(), c)
 	if err != nil {
 		return nil, fmt.Errorf("mint identity: %w", err)
 	}

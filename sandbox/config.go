@@ -63,7 +63,7 @@ type Config struct {
 
 	Script control.Script   // the first global script
 	Log    *slog.Logger     // nil: nothing is logged
-	Now    func() time.Time // nil: time.Now
+	Now    func() time.Time // nil: the real time
 }
 
 // ConfigFromEnv reads the settings from the environment.
@@ -110,7 +110,7 @@ func (c Config) withDefaults() Config {
 		c.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	if c.Now == nil {
-		c.Now = time.Now
+		c.Now = time.Now //nolint:forbidigo // alone it has no platform whose clock it could share
 	}
 	return c
 }

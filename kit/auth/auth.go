@@ -127,11 +127,10 @@ func (c Claims) Principal() Principal {
 }
 
 // Mint signs claims with HS256. The gateway and tests use it; issuer, times and id are filled in when absent.
-func Mint(key []byte, c Claims) (string, error) {
+func Mint(key []byte, now time.Time, c Claims) (string, error) {
 	if len(key) < 32 {
 		return "", errors.New("identity key is shorter than 32 bytes")
 	}
-	now := time.Now()
 	if c.Issuer == "" {
 		c.Issuer = Issuer
 	}
@@ -168,11 +167,7 @@ type verified struct {
 }
 
 // NewVerifier accepts tokens for the audience signed with any of the keys (two during a rotation).
-func NewVerifier(audience string, keys ...[]byte) *Verifier {
-	return newVerifier(audience, time.Now, keys)
-}
-
-func newVerifier(audience string, now func() time.Time, keys [][]byte) *Verifier {
+func NewVerifier(audience string, now func() time.Time, keys ...[]byte) *Verifier {
 	return &Verifier{audience: audience, keys: keys, now: now, verified: map[string]verified{}, parser: jwt.NewParser(jwt.WithTimeFunc(now),
 		jwt.WithValidMethods([]string{"HS256"}), jwt.WithIssuer(Issuer), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(skew))}
 }

@@ -46,18 +46,18 @@ func TestVerifyRefuses(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			token, err := auth.Mint(tc.key, claims(tc.change))
+			token, err := auth.Mint(tc.key, time.Now(), claims(tc.change))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := auth.NewVerifier("wallet", walletKey).Verify(token); !errors.Is(err, fault.ErrUnauthenticated) {
+			if _, err := auth.NewVerifier("wallet", time.Now, walletKey).Verify(token); !errors.Is(err, fault.ErrUnauthenticated) {
 				t.Fatalf("want unauthenticated, got %v", err)
 			}
 		})
 	}
 	none, _ := jwt.NewWithClaims(jwt.SigningMethodNone, claims(nil)).SignedString(jwt.UnsafeAllowNoneSignatureType)
 	for _, token := range []string{"", "x", none} {
-		if _, err := auth.NewVerifier("wallet", walletKey).Verify(token); !errors.Is(err, fault.ErrUnauthenticated) {
+		if _, err := auth.NewVerifier("wallet", time.Now, walletKey).Verify(token); !errors.Is(err, fault.ErrUnauthenticated) {
 			t.Fatalf("want unauthenticated for %q", token)
 		}
 	}
@@ -67,7 +67,7 @@ func TestMiddleware(t *testing.T) {
 	t.Parallel()
 	var got auth.Principal
 	var delegation string
-	h := auth.NewVerifier("wallet", userKey, walletKey).Middleware(func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(401) })(
+	h := auth.NewVerifier("wallet", time.Now, userKey, walletKey).Middleware(func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(401) })(
 		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			got, delegation = auth.From(r.Context()), auth.Delegation(r.Context())
 			if auth.Delegation(auth.WithoutDelegation(r.Context())) != "" {
@@ -79,7 +79,7 @@ func TestMiddleware(t *testing.T) {
 	if w.Code != 401 {
 		t.Fatalf("a request around the gateway got %d", w.Code)
 	}
-	token, err := auth.Mint(walletKey, claims(func(c *auth.Claims) {
+	token, err := auth.Mint(walletKey, time.Now(), claims(func(c *auth.Claims) {
 		c.Act, c.StepUpJTI, c.StepUpHash, c.StepUpExp = "service:banking", "j1", "h1", jwt.NewNumericDate(time.Now())
 	}))
 	if err != nil {

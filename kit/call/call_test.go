@@ -51,14 +51,14 @@ func get(ctx context.Context, d *call.Doer, path string) (int, string, error) {
 func delegated(t testing.TB, token string) context.Context {
 	t.Helper()
 	secret := []byte(strings.Repeat("k", 32))
-	identity, err := auth.Mint(secret, auth.Claims{
+	identity, err := auth.Mint(secret, time.Now(), auth.Claims{
 		RegisteredClaims: jwt.RegisteredClaims{Subject: "user:0197d2c8-0000-7000-8000-000000000001", Audience: jwt.ClaimStrings{"wallet"}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var ctx context.Context
-	handler := auth.NewVerifier("wallet", secret).Middleware(func(_ http.ResponseWriter, _ *http.Request, err error) {
+	handler := auth.NewVerifier("wallet", time.Now, secret).Middleware(func(_ http.ResponseWriter, _ *http.Request, err error) {
 		t.Errorf("identity refused: %v", err)
 	})(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() }))
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)

@@ -244,10 +244,10 @@ func Sweep(ctx context.Context, pool *pgxpool.Pool, now time.Time) (int64, error
 }
 
 // SweepLoop sweeps once an hour until ctx ends; every service that takes keys runs it.
-func SweepLoop(pool *pgxpool.Pool, log *slog.Logger) func(ctx context.Context) error {
+func SweepLoop(pool *pgxpool.Pool, now func() time.Time, log *slog.Logger) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		for {
-			if n, err := Sweep(ctx, pool, time.Now()); err != nil {
+			if n, err := Sweep(ctx, pool, now()); err != nil {
 				log.WarnContext(ctx, "sweep idempotency keys", "err", err)
 			} else if n == 1000 {
 				continue

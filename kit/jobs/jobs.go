@@ -22,6 +22,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/clock"
 )
 
 const (
@@ -43,6 +44,7 @@ type Config struct {
 	Service string         // jobs act as `service:<Service>`
 	Queues  map[string]int // jobs at a time by queue; nil means {"default": 8}
 	Log     *slog.Logger
+	Clock   *clock.Clock // when jobs are due; nil is the real time
 }
 
 // Client is River's client with this platform's settings.
@@ -50,6 +52,7 @@ type Client struct {
 	*river.Client[pgx.Tx]
 
 	log     *slog.Logger
+	clock   *clock.Clock
 	running atomic.Bool
 }
 
@@ -73,7 +76,7 @@ func NewClient(pool *pgxpool.Pool, workers *river.Workers, cfg Config) (*Client,
 		Queues:               queues,
 		Workers:              workers,
 		Logger:               slog.New(atLeast{cfg.Log.Handler(), slog.LevelWarn}),
-		RetryPolicy:          retryPolicy{},
+		RetryPolicy:          retryPolicy{clock: cfg.Clock},
 		Middleware:           []rivertype.Middleware{&actAsService{service: cfg.Service, log: cfg.Log}},
 		FetchCooldown:        50 * time.Millisecond,
 		FetchPollInterval:    time.Second, // LISTEN/NOTIFY brings jobs at once; this is for a lost notification
@@ -82,11 +85,12 @@ func NewClient(pool *pgxpool.Pool, workers *river.Workers, cfg Config) (*Client,
 		SoftStopTimeout:      softStop,
 		// Reindexing needs the owner of the tables, and a service is not: `sendtip migrate` does it.
 		ReindexerSchedule: river.NeverSchedule(),
+		Test:              river.TestConfig{Time: riverTime{cfg.Clock}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
-	return &Client{Client: client, log: cfg.Log}, nil
+	return &Client{Client: client, log: cfg.Log, clock: cfg.Clock}, nil
 }
 
 // Loop returns the service loop that works jobs until its context ends, lets running jobs finish (20 s) and returns nil.
@@ -146,24 +150,35 @@ func (u *unknown) Unwrap() []error {
 	return []error{u.cause, &rivertype.JobSnoozeError{Duration: 15 * time.Second}}
 }
 
-// MoneyRetryPolicy waits 1 s after the first failure, doubles, and never waits longer than 60 s.
-type MoneyRetryPolicy struct{}
-
-// NextRetry implements river.ClientRetryPolicy.
-func (MoneyRetryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
-	return time.Now().UTC().Add(wait(int64(max(job.Attempt, 1))))
-}
-
-// retryPolicy gives money jobs theirs, and others River's, whose waits grow to days.
+// retryPolicy makes money jobs wait 1 s after the first failure, then twice as long each time, and never longer than 60 s. Others have
+// River's, whose waits grow to days.
 type retryPolicy struct {
+	clock *clock.Clock
 	other river.DefaultClientRetryPolicy
 }
 
+// NextRetry implements river.ClientRetryPolicy.
 func (p retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
 	if isMoney(job) {
-		return MoneyRetryPolicy{}.NextRetry(job)
+		return p.clock.Now().Add(wait(int64(max(job.Attempt, 1))))
 	}
-	return p.other.NextRetry(job)
+	return p.other.NextRetry(job).Add(p.clock.Offset()) // River's reads the real time
+}
+
+// riverTime is the clock as River wants it. Now keeps the monotonic reading, since River measures with it. As long as nobody has moved
+// the clock, River is told nothing, and asks the database: that is one time for all replicas, which decides who leads.
+type riverTime struct{ clock *clock.Clock }
+
+// Now implements rivertype.TimeGenerator.
+func (t riverTime) Now() time.Time { return time.Now().Add(t.clock.Offset()) }
+
+// NowOrNil implements rivertype.TimeGenerator.
+func (t riverTime) NowOrNil() *time.Time {
+	if t.clock.Offset() == 0 {
+		return nil
+	}
+	now := t.clock.Now()
+	return &now
 }
 
 func isMoney(job *rivertype.JobRow) bool { return job.MaxAttempts == MoneyAttempts }

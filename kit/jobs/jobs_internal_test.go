@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/riverqueue/river/rivertype"
+
+	"github.com/sendtip/sendtip/kit/clock"
 )
 
 func TestMoneyRetryPolicyIsCapped(t *testing.T) {
@@ -21,7 +23,7 @@ func TestMoneyRetryPolicyIsCapped(t *testing.T) {
 		{MoneyAttempts, 48 * time.Second, MaxWait},
 	} {
 		before := time.Now()
-		next := MoneyRetryPolicy{}.NextRetry(&rivertype.JobRow{Attempt: c.attempt})
+		next := retryPolicy{}.NextRetry(&rivertype.JobRow{Attempt: c.attempt, MaxAttempts: MoneyAttempts})
 		if d := next.Sub(before); d < c.low || d > c.top+time.Second {
 			t.Errorf("attempt %d: waits %s, want %s to %s", c.attempt, d, c.low, c.top)
 		}
@@ -38,6 +40,17 @@ func TestRetryPolicyOfOtherJobsGrowsPastTheCap(t *testing.T) {
 	money := &rivertype.JobRow{Attempt: 8, MaxAttempts: MoneyAttempts}
 	if d := (retryPolicy{}).NextRetry(money).Sub(now); d > MaxWait+time.Second {
 		t.Errorf("a money job waits %s", d)
+	}
+}
+
+func TestRetriesAreDueByTheClock(t *testing.T) {
+	t.Parallel()
+	p := retryPolicy{clock: clock.New(-400 * 24 * time.Hour)}
+	for _, attempts := range []int{MoneyAttempts, 25} {
+		job := &rivertype.JobRow{Attempt: 1, MaxAttempts: attempts}
+		if d := p.NextRetry(job).Sub(p.clock.Now()); d < 0 || d > MaxWait {
+			t.Errorf("a job of %d attempts waits %s", attempts, d)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/clock"
 	"github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/pgtest"
@@ -47,6 +48,11 @@ type world struct {
 
 func setup(t testing.TB, pool *pgxpool.Pool, script ...error) world {
 	t.Helper()
+	return setupAt(t, nil, pool, script...)
+}
+
+func setupAt(t testing.TB, c *clock.Clock, pool *pgxpool.Pool, script ...error) world {
+	t.Helper()
 	w := world{pool: pool, attempts: make(chan attempt, 100)}
 	var mu sync.Mutex
 	workers := river.NewWorkers()
@@ -61,7 +67,7 @@ func setup(t testing.TB, pool *pgxpool.Pool, script ...error) world {
 		script = script[1:]
 		return result
 	}))
-	client, err := jobs.NewClient(pool, workers, jobs.Config{Service: "wallet"})
+	client, err := jobs.NewClient(pool, workers, jobs.Config{Service: "wallet", Clock: c})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -94,14 +95,14 @@ func Fixed(name, setting, value string) Key {
 
 // Guard returns the service's guard: it answers nil when every key is the recorded one, or follows it properly, or is the first.
 // An error that is no ErrRefused means that the database could not be asked.
-func Guard(db pg.Beginner, log *slog.Logger, keys ...Key) func(ctx context.Context) error {
+func Guard(db pg.Beginner, now func() time.Time, log *slog.Logger, keys ...Key) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		return pg.InTx(ctx, db, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", lock); err != nil {
 				return fmt.Errorf("check keys: %w", err)
 			}
 			for _, k := range keys {
-				if err := k.check(ctx, tx, log); err != nil {
+				if err := k.check(ctx, tx, now(), log); err != nil {
 					return err
 				}
 			}
@@ -110,7 +111,7 @@ func Guard(db pg.Beginner, log *slog.Logger, keys ...Key) func(ctx context.Conte
 	}
 }
 
-func (k Key) check(ctx context.Context, tx pgx.Tx, log *slog.Logger) error {
+func (k Key) check(ctx context.Context, tx pgx.Tx, now time.Time, log *slog.Logger) error {
 	var recorded []byte
 	err := tx.QueryRow(ctx, "SELECT value FROM key_checks WHERE key = $1 ORDER BY id DESC LIMIT 1", k.Name).Scan(&recorded)
 	switch {
@@ -134,7 +135,7 @@ func (k Key) check(ctx context.Context, tx pgx.Tx, log *slog.Logger) error {
 		}
 		log.InfoContext(ctx, "key rotated", "setting", k.Setting)
 	}
-	if _, err := tx.Exec(ctx, "INSERT INTO key_checks (key, value) VALUES ($1, $2)", k.Name, k.Values[0]); err != nil {
+	if _, err := tx.Exec(ctx, "INSERT INTO key_checks (key, value, created_at) VALUES ($1, $2, $3)", k.Name, k.Values[0], now); err != nil {
 		return fmt.Errorf("record key: %w", err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -42,7 +43,7 @@ func sealer(t *testing.T, keys string) *seal.Sealer {
 func (w world) start(t *testing.T, keys string) error {
 	t.Helper()
 	s := sealer(t, keys)
-	return keycheck.Guard(w.db.Pool, slog.New(slog.DiscardHandler), keycheck.KEK(s, keycheck.Column(s, "people", "name_sealed", "name:")))(t.Context())
+	return keycheck.Guard(w.db.Pool, time.Now, slog.New(slog.DiscardHandler), keycheck.KEK(s, keycheck.Column(s, "people", "name_sealed", "name:")))(t.Context())
 }
 
 func (w world) accepts(t *testing.T, keys string) {
@@ -202,7 +203,7 @@ func TestOtherKinds(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	ask := func(keys ...keycheck.Key) error {
-		return keycheck.Guard(w.db.Pool, slog.New(slog.DiscardHandler), keys...)(t.Context())
+		return keycheck.Guard(w.db.Pool, time.Now, slog.New(slog.DiscardHandler), keys...)(t.Context())
 	}
 	secret := func(values ...string) keycheck.Key {
 		var list [][]byte

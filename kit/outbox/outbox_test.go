@@ -61,7 +61,7 @@ func (w world) relay(t testing.TB, pool *pgxpool.Pool, metrics ...prometheus.Reg
 	t.Helper()
 	p := event.NewPublisher(event.Broker{Addresses: w.cluster.ListenAddrs()})
 	t.Cleanup(func() { _ = p.Close() })
-	return outbox.NewRelay(pool, p, slog.New(slog.DiscardHandler), metrics...)
+	return outbox.NewRelay(pool, p, time.Now, slog.New(slog.DiscardHandler), metrics...)
 }
 
 // background runs something until the test ends.

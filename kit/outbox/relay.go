@@ -33,6 +33,7 @@ const (
 type Relay struct {
 	pool      *pgxpool.Pool
 	publisher *event.Publisher
+	now       func() time.Time
 	log       *slog.Logger
 	wake      chan struct{}
 
@@ -44,9 +45,10 @@ type Relay struct {
 
 // NewRelay returns a relay. With a registerer it exports outbox_backlog_events and outbox_oldest_seconds, and how far the sweeps of outbox
 // and inbox are: outbox_kept_seconds and inbox_kept_seconds.
-func NewRelay(pool *pgxpool.Pool, publisher *event.Publisher, log *slog.Logger, metrics ...prometheus.Registerer) *Relay {
+func NewRelay(pool *pgxpool.Pool, publisher *event.Publisher, now func() time.Time, log *slog.Logger,
+	metrics ...prometheus.Registerer) *Relay {
 	r := &Relay{
-		pool: pool, publisher: publisher, log: log, wake: make(chan struct{}, 1),
+		pool: pool, publisher: publisher, now: now, log: log, wake: make(chan struct{}, 1),
 		backlog: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "outbox_backlog_events", Help: "Events that are committed and not yet published.",
 		}),
@@ -149,7 +151,7 @@ func (r *Relay) Pass(ctx context.Context) (sent int, err error) {
 	if len(done) == 0 {
 		return 0, failure
 	}
-	if _, err := tx.Exec(ctx, `UPDATE outbox SET published_at = clock_timestamp() WHERE id = ANY($1)`, done); err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE outbox SET published_at = $2 WHERE id = ANY($1)`, done, r.now()); err != nil {
 		return 0, wrap(err)
 	}
 	if err := tx.Commit(ctx); err != nil {
@@ -184,10 +186,10 @@ func (r *Relay) measure(ctx context.Context) {
 	var count int64
 	var age, kept, inbox float64
 	err := r.pool.QueryRow(ctx, `
-		SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8,
-			coalesce(extract(epoch FROM clock_timestamp() - (SELECT min(published_at) FROM outbox WHERE published_at IS NOT NULL)), 0)::float8,
-			coalesce(extract(epoch FROM clock_timestamp() - (SELECT min(received_at) FROM inbox)), 0)::float8
-		FROM outbox WHERE published_at IS NULL`).Scan(&count, &age, &kept, &inbox)
+		SELECT count(*), coalesce(extract(epoch FROM $1 - min(created_at)), 0)::float8,
+			coalesce(extract(epoch FROM $1 - (SELECT min(published_at) FROM outbox WHERE published_at IS NOT NULL)), 0)::float8,
+			coalesce(extract(epoch FROM $1 - (SELECT min(received_at) FROM inbox)), 0)::float8
+		FROM outbox WHERE published_at IS NULL`, r.now()).Scan(&count, &age, &kept, &inbox)
 	if err != nil {
 		return // the pass that failed for the same reason was reported
 	}
@@ -202,7 +204,7 @@ func (r *Relay) measure(ctx context.Context) {
 func (r *Relay) sweep(ctx context.Context) (more bool) {
 	tag, err := r.pool.Exec(ctx, `
 		DELETE FROM outbox WHERE id IN (
-			SELECT id FROM outbox WHERE published_at < $1 ORDER BY id LIMIT $2)`, time.Now().Add(-kept), sweepLimit)
+			SELECT id FROM outbox WHERE published_at < $1 ORDER BY id LIMIT $2)`, r.now().Add(-kept), sweepLimit)
 	if err != nil && ctx.Err() == nil {
 		r.log.WarnContext(ctx, "sweep outbox", "err", err)
 	}

@@ -44,7 +44,8 @@ type Spec struct {
 type Parts struct {
 	Spec
 
-	Now       func() time.Time // UTC, whole microseconds
+	Now       func() time.Time // UTC, whole microseconds; the clock's
+	Clock     *clock.Clock     // of all services of a platform, for who must know its offset
 	Pool      *pgxpool.Pool
 	Sealer    *seal.Sealer
 	Publisher *event.Publisher
@@ -106,7 +107,8 @@ func Open(ctx context.Context, spec Spec) (*Parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Parts{Spec: spec, Now: cmp.Or(spec.Common.Clock, clock.New(spec.Common.ClockOffset)).Now, Sealer: sealer, Registry: prometheus.NewRegistry(), workers: river.NewWorkers()}
+	c := cmp.Or(spec.Common.Clock, clock.New(spec.Common.ClockOffset))
+	p := &Parts{Spec: spec, Now: c.Now, Clock: c, Sealer: sealer, Registry: prometheus.NewRegistry(), workers: river.NewWorkers()}
 	if p.broker, err = event.NewBroker(spec.Common.Kafka); err != nil {
 		return nil, err
 	}
@@ -119,11 +121,12 @@ func Open(ctx context.Context, spec Spec) (*Parts, error) {
 			p.Log.Warn("close publisher", "err", err)
 		}
 	})
-	if p.Jobs, err = jobs.NewClient(p.Pool, p.workers, jobs.Config{Service: spec.Name, Queues: spec.Queues, Log: spec.Log}); err != nil {
+	queue := jobs.Config{Service: spec.Name, Queues: spec.Queues, Log: spec.Log, Clock: c}
+	if p.Jobs, err = jobs.NewClient(p.Pool, p.workers, queue); err != nil {
 		p.Close()
 		return nil, err
 	}
-	p.Relay = outbox.NewRelay(p.Pool, p.Publisher, p.Log, p.Registry)
+	p.Relay = outbox.NewRelay(p.Pool, p.Publisher, p.Now, p.Log, p.Registry)
 	return p, nil
 }
 
@@ -165,7 +168,7 @@ func (p *Parts) Caller(peers config.Peers, timeout time.Duration) *call.Doer {
 func (p *Parts) Handler(mount func(r chi.Router), maxBody int64) http.Handler {
 	r := chi.NewRouter()
 	r.Use(web.Middleware(p.Log, web.NewMetrics(p.Registry), cmp.Or(maxBody, defaultMaxBody)))
-	r.Use(auth.NewVerifier(p.Name, p.Common.IdentityKeys()...).Middleware(web.WriteProblem))
+	r.Use(auth.NewVerifier(p.Name, p.Now, p.Common.IdentityKeys()...).Middleware(web.WriteProblem))
 	r.NotFound(web.NotFound)
 	r.MethodNotAllowed(web.MethodNotAllowed)
 	mount(r)
@@ -176,14 +179,14 @@ func (p *Parts) Handler(mount func(r chi.Router), maxBody int64) http.Handler {
 func (p *Parts) Admit(o Own) func(ctx context.Context) error {
 	keys := append(slices.Clone(o.Keys), keycheck.KEK(p.Sealer, o.Sealed...),
 		keycheck.Secret("identity", "SENDTIP_IDENTITY_KEY", p.Common.IdentityKeys()...))
-	return keycheck.Guard(p.Pool, p.Log, keys...)
+	return keycheck.Guard(p.Pool, p.Now, p.Log, keys...)
 }
 
 func (p *Parts) service(o Own) *Service {
 	s := &Service{
 		Name: p.Name, Listen: p.Common.Listen, OpsListen: p.Common.OpsListen, Registry: p.Registry,
 		Handler: o.Handler, Also: o.Also, Guard: p.Admit(o), Close: p.Close,
-		Loops:  append([]Loop{{Name: "outbox", Run: p.Relay.Run}, {Name: "idempotency", Run: idem.SweepLoop(p.Pool, p.Log)}}, o.Loops...),
+		Loops:  append([]Loop{{Name: "outbox", Run: p.Relay.Run}, {Name: "idempotency", Run: idem.SweepLoop(p.Pool, p.Now, p.Log)}}, o.Loops...),
 		Checks: slices.Clone(o.Checks),
 	}
 	if s.Handler == nil {
@@ -199,7 +202,7 @@ func (p *Parts) service(o Own) *Service {
 	}
 	if len(o.Events.Topics) > 0 {
 		c := event.NewConsumer(event.ConsumerConfig{
-			Broker: p.broker, Group: p.Name, Topics: o.Events.Topics, Pool: p.Pool, Log: p.Log, Together: o.Events.Together,
+			Broker: p.broker, Group: p.Name, Topics: o.Events.Topics, Pool: p.Pool, Log: p.Log, Now: p.Now, Together: o.Events.Together,
 		}, o.Events.Handlers)
 		s.Loops = append(s.Loops, Loop{Name: "events", Run: c.Run})
 		s.Checks = append(s.Checks, Check{Name: "events", Run: func(context.Context) error { return c.Ready() }})

@@ -68,7 +68,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.callees.ServeHTTP(w, r)
 		return
 	}
-	token, err := auth.Mint(identityKey, auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "provider:notification", Audience: jwt.ClaimStrings{"notification"}}})
+	token, err := auth.Mint(identityKey, time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "provider:notification", Audience: jwt.ClaimStrings{"notification"}}})
 	if err != nil {
 		g.t.Error(err)
 	}

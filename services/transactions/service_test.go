@@ -59,7 +59,7 @@ func TestServiceRuns(t *testing.T) {
 	go func() { ended <- service.Run(ctx, s, log) }()
 	eventually(t, "ready", func() bool { status, _ := get(t, "http://"+ops+"/readyz"); return status == http.StatusOK })
 
-	token, err := auth.Mint([]byte(identityKey), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:wallet", Audience: jwt.ClaimStrings{"transactions"}}, Scope: "ledger:post"})
+	token, err := auth.Mint([]byte(identityKey), time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:wallet", Audience: jwt.ClaimStrings{"transactions"}}, Scope: "ledger:post"})
 	if err != nil {
 		t.Fatal(err)
 	}

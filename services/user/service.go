@@ -32,8 +32,9 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 			return service.Own{}, err
 		}
 		a, err := app.New(app.Deps{
-			Pool: p.Pool, Sealer: p.Sealer, Registry: p.Registry, Keys: keys, Jobs: p.Jobs, Env: cfg.Common.Env, PublicURL: string(cfg.PublicURL), Now: p.Now, Log: log,
-			Smile: smileid.New(smileid.Config{BaseURL: cfg.smileHost(), PartnerID: cfg.SmilePartnerID, APIKey: cfg.SmileAPIKey.Reveal()}),
+			Pool: p.Pool, Sealer: p.Sealer, Registry: p.Registry, Keys: keys, Jobs: p.Jobs, Env: cfg.Common.Env, PublicURL: string(cfg.PublicURL),
+			Now: p.Now, Offset: p.Clock.Offset, Log: log,
+			Smile: smileid.New(smileid.Config{BaseURL: cfg.smileHost(), PartnerID: cfg.SmilePartnerID, APIKey: cfg.SmileAPIKey.Reveal(), Now: p.Now}),
 		})
 		if err != nil {
 			return service.Own{}, err

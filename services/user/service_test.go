@@ -94,7 +94,7 @@ func TestService(t *testing.T) {
 	if status, _ := post(t, "http://"+env["SENDTIP_LISTEN"]+"/v1/sessions", signIn, ""); status != http.StatusUnauthorized {
 		t.Errorf("around the gateway: %d", status)
 	}
-	token, err := auth.Mint(identityKey, auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "anonymous", Audience: jwt.ClaimStrings{"user"}}})
+	token, err := auth.Mint(identityKey, time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "anonymous", Audience: jwt.ClaimStrings{"user"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

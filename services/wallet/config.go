@@ -2,6 +2,7 @@ package wallet
 
 import (
 	"regexp"
+	"time"
 
 	"github.com/sendtip/sendtip/kit/config"
 	"github.com/sendtip/sendtip/providers/daraja"
@@ -39,6 +40,7 @@ func (c Config) Check() error {
 		Want: "without mpesa, safaricom, exe, cmd, sql, query: Safaricom refuses them"})
 }
 
-func (c Config) daraja() daraja.Config {
-	return daraja.Config{BaseURL: c.DarajaURL, ConsumerKey: c.Consumer.Reveal(), ConsumerSecret: c.Password.Reveal(), ShortCode: c.ShortCode, Passkey: c.Passkey.Reveal()}
+func (c Config) daraja(now func() time.Time) daraja.Config {
+	return daraja.Config{BaseURL: c.DarajaURL, ConsumerKey: c.Consumer.Reveal(), ConsumerSecret: c.Password.Reveal(), ShortCode: c.ShortCode,
+		Passkey: c.Passkey.Reveal(), Now: now}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -124,7 +125,7 @@ func TestServiceAnswers(t *testing.T) {
 
 func get(t *testing.T, h http.Handler, path string) int {
 	t.Helper()
-	token, err := auth.Mint(identityKey, auth.Claims{Scope: "wallet:read",
+	token, err := auth.Mint(identityKey, time.Now(), auth.Claims{Scope: "wallet:read",
 		RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + uuid.NewString(), Audience: jwt.ClaimStrings{"wallet"}}})
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,8 @@ type Services struct {
 
 // NewServices takes the hex SHA-256 hashes of each service's keys (two during a rotation), the scopes of services.yaml and the keys
 // of delegation tokens.
-func NewServices(hashes map[string][]string, scopes map[string][]string, delegationKeys [][]byte) (*Services, error) {
+func NewServices(hashes map[string][]string, scopes map[string][]string, delegationKeys [][]byte,
+	now func() time.Time) (*Services, error) {
 	s := &Services{byHash: map[[32]byte]string{}, scopes: scopes, delegations: map[string]*kitauth.Verifier{}}
 	for name, all := range hashes {
 		if _, ok := scopes[name]; !ok {
@@ -33,7 +34,7 @@ func NewServices(hashes map[string][]string, scopes map[string][]string, delegat
 			}
 			s.byHash[[32]byte(raw)] = name
 		}
-		s.delegations[name] = kitauth.NewVerifier(name, delegationKeys...)
+		s.delegations[name] = kitauth.NewVerifier(name, now, delegationKeys...)
 	}
 	return s, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/sendtip/sendtip/gateway/internal/route"
 	"github.com/sendtip/sendtip/gateway/internal/validate"
 	kitauth "github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/clock"
 	"github.com/sendtip/sendtip/kit/fault"
 	kitlog "github.com/sendtip/sendtip/kit/log"
 	"github.com/sendtip/sendtip/kit/web"
@@ -157,7 +158,7 @@ func (g *Gateway) listener(docs http.Handler, serves func(*contract.Operation) b
 
 // ServeHTTP answers one request: the first step that refuses decides.
 func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := l.g.Now()
+	start := clock.Monotonic()
 	rec := &web.Recorder{ResponseWriter: w}
 	x := &exchange{w: rec, r: r, id: web.NewRequestID(r.Header.Get(web.RequestIDHeader)), room: l.room, address: l.g.clientAddress(r)}
 	h := w.Header()
@@ -280,7 +281,7 @@ func (l *listener) finish(x *exchange, start time.Time) {
 }
 
 func (l *listener) count(x *exchange, start time.Time) {
-	took := l.g.Now().Sub(start)
+	took := clock.Monotonic().Sub(start)
 	status := x.w.Status
 	if status == 0 {
 		status = 499 // the client went away
@@ -305,11 +306,11 @@ func (x *exchange) template() string {
 func (g *Gateway) mintHeaders(h http.Header, x *exchange) error {
 	now := g.Now()
 	c := claims(x, now)
-	identity, err := kitauth.Mint(x.end.key, c)
+	identity, err := kitauth.Mint(x.end.key, now, c)
 	if err != nil {
 		return fmt.Errorf("mint identity: %w", err)
 	}
-	delegation, err := kitauth.Mint(g.Delegation, c)
+	delegation, err := kitauth.Mint(g.Delegation, now, c)
 	if err != nil {
 		return fmt.Errorf("mint delegation: %w", err)
 	}

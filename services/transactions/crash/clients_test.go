@@ -82,7 +82,7 @@ type history struct {
 
 func newHistory(t testing.TB) *history {
 	t.Helper()
-	token, err := auth.Mint([]byte(identityKey), auth.Claims{Scope: "ledger:post ledger:read ledger:accounts",
+	token, err := auth.Mint([]byte(identityKey), time.Now(), auth.Claims{Scope: "ledger:post ledger:read ledger:accounts",
 		RegisteredClaims: jwt.RegisteredClaims{Subject: "service:wallet", Audience: jwt.ClaimStrings{"transactions"}}})
 	if err != nil {
 		t.Fatal(err)

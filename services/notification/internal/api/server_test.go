@@ -72,7 +72,7 @@ func setup(t *testing.T) *world {
 	w.hook = app.HookPath(sealer)
 	r := chi.NewRouter()
 	r.Use(web.Middleware(log, web.NewMetrics(prometheus.NewRegistry()), 16<<10))
-	r.Use(auth.NewVerifier("notification", key).Middleware(web.WriteProblem))
+	r.Use(auth.NewVerifier("notification", time.Now, key).Middleware(web.WriteProblem))
 	api.Mount(r, w.app)
 	w.handler = r
 	return w
@@ -100,7 +100,7 @@ func loadContract(t *testing.T) routers.Router {
 
 func identity(t *testing.T, subject, scope string) string {
 	t.Helper()
-	token, err := auth.Mint(key, auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: subject, Audience: jwt.ClaimStrings{"notification"}}, Scope: scope})
+	token, err := auth.Mint(key, time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: subject, Audience: jwt.ClaimStrings{"notification"}}, Scope: scope})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestListNotificationsRefused(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	mine := identity(t, "user:"+user.String(), "profile")
-	expired, err := auth.Mint(key, auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + user.String(), Audience: jwt.ClaimStrings{"notification"},
+	expired, err := auth.Mint(key, time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + user.String(), Audience: jwt.ClaimStrings{"notification"},
 		IssuedAt: jwt.NewNumericDate(time.Now().Add(-2 * time.Minute)), ExpiresAt: jwt.NewNumericDate(time.Now().Add(-time.Minute))}, Scope: "profile"})
 	if err != nil {
 		t.Fatal(err)

@@ -322,7 +322,7 @@ func breaking(t testing.TB, databaseURL string) string {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			next.ServeHTTP(&losing{ResponseWriter: w, pool: pool}, r)
 		})
-	}, auth.NewVerifier("transactions", key).Middleware(web.WriteProblem))
+	}, auth.NewVerifier("transactions", time.Now, key).Middleware(web.WriteProblem))
 	api.Mount(r, app.New(app.Pools{Shared: pool, Committers: pool}, time.Now, slog.New(slog.DiscardHandler), app.Sealer{}, pager(t)))
 	srv := httptest.NewServer(r)
 	t.Cleanup(srv.Close)

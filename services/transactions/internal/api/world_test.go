@@ -75,7 +75,7 @@ func serveLedger(t testing.TB, a *app.App) string {
 	log := slog.New(slog.DiscardHandler)
 	r := chi.NewRouter()
 	r.Use(web.Middleware(log, web.NewMetrics(prometheus.NewRegistry()), api.MaxBody))
-	r.Use(auth.NewVerifier("transactions", key).Middleware(web.WriteProblem))
+	r.Use(auth.NewVerifier("transactions", time.Now, key).Middleware(web.WriteProblem))
 	r.NotFound(web.NotFound)
 	r.MethodNotAllowed(web.MethodNotAllowed)
 	api.Mount(r, a)
@@ -108,7 +108,7 @@ func contract(t testing.TB) routers.Router {
 
 func token(t testing.TB, subject, scopes string) string {
 	t.Helper()
-	s, err := auth.Mint(key, auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: subject, Audience: jwt.ClaimStrings{"transactions"}}, Scope: scopes})
+	s, err := auth.Mint(key, time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: subject, Audience: jwt.ClaimStrings{"transactions"}}, Scope: scopes})
 	if err != nil {
 		t.Fatal(err)
 	}

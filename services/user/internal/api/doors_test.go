@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
@@ -17,9 +18,9 @@ import (
 func TestAuthorization(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	forOther, err := auth.Mint(identityKey, auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:wallet", Audience: jwt.ClaimStrings{"wallet"}}, Scope: "users:lookup"})
+	forOther, err := auth.Mint(identityKey, time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:wallet", Audience: jwt.ClaimStrings{"wallet"}}, Scope: "users:lookup"})
 	w.must(err)
-	forged, err := auth.Mint(bytes.Repeat([]byte{8}, 32), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + uuid.NewString(), Audience: jwt.ClaimStrings{"user"}}})
+	forged, err := auth.Mint(bytes.Repeat([]byte{8}, 32), time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + uuid.NewString(), Audience: jwt.ClaimStrings{"user"}}})
 	w.must(err)
 	all := w.operations()
 	if len(all) != 24 {

@@ -89,7 +89,7 @@ func serve(t *testing.T, pool *pgxpool.Pool) *world {
 	t.Cleanup(box.Close)
 	r := chi.NewRouter()
 	r.Use(web.Middleware(slog.New(slog.DiscardHandler), web.NewMetrics(prometheus.NewRegistry()), maxBody))
-	r.Use(auth.NewVerifier("user", identityKey).Middleware(web.WriteProblem))
+	r.Use(auth.NewVerifier("user", time.Now, identityKey).Middleware(web.WriteProblem))
 	r.NotFound(web.NotFound)
 	r.MethodNotAllowed(web.MethodNotAllowed)
 	server := httptest.NewServer(r)
@@ -194,7 +194,7 @@ func (w *world) do(c call) answer {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if c.subject != "" {
-		token, err := auth.Mint(identityKey, auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: c.subject, Audience: jwt.ClaimStrings{"user"}},
+		token, err := auth.Mint(identityKey, time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: c.subject, Audience: jwt.ClaimStrings{"user"}},
 			Scope: c.scopes, SessionID: c.session, Operation: "test"})
 		w.must(err)
 		req.Header.Set(auth.IdentityHeader, token)

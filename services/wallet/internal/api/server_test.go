@@ -45,7 +45,7 @@ func setup(t *testing.T) *world {
 func (w *world) bare() http.Handler {
 	r := chi.NewRouter()
 	r.Use(web.Middleware(slog.New(slog.DiscardHandler), web.NewMetrics(prometheus.NewRegistry()), 64<<10))
-	r.Use(auth.NewVerifier("wallet", identityKey).Middleware(web.WriteProblem))
+	r.Use(auth.NewVerifier("wallet", time.Now, identityKey).Middleware(web.WriteProblem))
 	api.Mount(r, w.App)
 	return r
 }
@@ -57,7 +57,7 @@ func identity(t *testing.T, subject, scope string, change func(c *auth.Claims)) 
 	if change != nil {
 		change(&c)
 	}
-	token, err := auth.Mint(identityKey, c)
+	token, err := auth.Mint(identityKey, time.Now(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -350,7 +350,7 @@ func TestInlineCallIsOnBehalf(t *testing.T) {
 	q := w.Quote(from, to, 1000)
 	before := len(w.Ledger.Behalf())
 	identity := []byte("0123456789abcdef0123456789abcdef")
-	token, err := auth.Mint(identity, auth.Claims{RegisteredClaims: claims(from.UserID)})
+	token, err := auth.Mint(identity, time.Now(), auth.Claims{RegisteredClaims: claims(from.UserID)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func claims(user uuid.UUID) jwt.RegisteredClaims {
 // serve runs do inside a request that carries an identity and a delegation token.
 func serve(t *testing.T, key []byte, token, delegation string, do func(ctx context.Context)) {
 	t.Helper()
-	h := auth.NewVerifier("wallet", key).Middleware(web.WriteProblem)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { do(r.Context()) }))
+	h := auth.NewVerifier("wallet", time.Now, key).Middleware(web.WriteProblem)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { do(r.Context()) }))
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	r.Header.Set(auth.IdentityHeader, token)
 	r.Header.Set(auth.DelegationHeader, delegation)
