@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -48,7 +46,7 @@ func (a *App) ReceiveC2bConfirmation(ctx context.Context, token string, body []b
 	}
 	sum := sha256.Sum256(body)
 	providerID := "body:" + hex.EncodeToString(sum[:])
-	if c, err := daraja.ParseC2B(body); err == nil && receiptPattern.MatchString(c.TransID) {
+	if c, err := daraja.ParseC2B(body); err == nil && domain.ReadableReceipt(c.TransID) {
 		providerID = c.TransID
 	}
 	return a.storeCallback(ctx, kindC2b, providerID, nil, body)
@@ -120,115 +118,4 @@ func (a *App) ValidateC2b(ctx context.Context, token string, body []byte) (Verdi
 		return verdictAccount, nil
 	}
 	return verdictWelcome, nil
-}
-
-// What was made of a message. Verdicts that are not harmless raise an alarm of the same name.
-const (
-	verdictApplied          = "applied"
-	verdictDuplicate        = "duplicate"
-	verdictNoResult         = "no_result"
-	verdictDeposit          = "deposit"
-	verdictSuspense         = "suspense"
-	verdictUnverified       = "unverified" // a claim: Safaricom's books are asked
-	verdictUnreadable       = "unreadable"
-	verdictUnknownTopup     = "unknown_topup"
-	verdictNotRequested     = "not_requested"
-	verdictCheckoutMismatch = "checkout_mismatch"
-	verdictAmountMismatch   = "amount_mismatch"
-	verdictRefuted          = "refuted"
-	verdictConflict         = "conflict"
-	verdictOtherShortCode   = "other_short_code"
-)
-
-func harmless(verdict string) bool {
-	switch verdict {
-	case verdictApplied, verdictDuplicate, verdictNoResult, verdictDeposit:
-		return true
-	}
-	return false
-}
-
-// JudgeCallback decides what a stored message means, once. It returns how long to wait when the time has not come.
-func (a *App) JudgeCallback(ctx context.Context, id uuid.UUID) (time.Duration, error) {
-	row, err := a.q.GetCallback(ctx, a.Pool, id)
-	if err != nil {
-		return 0, fmt.Errorf("get callback: %w", err)
-	}
-	if row.JudgedAt != nil {
-		return 0, nil
-	}
-	body, err := a.Sealer.Open(sealCallback+":"+id.String(), row.BodySealed)
-	if err != nil {
-		return 0, fmt.Errorf("open callback: %w", err)
-	}
-	wait, err := a.judgeMessage(ctx, row, body)
-	if pg.IsBadData(err) { // no row of ours can hold what it says, now or later
-		return 0, a.judge(ctx, row, unreadable)
-	}
-	return wait, err
-}
-
-func unreadable(pgx.Tx) (string, error) { return verdictUnreadable, nil }
-
-func (a *App) judgeMessage(ctx context.Context, row walletdb.GetCallbackRow, body []byte) (time.Duration, error) {
-	if row.Kind == kindC2b {
-		c, err := daraja.ParseC2B(body)
-		if err != nil || !receiptPattern.MatchString(c.TransID) {
-			return 0, a.judge(ctx, row, unreadable)
-		}
-		err = a.judge(ctx, row, func(tx pgx.Tx) (string, error) { return a.judgeC2b(ctx, tx, row, c) })
-		if errors.Is(err, errNotYet) {
-			return confirmWait, nil
-		}
-		return 0, err
-	}
-	c, err := daraja.ParseSTKCallback(body)
-	if err != nil || row.TopupID == nil {
-		return 0, a.judge(ctx, row, unreadable)
-	}
-	if row.Source != auth.SourceKnown {
-		return 0, a.judge(ctx, row, func(tx pgx.Tx) (string, error) { return a.hearStranger(ctx, tx, row, c) })
-	}
-	wait, confirmed, err := a.prepareStk(ctx, row, c)
-	if err != nil || wait > 0 {
-		return wait, err
-	}
-	return 0, a.judge(ctx, row, func(tx pgx.Tx) (string, error) { return a.judgeStk(ctx, tx, row, c, confirmed) })
-}
-
-// judge runs do under the message's lock and stores its verdict in the same transaction, so that a message has its effect once.
-func (a *App) judge(ctx context.Context, row walletdb.GetCallbackRow, do func(tx pgx.Tx) (string, error)) error {
-	var verdict string
-	err := pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
-		verdict = ""
-		locked, err := a.q.LockCallback(ctx, tx, row.ID)
-		if err != nil {
-			return fmt.Errorf("lock callback: %w", err)
-		}
-		if locked.JudgedAt != nil {
-			return nil
-		}
-		if verdict, err = do(tx); err != nil {
-			return err
-		}
-		if verdict == verdictUnreadable {
-			if err := a.openCase(ctx, tx, verdict, row.ID); err != nil {
-				return err
-			}
-		}
-		return a.q.JudgeCallback(ctx, tx, a.Now(), verdict, row.ID)
-	})
-	if err != nil || verdict == "" {
-		return err
-	}
-	a.metrics.callbacks.WithLabelValues(row.Kind, verdict).Inc()
-	switch what := "callback_" + verdict; {
-	case harmless(verdict):
-	case row.Source == auth.SourceKnown:
-		a.alarm(ctx, what, "callback", row.ID)
-	default: // who has seen the path can send as many as the gateway lets through
-		a.metrics.alarms.WithLabelValues(what).Inc()
-		a.sampled.WarnContext(ctx, "alarm: "+what, "callback", row.ID)
-	}
-	return nil
 }

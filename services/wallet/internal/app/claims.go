@@ -2,11 +2,9 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
@@ -18,68 +16,12 @@ import (
 )
 
 const (
-	claimOpen    = "open"
-	claimRefuted = "refuted"
-	claimCase    = "case"
-
-	caseClaim = "claim"
-	// indexAccount is the purpose of the blind index of accounts in claims.
-	indexAccount = "claim.account"
-	budgetPull   = "pull"
+	budgetPull = "pull"
 	// maxPullPages bounds one question; a page that was not read is read an hour later.
 	maxPullPages = 20
 	// verifyEvery is how often claims are looked for.
 	verifyEvery = 2 * time.Second
 )
-
-// claim notes what a message says that only Safaricom's own books can confirm. Nothing moves, and the genuine message is not kept from its
-// receipt.
-func (a *App) claim(ctx context.Context, tx pgx.Tx, row walletdb.GetCallbackRow, p payment) (string, error) {
-	taken, err := a.q.GetReceipt(ctx, tx, p.Receipt)
-	switch {
-	case err == nil && taken.AmountMinor == p.Amount.Amount:
-		return verdictDuplicate, nil // it is accounted for: nothing is left to claim
-	case err == nil:
-		return verdictConflict, nil
-	case !pg.IsNoRows(err):
-		return "", fmt.Errorf("get receipt: %w", err)
-	}
-	now := a.Now()
-	c := walletdb.InsertClaimParams{CallbackID: row.ID, ReceiptKey: p.Receipt, AmountMinor: p.Amount.Amount, CreatedAt: now,
-		AccountIndex: a.Sealer.Index(indexAccount, p.Account), PaidAt: domain.ClaimTime(p.PaidAt, row.ReceivedAt), State: claimOpen, NextAskAt: &now}
-	if !a.AskPull {
-		c.State, c.NextAskAt = claimCase, nil
-		if err := a.openCase(ctx, tx, caseClaim, row.ID); err != nil {
-			return "", err
-		}
-	}
-	if err := a.q.InsertClaim(ctx, tx, c); err != nil {
-		return "", fmt.Errorf("insert claim: %w", err)
-	}
-	return verdictUnverified, nil
-}
-
-// closeClaims ends the claims to a receipt that is accounted for. Those that said something else were lies, or somebody's slip.
-func (a *App) closeClaims(ctx context.Context, tx pgx.Tx, p payment) error {
-	closed, err := a.q.CloseClaims(ctx, tx, p.Amount.Amount, a.Sealer.Indexes(indexAccount, p.Account), p.Receipt)
-	if err != nil {
-		return fmt.Errorf("close claims: %w", err)
-	}
-	for _, c := range closed {
-		if c.State == claimRefuted {
-			a.alarm(ctx, "claim_refuted", "callback", c.CallbackID)
-		}
-	}
-	return nil
-}
-
-// openCase leaves a message to a person of finance.
-func (a *App) openCase(ctx context.Context, tx pgx.Tx, kind string, callbackID uuid.UUID) error {
-	if err := a.q.OpenCase(ctx, tx, kind, &callbackID, a.Now()); err != nil {
-		return fmt.Errorf("open case: %w", err)
-	}
-	return nil
-}
 
 // VerifyLoop asks about claims until ctx ends. Any number of replicas may run it.
 func (a *App) VerifyLoop(ctx context.Context) error {
@@ -192,22 +134,25 @@ func (a *App) sameAsClaimed(c walletdb.TakeClaimRow, r daraja.PulledTransaction)
 
 // confirmClaim books what the books show, as a confirmation would be.
 func (a *App) confirmClaim(ctx context.Context, c walletdb.TakeClaimRow, r daraja.PulledTransaction) error {
-	p := payment{Receipt: r.Receipt, Amount: money.Money{Amount: r.AmountMinor, Currency: domain.MpesaCurrency}, Account: domain.NormalAccount(r.BillRef),
-		PaidAt: r.At, Source: sourcePull}
-	var verdict string
-	err := pg.InTx(ctx, a.Pool, func(tx pgx.Tx) (err error) {
-		verdict, err = a.book(ctx, tx, p, c.CreatedAt)
-		return err
+	p := domain.Payment{Receipt: r.Receipt, Amount: money.Money{Amount: r.AmountMinor, Currency: domain.MpesaCurrency},
+		Account: domain.NormalAccount(r.BillRef), PaidAt: r.At, Source: domain.SourcePull}
+	var j domain.Judgement
+	err := a.onFacts(ctx, func(tx pgx.Tx) error {
+		k, err := a.knownOfPayment(ctx, tx, p, c.CreatedAt)
+		if err != nil {
+			return err
+		}
+		if j = domain.JudgePayment(k, p); j.NotYet {
+			return nil // asked again
+		}
+		return a.apply(ctx, tx, j, message{ID: c.CallbackID, ReceivedAt: c.CreatedAt})
 	})
-	if errors.Is(err, errNotYet) {
-		return nil // asked again
-	}
-	if err != nil {
+	if err != nil || j.NotYet {
 		return err
 	}
-	a.metrics.callbacks.WithLabelValues(kindClaim, verdict).Inc()
-	if !harmless(verdict) {
-		a.alarm(ctx, "claim_"+verdict, "callback", c.CallbackID)
+	a.metrics.callbacks.WithLabelValues(kindClaim, string(j.Verdict)).Inc()
+	if !j.Verdict.Harmless() {
+		a.alarm(ctx, "claim_"+string(j.Verdict), "callback", c.CallbackID)
 	}
 	return nil
 }

@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,20 +23,100 @@ const (
 	// requestedPatience is how long a callback waits for it; the request itself gives up earlier.
 	requestedPatience = 60 * time.Second
 	confirmWait       = 10 * time.Second
-	// contradictionPatience is how long a confirmation with another amount waits for its top-up's own result.
-	contradictionPatience = domain.QueryWindow + time.Minute
-
-	sourceCallback = "callback"
-	sourceC2b      = "c2b"
-	sourcePull     = "pull"
 )
 
-// receiptPattern is wider than Safaricom's ten capitals and digits, and fits into a ledger reference.
-var receiptPattern = regexp.MustCompile(`^[A-Z0-9]{1,50}$`)
+// JudgeCallback decides what a stored message means, once, and does what follows. It returns how long to wait when the time has not come.
+func (a *App) JudgeCallback(ctx context.Context, id uuid.UUID) (time.Duration, error) {
+	row, err := a.q.GetCallback(ctx, a.Pool, id)
+	if err != nil {
+		return 0, fmt.Errorf("get callback: %w", err)
+	}
+	if row.JudgedAt != nil {
+		return 0, nil
+	}
+	body, err := a.Sealer.Open(sealCallback+":"+id.String(), row.BodySealed)
+	if err != nil {
+		return 0, fmt.Errorf("open callback: %w", err)
+	}
+	wait, judge, err := a.readMessage(ctx, row, body)
+	if err != nil || wait > 0 {
+		return wait, err
+	}
+	wait, err = a.judge(ctx, row, judge)
+	if pg.IsBadData(err) { // no row of ours can hold what it says, now or later
+		return a.judge(ctx, row, unreadable)
+	}
+	return wait, err
+}
 
-// prepareStk does what must not happen inside a transaction. A success for a prompt whose request got no answer is confirmed by a query,
+// judging says what a message means, by what tx shows. It changes nothing.
+type judging func(ctx context.Context, tx pgx.Tx) (domain.Judgement, error)
+
+func unreadable(context.Context, pgx.Tx) (domain.Judgement, error) {
+	return domain.Judgement{Verdict: domain.VerdictUnreadable}, nil
+}
+
+// readMessage says how a message is to be judged, or how long that has to wait.
+func (a *App) readMessage(ctx context.Context, row walletdb.GetCallbackRow, body []byte) (time.Duration, judging, error) {
+	if row.Kind == kindC2b {
+		c, err := daraja.ParseC2B(body)
+		if err != nil || !domain.ReadableReceipt(c.TransID) {
+			return 0, unreadable, nil
+		}
+		return 0, a.c2bJudging(row, c), nil
+	}
+	c, err := daraja.ParseSTKCallback(body)
+	if err != nil || row.TopupID == nil {
+		return 0, unreadable, nil
+	}
+	confirmed := daraja.Unknown
+	if row.Source == auth.SourceKnown {
+		var wait time.Duration
+		if wait, confirmed, err = a.confirmStk(ctx, row, c); err != nil || wait > 0 {
+			return wait, nil, err
+		}
+	}
+	return 0, a.stkJudging(row, c, confirmed), nil
+}
+
+// stkJudging judges the result of a prompt under the top-up's lock.
+func (a *App) stkJudging(row walletdb.GetCallbackRow, c daraja.STKCallback, confirmed daraja.Outcome) judging {
+	r := domain.StkResult{Paid: c.Outcome == daraja.Paid, Failed: c.Outcome == daraja.Failed, Failure: domain.FailureOf(c.ResultCode),
+		CheckoutRequestID: c.CheckoutRequestID, MerchantRequestID: c.MerchantRequestID, Receipt: c.Receipt,
+		Amount: money.Money{Amount: c.AmountMinor, Currency: domain.MpesaCurrency}, PaidAt: c.PaidAt, Confirmed: confirmed == daraja.Paid}
+	return func(ctx context.Context, tx pgx.Tx) (domain.Judgement, error) {
+		k, err := a.knownOfTopup(ctx, tx, *row.TopupID, r.Receipt, row.ReceivedAt)
+		if err != nil {
+			return domain.Judgement{}, err
+		}
+		if row.Source != auth.SourceKnown {
+			return domain.JudgeStranger(k, r), nil
+		}
+		return domain.JudgeStk(k, r), nil
+	}
+}
+
+// c2bJudging judges a payment that Safaricom confirms, and takes a stranger's word for a claim. A confirmation without a readable short code
+// came to the address of ours.
+func (a *App) c2bJudging(row walletdb.GetCallbackRow, c daraja.C2BConfirmation) judging {
+	p := domain.Payment{Receipt: c.TransID, Amount: money.Money{Amount: c.AmountMinor, Currency: domain.MpesaCurrency},
+		Account: domain.NormalAccount(c.BillRef), PaidAt: c.PaidAt, Source: domain.SourceC2b}
+	return func(ctx context.Context, tx pgx.Tx) (domain.Judgement, error) {
+		if c.ShortCode != "" && c.ShortCode != a.ShortCode {
+			return domain.Judgement{Verdict: domain.VerdictOtherShortCode}, nil
+		}
+		if row.Source != auth.SourceKnown {
+			k, err := a.knownOfReceipt(ctx, tx, p.Receipt, row.ReceivedAt)
+			return domain.JudgeClaim(k, p), err
+		}
+		k, err := a.knownOfPayment(ctx, tx, p, row.ReceivedAt)
+		return domain.JudgeConfirmation(k, p), err
+	}
+}
+
+// confirmStk does what must not happen inside a transaction. A success for a prompt whose request got no answer is confirmed by a query,
 // as there is no CheckoutRequestID of our own to compare; confirmed holds the outcome.
-func (a *App) prepareStk(ctx context.Context, row walletdb.GetCallbackRow, c daraja.STKCallback) (wait time.Duration, confirmed daraja.Outcome, err error) {
+func (a *App) confirmStk(ctx context.Context, row walletdb.GetCallbackRow, c daraja.STKCallback) (wait time.Duration, confirmed daraja.Outcome, err error) {
 	stored, err := a.q.GetTopup(ctx, a.Pool, *row.TopupID)
 	if pg.IsNoRows(err) {
 		return 0, daraja.Unknown, nil
@@ -73,289 +151,50 @@ func (a *App) prepareStk(ctx context.Context, row walletdb.GetCallbackRow, c dar
 	return 0, status.Outcome, nil
 }
 
-// judgeStk applies the result of a prompt under the top-up's lock.
-func (a *App) judgeStk(ctx context.Context, tx pgx.Tx, row walletdb.GetCallbackRow, c daraja.STKCallback, confirmed daraja.Outcome) (string, error) {
-	t, err := a.lockTopup(ctx, tx, *row.TopupID)
-	switch {
-	case pg.IsNoRows(err):
-		return verdictUnknownTopup, nil
-	case err != nil:
-		return "", err
-	case t.Status == domain.TopupStored:
-		return verdictNotRequested, nil
-	case t.CheckoutRequestID != "" && t.CheckoutRequestID != c.CheckoutRequestID:
-		return verdictCheckoutMismatch, nil
-	}
-	switch c.Outcome {
-	case daraja.Failed:
-		return a.declineTopup(ctx, tx, t, c)
-	case daraja.Paid:
-	default:
-		return verdictNoResult, nil
-	}
-	paid := money.Money{Amount: c.AmountMinor, Currency: domain.MpesaCurrency}
-	switch {
-	case confirmed != daraja.Paid:
-		return verdictRefuted, nil
-	case paid != t.Amount && receiptPattern.MatchString(c.Receipt) && t.Receipt == "":
-		// No credit on a message that contradicts the request: Safaricom itself is asked, now. The receipt stays tied to the top-up, so
-		// that a confirmation that is wrong in the same way is no deposit.
-		if _, err := a.claimReceipt(ctx, tx, c.Receipt, t, sourceCallback); err != nil {
-			return "", err
-		}
-		return verdictAmountMismatch, a.askNow(ctx, tx, t.ID)
-	case paid != t.Amount:
-		return verdictAmountMismatch, a.askNow(ctx, tx, t.ID)
-	case !receiptPattern.MatchString(c.Receipt):
-		return verdictUnreadable, a.askNow(ctx, tx, t.ID)
-	}
-	if t.PromptedAt != nil {
-		a.metrics.callbackSeconds.Observe(a.Now().Sub(*t.PromptedAt).Seconds())
-	}
-	if t.CheckoutRequestID == "" {
-		t.CheckoutRequestID, t.MerchantRequestID = c.CheckoutRequestID, c.MerchantRequestID
-	}
-	return a.takeCallbackReceipt(ctx, tx, row, t, c)
-}
-
-// hearStranger notes what a message says whose sender nobody knows: its path is all that it had to know, and a log may have shown that. It
-// decides nothing. Safaricom is asked what became of the prompt, and a receipt is a claim.
-func (a *App) hearStranger(ctx context.Context, tx pgx.Tx, row walletdb.GetCallbackRow, c daraja.STKCallback) (string, error) {
-	t, err := a.lockTopup(ctx, tx, *row.TopupID)
-	switch {
-	case pg.IsNoRows(err):
-		return verdictUnknownTopup, nil
-	case err != nil:
-		return "", err
-	case t.Status == domain.TopupStored:
-		return verdictNotRequested, nil
-	case t.CheckoutRequestID != "" && t.CheckoutRequestID != c.CheckoutRequestID:
-		return verdictCheckoutMismatch, nil
-	}
-	if t.Status != domain.TopupPaid {
-		if err := a.askNow(ctx, tx, t.ID); err != nil {
-			return "", err
-		}
-	}
-	switch {
-	case c.Outcome != daraja.Paid:
-		return verdictUnverified, nil
-	case !receiptPattern.MatchString(c.Receipt):
-		return verdictUnreadable, nil
-	}
-	return a.claim(ctx, tx, row, stkPayment(t, c))
-}
-
-func stkPayment(t domain.Topup, c daraja.STKCallback) payment {
-	return payment{Receipt: c.Receipt, Amount: money.Money{Amount: c.AmountMinor, Currency: domain.MpesaCurrency}, Account: t.AccountReference,
-		PaidAt: c.PaidAt, Source: sourceCallback}
-}
-
-func (a *App) declineTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, c daraja.STKCallback) (string, error) {
-	if t.CheckoutRequestID == "" {
-		t.CheckoutRequestID, t.MerchantRequestID = c.CheckoutRequestID, c.MerchantRequestID
-	}
-	was := t.Status
-	_, moved, err := a.moveTopup(ctx, tx, t, domain.EventDeclined, domain.FailureOf(c.ResultCode))
-	switch {
-	case err != nil:
-		return "", err
-	case moved:
-		return verdictApplied, nil
-	case was == domain.TopupPaid:
-		return verdictConflict, nil // paid is the end; somebody must look
-	}
-	return verdictDuplicate, nil
-}
-
-// takeCallbackReceipt credits the prompt's receipt once. What names it first fixes it, callback or confirmation: a second one is a claim, and
-// somebody must look.
-func (a *App) takeCallbackReceipt(ctx context.Context, tx pgx.Tx, row walletdb.GetCallbackRow, t domain.Topup, c daraja.STKCallback) (string, error) {
-	receipt := c.Receipt
-	if daraja.NormalReceipt(t.Receipt) == receipt {
-		return verdictDuplicate, nil
-	}
-	if t.Receipt != "" {
-		verdict, err := a.claim(ctx, tx, row, stkPayment(t, c))
-		if verdict == verdictDuplicate {
-			verdict = verdictConflict // it is accounted for as something else: one of the two messages is wrong
-		}
-		return verdict, err
-	}
-	switch claimed, err := a.claimReceipt(ctx, tx, receipt, t, sourceCallback); {
-	case err != nil:
-		return "", err
-	case claimed:
-		if err := a.closeClaims(ctx, tx, stkPayment(t, c)); err != nil {
-			return "", err
-		}
-		return verdictApplied, a.payTopup(ctx, tx, t, receipt)
-	case t.Status == domain.TopupPaid:
-		return verdictConflict, nil
-	}
-	taken, err := a.q.GetReceipt(ctx, tx, receipt)
-	if err != nil {
-		return "", fmt.Errorf("get receipt: %w", err)
-	}
-	if taken.TopupID != nil {
-		return verdictConflict, nil // it is another prompt's: whatever this message is, it says nothing about this one
-	}
-	// The payment is credited as a deposit. Keeping its receipt stops a query from paying the top-up with the same money.
-	t.Receipt = receipt
-	return verdictConflict, a.saveTopup(ctx, tx, t)
-}
-
-// payTopup writes the receipt, and pays the top-up unless a query did so before.
-func (a *App) payTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, receipt string) error {
-	t.Receipt = receipt
-	_, moved, err := a.moveTopup(ctx, tx, t, domain.EventPaid, "")
-	if err != nil || moved {
-		return err
-	}
-	return a.saveTopup(ctx, tx, t)
-}
-
-// claimReceipt books a receipt for a top-up; false means that it is booked for something else. A top-up whose callback contradicted the
-// request has its receipt booked already, without being paid.
-func (a *App) claimReceipt(ctx context.Context, tx pgx.Tx, receipt string, t domain.Topup, source string) (bool, error) {
-	_, err := a.q.InsertReceipt(ctx, tx, walletdb.InsertReceiptParams{Receipt: receipt, TopupID: &t.ID, Source: source,
-		AmountMinor: t.Amount.Amount, CreatedAt: a.Now()})
-	if err == nil {
-		return true, nil
-	}
-	if !pg.IsNoRows(err) {
-		return false, fmt.Errorf("take receipt: %w", err)
-	}
-	taken, err := a.q.GetReceipt(ctx, tx, receipt)
-	if err != nil {
-		return false, fmt.Errorf("get receipt: %w", err)
-	}
-	return taken.TopupID != nil && *taken.TopupID == t.ID && t.Receipt == "", nil
-}
-
-// payment is money on the paybill that is no top-up.
-type payment struct {
-	Receipt  string
-	Amount   money.Money
-	Account  string     // what it was paid to, in its normal form
-	PaidAt   time.Time  // as the message says; zero if it does not
-	WalletID *uuid.UUID // nil: nobody knows whose it is
-	UserID   *uuid.UUID
-	Source   string
-}
-
-// newDeposit books a receipt as a deposit and leaves the credit to a job.
-func (a *App) newDeposit(ctx context.Context, tx pgx.Tx, p payment) (string, error) {
-	id, now := newID(), a.Now()
-	_, err := a.q.InsertReceipt(ctx, tx, walletdb.InsertReceiptParams{Receipt: p.Receipt, DepositID: &id, Source: p.Source,
-		AmountMinor: p.Amount.Amount, CreatedAt: now})
-	if pg.IsNoRows(err) {
-		taken, err := a.q.GetReceipt(ctx, tx, p.Receipt)
+// judge judges a message under its lock, does what the judgement says, and stores the verdict, all in one transaction, so that a message has
+// its effect once. It returns how long to wait if the judgement depends on something that is still open.
+func (a *App) judge(ctx context.Context, row walletdb.GetCallbackRow, judge judging) (time.Duration, error) {
+	var j domain.Judgement
+	err := a.onFacts(ctx, func(tx pgx.Tx) error {
+		j = domain.Judgement{}
+		locked, err := a.q.LockCallback(ctx, tx, row.ID)
 		if err != nil {
-			return "", fmt.Errorf("get receipt: %w", err)
+			return fmt.Errorf("lock callback: %w", err)
 		}
-		if taken.AmountMinor != p.Amount.Amount {
-			return verdictConflict, nil // one payment told in two ways: the first counts, and somebody must look
+		if locked.JudgedAt != nil {
+			return nil
 		}
-		return verdictDuplicate, nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("take receipt: %w", err)
-	}
-	err = a.q.InsertDeposit(ctx, tx, walletdb.InsertDepositParams{ID: id, Receipt: p.Receipt, UserID: p.UserID, WalletID: p.WalletID,
-		Currency: p.Amount.Currency, AmountMinor: p.Amount.Amount, CreatedAt: now})
-	if err != nil {
-		return "", fmt.Errorf("insert deposit: %w", err)
-	}
-	if _, err := a.Jobs.InsertTx(ctx, tx, CreditDepositArgs{DepositID: id}, nil); err != nil {
-		return "", fmt.Errorf("enqueue: %w", err)
-	}
-	if p.WalletID == nil {
-		return verdictSuspense, nil
-	}
-	return verdictDeposit, nil
-}
-
-// judgeC2b books a payment that Safaricom confirms, and takes a stranger's word for a claim. A confirmation without a readable short code
-// came to the address of ours.
-func (a *App) judgeC2b(ctx context.Context, tx pgx.Tx, row walletdb.GetCallbackRow, c daraja.C2BConfirmation) (string, error) {
-	if c.ShortCode != "" && c.ShortCode != a.ShortCode {
-		return verdictOtherShortCode, nil
-	}
-	p := payment{Receipt: c.TransID, Amount: money.Money{Amount: c.AmountMinor, Currency: domain.MpesaCurrency},
-		Account: domain.NormalAccount(c.BillRef), PaidAt: c.PaidAt, Source: sourceC2b}
-	if row.Source != auth.SourceKnown {
-		return a.claim(ctx, tx, row, p)
-	}
-	verdict, err := a.book(ctx, tx, p, row.ReceivedAt)
-	if err == nil && verdict == verdictAmountMismatch {
-		return a.claim(ctx, tx, row, p) // a payment of its own, or the prompt's told wrongly: Safaricom's books tell which
-	}
-	return verdict, err
-}
-
-// book accounts for a payment that is certain, and ends the claims to its receipt.
-func (a *App) book(ctx context.Context, tx pgx.Tx, p payment, receivedAt time.Time) (string, error) {
-	verdict, err := a.attribute(ctx, tx, p, receivedAt)
+		if j, err = judge(ctx, tx); err != nil || j.NotYet {
+			return err
+		}
+		if err := a.apply(ctx, tx, j, message{ID: row.ID, ReceivedAt: row.ReceivedAt}); err != nil {
+			return err
+		}
+		return a.q.JudgeCallback(ctx, tx, a.Now(), string(j.Verdict), row.ID)
+	})
 	switch {
 	case err != nil:
-		return "", err
-	case verdict == verdictConflict, verdict == verdictAmountMismatch:
-		return verdict, nil // nothing is settled by it
+		return 0, err
+	case j.NotYet:
+		return confirmWait, nil
+	case j.Verdict == "":
+		return 0, nil // it was judged before
+	case j.PromptedAt != nil:
+		a.metrics.callbackSeconds.Observe(a.Now().Sub(*j.PromptedAt).Seconds())
 	}
-	return verdict, a.closeClaims(ctx, tx, p)
+	a.tellVerdict(ctx, row, j.Verdict)
+	return 0, nil
 }
 
-// attribute says whose a payment is: by its receipt; else by its account, if that is a top-up that still lacks a receipt and the amount agrees;
-// else it is a new deposit, for the wallet of that account or for suspense.
-func (a *App) attribute(ctx context.Context, tx pgx.Tx, p payment, receivedAt time.Time) (string, error) {
-	row, err := a.q.LockTopupByReference(ctx, tx, p.Account)
-	if err == nil {
-		t, err := a.topup(row)
-		if err != nil {
-			return "", err
-		}
-		return a.attributeToTopup(ctx, tx, t, p, receivedAt)
+// tellVerdict counts a verdict, and calls a person if it is not harmless.
+func (a *App) tellVerdict(ctx context.Context, row walletdb.GetCallbackRow, v domain.Verdict) {
+	a.metrics.callbacks.WithLabelValues(row.Kind, string(v)).Inc()
+	switch what := "callback_" + string(v); {
+	case v.Harmless():
+	case row.Source == auth.SourceKnown:
+		a.alarm(ctx, what, "callback", row.ID)
+	default: // who has seen the path can send as many as the gateway lets through
+		a.metrics.alarms.WithLabelValues(what).Inc()
+		a.sampled.WarnContext(ctx, "alarm: "+what, "callback", row.ID)
 	}
-	if !pg.IsNoRows(err) {
-		return "", fmt.Errorf("lock topup: %w", err)
-	}
-	w, err := a.q.GetWalletByDepositAccount(ctx, tx, &p.Account)
-	switch {
-	case err == nil:
-		p.WalletID, p.UserID = &w.ID, &w.UserID
-	case !pg.IsNoRows(err):
-		return "", fmt.Errorf("find account: %w", err)
-	}
-	return a.newDeposit(ctx, tx, p)
-}
-
-// errNotYet rolls a judgement back: what it depends on is still open.
-var errNotYet = errors.New("not yet")
-
-// attributeToTopup attributes a payment under a top-up's reference, under the top-up's lock: its callback takes turns with us. A confirmation
-// that contradicts an open prompt waits for the prompt's own result, and is then a mismatch unless it was another payment.
-func (a *App) attributeToTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, p payment, receivedAt time.Time) (string, error) {
-	taken, err := a.q.GetReceipt(ctx, tx, p.Receipt)
-	known := err == nil
-	switch {
-	case err != nil && !pg.IsNoRows(err):
-		return "", fmt.Errorf("get receipt: %w", err)
-	case known && taken.AmountMinor != p.Amount.Amount:
-		return verdictConflict, nil
-	case t.TakesConfirmation(p.Amount):
-		claimed, err := a.claimReceipt(ctx, tx, p.Receipt, t, p.Source)
-		if err != nil || !claimed {
-			return verdictDuplicate, err
-		}
-		return verdictApplied, a.payTopup(ctx, tx, t, p.Receipt)
-	case known:
-		return verdictDuplicate, nil
-	case !t.Contradicts(p.Amount), p.Source == sourcePull: // the books' amount is the payment's
-		p.WalletID, p.UserID = &t.WalletID, &t.UserID
-		return a.newDeposit(ctx, tx, p)
-	case t.Status != domain.TopupPaid && a.Now().Sub(receivedAt) < contradictionPatience:
-		return "", errNotYet
-	}
-	return verdictAmountMismatch, nil
 }

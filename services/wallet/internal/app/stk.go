@@ -212,13 +212,6 @@ func (a *App) AskStk(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
-func (a *App) askNow(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
-	if _, err := a.Jobs.InsertTx(ctx, tx, AskStkArgs{TopupID: id}, nil); err != nil {
-		return fmt.Errorf("enqueue: %w", err)
-	}
-	return nil
-}
-
 // askStk returns the event that the answer means, if any, and whether Safaricom answered that it has no result yet.
 func (a *App) askStk(ctx context.Context, t domain.Topup) (event domain.TopupEvent, failure string, answered bool) {
 	if t.CheckoutRequestID == "" {

@@ -12,7 +12,6 @@ import (
 	"github.com/sendtip/sendtip/kit/call"
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/jobs"
-	"github.com/sendtip/sendtip/kit/money"
 	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
 
@@ -126,19 +125,4 @@ func (a *App) ListTransfers(ctx context.Context, clientReference string, in page
 		out = append(out, a.transfer(ctx, r))
 	}
 	return out, next, nil
-}
-
-// transfer is a row with its texts. They decide nothing: one that is lost keeps no money waiting and hides no transfer.
-func (a *App) transfer(ctx context.Context, r walletdb.Transfer) domain.Transfer {
-	in := func(minor int64) money.Money { return money.Money{Amount: minor, Currency: r.Currency} }
-	name := a.shownText(ctx, sealRecipientName, r.QuoteID, r.RecipientNameSealed) // sealed for the quote, and copied
-	note := a.shownText(ctx, sealNote, r.ID, r.NoteSealed)
-	t := domain.Transfer{ID: r.ID, QuoteID: r.QuoteID, UserID: r.UserID, WalletID: r.WalletID, RecipientUserID: r.RecipientUserID,
-		RecipientWalletID: r.RecipientWalletID, RecipientName: name, Price: domain.Price{Amount: in(r.AmountMinor), Fee: in(r.FeeMinor), Excise: in(r.ExciseMinor)},
-		Status: r.Status, FailureCode: r.FailureCode, Note: note, IdempotencyID: r.IdempotencyID, JobID: r.JobID,
-		LedgerTransactionID: r.LedgerTransactionID, CreatedAt: r.CreatedAt, ClosedAt: r.ClosedAt}
-	if r.ClientReference != nil {
-		t.ClientReference = *r.ClientReference
-	}
-	return t
 }
