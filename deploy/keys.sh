@@ -6,7 +6,7 @@ set -eu
 umask 077
 all=$1/keys
 out=$2
-services="gateway user wallet transactions notification"
+services=$(sendtip keys services)
 host=${POSTGRES_HOST:?} port=${POSTGRES_PORT:-5432} options=${POSTGRES_OPTIONS:-sslmode=disable}
 
 sendtip keys init --dir "$1"

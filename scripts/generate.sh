@@ -3,8 +3,7 @@
 # Usage: scripts/generate.sh [service…]   (no argument: everything)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-all="user wallet transactions notification gateway"
-services=${*:-$all}
+services=${*:-$(scripts/services.sh)}
 
 oapi() { # oapi <contract> <package> <output> <generate block>
 	mkdir -p "$(dirname "$3")"
@@ -37,15 +36,13 @@ done
 
 go run ./test/docs/settings
 
-# One entry per service in sql/sqlc.yaml; the marker lines let one service be generated while another is being changed.
 cfg=sql/.sqlc.gen.yaml
 trap 'rm -f "$cfg"' EXIT
 {
 	echo 'version: "2"'
 	echo 'sql:'
 	for s in $services; do
-		[ -d "sql/$s/queries" ] || continue
-		sed -n "/# begin $s\$/,/# end $s\$/p" sql/sqlc.yaml
+		[ ! -d "sql/$s/queries" ] || sed "s/SERVICE/$s/g" sql/sqlc.yaml
 	done
 } >"$cfg"
 if grep -q schema "$cfg"; then .bin/sqlc generate -f "$cfg"; fi

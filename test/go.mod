@@ -35,7 +35,6 @@ require (
 	github.com/sendtip/sendtip/services/notification v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/services/transactions v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/services/user v0.0.0-00010101000000-000000000000
-	github.com/sendtip/sendtip/services/wallet v0.0.0-00010101000000-000000000000
 	golang.org/x/sync v0.24.0
 )
 
@@ -106,6 +105,7 @@ require (
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 	github.com/sendtip/sendtip/clients v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sendtip/sendtip/providers v0.0.0-00010101000000-000000000000 // indirect
+	github.com/sendtip/sendtip/services/wallet v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sendtip/sendtip/sql v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect
 	github.com/sirupsen/logrus v1.10.1 // indirect

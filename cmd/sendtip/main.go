@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -88,6 +89,8 @@ func (f *flags) adminURL() (string, error) {
 
 func keysCommand(f *flags) *cobra.Command {
 	cmd := &cobra.Command{Use: "keys", Short: "Make the deployment's secrets"}
+	cmd.AddCommand(&cobra.Command{Use: "services", Short: "Print whose secrets they are, a name a line", Args: cobra.NoArgs,
+		Run: func(c *cobra.Command, _ []string) { c.Println(strings.Join(keys.Services, "\n")) }})
 	cmd.AddCommand(&cobra.Command{Use: "init", Short: "Make every secret that is missing, and leave the others alone", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if _, err := f.keys(); err != nil {

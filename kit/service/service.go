@@ -184,8 +184,14 @@ func (s *Service) ops() http.Handler {
 	return mux
 }
 
-// Of joins a service's two exported functions: settings, then wiring.
-func Of[C any](load func(environ map[string]string) (C, error), build func(ctx context.Context, cfg C, l *slog.Logger) (*Service, error)) Builder {
+// Loader and Maker are the two functions that every service exports: settings, then wiring.
+type (
+	Loader[C any] func(environ map[string]string) (C, error)
+	Maker[C any]  func(ctx context.Context, cfg C, l *slog.Logger) (*Service, error)
+)
+
+// Of joins the two.
+func Of[C any](load Loader[C], build Maker[C]) Builder {
 	return func(ctx context.Context, environ map[string]string, l *slog.Logger) (*Service, error) {
 		cfg, err := load(environ)
 		if err != nil {
@@ -199,7 +205,7 @@ func Of[C any](load func(environ map[string]string) (C, error), build func(ctx c
 type Builder func(ctx context.Context, environ map[string]string, l *slog.Logger) (*Service, error)
 
 // Main is the main function of a service that runs alone: settings from the environment, SIGTERM and Ctrl-C drain, exit status 0.
-func Main[C any](name string, load func(environ map[string]string) (C, error), build func(ctx context.Context, cfg C, l *slog.Logger) (*Service, error)) {
+func Main[C any](name string, load Loader[C], build Maker[C]) {
 	environ := config.Environ()
 	level := environ["SENDTIP_LOG_LEVEL"]
 	l := log.New(os.Stdout, level, name)

@@ -16,8 +16,8 @@ import (
 	"github.com/sendtip/sendtip/kit/pg"
 )
 
-// databases are those of the services that take part in a transfer or hear of it.
-var databases = []string{"wallet", "transactions", "notification", "user", "gateway"}
+// databases are those of all services: each takes part in a transfer or may hear of it.
+var databases = platform.Services
 
 // policies are the rate limits of the run: one address sends the load of a town. The limiter works as ever, it only never refuses.
 const policies = "address=100000000/60/10000000,default=1000000/60/100000,lookup=1000000/60/100000,payment=1000000/60/100000,service=100000000/60/10000000"

@@ -22,10 +22,6 @@ import (
 	"github.com/sendtip/sendtip/gateway"
 	"github.com/sendtip/sendtip/kit/config"
 	"github.com/sendtip/sendtip/sandbox"
-	"github.com/sendtip/sendtip/services/notification"
-	"github.com/sendtip/sendtip/services/transactions"
-	"github.com/sendtip/sendtip/services/user"
-	"github.com/sendtip/sendtip/services/wallet"
 )
 
 const root = "../.."
@@ -46,40 +42,23 @@ func load(t *testing.T) *types.Project {
 func TestEachServiceAcceptsItsSettings(t *testing.T) {
 	t.Parallel()
 	p, dealt := load(t), dealKeys(t)
-	common := map[string]func(map[string]string) (config.Common, error){
-		"gateway": func(e map[string]string) (config.Common, error) {
-			c, err := gateway.LoadConfig(e)
-			if len(c.Upstreams) != len(platform.Services)-1 {
-				t.Errorf("the gateway knows %d upstreams", len(c.Upstreams))
-			}
-			for _, s := range platform.Services {
-				if !slices.ContainsFunc(c.IdentityKeys, func(k gateway.Pair) bool { return k.Name == s }) || !slices.ContainsFunc(c.ServiceKeyHashes, func(k gateway.Pair) bool { return k.Name == s }) {
-					t.Errorf("the gateway has no keys of %s", s)
-				}
-			}
-			return c.Common, err
-		},
-		"user":   func(e map[string]string) (config.Common, error) { c, err := user.LoadConfig(e); return c.Common, err },
-		"wallet": func(e map[string]string) (config.Common, error) { c, err := wallet.LoadConfig(e); return c.Common, err },
-		"transactions": func(e map[string]string) (config.Common, error) {
-			c, err := transactions.LoadConfig(e)
-			return c.Common, err
-		},
-		"notification": func(e map[string]string) (config.Common, error) {
-			c, err := notification.LoadConfig(e)
-			return c.Common, err
-		},
-	}
 	for _, name := range platform.Services {
 		s, ok := p.Services[name]
 		if !ok {
 			t.Errorf("%s is missing", name)
 			continue
 		}
-		c, err := common[name](environ(t, s, dealt))
-		if err != nil {
+		e := environ(t, s, dealt)
+		if err := platform.CheckService(name, e); err != nil {
 			t.Errorf("%s refuses its settings: %v", name, err)
 			continue
+		}
+		c, err := config.Load[config.Common](e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "gateway" {
+			checkGateway(t, e)
 		}
 		if want := port(t, c.OpsListen); !strings.Contains(strings.Join(s.HealthCheck.Test, " "), "127.0.0.1:"+want+"/readyz") {
 			t.Errorf("%s is not asked for readiness on its operations port %s", name, want)
@@ -90,6 +69,21 @@ func TestEachServiceAcceptsItsSettings(t *testing.T) {
 		u, err := url.Parse(c.DatabaseURL.Reveal())
 		if err != nil || u.Hostname() != "postgres" || u.Path != "/"+name || u.User.Username() != name+"_app" {
 			t.Errorf("%s has not the address of its database", name)
+		}
+	}
+}
+
+// checkGateway looks for what the gateway must know of every service.
+func checkGateway(t *testing.T, e map[string]string) {
+	t.Helper()
+	c, err := gateway.LoadConfig(e)
+	if err != nil || len(c.Upstreams) != len(platform.Services)-1 {
+		t.Errorf("the gateway knows %d upstreams: %v", len(c.Upstreams), err)
+	}
+	for _, s := range platform.Services {
+		is := func(k gateway.Pair) bool { return k.Name == s }
+		if !slices.ContainsFunc(c.IdentityKeys, is) || !slices.ContainsFunc(c.ServiceKeyHashes, is) {
+			t.Errorf("the gateway has no keys of %s", s)
 		}
 	}
 }
@@ -282,11 +276,14 @@ func TestProgramsAreInTheImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	have := map[string]bool{"sh": true, "sendtip-keys": true}
-	for _, m := range regexp.MustCompile(`\./((?:[a-z]+/)*([a-z]+))`).FindAllStringSubmatch(string(file), -1) {
-		if _, err := os.Stat(filepath.Join(root, m[1], "main.go")); err != nil {
+	for _, m := range regexp.MustCompile(` \./([a-z*/]+)`).FindAllStringSubmatch(string(file), -1) {
+		programs, err := filepath.Glob(filepath.Join(root, m[1], "main.go"))
+		if err != nil || len(programs) == 0 {
 			t.Errorf("the Dockerfile builds %s: %v", m[1], err)
 		}
-		have[m[2]] = true
+		for _, p := range programs {
+			have[filepath.Base(filepath.Dir(p))] = true
+		}
 	}
 	ours := 0
 	for name, s := range p.Services {
@@ -327,8 +324,9 @@ func dealKeys(t *testing.T) string {
 	if _, err := keys.Init(filepath.Join(all, "keys")); err != nil {
 		t.Fatal(err)
 	}
-	// `sendtip keys init` would make the same files with the function above.
-	if err := os.WriteFile(filepath.Join(bin, "sendtip"), []byte("#!/bin/sh\n[ \"$*\" = \"keys init --dir "+all+"\" ]\n"), 0o755); err != nil {
+	// `sendtip keys init` would make the same files with the function above, and `sendtip keys services` prints the same names.
+	program := "#!/bin/sh\ncase \"$*\" in\n\"keys init --dir " + all + "\") ;;\n\"keys services\") echo " + strings.Join(keys.Services, " ") + " ;;\n*) exit 1 ;;\nesac\n"
+	if err := os.WriteFile(filepath.Join(bin, "sendtip"), []byte(program), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", filepath.Join(root, "deploy", "keys.sh"), all, dealt)

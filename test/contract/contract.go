@@ -21,7 +21,7 @@ import (
 )
 
 // Names are the contracts that serve operations.
-var Names = []string{"gateway", "notification", "transactions", "user", "wallet"}
+var Names = openapi.Names(openapi.Services())
 
 // Load reads one contract with its references.
 func Load(name string) (*openapi3.T, error) {

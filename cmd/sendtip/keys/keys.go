@@ -20,10 +20,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/sendtip/sendtip/openapi"
 )
 
 // Services have an identity key, a service key, a key-encryption key, two database passwords and one at the broker each.
-var Services = []string{"gateway", "user", "wallet", "transactions", "notification"}
+var Services = openapi.Names(openapi.Services())
 
 // Names of the files that belong to one service, as <service>.<name>.
 const (

@@ -9,25 +9,15 @@ import (
 
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	"github.com/sendtip/sendtip/kit/pg"
-	gatewaysql "github.com/sendtip/sendtip/sql/gateway"
-	notificationsql "github.com/sendtip/sendtip/sql/notification"
-	transactionssql "github.com/sendtip/sendtip/sql/transactions"
-	usersql "github.com/sendtip/sendtip/sql/user"
-	walletsql "github.com/sendtip/sendtip/sql/wallet"
 )
-
-var migrations = map[string]func() fs.FS{
-	"gateway": gatewaysql.Migrations, "notification": notificationsql.Migrations, "transactions": transactionssql.Migrations,
-	"user": usersql.Migrations, "wallet": walletsql.Migrations,
-}
 
 // Migrate makes each service's database and roles, and brings its tables up to date. adminURL is a superuser's.
 func Migrate(ctx context.Context, adminURL string, set keys.Set) error {
-	errs := make(chan error, len(migrations))
+	errs := make(chan error, len(deployables))
 	var wg sync.WaitGroup
-	for service, files := range migrations {
+	for service, d := range deployables {
 		wg.Go(func() {
-			if err := migrate(ctx, adminURL, set, service, files()); err != nil {
+			if err := migrate(ctx, adminURL, set, service, d.migrations()); err != nil {
 				errs <- fmt.Errorf("database of %s: %w", service, err)
 			}
 		})

@@ -35,7 +35,7 @@ func TestEveryServiceGuardsItsKeys(t *testing.T) {
 	for _, name := range Services {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db := pgtest.Open(t, name, migrations[name]())
+			db := pgtest.Open(t, name, deployables[name].migrations())
 			environ := func(s keys.Set) map[string]string {
 				e, err := ServiceEnviron(Ports{Base: DefaultPortBase}, s, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"127.0.0.1:9"}, map[string]string{"SENDTIP_REDIS_URL": "redis://127.0.0.1:9"}, name)
 				if err != nil {
@@ -45,7 +45,7 @@ func TestEveryServiceGuardsItsKeys(t *testing.T) {
 				return e
 			}
 			ask := func(e map[string]string) error {
-				s, err := builders[name](t.Context(), e, slog.New(slog.DiscardHandler))
+				s, err := deployables[name].build(t.Context(), e, slog.New(slog.DiscardHandler))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -42,9 +42,6 @@ type Options struct {
 	Progress func(string)
 }
 
-// Services are all deployables, in the order in which they start and, reversed, stop.
-var Services = []string{"user", "transactions", "wallet", "notification", "gateway"}
-
 // ErrRunning says that a platform already runs on the folder.
 var ErrRunning = errors.New("SENDTIP is already running on this folder")
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+
+	"github.com/sendtip/sendtip/openapi"
 )
 
 // DefaultPortBase is the base of all ports; SENDTIP_PORT_BASE moves them together.
@@ -13,7 +15,13 @@ const DefaultPortBase = 8000
 type Ports struct{ Base int }
 
 // offsets of the services; an operations listener stands 100 (200 for the gateway) above.
-var offsets = map[string]int{"gateway": 80, "user": 101, "wallet": 102, "transactions": 103, "notification": 106}
+var offsets = func() map[string]int {
+	out := map[string]int{}
+	for _, s := range openapi.Services() {
+		out[s.Name] = s.Port - DefaultPortBase
+	}
+	return out
+}()
 
 // Of returns a service's HTTP port.
 func (p Ports) Of(service string) int { return p.Base + offsets[service] }

@@ -10,22 +10,9 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/sendtip/sendtip/gateway"
 	"github.com/sendtip/sendtip/kit/log"
 	"github.com/sendtip/sendtip/kit/service"
-	"github.com/sendtip/sendtip/services/notification"
-	"github.com/sendtip/sendtip/services/transactions"
-	"github.com/sendtip/sendtip/services/user"
-	"github.com/sendtip/sendtip/services/wallet"
 )
-
-var builders = map[string]service.Builder{
-	"gateway":      service.Of(gateway.LoadConfig, gateway.New),
-	"user":         service.Of(user.LoadConfig, user.New),
-	"wallet":       service.Of(wallet.LoadConfig, wallet.New),
-	"transactions": service.Of(transactions.LoadConfig, transactions.New),
-	"notification": service.Of(notification.LoadConfig, notification.New),
-}
 
 // here is a service in this process.
 type here struct {
@@ -38,7 +25,7 @@ type here struct {
 func startHere(ctx context.Context, name string, environ map[string]string, w io.Writer, ready func(context.Context) error) (*here, error) {
 	l := log.New(w, environ["SENDTIP_LOG_LEVEL"], name)
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s, err := builders[name](run, environ, l)
+	s, err := deployables[name].build(run, environ, l)
 	if err != nil {
 		cancel()
 		return nil, err

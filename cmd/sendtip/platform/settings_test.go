@@ -10,12 +10,7 @@ import (
 	"testing"
 
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
-	"github.com/sendtip/sendtip/gateway"
 	"github.com/sendtip/sendtip/kit/config"
-	"github.com/sendtip/sendtip/services/notification"
-	"github.com/sendtip/sendtip/services/transactions"
-	"github.com/sendtip/sendtip/services/user"
-	"github.com/sendtip/sendtip/services/wallet"
 )
 
 // anyText are settings of which each text may be right: names and credentials that somebody else has made up.
@@ -85,11 +80,12 @@ var malformed = map[string][]string{
 
 // settings are those of each service, as its own type names them.
 func settings() map[string][]config.Setting {
-	return map[string][]config.Setting{
-		"gateway": append(config.Settings[gateway.Config](), config.Setting{Name: "SENDTIP_UPSTREAM_WALLET", Rules: []string{"required"}}),
-		"user":    config.Settings[user.Config](), "wallet": config.Settings[wallet.Config](),
-		"transactions": config.Settings[transactions.Config](), "notification": config.Settings[notification.Config](),
+	out := map[string][]config.Setting{}
+	for name, d := range deployables {
+		out[name] = d.settings()
 	}
+	out["gateway"] = append(out["gateway"], config.Setting{Name: "SENDTIP_UPSTREAM_WALLET", Rules: []string{"required"}})
+	return out
 }
 
 // live are the settings that make a right environment one of production.
@@ -175,7 +171,7 @@ func TestSettings(t *testing.T) {
 // ask loads the settings of a service and makes it.
 func ask(t *testing.T, service string, environ map[string]string) error {
 	t.Helper()
-	s, err := builders[service](t.Context(), environ, slog.New(slog.DiscardHandler))
+	s, err := deployables[service].build(t.Context(), environ, slog.New(slog.DiscardHandler))
 	if err == nil {
 		s.Close()
 	}
