@@ -138,6 +138,8 @@ func (w *world) forgeries(t *testing.T) map[string]string {
 		"sub of another kind":    claims("sub", "service:wallet"),
 		"no sid":                 claims("sid", nil),
 		"no env":                 claims("env", nil),
+		"agent_id no id":         claims("agent_id", "any"),
+		"agent_id no text":       claims("agent_id", 7),
 		"env a number":           claims("env", 1),
 		"huge":                   claims("scope", strings.Repeat("a ", 5000)),
 		"identity token":         mac(t, identityKey("wallet"), nil, jwt.MapClaims{"iss": "sendtip-gateway", "aud": "wallet", "sub": "user:" + w.user, "exp": at(time.Minute)}),
@@ -380,5 +382,40 @@ func TestAroundTheGateway(t *testing.T) {
 	_ = resp.Body.Close()
 	if resp.StatusCode != 401 {
 		t.Fatalf("a delegation as identity: %d", resp.StatusCode)
+	}
+}
+
+// TestActor: an operation of agents takes the token of a user who acts as one, and its service learns as which.
+func TestActor(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	cashIn := func(claims jwt.MapClaims) ask {
+		return ask{method: "POST", path: "/v1/cash-ins", header: map[string]string{"Authorization": "Bearer " + sign(t, w.key, nil, claims)}}
+	}
+	agent := uuid.NewString()
+	if a := w.do(cashIn(with(w.access(), "agent_id", agent))); a.status >= 400 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	p := w.wallet.last(t).principal
+	if p.AgentID != agent || p.Subject != "user:"+w.user || p.Operation != "createCashIn" {
+		t.Errorf("principal %+v", p)
+	}
+	before := w.wallet.count()
+	refused(t, w.do(cashIn(w.access())), 403, "agent_required")
+	refused(t, w.do(cashIn(with(w.access(), "agent_id", ""))), 403, "agent_required")
+	refused(t, w.do(cashIn(with(w.access(), "roles", []string{"agent"}))), 403, "agent_required") // a role names no agent
+	refused(t, w.do(cashIn(with(with(w.access(), "agent_id", agent), "scope", "wallet:read"))), 403, "forbidden")
+	if n := w.wallet.count() - before; n != 0 {
+		t.Errorf("%d refused requests reached the service", n)
+	}
+	read := ask{method: "GET", path: "/v1/wallets", header: cashIn(with(w.access(), "agent_id", agent)).header}
+	if a := w.do(read); a.status >= 400 || w.wallet.last(t).principal.AgentID != agent {
+		t.Errorf("an agent is a user, too: %d %s", a.status, a.body)
+	}
+	// A service that acts for the agent is none: its calls carry the person only.
+	lookup := w.send(w.internal.URL, ask{method: "POST", path: "/v1/internal/recipient-lookups", body: `{"phone":"+254712345678"}`,
+		header: map[string]string{kitauth.ServiceKeyHeader: walletKey, kitauth.OnBehalfOfHeader: w.wallet.last(t).delegation}})
+	if p := w.users.lastOf(t, "lookupRecipient").principal; lookup.status >= 400 || p.Subject != "user:"+w.user || p.Act != "service:wallet" || p.AgentID != "" {
+		t.Errorf("%d %s, principal %+v", lookup.status, lookup.body, p)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -119,6 +120,20 @@ func (u *upstream) last(t testing.TB) seen {
 		t.Fatalf("%s was not asked", u.service)
 	}
 	return u.seen[len(u.seen)-1]
+}
+
+// lastOf is last among the requests of one operation.
+func (u *upstream) lastOf(t testing.TB, operation string) seen {
+	t.Helper()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, s := range slices.Backward(u.seen) {
+		if s.principal.Operation == operation {
+			return s
+		}
+	}
+	t.Fatalf("%s was not asked to %s", u.service, operation)
+	return seen{}
 }
 
 func (u *upstream) count() int {

@@ -55,6 +55,7 @@ type Principal struct {
 	Scopes    []string
 	Roles     []string
 	SessionID string
+	AgentID   string // the agent as whom a user acts, or ""; never of a call on the user's behalf
 	Operation string // operationId
 	Source    string // of a provider: SourceKnown if it sends from one of its published addresses
 	StepUp    *StepUp
@@ -109,6 +110,7 @@ type Claims struct {
 	Scope      string           `json:"scope,omitempty"`
 	Roles      []string         `json:"roles,omitempty"`
 	SessionID  string           `json:"sid,omitempty"`
+	AgentID    string           `json:"agent_id,omitempty"`
 	Operation  string           `json:"op,omitempty"`
 	Source     string           `json:"src,omitempty"`
 	StepUpJTI  string           `json:"su_jti,omitempty"`
@@ -118,8 +120,8 @@ type Claims struct {
 
 // Principal reads the claims.
 func (c Claims) Principal() Principal {
-	p := Principal{Subject: c.Subject, Act: c.Act, Scopes: strings.Fields(c.Scope), Roles: c.Roles, SessionID: c.SessionID, Operation: c.Operation,
-		Source: c.Source}
+	p := Principal{Subject: c.Subject, Act: c.Act, Scopes: strings.Fields(c.Scope), Roles: c.Roles, SessionID: c.SessionID, AgentID: c.AgentID,
+		Operation: c.Operation, Source: c.Source}
 	if c.StepUpJTI != "" && c.StepUpExp != nil {
 		p.StepUp = &StepUp{JTI: c.StepUpJTI, Hash: c.StepUpHash, ExpiresAt: c.StepUpExp.Time}
 	}

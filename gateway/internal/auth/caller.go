@@ -11,7 +11,7 @@ import (
 	"github.com/sendtip/sendtip/kit/fault"
 )
 
-// Refusals. All are 401 except the last.
+// Refusals.
 var (
 	ErrMissing          = fault.New(fault.Unauthenticated, "unauthenticated", "No valid credential was sent.")
 	ErrAmbiguous        = fault.New(fault.Invalid, "ambiguous_credentials", "Send one credential, once.")
@@ -23,6 +23,7 @@ var (
 	ErrDelegation       = fault.New(fault.Unauthenticated, "invalid_delegation", "The delegation is not valid.")
 	ErrStepUp           = fault.New(fault.Forbidden, "step_up_invalid", "The step-up token is not valid for this operation.")
 	ErrStepUpMissing    = fault.New(fault.Forbidden, "step_up_required", "Confirm the operation with the PIN first.")
+	ErrAgent            = fault.New(fault.Forbidden, "agent_required", "Only an agent may do this.")
 	ErrScope            = fault.New(fault.Forbidden, "forbidden", "You may not do this.")
 )
 
@@ -34,6 +35,7 @@ type Caller struct {
 	Via       string // the operation within which it calls
 	User      string // the user's id, or ""
 	SessionID string
+	AgentID   string // as whom the user acts, or ""
 	Scopes    []string
 	Roles     []string
 	IssuedAt  time.Time
@@ -59,6 +61,14 @@ func (c Caller) Allow(alternatives []contract.Alternative) error {
 		}
 	}
 	return ErrScope
+}
+
+// As decides by the operation's x-actor: an agent's operation demands that the token names one.
+func (c Caller) As(actor string) error {
+	if actor == contract.Agent && c.AgentID == "" {
+		return ErrAgent
+	}
+	return nil
 }
 
 func (c Caller) hasAll(scopes []string) bool {

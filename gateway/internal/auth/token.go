@@ -40,6 +40,7 @@ const (
 type accessClaims struct {
 	jwt.RegisteredClaims
 	SessionID string   `json:"sid"`
+	AgentID   string   `json:"agent_id"`
 	Scope     string   `json:"scope"`
 	Roles     []string `json:"roles"`
 	Env       string   `json:"env"`
@@ -146,10 +147,11 @@ func (t *Tokens) verify(ctx context.Context, token string) (Caller, error) {
 	if _, err := t.access.ParseWithClaims(token, &c, t.keyFor(ctx)); err != nil {
 		return Caller{}, refusal(err)
 	}
-	if c.IssuedAt == nil || c.ExpiresAt.Sub(c.IssuedAt.Time) > maxLife || len(c.Audience) != 1 || !isID(c.Subject) || !isID(c.SessionID) {
+	if c.IssuedAt == nil || c.ExpiresAt.Sub(c.IssuedAt.Time) > maxLife || len(c.Audience) != 1 || !isID(c.Subject) || !isID(c.SessionID) ||
+		c.AgentID != "" && !isID(c.AgentID) {
 		return Caller{}, ErrToken
 	}
-	return Caller{Scheme: contract.UserAuth, Subject: "user:" + c.Subject, User: c.Subject, SessionID: c.SessionID,
+	return Caller{Scheme: contract.UserAuth, Subject: "user:" + c.Subject, User: c.Subject, SessionID: c.SessionID, AgentID: c.AgentID,
 		Scopes: strings.Fields(c.Scope), Roles: c.Roles, IssuedAt: c.IssuedAt.Time, ExpiresAt: c.ExpiresAt.Time}, nil
 }
 

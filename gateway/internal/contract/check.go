@@ -40,6 +40,9 @@ func (o *Operation) check() error {
 	if o.StepUp && (len(o.Security) != 1 || o.Security[0].Scheme != UserAuth) {
 		return errors.New("x-step-up needs userAuth alone: only a person can confirm with a PIN")
 	}
+	if o.Actor != "" && (len(o.Security) != 1 || o.Security[0].Scheme != UserAuth) {
+		return errors.New("x-actor needs userAuth alone: only a user acts as an agent")
+	}
 	return o.checkBody()
 }
 

@@ -32,6 +32,9 @@ const (
 	ServiceKey = "serviceKey"
 )
 
+// Agent is the one x-actor: a user whose token names the agent as whom they act.
+const Agent = "agent"
+
 // Defaults of operations that say nothing else.
 const (
 	DefaultMaxBody = 64 << 10
@@ -75,7 +78,8 @@ type Operation struct {
 	MaxBody    int64
 	Timeout    time.Duration
 	StepUp     bool
-	Idempotent bool // the contract requires an Idempotency-Key
+	Actor      string // Agent, or "" for any user
+	Idempotent bool   // the contract requires an Idempotency-Key
 	Parameters []*openapi3.Parameter
 	Body       *openapi3.RequestBody
 	Responses  map[string]*openapi3.Response

@@ -61,7 +61,7 @@ func (s *Set) loadServices(fsys fs.FS) error {
 func (o *Operation) readExtensions(ext map[string]any, policies map[string]Policy) error {
 	for name := range ext {
 		switch name {
-		case "x-visibility", "x-rate-limit", "x-max-body", "x-timeout", "x-step-up":
+		case "x-visibility", "x-rate-limit", "x-max-body", "x-timeout", "x-step-up", "x-actor":
 		default:
 			if strings.HasPrefix(name, "x-") && !strings.HasPrefix(name, "x-go-") {
 				return fmt.Errorf("extension %s is not known", name)
@@ -79,6 +79,12 @@ func (o *Operation) readExtensions(ext map[string]any, policies map[string]Polic
 			return errors.New("x-step-up must be pin")
 		}
 		o.StepUp = true
+	}
+	if v, ok := ext["x-actor"]; ok {
+		if v != Agent {
+			return errors.New("x-actor must be agent")
+		}
+		o.Actor = Agent
 	}
 	if v, ok := ext["x-max-body"]; ok {
 		n, ok := bytesOf(v)

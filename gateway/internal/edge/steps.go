@@ -118,7 +118,12 @@ func (g *Gateway) checkRevocation(x *exchange) error {
 	return g.Revocations.Check(x.caller)
 }
 
-func authorize(x *exchange) error { return x.caller.Allow(x.end.op.Security) }
+func authorize(x *exchange) error {
+	if err := x.caller.Allow(x.end.op.Security); err != nil {
+		return err
+	}
+	return x.caller.As(x.end.op.Actor)
+}
 
 func (g *Gateway) checkStepUp(x *exchange) error {
 	tokens := x.r.Header["Step-Up-Token"]
@@ -152,7 +157,8 @@ func checkBody(x *exchange) (err error) {
 }
 
 func claims(x *exchange, now time.Time) kitauth.Claims {
-	c := kitauth.Claims{Act: x.caller.Act, Scope: x.caller.ScopeText(), Roles: x.caller.Roles, SessionID: x.caller.SessionID, Operation: x.end.op.ID}
+	c := kitauth.Claims{Act: x.caller.Act, Scope: x.caller.ScopeText(), Roles: x.caller.Roles, SessionID: x.caller.SessionID,
+		AgentID: x.caller.AgentID, Operation: x.end.op.ID}
 	c.Subject = x.caller.Subject
 	c.Audience = jwt.ClaimStrings{x.end.op.Service}
 	c.IssuedAt = jwt.NewNumericDate(now)
