@@ -53,7 +53,7 @@ type Parts struct {
 	Jobs      *jobs.Client
 	Registry  *prometheus.Registry
 
-	workers *river.Workers
+	Workers *river.Workers // of jobs; a service adds its own in Own.Work
 	broker  event.Broker
 	closers []func()
 }
@@ -108,7 +108,7 @@ func Open(ctx context.Context, spec Spec) (*Parts, error) {
 		return nil, err
 	}
 	c := cmp.Or(spec.Common.Clock, clock.New(spec.Common.ClockOffset))
-	p := &Parts{Spec: spec, Now: c.Now, Clock: c, Sealer: sealer, Registry: prometheus.NewRegistry(), workers: river.NewWorkers()}
+	p := &Parts{Spec: spec, Now: c.Now, Clock: c, Sealer: sealer, Registry: prometheus.NewRegistry(), Workers: river.NewWorkers()}
 	if p.broker, err = event.NewBroker(spec.Common.Kafka); err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func Open(ctx context.Context, spec Spec) (*Parts, error) {
 		}
 	})
 	queue := jobs.Config{Service: spec.Name, Queues: spec.Queues, Log: spec.Log, Clock: c}
-	if p.Jobs, err = jobs.NewClient(p.Pool, p.workers, queue); err != nil {
+	if p.Jobs, err = jobs.NewClient(p.Pool, p.Workers, queue); err != nil {
 		p.Close()
 		return nil, err
 	}
@@ -196,7 +196,7 @@ func (p *Parts) service(o Own) *Service {
 		s.Checks = append(s.Checks, Check{Name: "postgres", Run: pg.Check(p.Pool)})
 	}
 	if o.Work != nil {
-		o.Work(p.workers)
+		o.Work(p.Workers)
 		s.Loops = append(s.Loops, Loop{Name: "jobs", Run: jobs.Loop(p.Jobs)})
 		s.Checks = append(s.Checks, Check{Name: "jobs", Run: func(context.Context) error { return p.Jobs.Ready() }})
 	}

@@ -1,0 +1,200 @@
+package servicetest
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/go-chi/chi/v5"
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/call"
+	"github.com/sendtip/sendtip/kit/config"
+	"github.com/sendtip/sendtip/kit/web"
+)
+
+// API is a service's operations behind the chain that all services share, held against the contract.
+type API struct {
+	w       *World
+	handler http.Handler
+}
+
+// API mounts the operations of a contract (a file of contracts). maxBody is as in service.Own.
+func (w *World) API(contracts fs.FS, file string, mount func(r chi.Router), maxBody int64) *API {
+	w.tb.Helper()
+	return &API{w: w, handler: Checked(w.tb, contracts, file, w.Handler(mount, maxBody))}
+}
+
+// Request is one call. Who is `user:…` and the like; without one there is no identity token.
+type Request struct {
+	Who    string
+	Scopes []string
+	Method string
+	Path   string // with its query
+	Body   string // JSON
+	Header map[string]string
+	Claims func(c *auth.Claims) // whatever else the gateway says of the caller
+}
+
+// Do makes a call and holds the answer against the contract.
+func (a *API) Do(r Request) *httptest.ResponseRecorder {
+	a.w.tb.Helper()
+	req := httptest.NewRequestWithContext(a.w.tb.Context(), r.Method, r.Path, strings.NewReader(r.Body))
+	if r.Body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for k, v := range r.Header {
+		req.Header.Set(k, v)
+	}
+	if r.Who != "" {
+		req.Header.Set(auth.IdentityHeader, a.token(r))
+	}
+	rec := httptest.NewRecorder()
+	a.handler.ServeHTTP(rec, req)
+	return rec
+}
+
+// token is what the gateway sends along.
+func (a *API) token(r Request) string {
+	a.w.tb.Helper()
+	claims := auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: r.Who, Audience: jwt.ClaimStrings{a.w.Name}}, Scope: strings.Join(r.Scopes, " ")}
+	if r.Claims != nil {
+		r.Claims(&claims)
+	}
+	token, err := auth.Mint(identityKey, a.w.Now(), claims)
+	if err != nil {
+		a.w.tb.Fatal(err)
+	}
+	return token
+}
+
+// Decode reads an answer of the wanted status.
+func Decode[T any](tb testing.TB, rec *httptest.ResponseRecorder, status int) T {
+	tb.Helper()
+	var out T
+	if rec.Code != status {
+		tb.Fatalf("answer %d, want %d: %s", rec.Code, status, rec.Body)
+	}
+	if err := json.Unmarshal(rec.Body.Bytes(), &out); err != nil {
+		tb.Fatalf("%v: %s", err, rec.Body)
+	}
+	return out
+}
+
+// Refused checks that an answer is a problem of the status and code, which names the request.
+func Refused(tb testing.TB, rec *httptest.ResponseRecorder, status int, code string) {
+	tb.Helper()
+	problem := Decode[web.Problem](tb, rec, status)
+	if problem.Code != code || problem.Status != status || rec.Header().Get("Content-Type") != "application/problem+json" {
+		tb.Errorf("answer is %d %+v, want %s", rec.Code, problem, code)
+	}
+	if problem.RequestID == "" || problem.RequestID != rec.Header().Get(web.RequestIDHeader) {
+		tb.Error("the problem does not name the request")
+	}
+}
+
+// Peer is a scripted service: the generated server of its contract.
+type Peer struct {
+	File    string // of the contract
+	Handler http.Handler
+}
+
+// Peers serves scripted peers on one address, as the gateway's internal listener does, and returns what calls them. A test fails when a call
+// comes without the service key, or a peer answers what its contract does not have.
+func (w *World) Peers(contracts fs.FS, peers ...Peer) *call.Doer {
+	w.tb.Helper()
+	type scripted struct {
+		router  routers.Router
+		handler http.Handler
+	}
+	all := make([]scripted, len(peers))
+	for i, p := range peers {
+		all[i] = scripted{Contract(w.tb, contracts, p.File), Checked(w.tb, contracts, p.File, p.Handler)}
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Sendtip-Service-Key") == "" {
+			w.tb.Error("a call without the service key")
+		}
+		for _, s := range all {
+			if _, _, err := s.router.FindRoute(r); err == nil {
+				s.handler.ServeHTTP(rw, r)
+				return
+			}
+		}
+		w.tb.Errorf("%s %s is in no contract of the peers", r.Method, r.URL.Path)
+		http.NotFound(rw, r)
+	}))
+	w.tb.Cleanup(srv.Close)
+	return w.Caller(config.Peers{GatewayURL: srv.URL, ServiceKey: config.NewSecret("service-key")}, 2*time.Second)
+}
+
+// Contract reads a contract with its references resolved, examples checked, and returns its routes.
+func Contract(tb testing.TB, contracts fs.FS, file string) routers.Router {
+	tb.Helper()
+	loader := openapi3.NewLoader()
+	loader.IsExternalRefsAllowed = true
+	loader.ReadFromURIFunc = func(_ *openapi3.Loader, u *url.URL) ([]byte, error) { return fs.ReadFile(contracts, u.Path) }
+	doc, err := loader.LoadFromURI(&url.URL{Path: file})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := doc.Validate(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+	doc.Servers = nil
+	router, err := gorillamux.NewRouter(doc)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return router
+}
+
+// Checked fails the test when a request that is answered with success, or any answer, breaks the contract.
+func Checked(tb testing.TB, contracts fs.FS, file string, next http.Handler) http.Handler {
+	tb.Helper()
+	router := Contract(tb, contracts, file)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		route, params, err := router.FindRoute(r)
+		if err != nil {
+			tb.Errorf("%s %s is not in %s", r.Method, r.URL.Path, file)
+			http.NotFound(w, r)
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			tb.Errorf("read request: %v", err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route,
+			Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}}
+		broken := openapi3filter.ValidateRequest(r.Context(), in)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		if broken != nil && rec.Code < http.StatusBadRequest {
+			tb.Errorf("%s: the request breaks %s: %v", route.Operation.OperationID, file, broken)
+		}
+		out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: rec.Code, Header: rec.Header(),
+			Body: io.NopCloser(bytes.NewReader(rec.Body.Bytes())), Options: &openapi3filter.Options{IncludeResponseStatus: true}}
+		if err := openapi3filter.ValidateResponse(r.Context(), out); err != nil {
+			tb.Errorf("%s: answer %d breaks %s: %v\n%s", route.Operation.OperationID, rec.Code, file, err, rec.Body)
+		}
+		for k, v := range rec.Header() {
+			w.Header()[k] = v
+		}
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(rec.Body.Bytes())
+	})
+}

@@ -1,0 +1,151 @@
+package servicetest_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/event"
+	"github.com/sendtip/sendtip/kit/outbox"
+	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/kit/servicetest"
+
+	"github.com/jackc/pgx/v5"
+)
+
+var contracts = fstest.MapFS{"probe.yaml": {Data: []byte(`
+openapi: 3.0.3
+info: {title: probe, version: 1.0.0}
+paths:
+  /v1/probes:
+    get:
+      operationId: getProbe
+      parameters:
+        - {name: answer, in: query, required: true, schema: {type: string}}
+      responses:
+        "200": {description: ok, content: {application/json: {schema: {type: object, required: [who], properties: {who: {type: string}}}}}}
+        "401": {description: no, content: {application/problem+json: {schema: {type: object}}}}
+`)}}
+
+// recorder takes the faults that a test would report.
+type recorder struct {
+	testing.TB
+	faults []string
+}
+
+func (r *recorder) Helper() {}
+func (r *recorder) Errorf(format string, args ...any) {
+	r.faults = append(r.faults, fmt.Sprintf(format, args...))
+}
+
+func mount(r chi.Router) {
+	r.Get("/v1/probes", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"%s": %q}`, r.URL.Query().Get("answer"), auth.From(r.Context()).Subject)
+	})
+}
+
+// TestAPI: an answer and a request that the contract does not have are faults, and the chain is that of a service.
+func TestAPI(t *testing.T) {
+	t.Parallel()
+	tb := &recorder{TB: t}
+	api := servicetest.New(tb, "probe", fstest.MapFS{}, nil).API(contracts, "probe.yaml", mount, 0)
+	ask := func(who, query string) int {
+		return api.Do(servicetest.Request{Who: who, Method: http.MethodGet, Path: "/v1/probes" + query}).Code
+	}
+	if got := ask("user:1", "?answer=who"); got != http.StatusOK || len(tb.faults) != 0 {
+		t.Errorf("%d %v", got, tb.faults)
+	}
+	if got := ask("", "?answer=who"); got != http.StatusUnauthorized || len(tb.faults) != 0 {
+		t.Errorf("without an identity: %d %v", got, tb.faults)
+	}
+	ask("user:1", "?answer=whom")
+	if len(tb.faults) != 1 || !strings.Contains(tb.faults[0], "the answer") && !strings.Contains(tb.faults[0], "answer 200 breaks") {
+		t.Errorf("another answer: %v", tb.faults)
+	}
+	tb.faults = nil
+	ask("user:1", "")
+	if len(tb.faults) == 0 || !strings.Contains(tb.faults[0], "the request breaks") {
+		t.Errorf("a request without its parameter: %v", tb.faults)
+	}
+}
+
+// TestPeers: a peer is found by its contract; a call that is in none, or comes without the key, is a fault.
+func TestPeers(t *testing.T) {
+	t.Parallel()
+	tb := &recorder{TB: t}
+	r := chi.NewRouter()
+	mount(r)
+	peers := servicetest.New(tb, "probe", fstest.MapFS{}, nil).Peers(contracts, servicetest.Peer{File: "probe.yaml", Handler: r})
+	get := func(path string) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, peers.GatewayURL()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := peers.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		return res.StatusCode
+	}
+	if got := get("/v1/probes?answer=who"); got != http.StatusOK || len(tb.faults) != 0 {
+		t.Errorf("%d %v", got, tb.faults)
+	}
+	if got := get("/v1/others"); got != http.StatusNotFound || len(tb.faults) != 1 {
+		t.Errorf("%d %v", got, tb.faults)
+	}
+}
+
+// TestEvents: what a service publishes is read back, and what it hears has its effect once.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	w := servicetest.New(t, "probe", fstest.MapFS{}, nil)
+	heard := w.Event("sendtip.other.v1", "other.happened", map[string]string{"id": "1"})
+	handlers := map[string]event.Handler{"other.happened": func(ctx context.Context, tx pgx.Tx, e event.Event) error {
+		out, err := event.New("sendtip.probe.v1", "probe.heard", e.Key, w.Now(), map[string]string{"id": "2"})
+		if err != nil {
+			return err
+		}
+		return outbox.Append(ctx, tx, out)
+	}}
+	for range 2 {
+		if err := w.Deliver(handlers, heard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out := w.Published(); len(out) != 1 || out[0].Type != "probe.heard" || out[0].Key != heard.Key || !out[0].Time.Equal(servicetest.Start) {
+		t.Errorf("%+v", out)
+	}
+}
+
+// TestTime: the world's time stands until it is moved, and moves for jobs as well.
+func TestTime(t *testing.T) {
+	t.Parallel()
+	w := servicetest.New(t, "probe", fstest.MapFS{}, nil)
+	w.Advance(36 * time.Hour)
+	if got := w.Now(); !got.Equal(servicetest.Start.Add(36 * time.Hour)) {
+		t.Error(got)
+	}
+	if behind := w.Clock.Now().Sub(w.Now()); behind < 0 || behind > time.Minute {
+		t.Errorf("the clock of jobs is %s away", behind)
+	}
+	id := uuid.New()
+	if got, err := auth.UserFrom(w.User(id, "profile")); err != nil || got != id {
+		t.Error(got, err)
+	}
+	if err := pg.InTx(t.Context(), w.Pool, func(tx pgx.Tx) error { _, err := tx.Exec(t.Context(), "SELECT 1"); return err }); err != nil {
+		t.Error(err)
+	}
+	if got := w.Text("SELECT $1::text", "x"); got != "x" {
+		t.Error(got)
+	}
+}
