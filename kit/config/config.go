@@ -134,6 +134,9 @@ type Kafka struct {
 	CA string `env:"SENDTIP_KAFKA_CA"`
 }
 
+// ShareClock makes the service tell the time by a clock that others have too; nil leaves it one of its own.
+func (c *Common) ShareClock(shared *clock.Clock) { c.Clock = shared }
+
 // Production says whether real money moves here: the sandbox and embedded parts refuse it then.
 func (c Common) Production() bool { return c.Env == production }
 

@@ -44,6 +44,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 			Loops: []service.Loop{
 				{Name: "seal", Run: a.SealLoop}, {Name: "publish", Run: a.PublishLoop(p.Publisher)},
 				{Name: "hold_expiry", Run: a.ExpiryLoop}, {Name: "room", Run: a.RoomLoop},
+				// The daily job comes when River has found a leader, and the first payment may be before that.
+				{Name: "partitions", Run: service.Once(func(ctx context.Context) error { _, err := a.CreatePartitions(ctx); return err })},
 			},
 		}, nil
 	})

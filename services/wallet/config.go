@@ -10,8 +10,8 @@ import (
 
 // Config is the service's settings.
 type Config struct {
-	Common config.Common
-	Peers  config.Peers
+	config.Common
+	Peers config.Peers
 
 	Country   string         `env:"SENDTIP_COUNTRY" envDefault:"KE" is:"country"`                  // whose prices a caller without a country gets (partners)
 	PublicURL config.Address `env:"SENDTIP_PUBLIC_URL" is:"required url https"`                    // where Safaricom reaches the gateway

@@ -16,6 +16,9 @@ func (p *Platform) environ(name string) (map[string]string, error) {
 	if p.parts.embeds("redis") {
 		given["SENDTIP_REDIS_PASSWORD"] = p.keys.File(keys.RedisPassword)
 	}
+	if offset := p.o.Clock.Offset(); offset != 0 {
+		given[offsetSetting] = offset.String()
+	}
 	return ServiceEnviron(p.o.Ports, p.keys, p.parts.adminURL, p.parts.brokers, given, name)
 }
 

@@ -45,7 +45,7 @@ func TestEveryServiceGuardsItsKeys(t *testing.T) {
 				return e
 			}
 			ask := func(e map[string]string) error {
-				s, err := deployables[name].build(t.Context(), e, slog.New(slog.DiscardHandler))
+				s, err := deployables[name].build(t.Context(), e, nil, slog.New(slog.DiscardHandler))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -3,6 +3,7 @@
 package platform
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	"github.com/sendtip/sendtip/embedded/filelock"
 	"github.com/sendtip/sendtip/embedded/postgres"
+	"github.com/sendtip/sendtip/kit/clock"
 	"github.com/sendtip/sendtip/kit/event"
 )
 
@@ -34,6 +36,9 @@ type Options struct {
 	Targets []string
 	// Binaries, if set, are executables by service: those services run as processes of their own.
 	Binaries map[string]string
+	// Clock is what services and sandbox tell the time by; nil: one of SENDTIP_CLOCK_OFFSET in Environ. Services in processes of their own
+	// have its offset of when they start.
+	Clock *clock.Clock
 	// Script answers sandbox prompts by itself ("pay"); empty leaves them to the person at the phone page.
 	Script string
 	// Log receives the services' lines; nil discards.
@@ -73,6 +78,10 @@ func Start(ctx context.Context, o Options) (*Platform, error) {
 	o = withDefaults(o)
 	if err := errors.Join(checkTargets(o.Targets), o.Ports.Check(), CheckSettings(o.Environ), checkScript(o)); err != nil {
 		return nil, err
+	}
+	if o.Clock == nil {
+		offset, _ := time.ParseDuration(cmp.Or(o.Environ[offsetSetting], "0")) // it was checked
+		o.Clock = clock.New(offset)
 	}
 	p := &Platform{o: o, log: slog.New(slog.NewJSONHandler(o.Log, nil)).With("service", "platform"), running: map[string]runner{}}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil { // #nosec G301 -- the database server's user must pass through
@@ -175,7 +184,7 @@ func (p *Platform) StartService(ctx context.Context, name string) error {
 	if path, ok := p.o.Binaries[name]; ok {
 		r, err = startProcess(name, path, environ, p.o.Log)
 	} else {
-		r, err = startHere(ctx, name, environ, p.o.Log, p.parts.watch.ready)
+		r, err = p.startHere(ctx, name, environ, p.parts.watch.ready)
 	}
 	if err != nil {
 		return fmt.Errorf("start %s: %w", name, err)

@@ -22,10 +22,10 @@ type here struct {
 }
 
 // startHere runs a service; ready tells of the embedded parts of this process, which the service knows only by their addresses.
-func startHere(ctx context.Context, name string, environ map[string]string, w io.Writer, ready func(context.Context) error) (*here, error) {
-	l := log.New(w, environ["SENDTIP_LOG_LEVEL"], name)
+func (p *Platform) startHere(ctx context.Context, name string, environ map[string]string, ready func(context.Context) error) (*here, error) {
+	l := log.New(p.o.Log, environ["SENDTIP_LOG_LEVEL"], name)
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s, err := deployables[name].build(run, environ, l)
+	s, err := deployables[name].build(run, environ, p.o.Clock, l)
 	if err != nil {
 		cancel()
 		return nil, err

@@ -6,11 +6,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sendtip/sendtip/kit/config"
 )
+
+// offsetSetting moves the clock of all parts.
+const offsetSetting = "SENDTIP_CLOCK_OFFSET"
 
 // CheckSettings names the first setting of `sendtip` itself that cannot be right. Those of services are checked by them.
 func CheckSettings(environ map[string]string) error {
@@ -22,6 +26,10 @@ func CheckSettings(environ map[string]string) error {
 		}, Want: "an address that begins with postgres://"},
 		{Name: "SENDTIP_REDIS_URL", Text: environ["SENDTIP_REDIS_URL"], Is: func(t string) bool { _, err := redis.ParseURL(t); return err == nil }, Want: "an address such as redis://host:6379/0"},
 	}
+	rules = append(rules, config.Rule{Name: offsetSetting, Text: environ[offsetSetting], Is: func(t string) bool {
+		_, err := time.ParseDuration(t)
+		return err == nil
+	}, Want: "a length of time such as 744h"})
 	for _, name := range []string{saslSetting, "SENDTIP_KAFKA_TLS"} {
 		rules = append(rules, config.Rule{Name: name, Text: environ[name], Is: func(t string) bool { _, err := strconv.ParseBool(t); return err == nil }, Want: "true or false"})
 	}

@@ -171,7 +171,7 @@ func TestSettings(t *testing.T) {
 // ask loads the settings of a service and makes it.
 func ask(t *testing.T, service string, environ map[string]string) error {
 	t.Helper()
-	s, err := deployables[service].build(t.Context(), environ, slog.New(slog.DiscardHandler))
+	s, err := deployables[service].build(t.Context(), environ, nil, slog.New(slog.DiscardHandler))
 	if err == nil {
 		s.Close()
 	}

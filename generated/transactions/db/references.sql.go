@@ -75,15 +75,27 @@ func (q *Queries) GetOutcomes(ctx context.Context, db DBTX, referencesList []str
 }
 
 const insertReferences = `-- name: InsertReferences :many
-INSERT INTO ledger_references (reference, body_hash, transaction_id)
-SELECT unnest($1::text[]), unnest($2::bytea[]), unnest($3::uuid[])
+INSERT INTO ledger_references (reference, body_hash, transaction_id, recorded_at)
+SELECT unnest($1::text[]), unnest($2::bytea[]), unnest($3::uuid[]), $4
 ON CONFLICT (reference) DO NOTHING RETURNING reference
 `
 
+type InsertReferencesParams struct {
+	ReferencesList []string
+	BodyHashes     [][]byte
+	TransactionIds []uuid.UUID
+	Now            time.Time
+}
+
 // In the order of the list, which the caller sorts: two posters of the same references then never wait for each other in a ring. A
 // reference that another transaction is inserting makes this wait for its fate. transaction_id is what its transaction gets if it is posted.
-func (q *Queries) InsertReferences(ctx context.Context, db DBTX, referencesList []string, bodyHashes [][]byte, transactionIds []uuid.UUID) ([]string, error) {
-	rows, err := db.Query(ctx, insertReferences, referencesList, bodyHashes, transactionIds)
+func (q *Queries) InsertReferences(ctx context.Context, db DBTX, arg InsertReferencesParams) ([]string, error) {
+	rows, err := db.Query(ctx, insertReferences,
+		arg.ReferencesList,
+		arg.BodyHashes,
+		arg.TransactionIds,
+		arg.Now,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -13,11 +13,11 @@ import (
 )
 
 const createPartitions = `-- name: CreatePartitions :one
-SELECT create_ledger_partitions()::int
+SELECT create_ledger_partitions($1::timestamptz)::int
 `
 
-func (q *Queries) CreatePartitions(ctx context.Context, db DBTX) (int32, error) {
-	row := db.QueryRow(ctx, createPartitions)
+func (q *Queries) CreatePartitions(ctx context.Context, db DBTX, now time.Time) (int32, error) {
+	row := db.QueryRow(ctx, createPartitions, now)
 	var column_1 int32
 	err := row.Scan(&column_1)
 	return column_1, err

@@ -1,8 +1,8 @@
 -- name: InsertReferences :many
 -- In the order of the list, which the caller sorts: two posters of the same references then never wait for each other in a ring. A
 -- reference that another transaction is inserting makes this wait for its fate. transaction_id is what its transaction gets if it is posted.
-INSERT INTO ledger_references (reference, body_hash, transaction_id)
-SELECT unnest(@references_list::text[]), unnest(@body_hashes::bytea[]), unnest(@transaction_ids::uuid[])
+INSERT INTO ledger_references (reference, body_hash, transaction_id, recorded_at)
+SELECT unnest(@references_list::text[]), unnest(@body_hashes::bytea[]), unnest(@transaction_ids::uuid[]), @now
 ON CONFLICT (reference) DO NOTHING RETURNING reference;
 
 -- name: GetOutcomes :many

@@ -52,7 +52,7 @@ SELECT position, source_id, destination_id, currency, amount_minor, source_seque
 FROM postings WHERE transaction_id = @transaction_id AND recorded_at = @recorded_at ORDER BY position;
 
 -- name: CreatePartitions :one
-SELECT create_ledger_partitions()::int;
+SELECT create_ledger_partitions(sqlc.arg(now)::timestamptz)::int;
 
 -- name: DefaultPartitionUsed :one
 -- Rows there mean that the daily job did not run in time: an alarm.

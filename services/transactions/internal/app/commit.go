@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
@@ -138,7 +139,8 @@ func (b *batch) claim(ctx context.Context, tx pgx.Tx, before domain.State) error
 	var accounts []domain.Account
 	var next []int64
 	var targets targetRows
-	_, err := b.q.InsertReferences(ctx, p, references, hashes, ids)
+	_, err := b.q.InsertReferences(ctx, p, transactionsdb.InsertReferencesParams{ReferencesList: references, BodyHashes: hashes,
+		TransactionIds: ids, Now: b.clock()})
 	pg.Collect(p, err, pgx.RowTo[string], &inserted)
 	_, err = b.q.LockAccounts(ctx, p, domain.LockIDs(b.requests, before.Holds, before.Originals))
 	pg.Collect(p, err, lockedAccount, &accounts)

@@ -67,18 +67,18 @@ var ErrDefaultPartition = errors.New("the ledger's default partition has rows: m
 
 // CreatePartitions makes this month's partitions and those of the next three months.
 func (a *App) CreatePartitions(ctx context.Context) (made int, err error) {
-	n, err := a.q.CreatePartitions(ctx, a.pool)
-	if err != nil {
-		return 0, fmt.Errorf("create partitions: %w", err)
+	n, failure := a.q.CreatePartitions(ctx, a.pool, a.clock())
+	if failure != nil { // rows of the month in the default partition are one reason
+		failure = fmt.Errorf("create partitions: %w", failure)
 	}
 	used, err := a.q.DefaultPartitionUsed(ctx, a.pool)
 	if err != nil {
-		return int(n), fmt.Errorf("look into the default partition: %w", err)
+		return int(n), errors.Join(failure, fmt.Errorf("look into the default partition: %w", err))
 	}
 	a.metrics.strayed.Set(0)
 	if used {
 		a.metrics.strayed.Set(1)
-		return int(n), ErrDefaultPartition
+		failure = errors.Join(ErrDefaultPartition, failure)
 	}
-	return int(n), nil
+	return int(n), failure
 }

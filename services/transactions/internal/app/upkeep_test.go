@@ -76,6 +76,24 @@ func (w *world) createPartitions(t testing.TB) (made int, month time.Time) {
 	}
 }
 
+// TestPartitionsOfTheClocksMonth: the ledger's clock says which months are next, from the last moment of a leap day on.
+func TestPartitionsOfTheClocksMonth(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.skew.Store(int64(time.Until(time.Date(2028, time.February, 29, 23, 59, 0, 0, time.UTC))))
+	if made, err := w.CreatePartitions(w.ctx); err != nil || made != 8 {
+		t.Fatalf("made %d: %v", made, err)
+	}
+	if last := w.lastMonth(t); !last.Equal(time.Date(2028, time.May, 1, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("the last month is %s", last)
+	}
+	alice := w.customer(t, "KES", 0)
+	w.fund(t, alice.ID, 1)
+	if n := w.count(t, "SELECT count(*) FROM transactions_2028_02"); n != 1 {
+		t.Errorf("%d transactions in the month's partition", n)
+	}
+}
+
 // TestCreatePartitions begins with a ledger that was migrated this month, and with one that was migrated a month ago: other tests' databases
 // may be older than a month's end.
 func TestCreatePartitions(t *testing.T) {
