@@ -341,7 +341,7 @@ func TestServiceCalls(t *testing.T) {
 	}{
 		"no key":           {post.with("Sendtip-Service-Key", ""), 401, "unauthenticated"},
 		"wrong key":        {post.with("Sendtip-Service-Key", walletKey+"x"), 401, "invalid_service_key"},
-		"the hash as key":  {post.with("Sendtip-Service-Key", HashServiceKey(walletKey)), 401, "invalid_service_key"},
+		"the hash as key":  {post.with("Sendtip-Service-Key", hashServiceKey(walletKey)), 401, "invalid_service_key"},
 		"user token":       {post.with("Sendtip-Service-Key", "").with("Authorization", "Bearer "+w.token()), 401, "unauthenticated"},
 		"scope":            {post.with("Sendtip-Service-Key", userSvcKey), 403, "forbidden"},
 		"public operation": {w.transfer().with("Sendtip-Service-Key", walletKey), 404, "not_found"},

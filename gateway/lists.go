@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -44,12 +42,6 @@ func (p *Pairs) UnmarshalText(text []byte) error {
 		*p = append(*p, Pair{Name: strings.TrimSpace(name), value: secret.Reveal()})
 	}
 	return nil
-}
-
-// HashServiceKey returns what the gateway is told of a service's key.
-func HashServiceKey(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	return hex.EncodeToString(sum[:])
 }
 
 // Networks is a list of networks, separated by commas.

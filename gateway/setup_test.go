@@ -6,7 +6,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -41,6 +43,12 @@ const (
 	walletKey  = "service-key-of-wallet"
 	userSvcKey = "service-key-of-user"
 )
+
+// hashServiceKey is what the gateway is told of a service's key.
+func hashServiceKey(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
+}
 
 var delegationKey = []byte("delegation-key-of-the-gateways-only")
 
@@ -248,7 +256,7 @@ func setup(t testing.TB, change ...func(w *world)) *world {
 			KEK: config.NewSecret(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)))},
 		InternalListen: "127.0.0.1:0", PublicURL: "https://api.example.test", RedisURL: config.NewSecret("redis://" + w.redis.Addr()), RedisTimeout: 10 * time.Second, DelegationKey: config.NewSecret(string(delegationKey)), SampleAnswers: 1,
 		Upstreams:        map[string]string{"user": w.users.URL, "wallet": w.wallet.URL, "transactions": w.transactions.URL},
-		ServiceKeyHashes: Pairs{{"wallet", HashServiceKey("an-older-key")}, {"wallet", HashServiceKey(walletKey)}, {"user", HashServiceKey(userSvcKey)}},
+		ServiceKeyHashes: Pairs{{"wallet", hashServiceKey("an-older-key")}, {"wallet", hashServiceKey(walletKey)}, {"user", hashServiceKey(userSvcKey)}},
 	}
 	for _, s := range []string{"user", "wallet", "transactions"} {
 		w.cfg.IdentityKeys = append(w.cfg.IdentityKeys, Pair{s, string(identityKey(s))})

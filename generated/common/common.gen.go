@@ -13,11 +13,6 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
-// AmountMinor Integer minor units (KES has 2 decimals, UGX and RWF none), at most 2^53-1.
-//
-// Example: 25000
-type AmountMinor = int64
-
 // Country ISO 3166-1 alpha-2 code in upper case.
 //
 // Example: KE

@@ -84,13 +84,6 @@ func (e *Error) WithLocation(path string) *Error {
 	return &c
 }
 
-// WithDetail returns a copy with another sentence; it must not contain what the caller sent.
-func (e *Error) WithDetail(detail string) *Error {
-	c := *e
-	c.Detail = detail
-	return &c
-}
-
 // As finds the fault in err's chain.
 func As(err error) (*Error, bool) {
 	var f *Error

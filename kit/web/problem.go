@@ -39,19 +39,6 @@ var statuses = map[fault.Kind]int{
 // Status returns the HTTP status of a kind: the one map for all services.
 func Status(k fault.Kind) int { return statuses[k] }
 
-// KindOf returns the kind that an HTTP status stands for.
-func KindOf(status int) fault.Kind {
-	for k, s := range statuses {
-		if s == status {
-			return k
-		}
-	}
-	if status >= 500 {
-		return fault.Unavailable
-	}
-	return fault.Invalid
-}
-
 // WriteProblem answers with the fault that err holds. Anything that is no fault is logged here, once and in full, and shown as a bare 500.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	err = pg.Fault(err)

@@ -17,7 +17,7 @@ const (
 	CodeProcessing = "4999" // queries only
 )
 
-// failedSTK lists the documented codes that end a CheckoutRequestID without a payment. A late success after one of
+// failedSTK lists the documented codes, with what they mean, that end a CheckoutRequestID without a payment. A late success after one of
 // them (seen after 1037) must still be accepted. Codes of older, unrelated tables are left out on purpose.
 var failedSTK = map[string]string{
 	"1":          "insufficient balance",
@@ -56,6 +56,3 @@ func ClassifySTK(code string) Outcome {
 	}
 	return Unknown
 }
-
-// FailureReason is a short English reason for a documented failing code, "" for any other. It is for operators.
-func FailureReason(code string) string { return failedSTK[code] }

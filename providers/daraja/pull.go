@@ -10,9 +10,6 @@ import (
 	"github.com/sendtip/sendtip/providers/internal/wire"
 )
 
-// PullWindow is how far back Pull Transactions reaches (Daraja portal, August 2026).
-const PullWindow = 48 * time.Hour
-
 // Answers of Pull Transactions.
 const (
 	pullOK      = "1000"
@@ -32,7 +29,7 @@ type PulledTransaction struct {
 }
 
 // PullTransactions asks for the payments to the short code between two times (UTC), from an offset; an empty page ends the list. The books
-// reach back PullWindow.
+// reach back 48 hours (Daraja portal, August 2026).
 func (c *Client) PullTransactions(ctx context.Context, from, to time.Time, offset int) ([]PulledTransaction, error) {
 	body := map[string]string{"ShortCode": c.cfg.ShortCode, "StartDate": from.In(nairobi).Format(pullLayout),
 		"EndDate": to.In(nairobi).Format(pullLayout), "OffSetValue": strconv.Itoa(offset)}

@@ -21,7 +21,6 @@ var (
 	ErrRefreshReused      = fault.New(fault.Unauthenticated, "refresh_reused", "This token was used before; the session is closed, sign in again.")
 	ErrSessionEnded       = fault.New(fault.Unauthenticated, "session_ended", "The session has ended; sign in again.")
 	ErrStepUpUnknown      = fault.New(fault.Unprocessable, "operation_unknown", "This operation cannot be approved.")
-	ErrNoChange           = fault.New(fault.Invalid, "invalid_request", "The request breaks the contract.")
 	ErrKycInvalid         = fault.New(fault.Unprocessable, "kyc_invalid", "The identity details cannot be right.")
 	ErrKycInProgress      = fault.New(fault.Conflict, "kyc_in_progress", "A verification is under way.")
 	ErrKycVerified        = fault.New(fault.Conflict, "kyc_already_verified", "The identity is verified already.")
