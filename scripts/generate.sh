@@ -25,8 +25,8 @@ if [ $# -eq 0 ]; then
 	oapi common.yaml common generated/common/common.gen.go "{models: true, chi-server: true, strict-server: true}"
 	oapi events.yaml events generated/events/events.gen.go "{models: true}"
 	mkdir -p generated/scopes
-	(cd gateway && go run ./cmd/scopes) >generated/scopes/.scopes.gen.go # a file of the folder that Go does not read, so that a fault leaves the old one
-	mv generated/scopes/.scopes.gen.go generated/scopes/scopes.gen.go
+	scopes=$(cd gateway && go run ./cmd/scopes) # a fault leaves the old file
+	printf '%s\n' "$scopes" >generated/scopes/scopes.gen.go
 fi
 for s in $services; do
 	[ -f "openapi/$s.yaml" ] || continue

@@ -437,6 +437,22 @@ func TestStatementPages(t *testing.T) {
 			t.Errorf("entry %d: sequence %d, balance %d, sum %d", i+1, e.Sequence, e.BalanceAfter.Amount, sum)
 		}
 	}
+	limit := int32(5)
+	first, err := amina.Ledger.ListStatementWithResponse(t.Context(), amina.WalletID, &transactionsclient.ListStatementParams{Limit: &limit})
+	if err != nil || first.JSON200 == nil || first.JSON200.NextCursor == nil {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	list := func(path, cursor string) string { return path + "?limit=5&cursor=" + cursor }
+	mine, his := "/v1/accounts/"+amina.WalletID.String()+"/statement", "/v1/accounts/"+brian.WalletID.String()+"/statement"
+	ask(t, amina, http.MethodGet, list(mine, *first.JSON200.NextCursor), "", nil, http.StatusOK, "")
+	ask(t, brian, http.MethodGet, list(his, *first.JSON200.NextCursor), "", nil, http.StatusUnprocessableEntity, "cursor_invalid")
+	for _, path := range []string{"/v1/transfers", "/v1/topups", "/v1/notifications", mine} {
+		other := *first.JSON200.NextCursor
+		if path == mine {
+			other = "8" // of an earlier release
+		}
+		ask(t, amina, http.MethodGet, list(path, other), "", nil, http.StatusUnprocessableEntity, "cursor_invalid")
+	}
 }
 
 // TestLedgerIsInternal: no customer reaches the ledger's own operations, on either listener.
