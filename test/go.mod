@@ -10,6 +10,7 @@ replace (
 	github.com/sendtip/sendtip/generated => ../generated
 	github.com/sendtip/sendtip/kit => ../kit
 	github.com/sendtip/sendtip/openapi => ../openapi
+	github.com/sendtip/sendtip/packs => ../packs
 	github.com/sendtip/sendtip/providers => ../providers
 	github.com/sendtip/sendtip/sandbox => ../sandbox
 	github.com/sendtip/sendtip/services/notification => ../services/notification
@@ -104,6 +105,7 @@ require (
 	github.com/riverqueue/river/rivertype v0.51.1 // indirect
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 	github.com/sendtip/sendtip/clients v0.0.0-00010101000000-000000000000 // indirect
+	github.com/sendtip/sendtip/packs v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sendtip/sendtip/providers v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sendtip/sendtip/services/wallet v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sendtip/sendtip/sql v0.0.0-00010101000000-000000000000 // indirect
@@ -134,6 +136,7 @@ require (
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	go.yaml.in/yaml/v4 v4.0.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/mod v0.42.0 // indirect

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
 	"github.com/sendtip/sendtip/kit/config"
+	"github.com/sendtip/sendtip/providers/safaricom"
 	"github.com/sendtip/sendtip/services/user"
 )
 
@@ -47,7 +48,7 @@ func adminCommand(f *flags) *cobra.Command {
 			c.Printf("administrator %s created; log in by POST /v1/sessions with device_id %s\n", id, device)
 			return nil
 		}}
-	create.Flags().StringVar(&phone, "phone", "", "E.164 number, for example +254712345678")
+	create.Flags().StringVar(&phone, "phone", "", "E.164 number, for example "+safaricom.MobilePrefix+"12345678")
 	create.Flags().StringVar(&device, "device", uuid.NewString(), "device id that the administrator will log in from")
 	if err := create.MarkFlagRequired("phone"); err != nil {
 		panic(err) // the flag is declared two lines above

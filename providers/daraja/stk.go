@@ -3,11 +3,11 @@ package daraja
 import (
 	"context"
 	"errors"
-	"regexp"
 	"strconv"
 	"unicode/utf8"
 
 	"github.com/sendtip/sendtip/providers/internal/wire"
+	"github.com/sendtip/sendtip/providers/safaricom"
 )
 
 // Limits of one STK push (Safaricom, since August 2023), in minor units of KES.
@@ -15,8 +15,6 @@ const (
 	MinAmountMinor = 1_00
 	MaxAmountMinor = 250_000_00
 )
-
-var kenyanPhone = regexp.MustCompile(`^\+254[17]\d{8}$`)
 
 // STKPushRequest asks a customer to pay. There is no idempotency key: sending it twice makes two payments.
 type STKPushRequest struct {
@@ -44,7 +42,7 @@ type STKStatus struct {
 
 func (r STKPushRequest) check() error {
 	switch {
-	case !kenyanPhone.MatchString(r.Phone):
+	case !safaricom.CanPrompt(r.Phone):
 		return invalid("Phone")
 	case r.AmountMinor%100 != 0 || r.AmountMinor < MinAmountMinor || r.AmountMinor > MaxAmountMinor:
 		return invalid("Amount")

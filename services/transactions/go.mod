@@ -23,6 +23,7 @@ require (
 	github.com/sendtip/sendtip/generated v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/kit v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/openapi v0.0.0-00010101000000-000000000000
+	github.com/sendtip/sendtip/providers v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/sql v0.0.0-00010101000000-000000000000
 	github.com/transparency-dev/merkle v0.0.2
 	github.com/twmb/franz-go v1.22.2

@@ -7,6 +7,7 @@ replace (
 	github.com/sendtip/sendtip/generated => ../../generated
 	github.com/sendtip/sendtip/kit => ../../kit
 	github.com/sendtip/sendtip/openapi => ../../openapi
+	github.com/sendtip/sendtip/packs => ../../packs
 	github.com/sendtip/sendtip/providers => ../../providers
 	github.com/sendtip/sendtip/sandbox => ../../sandbox
 	github.com/sendtip/sendtip/sql => ../../sql
@@ -25,6 +26,7 @@ require (
 	github.com/sendtip/sendtip/generated v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/kit v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/openapi v0.0.0-00010101000000-000000000000
+	github.com/sendtip/sendtip/packs v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/providers v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/sandbox v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/sql v0.0.0-00010101000000-000000000000
@@ -101,6 +103,7 @@ require (
 	go.opentelemetry.io/otel/metric v1.47.0 // indirect
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	go.yaml.in/yaml/v4 v4.0.0 // indirect
 	golang.org/x/net v0.61.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect

@@ -8,6 +8,7 @@ replace (
 	github.com/sendtip/sendtip/generated => ../../generated
 	github.com/sendtip/sendtip/kit => ../../kit
 	github.com/sendtip/sendtip/openapi => ../../openapi
+	github.com/sendtip/sendtip/packs => ../../packs
 	github.com/sendtip/sendtip/providers => ../../providers
 	github.com/sendtip/sendtip/sql => ../../sql
 )

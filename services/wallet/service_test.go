@@ -16,6 +16,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/country"
 	"github.com/sendtip/sendtip/kit/pgtest"
 	walletsql "github.com/sendtip/sendtip/sql/wallet"
 
@@ -32,6 +33,14 @@ func environ() map[string]string {
 		"SENDTIP_KAFKA_BROKERS": "127.0.0.1:1", "SENDTIP_GATEWAY_URL": "http://127.0.0.1:1", "SENDTIP_PUBLIC_URL": "http://127.0.0.1:8080/",
 		"SENDTIP_DARAJA_URL": "http://127.0.0.1:1", "SENDTIP_DARAJA_CONSUMER_KEY": "key", "SENDTIP_DARAJA_CONSUMER_SECRET": "very-secret",
 		"SENDTIP_DARAJA_SHORT_CODE": "174379", "SENDTIP_DARAJA_PASSKEY": "pass",
+	}
+}
+
+// TestDefaultCountry: whoever names no country lives in the same one by the settings and by the facts.
+func TestDefaultCountry(t *testing.T) {
+	t.Parallel()
+	if cfg, err := wallet.LoadConfig(environ()); err != nil || cfg.Country != country.Default {
+		t.Errorf("the default is %q, %v", cfg.Country, err)
 	}
 }
 

@@ -13,11 +13,12 @@ import (
 	transactionsclient "github.com/sendtip/sendtip/generated/transactions/client"
 	userclient "github.com/sendtip/sendtip/generated/user/client"
 	walletclient "github.com/sendtip/sendtip/generated/wallet/client"
+	"github.com/sendtip/sendtip/providers/safaricom"
 )
 
 // Register signs the customer up with the code from the SMS, and signs in.
 func (w World) Register(ctx context.Context, c *Customer) error {
-	started, err := c.User.StartRegistrationWithResponse(ctx, userclient.RegistrationRequest{Phone: c.Phone, Language: "en", Country: "KE"})
+	started, err := c.User.StartRegistrationWithResponse(ctx, userclient.RegistrationRequest{Phone: c.Phone, Language: "en", Country: safaricom.Country})
 	if err != nil {
 		return err
 	}
@@ -89,7 +90,7 @@ func (c *Customer) SetLanguage(ctx context.Context, language string) error {
 func (c *Customer) SubmitKYC(ctx context.Context, idNumber string) (string, error) {
 	c.IDNumber = idNumber
 	resp, err := c.User.SubmitKycWithResponse(ctx, &userclient.SubmitKycParams{IdempotencyKey: newKey()}, userclient.KycSubmission{
-		ConsentVersion: "2026-01", Country: "KE", IDType: "NATIONAL_ID", IDNumber: idNumber, FirstName: c.Name, LastName: "Wanjiru",
+		ConsentVersion: "2026-01", Country: safaricom.Country, IDType: "NATIONAL_ID", IDNumber: idNumber, FirstName: c.Name, LastName: "Wanjiru",
 		DateOfBirth: openapitypes.Date{Time: time.Date(1990, 4, 12, 0, 0, 0, 0, time.UTC)},
 	})
 	if err != nil {
@@ -124,7 +125,7 @@ func (c *Customer) WaitWallet(ctx context.Context) error {
 			return false, refusal(resp.StatusCode(), resp.Body)
 		}
 		for _, wl := range resp.JSON200.Data {
-			if wl.Currency == "KES" && wl.Status == "open" {
+			if wl.Currency == safaricom.Currency && wl.Status == "open" {
 				c.WalletID = wl.ID
 				if wl.DepositAccount != nil {
 					c.DepositAccount = *wl.DepositAccount
@@ -166,7 +167,7 @@ func (c *Customer) Balance(ctx context.Context) (int64, error) {
 // TopUp asks for a prompt on the customer's phone and returns the stored top-up.
 func (c *Customer) TopUp(ctx context.Context, minor int64) (uuid.UUID, error) {
 	resp, err := c.Wallet.CreateTopupWithResponse(ctx, &walletclient.CreateTopupParams{IdempotencyKey: newKey()},
-		walletclient.TopupRequest{WalletID: c.WalletID, Amount: common.PositiveMoney{Amount: minor, Currency: "KES"}, Phone: &c.Phone})
+		walletclient.TopupRequest{WalletID: c.WalletID, Amount: common.PositiveMoney{Amount: minor, Currency: safaricom.Currency}, Phone: &c.Phone})
 	if err != nil {
 		return uuid.Nil, err
 	}
@@ -204,7 +205,7 @@ func (c *Customer) WaitTopUp(ctx context.Context, id uuid.UUID, states ...string
 // Quote prices a transfer to somebody's phone.
 func (c *Customer) Quote(ctx context.Context, to *Customer, minor int64) (*walletclient.CreateTransferQuoteResponse, error) {
 	return c.Wallet.CreateTransferQuoteWithResponse(ctx, walletclient.TransferQuoteRequest{WalletID: c.WalletID, RecipientPhone: &to.Phone,
-		Amount: common.PositiveMoney{Amount: minor, Currency: "KES"}})
+		Amount: common.PositiveMoney{Amount: minor, Currency: safaricom.Currency}})
 }
 
 // StepUp approves a quote with the PIN.

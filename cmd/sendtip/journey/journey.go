@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sendtip/sendtip/providers/safaricom"
 	"github.com/sendtip/sendtip/sandbox/control"
 )
 
@@ -93,7 +94,7 @@ func until(ctx context.Context, what string, ok func() (bool, error)) error {
 }
 
 // newPhone returns a Kenyan number that nobody has yet.
-func newPhone() string { return "+2547" + digits(8) }
+func newPhone() string { return safaricom.MobilePrefix + digits(8) }
 
 // newID returns a national ID number that the sandbox's authority knows (last digit 0).
 func newID() string { return "3" + digits(6) + "0" }
@@ -134,4 +135,4 @@ func (w World) sms(ctx context.Context, c *Customer, words ...string) (control.M
 }
 
 // kes shows minor units.
-func kes(minor int64) string { return fmt.Sprintf("KES %d.%02d", minor/100, minor%100) }
+func kes(minor int64) string { return fmt.Sprintf(safaricom.Currency+" %d.%02d", minor/100, minor%100) }

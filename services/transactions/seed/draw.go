@@ -9,11 +9,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sendtip/sendtip/providers/safaricom"
+
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
 
 const (
-	currency = "KES"
+	currency = safaricom.Currency // the seed's rail is M-Pesa
 
 	minBatch, maxBatch = 64, 256 // transactions that a busy committer takes together
 
@@ -44,9 +46,9 @@ const (
 )
 
 var (
-	rail   = domain.SystemAccountID("rail.mpesa.paybill.KES")
-	fees   = domain.SystemAccountID("fees.revenue.KES")
-	excise = domain.SystemAccountID("excise.payable.KES")
+	rail   = domain.SystemAccountID("rail.mpesa.paybill." + currency)
+	fees   = domain.SystemAccountID("fees.revenue." + currency)
+	excise = domain.SystemAccountID("excise.payable." + currency)
 )
 
 // draw makes up what customers ask for. The same random numbers on the same book make the same requests.

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"text/template"
 	"time"
-	_ "time/tzdata" // containers carry no time zones
 	"unicode"
 
+	"github.com/sendtip/sendtip/kit/country"
 	"github.com/sendtip/sendtip/kit/money"
 )
 
@@ -112,10 +112,7 @@ type Texts struct {
 
 // NewTexts reads all templates; brand is the name that customers know the operator by.
 func NewTexts(brand string) (*Texts, error) {
-	zone, err := time.LoadLocation("Africa/Nairobi")
-	if err != nil {
-		return nil, fmt.Errorf("time zone: %w", err)
-	}
+	zone := country.OrDefault("").Zone
 	out := &Texts{brand: brand, sets: map[string]map[Template]*template.Template{}}
 	for _, language := range Languages {
 		out.sets[language] = map[Template]*template.Template{}

@@ -4,6 +4,9 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/sendtip/sendtip/kit/country"
+	"github.com/sendtip/sendtip/packs"
 )
 
 // MaxKycPerDay bounds what one customer can make us pay the authority.
@@ -53,13 +56,17 @@ type idKind struct {
 	digits bool   // leading zeros mean nothing
 }
 
-// idKinds are the documents that an authority can look up (providers/smile-id.md A7); other countries have none.
-var idKinds = map[string]idKind{
-	"KE/NATIONAL_ID":          {regexp.MustCompile(`^[0-9]{1,9}$`), "national", true},
-	"KE/NATIONAL_ID_NO_PHOTO": {regexp.MustCompile(`^[0-9]{1,9}$`), "national", true},
-	"KE/ALIEN_CARD":           {regexp.MustCompile(`^[0-9]{6,9}$`), "alien", true},
-	"KE/PASSPORT":             {regexp.MustCompile(`^[A-Z0-9]{7,9}$`), "passport", false},
-	"UG/NATIONAL_ID_NO_PHOTO": {regexp.MustCompile(`^[A-Z0-9]{14}$`), "national", false},
+// idKinds are the documents that an authority can look up, by country and type.
+var idKinds = documentsOf(packs.MustAll())
+
+func documentsOf(all []packs.Pack) map[string]idKind {
+	kinds := map[string]idKind{}
+	for _, p := range all {
+		for _, d := range p.Documents {
+			kinds[p.Country+"/"+d.Type] = idKind{regexp.MustCompile(d.Number), d.Class, d.LeadingZerosMeanNought}
+		}
+	}
+	return kinds
 }
 
 // Check returns the submission in normal form, or what is wrong with it. today is the customer's calendar day.
@@ -197,14 +204,14 @@ func otherNumber(s Submission, r AuthorityResult) bool {
 
 // birthDay reads the day in what a register answers: a date, or the moment at which the day begins, where it is written or in the
 // country. Anything else, also a writing in which day and month could be swapped, is not understood.
-func birthDay(text, country string) (string, bool) {
+func birthDay(text, code string) (string, bool) {
 	text = strings.TrimSpace(text)
 	for _, layout := range []string{time.DateOnly, time.DateTime, "2006-01-02T15:04:05", time.RFC3339} { // fractions are read with each
 		t, err := time.Parse(layout, text)
 		if err != nil {
 			continue
 		}
-		for _, day := range []time.Time{t, t.In(zone(country))} {
+		for _, day := range []time.Time{t, t.In(country.OrDefault(code).Zone)} {
 			if day.Hour() == 0 && day.Minute() == 0 && day.Second() == 0 && day.Nanosecond() == 0 {
 				return day.Format(time.DateOnly), true
 			}
@@ -230,16 +237,5 @@ func RetryAfter(n int) time.Duration {
 // KycPatience is how long an answer is waited for before a person looks at it.
 const KycPatience = 72 * time.Hour
 
-// Today is the calendar day in the country: the day that decides whether somebody is of age. None of these countries changes
-// its clocks.
-func Today(now time.Time, country string) time.Time {
-	year, month, day := now.In(zone(country)).Date()
-	return time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
-}
-
-func zone(country string) *time.Location {
-	if country == "RW" {
-		return time.FixedZone("CAT", 2*60*60)
-	}
-	return time.FixedZone("EAT", 3*60*60)
-}
+// Today is the calendar day in the country: the day that decides whether somebody is of age.
+func Today(now time.Time, code string) time.Time { return country.OrDefault(code).Day(now) }

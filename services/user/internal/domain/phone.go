@@ -1,16 +1,21 @@
 package domain
 
-import "github.com/nyaruka/phonenumbers"
+import (
+	"github.com/nyaruka/phonenumbers"
 
-// countries are those with a country pack.
-var countries = map[string]bool{"KE": true, "UG": true, "RW": true, "TZ": true}
+	"github.com/sendtip/sendtip/kit/country"
+)
+
+// prefixLength is the length of a country code of three digits, its plus sign, and four digits more.
+const prefixLength = 8
 
 // CheckPhone answers nil for a mobile number, in E.164, of a country where the service is offered.
-func CheckPhone(phone, country string) error {
-	if !countries[country] {
+func CheckPhone(phone, code string) error {
+	c, offered := country.Of(code)
+	if !offered {
 		return ErrCountryUnsupported.WithField("/country", "unsupported", "The country is not supported.")
 	}
-	if region, ok := mobileRegion(phone); !ok || region != country {
+	if !c.IsMobile(phone) || !givenOut(phone) {
 		return ErrPhoneInvalid.WithField("/phone", "invalid", "The number is not a mobile number of the country.")
 	}
 	return nil
@@ -18,26 +23,27 @@ func CheckPhone(phone, country string) error {
 
 // PhoneCountry returns the country of a mobile number in E.164.
 func PhoneCountry(phone string) (string, error) {
-	region, ok := mobileRegion(phone)
-	if !ok || !countries[region] {
+	c, offered := country.OfPhone(phone)
+	if !offered || !c.IsMobile(phone) || !givenOut(phone) {
 		return "", ErrPhoneInvalid
 	}
-	return region, nil
+	return c.Code, nil
 }
 
 // PhonePrefix is the first seven digits of a number in E.164: a range of a network. Who asks for codes to numbers that are not theirs,
 // to be paid for the messages, has a range of them.
-func PhonePrefix(phone string) string { return phone[:min(len(phone), len("+2547123"))] }
+func PhonePrefix(phone string) string { return phone[:min(len(phone), prefixLength)] }
 
-func mobileRegion(phone string) (string, bool) {
+// givenOut says whether a number is in a range that its country has given to a mobile network.
+func givenOut(phone string) bool {
 	n, err := phonenumbers.Parse(phone, "ZZ") // ZZ: no default country, so only international numbers parse
 	if err != nil || !phonenumbers.IsValidNumber(n) || phonenumbers.Format(n, phonenumbers.E164) != phone {
-		return "", false
+		return false
 	}
 	switch phonenumbers.GetNumberType(n) {
 	case phonenumbers.MOBILE, phonenumbers.FIXED_LINE_OR_MOBILE:
-		return phonenumbers.GetRegionCodeForNumber(n), true
+		return true
 	default:
-		return "", false
+		return false
 	}
 }

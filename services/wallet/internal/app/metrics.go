@@ -40,7 +40,7 @@ func newMetrics() metrics {
 		pendingTransfers: gauge("wallet_transfers_pending", "Transfers whose outcome is not known."),
 		pendingAge:       gauge("wallet_transfers_pending_age_seconds", "Age of the oldest of them."),
 		unknownTopups:    gauge("wallet_topups_unknown", "Top-ups whose outcome is not known."),
-		unknownMinor:     gauge("wallet_topups_unknown_minor", "Their value in minor units of KES."),
+		unknownMinor:     gauge("wallet_topups_unknown_minor", "Their value in minor units of the paybill's currency."),
 		dueCredits:       gauge("wallet_topups_due", "Paid top-ups that are not credited yet."),
 		dueAge:           gauge("wallet_topups_due_age_seconds", "Age of the oldest of them."),
 		openClaims:       gauge("wallet_claims_open", "Messages of strangers about which Safaricom's books are asked."),

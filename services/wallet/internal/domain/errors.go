@@ -35,5 +35,5 @@ var (
 	ErrBalanceLimit       = fault.New(fault.Unprocessable, "balance_limit", "Your wallet cannot hold this amount.")
 	ErrPromptLimit        = fault.New(fault.TooMany, "prompt_limit", "This number got too many payment requests; wait and try again.")
 	ErrPromptsBlocked     = fault.New(fault.Unprocessable, "prompts_blocked", "The owner of this number takes no payment requests of others.")
-	ErrTopupCurrency      = fault.New(fault.Unprocessable, "topup_currency", "Only wallets in KES can be topped up from M-Pesa.")
+	ErrTopupCurrency      = fault.New(fault.Unprocessable, "topup_currency", "Only wallets in "+MpesaCurrency+" can be topped up from M-Pesa.")
 )

@@ -4,6 +4,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/sendtip/sendtip/kit/country"
 	"github.com/sendtip/sendtip/kit/money"
 )
 
@@ -209,13 +210,8 @@ func (l Limit) CheckUsed(u Used) error {
 // Period is the local day and the first day of the local month that a payment counts for, as dates at 00:00 UTC.
 type Period struct{ Day, Month time.Time }
 
-// PeriodOf returns the period of an instant in the country's time zone. None of the countries has daylight saving, so fixed offsets
-// need no time zone database.
-func PeriodOf(country string, at time.Time) Period {
-	zone := time.FixedZone("EAT", 3*60*60) // Africa/Nairobi, Africa/Kampala
-	if country == "RW" {
-		zone = time.FixedZone("CAT", 2*60*60)
-	}
-	y, m, d := at.In(zone).Date()
-	return Period{Day: time.Date(y, m, d, 0, 0, 0, 0, time.UTC), Month: time.Date(y, m, 1, 0, 0, 0, 0, time.UTC)}
+// PeriodOf returns the period of an instant in the days of a country.
+func PeriodOf(code string, at time.Time) Period {
+	c := country.OrDefault(code)
+	return Period{Day: c.Day(at), Month: c.Month(at)}
 }

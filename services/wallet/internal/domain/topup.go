@@ -1,12 +1,12 @@
 package domain
 
 import (
-	"regexp"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/sendtip/sendtip/kit/money"
+	"github.com/sendtip/sendtip/providers/safaricom"
 )
 
 // TopupStatus is a state of a top-up.
@@ -218,11 +218,9 @@ func FailureOf(resultCode string) string {
 	return "declined_by_mpesa"
 }
 
-var kenyanPhone = regexp.MustCompile(`^\+254[17][0-9]{8}$`)
-
 // CheckTopupPhone refuses a number that Safaricom cannot prompt.
 func CheckTopupPhone(e164 string) error {
-	if !kenyanPhone.MatchString(e164) {
+	if !safaricom.CanPrompt(e164) {
 		return ErrTopupPhone
 	}
 	return nil

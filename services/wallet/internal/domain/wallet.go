@@ -7,6 +7,9 @@ import (
 	"unicode"
 
 	"github.com/google/uuid"
+
+	"github.com/sendtip/sendtip/kit/country"
+	"github.com/sendtip/sendtip/providers/safaricom"
 )
 
 // States of a wallet.
@@ -58,19 +61,20 @@ type Wallet struct {
 	UserID         uuid.UUID
 	Currency       string
 	Status         string
-	DepositAccount string // what a payer types at the paybill; only wallets in KES
+	DepositAccount string // what a payer types at the paybill; only wallets in its currency
 	CreatedAt      time.Time
 	// HeldAboveMaximumMinor is the part of the balance above the tier's maximum, where the ledger was asked.
 	HeldAboveMaximumMinor int64
 }
 
 // HomeCurrency is the currency of the first wallet in a country, or "" for a country that the platform does not serve.
-func HomeCurrency(country string) string {
-	return map[string]string{"KE": "KES", "UG": "UGX", "RW": "RWF"}[country]
+func HomeCurrency(code string) string {
+	c, _ := country.Of(code)
+	return c.Currency
 }
 
 // MpesaCurrency is the only currency of the paybill.
-const MpesaCurrency = "KES"
+const MpesaCurrency = safaricom.Currency
 
 // AccountNumberBytes is how many random bytes an account number needs.
 const AccountNumberBytes = 7

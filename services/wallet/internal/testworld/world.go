@@ -25,6 +25,7 @@ import (
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/call"
 	"github.com/sendtip/sendtip/kit/config"
+	"github.com/sendtip/sendtip/kit/country"
 	kitjobs "github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/money"
 	"github.com/sendtip/sendtip/kit/pg"
@@ -157,6 +158,13 @@ func (w *World) Wait(d time.Duration) {
 	w.now = w.now.Add(d)
 }
 
+// SetClock moves the clock to a time.
+func (w *World) SetClock(at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = at
+}
+
 // KES is an amount in shillings.
 func KES(shillings int64) money.Money { return money.Money{Amount: shillings * 100, Currency: "KES"} }
 
@@ -166,17 +174,23 @@ type Person struct {
 	Phone            string
 }
 
-// Person makes a customer of a tier with money on the ledger.
+// Person makes a Kenyan customer of a tier with money on the ledger.
 func (w *World) Person(tier int16, shillings int64) Person {
+	w.t.Helper()
+	return w.PersonIn(country.OrDefault("KE"), tier, shillings*100)
+}
+
+// PersonIn makes a customer of a country and tier with money on the ledger, in minor units.
+func (w *World) PersonIn(c country.Country, tier int16, minor int64) Person {
 	w.t.Helper()
 	p := Person{UserID: uuid.Must(uuid.NewV7())}
 	p.Phone = w.Users.add(p.UserID)
-	w.Verify(p.UserID, tier, 1)
-	p.WalletID = w.WalletOf(p.UserID, "KES")
+	w.stand(userapi.Standing{UserID: p.UserID, Status: "active", Tier: int32(tier), Country: c.Code, Version: 1})
+	p.WalletID = w.WalletOf(p.UserID, c.Currency)
 	if err := w.App.OpenAccount(w.t.Context(), p.WalletID); err != nil {
 		w.t.Fatalf("open account: %v", err)
 	}
-	w.Ledger.Set(p.WalletID.String(), shillings*100)
+	w.Ledger.Set(p.WalletID.String(), minor)
 	return p
 }
 
@@ -189,8 +203,13 @@ func (w *World) Verify(userID uuid.UUID, tier int16, version int64) {
 // Status gives a customer a status and a tier, and lets the service ask.
 func (w *World) Status(userID uuid.UUID, status string, tier int16, version int64) {
 	w.t.Helper()
-	w.Users.Stand(userapi.Standing{UserID: userID, Status: status, Tier: int32(tier), Country: "KE", Version: version})
-	if err := w.App.ConfirmStanding(context.Background(), userID); err != nil {
+	w.stand(userapi.Standing{UserID: userID, Status: status, Tier: int32(tier), Country: "KE", Version: version})
+}
+
+func (w *World) stand(s userapi.Standing) {
+	w.t.Helper()
+	w.Users.Stand(s)
+	if err := w.App.ConfirmStanding(context.Background(), s.UserID); err != nil {
 		w.t.Errorf("confirm standing: %v", err)
 	}
 }
