@@ -4,7 +4,7 @@ SHELL := bash
 MODULES = $(shell scripts/modules.sh)
 SENDTIP = .bin/sendtip
 
-.PHONY: help up demo generate verify lint test test-kafka e2e bench bench-ledger check tidy build reset clean
+.PHONY: help up demo service generate verify lint test test-kafka test-scaffold e2e bench bench-ledger check tidy build reset clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -19,6 +19,15 @@ up: build ## start the whole platform on this machine and print its addresses
 
 demo: build ## walk a customer's journey through the running platform (it starts one if there is none)
 	@$(SENDTIP) demo
+
+service: ## write a new service, its tests and its registrations: make service NAME=x
+	@test -n "$(NAME)" || { echo "usage: make service NAME=x"; exit 2; }
+	@scripts/setup.sh tools
+	@go run ./test/scaffold "$(NAME)"
+	@gofmt -w cmd/sendtip/platform/services.go services/$(NAME) sql/$(NAME)
+	@scripts/generate.sh
+	@scripts/tidy.sh
+	@echo "services/$(NAME) is there: make check passes; its README says where to change what"
 
 generate: ## generate servers, clients, event payloads and database code from openapi/ and sql/
 	@scripts/setup.sh tools
@@ -43,6 +52,10 @@ test-kafka: ## run the event tests and the journey on Apache Kafka's own broker
 	@scripts/test.sh -tags=kafka ./embedded/apachekafka/... ./kit/event/...
 	@scripts/test.sh -tags=kafka -run 'Access|Tool' ./cmd/sendtip/platform
 	@scripts/test.sh -tags=kafka -run Kafka ./test/e2e/...
+
+test-scaffold: ## write a service in a clean clone, build it alone and run its tests
+	@scripts/setup.sh tools postgres
+	@scripts/scaffold.sh
 
 e2e: ## run the end-to-end journeys only
 	@scripts/setup.sh tools postgres

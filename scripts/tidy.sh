@@ -9,7 +9,7 @@ versions=$(go list -m -f '{{.Path}} {{.Version}}' all | grep -v '^github.com/sen
 for m in $(scripts/modules.sh); do
 	(
 		cd "$m"
-		GOWORK=off go list -m -f '{{if not (or .Main .Indirect)}}{{.Path}}{{end}}' all | grep -v '^github.com/sendtip/' | while read -r path; do
+		GOWORK=off go list -m -f '{{if not (or .Main .Indirect)}}{{.Path}}{{end}}' all | { grep -v '^github.com/sendtip/' || true; } | while read -r path; do
 			version=$(awk -v p="$path" '$1 == p {print $2}' <<<"$versions")
 			[ -z "$version" ] || go mod edit -require "$path@$version"
 		done

@@ -184,11 +184,11 @@ func (s *Service) ops() http.Handler {
 	return mux
 }
 
-// Loader and Maker are the two functions that every service exports: settings, then wiring.
-type (
-	Loader[C any] func(environ map[string]string) (C, error)
-	Maker[C any]  func(ctx context.Context, cfg C, l *slog.Logger) (*Service, error)
-)
+// Loader is the LoadConfig that every service exports.
+type Loader[C any] func(environ map[string]string) (C, error)
+
+// Maker is the New that every service exports.
+type Maker[C any] func(ctx context.Context, cfg C, l *slog.Logger) (*Service, error)
 
 // Of joins the two.
 func Of[C any](load Loader[C], build Maker[C]) Builder {

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/riverqueue/river"
 
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/clock"
@@ -151,10 +150,9 @@ func (w *World) Published() []event.Event {
 	return out
 }
 
-// RunJobs works jobs until the test ends.
-func (w *World) RunJobs(work func(workers *river.Workers)) {
+// RunJobs works jobs until the test ends. The service has added its workers to the world's.
+func (w *World) RunJobs() {
 	w.tb.Helper()
-	work(w.Workers)
 	ctx, stop := context.WithCancel(context.Background()) // the test's own ends before its cleanups
 	done := make(chan error, 1)
 	go func() { done <- jobs.Loop(w.Jobs)(ctx) }()
