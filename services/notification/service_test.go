@@ -126,7 +126,7 @@ func TestService(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	for _, want := range []string{"pochi yako ya KES imefunguliwa", "kutuma KES 1,000.00 hakukufaulu: salio halikutosha", "to sign in is " + code} {
+	for _, want := range []string{"Pochi yako ya KES imefunguliwa", "Ombi la kutuma KES 1,000.00 halikufaulu: salio lako halikutosha", "sign-in code is " + code} {
 		if _, err := world.WaitSMS(ctx, phone, func(m control.Message) bool { return strings.Contains(m.Text, want) }); err != nil {
 			t.Fatalf("%q: %v", want, err)
 		}

@@ -110,7 +110,7 @@ func TestSwahili(t *testing.T) {
 	if _, err := amina.Send(t.Context(), brian, 30_00); err != nil {
 		t.Fatal(err)
 	}
-	w.sms(t, brian, "umepokea KES 30.00 tarehe")
+	w.sms(t, brian, "Umepokea KES 30.00 tarehe")
 	w.sms(t, amina, "30.00", "sent")
 	if _, err := w.Sandbox.WaitMail(t.Context(), func(m control.Mail) bool {
 		return strings.EqualFold(strings.Join(m.To, ","), brian.Email) && strings.Contains(m.Subject, "Umepokea KES 30.00")

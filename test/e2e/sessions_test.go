@@ -117,7 +117,7 @@ func TestNewDevice(t *testing.T) {
 	if err != nil || challenge.JSON202 == nil {
 		t.Fatalf("challenge: %v %v", challenge, err)
 	}
-	code := digits.FindString(w.sms(t, amina, "sign in"))
+	code := digits.FindString(w.sms(t, amina, "sign-in"))
 	wrong := "000000"
 	if code == wrong {
 		wrong = "000001"

@@ -57,7 +57,7 @@ func TestStrangersWithHerNumber(t *testing.T) {
 	}
 	amina.PIN = "8361"
 	done, err := amina.User.CompletePinResetWithResponse(t.Context(), reset.JSON202.PinResetID,
-		userclient.PinResetCompletion{Otp: digits.FindString(w.sms(t, amina, "reset your PIN")), Pin: amina.PIN, DeviceID: amina.Device})
+		userclient.PinResetCompletion{Otp: digits.FindString(w.sms(t, amina, "PIN reset")), Pin: amina.PIN, DeviceID: amina.Device})
 	if err != nil || done.StatusCode() != http.StatusNoContent {
 		t.Fatalf("she resets: %v %v", done, err)
 	}

@@ -52,7 +52,7 @@ type Notification struct {
 
 	// Text The message as it was sent. Absent before that, and when the stored text cannot be opened.
 	//
-	// Example: SENDTIP: KES 250.00 added to your wallet on 23/11/2026 12:30. Receipt SKL1A2B3C4. Ref 3F6B2A1C0D4E.
+	// Example: SENDTIP: KES 250.00 was added to your wallet on 23/11/2026 12:30. Receipt SKL1A2B3C4. Ref 3F6B2A1C0D4E.
 	Text *string `json:"text,omitempty"`
 
 	// Type Why the message was sent: kyc_verified, kyc_rejected, kyc_review_needed, wallet_opened, topup_succeeded, topup_failed, deposit_received, transfer_sent, transfer_received or transfer_failed. Clients must accept values that are new to them.

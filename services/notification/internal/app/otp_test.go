@@ -22,7 +22,7 @@ func TestSendCode(t *testing.T) {
 	w.send(t, id)
 	w.mustBe(t, id, domain.Sent, "")
 	got := w.inbox(t, phone)
-	if len(got) != 1 || !strings.Contains(got[0].Text, "to sign in is "+code+", valid until 12:35") {
+	if len(got) != 1 || !strings.Contains(got[0].Text, "sign-in code is "+code+", valid until 12:35") {
 		t.Fatalf("the phone has %+v", got)
 	}
 	kept := w.stored(t, id)

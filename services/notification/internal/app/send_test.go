@@ -34,7 +34,7 @@ func TestSendMessage(t *testing.T) {
 		t.Errorf("row is %+v", r)
 	}
 	got := w.inbox(t, phone)
-	if len(got) != 1 || got[0].From != "SENDTIP" || !strings.HasPrefix(got[0].Text, "SENDTIP: you received KES 1,000.00 on 23/11/2026 12:30.") {
+	if len(got) != 1 || got[0].From != "SENDTIP" || !strings.HasPrefix(got[0].Text, "SENDTIP: You received KES 1,000.00 on 23/11/2026 12:30.") {
 		t.Fatalf("the phone has %+v", got)
 	}
 	var kept domain.Message
@@ -52,7 +52,7 @@ func TestSendMessageInTheCustomersLanguage(t *testing.T) {
 	w := setup(t)
 	w.peer.change(func(p *userPeer) { p.contacts.Language = "sw" })
 	w.send(t, w.queue(t, receipt()))
-	if got := w.inbox(t, phone); len(got) != 1 || !strings.HasPrefix(got[0].Text, "SENDTIP: umepokea KES 1,000.00") {
+	if got := w.inbox(t, phone); len(got) != 1 || !strings.HasPrefix(got[0].Text, "SENDTIP: Umepokea KES 1,000.00") {
 		t.Errorf("the phone has %+v", got)
 	}
 }
