@@ -45,20 +45,22 @@ type Checker struct {
 	seen    map[string]map[int]int
 	faults  []string
 	all     []string
+	stamps  stamps
 }
 
 // New loads every contract.
 func New() (*Checker, error) {
-	c := &Checker{seen: map[string]map[int]int{}}
+	c := &Checker{seen: map[string]map[int]int{}, stamps: newStamps()}
 	for _, name := range Names {
 		doc, err := Load(name)
 		if err != nil {
 			return nil, err
 		}
 		for _, item := range doc.Paths.Map() {
-			for _, op := range item.Operations() {
+			for method, op := range item.Operations() {
 				if op.Extensions["x-visibility"] != "internal" {
 					c.all = append(c.all, op.OperationID)
+					c.stamps.learn(method, op)
 				}
 			}
 		}
@@ -121,6 +123,9 @@ func (c *Checker) check(r *http.Request, resp *http.Response, body []byte) {
 		c.seen[id] = map[int]int{}
 	}
 	c.seen[id][resp.StatusCode]++
+	if resp.StatusCode < 300 {
+		c.faults = append(c.faults, c.stamps.heard(id, body)...)
+	}
 }
 
 func (c *Checker) find(r *http.Request) (*routers.Route, map[string]string) {

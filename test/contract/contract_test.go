@@ -37,3 +37,24 @@ func TestExamples(t *testing.T) {
 		})
 	}
 }
+
+// TestTimesThatDiffer: an answer that says another creation of a thing than an earlier one did, or more digits than are kept, is a fault.
+func TestTimesThatDiffer(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answers []string
+		faults  int
+	}{
+		"alike":           {[]string{`{"id":"a","created_at":"2026-11-23T09:30:00.000001Z"}`, `{"data":[{"id":"a","created_at":"2026-11-23T09:30:00.000001Z"}]}`}, 0},
+		"another thing":   {[]string{`{"id":"a","created_at":"2026-11-23T09:30:00Z"}`, `{"id":"b","created_at":"2026-11-23T09:30:01Z"}`}, 0},
+		"differ":          {[]string{`{"id":"a","created_at":"2026-11-23T09:30:00.1Z"}`, `{"data":[{"id":"a","created_at":"2026-11-23T09:30:00.100001Z"}]}`}, 1},
+		"nanoseconds":     {[]string{`{"id":"a","created_at":"2026-11-23T09:30:00.000000001Z"}`}, 1},
+		"a zone":          {[]string{`{"id":"a","created_at":"2026-11-23T12:30:00+03:00"}`}, 1},
+		"inside a thing":  {[]string{`{"topup":{"id":"a","created_at":"2026-11-23T09:30:00Z"}}`, `{"id":"a","created_at":"2026-11-23T09:30:00.5Z"}`}, 1},
+		"user of a token": {[]string{`{"user":{"user_id":"u","created_at":"2026-11-23T09:30:00Z"}}`, `{"user_id":"u","created_at":"2026-11-23T09:30:02Z"}`}, 1},
+	} {
+		if faults := contract.Heard(c.answers...); len(faults) != c.faults {
+			t.Errorf("%s: %q, want %d", name, faults, c.faults)
+		}
+	}
+}

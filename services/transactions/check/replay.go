@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/sendtip/sendtip/kit/clock"
 	"github.com/sendtip/sendtip/services/transactions/proof"
 )
 
@@ -152,7 +153,7 @@ type counts struct{ transactions, postings, holds, metadata, erased, queued atom
 type task func(ctx context.Context, s *session) error
 
 func replay(ctx context.Context, dbs []Querier, o Options) (Report, error) {
-	r := &run{Options: o, started: time.Now(), named: map[string]bool{}, batches: map[int64]struct{}{}}
+	r := &run{Options: o, started: clock.Monotonic(), named: map[string]bool{}, batches: map[int64]struct{}{}}
 	r.diagnose.Store(200)
 	sessions := make([]*session, len(dbs))
 	for i, db := range dbs {
@@ -242,7 +243,7 @@ func (r *run) conclude(ctx context.Context, s *session, b *building, broken [][]
 	}
 	return Report{Transactions: r.counts.transactions.Load(), Postings: r.counts.postings.Load(), Sealed: r.sealed, Queued: r.counts.queued.Load(),
 		Erased: r.counts.erased.Load(), Checkpoints: state.checkpoints, Outside: len(r.Checkpoints), StoredKeys: r.keys.stored, Root: b.root,
-		Newest: state.newest, Took: time.Since(r.started), Violations: r.findings, Omitted: r.omitted}, nil
+		Newest: state.newest, Took: clock.Monotonic().Sub(r.started), Violations: r.findings, Omitted: r.omitted}, nil
 }
 
 // sort puts findings in the order of the tree; those without a leaf come last, as they were found.

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/sendtip/sendtip/kit/clock"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 	"github.com/sendtip/sendtip/services/transactions/proof"
@@ -67,13 +68,13 @@ func session(ctx context.Context, conn *pgx.Conn) error {
 // enter takes the ledger for this run, or says why not.
 func enter(ctx context.Context, conn *pgx.Conn) (*guard, error) {
 	g := &guard{conn: conn}
-	deadline := time.Now().Add(guardWait)
+	deadline := clock.Monotonic().Add(guardWait)
 	for { // sessions that were closed a moment ago may still be listed
 		err := g.alone(ctx)
 		if err == nil {
 			break
 		}
-		if time.Now().After(deadline) || !errors.Is(err, ErrServing) {
+		if clock.Monotonic().After(deadline) || !errors.Is(err, ErrServing) {
 			return nil, err
 		}
 		select {

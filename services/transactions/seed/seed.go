@@ -21,6 +21,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/sendtip/sendtip/kit/clock"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 	"github.com/sendtip/sendtip/services/transactions/proof"
@@ -34,7 +35,7 @@ type Options struct {
 	Seed         uint64 // the same on the same ledger at the same time gives the same transactions
 	Chunk        int    // transactions of one database transaction; 0 means 20,000
 
-	Now      func() time.Time      // nil: time.Now
+	Now      func() time.Time      // nil: the real time
 	Progress func(done, total int) // after each database transaction, from several goroutines
 	Sign     *Signing              // signs the tree at the end; nil leaves that to the service
 }
@@ -79,7 +80,7 @@ func Run(ctx context.Context, url string, o Options) (Result, error) {
 		return Result{}, err
 	}
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now = (*clock.Clock)(nil).Now
 	}
 	if o.Progress == nil {
 		o.Progress = func(int, int) {}
@@ -100,7 +101,7 @@ func Run(ctx context.Context, url string, o Options) (Result, error) {
 }
 
 func run(ctx context.Context, pool *pgxpool.Pool, o Options) (Result, error) {
-	started := time.Now()
+	started := clock.Monotonic()
 	conns, err := connect(ctx, pool)
 	defer func() {
 		for _, c := range conns {
@@ -276,7 +277,7 @@ func (s *seeding) batchID(ctx context.Context) (int64, error) {
 
 func (s *seeding) result(ctx context.Context, started time.Time) (Result, error) {
 	r := Result{Transactions: int64(s.Transactions), Postings: s.book.postings, Holds: s.book.opened, Refused: s.book.refused, Accounts: int64(s.opened),
-		Took: time.Since(started), Size: int64(s.tree.Size()), Root: s.tree.Root()} // #nosec G115
+		Took: clock.Monotonic().Sub(started), Size: int64(s.tree.Size()), Root: s.tree.Root()} // #nosec G115
 	// A commit that waits for the disk takes all before it along.
 	if _, err := s.guard.conn.Exec(ctx, "SET synchronous_commit = on; UPDATE publications SET next_index = next_index WHERE name = '"+publication+"'"); err != nil {
 		return r, fmt.Errorf("write to the disk: %w", err)
@@ -299,6 +300,6 @@ func sign(ctx context.Context, pool *pgxpool.Pool, with Signing) error {
 	for _, k := range with.Keys {
 		sealer.Signers, sealer.VerifierKeys = append(sealer.Signers, k.Signer), append(sealer.VerifierKeys, k.VerifierKey)
 	}
-	a := app.New(app.Pools{Shared: pool, Committers: pool}, time.Now, slog.New(slog.DiscardHandler), sealer, nil)
+	a := app.New(app.Pools{Shared: pool, Committers: pool}, (*clock.Clock)(nil).Now, slog.New(slog.DiscardHandler), sealer, nil)
 	return a.SignCheckpoint(ctx)
 }

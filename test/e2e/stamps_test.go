@@ -1,0 +1,50 @@
+package e2e_test
+
+import (
+	"net/http"
+	"testing"
+
+	gatewayclient "github.com/sendtip/sendtip/generated/gateway/client"
+	userclient "github.com/sendtip/sendtip/generated/user/client"
+)
+
+// TestWhatIsMadeIsReadWithTheSameTimes makes and reads one of everything that customers and operators make. The checker compares what each
+// answer says of when it was made, here and in every other test.
+func TestWhatIsMadeIsReadWithTheSameTimes(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	amina, brian := w.customer(t, "Amina", 100_000), w.customer(t, "Brian", 0)
+	sent, err := amina.Send(t.Context(), brian, 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := amina.WaitTransfer(t.Context(), sent.ID); err != nil {
+		t.Fatal(err)
+	}
+	if read, err := amina.User.GetProfileWithResponse(t.Context()); err != nil || read.JSON200 == nil {
+		t.Fatalf("read the profile: %v %v", read, err)
+	}
+	language := "sw"
+	if changed, err := amina.User.UpdateProfileWithResponse(t.Context(), userclient.ProfileUpdate{Language: &language}); err != nil || changed.JSON200 == nil {
+		t.Fatalf("change the profile: %v %v", changed, err)
+	}
+	ask(t, amina, http.MethodPost, "/v1/wallets", `{"currency":"USD"}`, map[string]string{"Idempotency-Key": key()}, http.StatusCreated, "")
+	if read, err := amina.Wallet.ListWalletsWithResponse(t.Context()); err != nil || read.JSON200 == nil || len(read.JSON200.Data) != 2 {
+		t.Fatalf("list the wallets: %v %v", read, err)
+	}
+	keys, err := gatewayclient.NewClientWithResponses(w.Gateway, gatewayclient.WithHTTPClient(w.admin(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := gatewayclient.CreateAPIKeyRequest{Name: "Times", Scopes: []string{"tariffs:read"}}
+	made, err := keys.CreateAPIKeyWithResponse(t.Context(), &gatewayclient.CreateAPIKeyParams{IdempotencyKey: key()}, request)
+	if err != nil || made.JSON201 == nil {
+		t.Fatalf("make a key: %v %v", made, err)
+	}
+	if list, err := keys.ListAPIKeysWithResponse(t.Context(), nil); err != nil || list.JSON200 == nil {
+		t.Fatalf("list keys: %v %v", list, err)
+	}
+	if left := w.checker.Uncompared(); len(left) > 0 {
+		t.Errorf("nothing was made and read of %v", left)
+	}
+}
