@@ -31,7 +31,8 @@ func TestPacks(t *testing.T) {
 				t.Errorf("tariff %d is of %s and %s", tariff.ID, other, p.Country)
 			}
 			tariffs[tariff.ID] = p.Country
-			if len(tariff.Bands) == 0 || tariff.EffectiveFrom.IsZero() || !slices.IsSortedFunc(tariff.Bands, func(a, b [2]int64) int { return int(a[0] - b[0]) }) {
+			ascending := slices.IsSortedFunc(tariff.Bands, func(a, b [2]int64) int { return int(a[0] - b[0]) })
+			if len(tariff.Bands) == 0 || tariff.EffectiveFrom.IsZero() || !ascending {
 				t.Errorf("%s: tariff %+v", p.Country, tariff)
 			}
 		}

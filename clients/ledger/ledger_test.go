@@ -31,12 +31,13 @@ func post(t *testing.T, timeout time.Duration, answer http.HandlerFunc) ledger.A
 	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	api, err := transactionsclient.NewClientWithResponses(server.URL, transactionsclient.WithHTTPClient(call.NewClient(call.Config{GatewayURL: server.URL, Service: "test"})))
+	doer := call.NewClient(call.Config{GatewayURL: server.URL, Service: "test"})
+	api, err := transactionsclient.NewClientWithResponses(server.URL, transactionsclient.WithHTTPClient(doer))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ledger.New(api, timeout).Post(t.Context(), transactionsclient.LedgerRequest{Reference: reference, Action: transactionsclient.LedgerActionPost,
-		Type: "transfer", Channel: transactionsclient.ChannelInternal})
+	return ledger.New(api, timeout).Post(t.Context(), transactionsclient.LedgerRequest{Reference: reference,
+		Action: transactionsclient.LedgerActionPost, Type: "transfer", Channel: transactionsclient.ChannelInternal})
 }
 
 func says(status int, contentType, body string) http.HandlerFunc {
@@ -57,7 +58,8 @@ func TestPosted(t *testing.T) {
 		sent = string(body)
 		ok(posted)(w, r)
 	})
-	if !a.IsPosted() || a.IsRefused() || a.IsUnknown() || a.TransactionID() != uuid.MustParse(transaction) || a.Code() != "" || a.Err() != nil {
+	if !a.IsPosted() || a.IsRefused() || a.IsUnknown() || a.TransactionID() != uuid.MustParse(transaction) || a.Code() != "" ||
+		a.Err() != nil {
 		t.Errorf("answer is %+v", a)
 	}
 	if !strings.Contains(sent, reference) {
@@ -149,7 +151,9 @@ func TestUnknownKeepsTheCause(t *testing.T) {
 // TestZeroAnswer: an answer that nobody filled in must never count as an outcome.
 func TestZeroAnswer(t *testing.T) {
 	t.Parallel()
-	for name, a := range map[string]ledger.Answer{"zero": {}, "no_id": ledger.Posted(uuid.Nil), "no_code": ledger.Refused(""), "no_cause": ledger.Unknown(nil)} {
+	for name, a := range map[string]ledger.Answer{
+		"zero": {}, "no_id": ledger.Posted(uuid.Nil), "no_code": ledger.Refused(""), "no_cause": ledger.Unknown(nil),
+	} {
 		if !a.IsUnknown() || a.IsPosted() || a.IsRefused() || a.Err() == nil {
 			t.Errorf("%s: %+v", name, a)
 		}

@@ -8,8 +8,8 @@ import (
 // Holidays are the country's public holidays of a year that follow from a rule, as dates in their order. The two Eids are not among them:
 // the moon and the gazette decide. false means that the rule is not known here.
 //
-// Sources: Kenya, Public Holidays Act (Cap. 110), schedule and section on Sundays; Uganda, Public Holidays Act (Cap. 255), schedule. Both by
-// secondary sources (Wikipedia and the references of the python package holidays); read the gazette before money depends on a day.
+// Sources: Kenya, Public Holidays Act (Cap. 110), schedule and section on Sundays; Uganda, Public Holidays Act (Cap. 255), schedule. Both
+// by secondary sources (Wikipedia and the references of the python package holidays); read the gazette before money depends on a day.
 func (c Country) Holidays(year int) ([]time.Time, bool) {
 	if c.holidays == nil {
 		return nil, false

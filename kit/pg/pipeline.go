@@ -92,7 +92,8 @@ func (r lastRow) Scan(dest ...any) error {
 }
 
 // beginByIndex starts a transaction whose plans go by index, in the round trip that BEGIN takes anyway.
-const beginByIndex = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_bitmapscan = off"
+const beginByIndex = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; " +
+	"SET LOCAL enable_bitmapscan = off"
 
 // ByIndex begins transactions whose plans go by index. Plans are made when the tables are small or without statistics, where PostgreSQL
 // prefers to scan them, and are kept with the connection while the tables grow.

@@ -130,7 +130,9 @@ func TestLargest(t *testing.T) {
 // TestBrokenItemFailsAlone: neither an error nor a panic that one item causes reaches its neighbours.
 func TestBrokenItemFailsAlone(t *testing.T) {
 	t.Parallel()
-	for name, fail := range map[string]func() error{"error": func() error { return errBroken }, "panic": func() error { panic("impossible") }} {
+	for name, fail := range map[string]func() error{
+		"error": func() error { return errBroken }, "panic": func() error { panic("impossible") },
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -187,7 +189,8 @@ func TestFailedTogether(t *testing.T) {
 func TestAnswersMissing(t *testing.T) {
 	t.Parallel()
 	for _, answers := range [][]int{nil, {1, 2}} {
-		g := together.New(together.Config[int, int]{Largest: 1, Timeout: timeout, Work: func(context.Context, []int) ([]int, error) { return answers, nil }})
+		g := together.New(together.Config[int, int]{Largest: 1, Timeout: timeout,
+			Work: func(context.Context, []int) ([]int, error) { return answers, nil }})
 		if got, err := g.Do(t.Context(), 1); err == nil || got != 0 {
 			t.Errorf("%v for one item: %d, %v", answers, got, err)
 		}
@@ -331,7 +334,8 @@ func TestEachItemOnce(t *testing.T) {
 		var batches atomic.Int64
 		var done [200]atomic.Int64
 		g := together.New(together.Config[int, string]{
-			Largest: rapid.IntRange(1, 50).Draw(r, "largest"), Workers: rapid.IntRange(1, 3).Draw(r, "workers"), Busy: rapid.IntRange(1, 50).Draw(r, "busy"),
+			Largest: rapid.IntRange(1, 50).Draw(r, "largest"), Workers: rapid.IntRange(1, 3).Draw(r, "workers"),
+			Busy:  rapid.IntRange(1, 50).Draw(r, "busy"),
 			Weigh: func(n int) int { return 1 + n%3 }, Timeout: time.Minute, Failed: func(error, int) bool { return true },
 			Work: func(_ context.Context, items []int) ([]string, error) {
 				if len(items) > 1 && batches.Add(1) == hiccup {

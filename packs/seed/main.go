@@ -30,7 +30,8 @@ func statements(p packs.Pack) string {
 	at := func(t time.Time) string { return t.Format("2006-01-02 15:04:05-07:00") }
 	var tariffs, bands, taxes, limits, balances []string
 	for _, t := range p.Tariffs {
-		tariffs = append(tariffs, fmt.Sprintf("(%d, '%s', '%s', '%s', %v, '%s')", t.ID, p.Country, t.Kind, t.Currency, t.ExciseIncluded, at(t.EffectiveFrom)))
+		tariffs = append(tariffs, fmt.Sprintf("(%d, '%s', '%s', '%s', %v, '%s')",
+			t.ID, p.Country, t.Kind, t.Currency, t.ExciseIncluded, at(t.EffectiveFrom)))
 		for _, b := range t.Bands {
 			bands = append(bands, fmt.Sprintf("(%d, %d, %d)", t.ID, b[0], b[1]))
 		}
@@ -39,7 +40,8 @@ func statements(p packs.Pack) string {
 		taxes = append(taxes, fmt.Sprintf("('%s', '%s', %d, '%s')", p.Country, t.Tax, t.RatePPM, at(t.EffectiveFrom)))
 	}
 	for _, l := range p.Limits {
-		limits = append(limits, fmt.Sprintf("('%s', %d, '%s', '%s', %d, %d, %d, '%s')", p.Country, l.Tier, l.Kind, l.Currency, l.PerTransaction, l.PerDay, l.PerMonth, at(l.EffectiveFrom)))
+		limits = append(limits, fmt.Sprintf("('%s', %d, '%s', '%s', %d, %d, %d, '%s')",
+			p.Country, l.Tier, l.Kind, l.Currency, l.PerTransaction, l.PerDay, l.PerMonth, at(l.EffectiveFrom)))
 	}
 	for _, b := range p.Balances {
 		balances = append(balances, fmt.Sprintf("('%s', %d, '%s', %d, '%s')", p.Country, b.Tier, b.Currency, b.Maximum, at(b.EffectiveFrom)))

@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
@@ -17,6 +19,8 @@ import (
 	transactionsclient "github.com/sendtip/sendtip/generated/transactions/client"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/event"
+	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/providers/safaricom"
 )
 
 const (
@@ -32,15 +36,15 @@ type customer struct {
 	header                http.Header
 }
 
-// customers joins n new customers: the event of their verified identity makes wallet open their wallets by its real path, and the ledger
-// funds them from the paybill account. Only their registration is left out.
+// customers joins n new customers: the event of their verified identity makes wallet ask user and open their wallets by its real path, and
+// the ledger funds them from the paybill account. Only their registration is left out: user's rows are written as it leaves them.
 func (w *world) customers(ctx context.Context, n int) ([]customer, error) {
 	out := make([]customer, n)
 	list := make([]event.Event, n)
 	for i := range out {
 		out[i].user, out[i].session = uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
 		e, err := event.New("sendtip.user.v1", "user.kyc_verified", out[i].user.String(), time.Now(),
-			events.UserKycVerified{UserID: out[i].user, Tier: 2, Country: "KE", Version: 1})
+			events.UserKycVerified{UserID: out[i].user, Tier: 2, Country: safaricom.Country, Version: 1})
 		if err != nil {
 			return nil, err
 		}
@@ -50,6 +54,9 @@ func (w *world) customers(ctx context.Context, n int) ([]customer, error) {
 			return nil, err
 		}
 		out[i].header = http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}}
+	}
+	if err := w.register(ctx, out); err != nil {
+		return nil, err
 	}
 	owner, err := w.p.Broker("user") // only user may say so
 	if err != nil {
@@ -71,6 +78,38 @@ func (w *world) customers(ctx context.Context, n int) ([]customer, error) {
 		return nil, err
 	}
 	return out, w.fund(ctx, out)
+}
+
+// register writes the rows of verified customers into user's database.
+func (w *world) register(ctx context.Context, all []customer) error {
+	text, err := w.p.Keys().Read(keys.Of("user", keys.KEK))
+	if err != nil {
+		return err
+	}
+	kek, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return fmt.Errorf("read user's key: %w", err)
+	}
+	sealer, err := seal.New(kek)
+	if err != nil {
+		return err
+	}
+	batch := &pgx.Batch{}
+	for i, c := range all {
+		phone := fmt.Sprintf("%s%08d", safaricom.MobilePrefix, i)
+		sealed, err := sealer.Seal("user.phone:"+c.user.String(), []byte(phone))
+		if err != nil {
+			return err
+		}
+		batch.Queue(`INSERT INTO users (id, phone_sealed, phone_index, country, language, role, status, kyc_status, tier, pin_sealed,
+				created_at, updated_at)
+			VALUES ($1, $2, $3, $4, 'en', 'customer', 'active', 'verified', 2, '', now(), now())`,
+			c.user, sealed, sealer.Index("phone", phone), safaricom.Country)
+	}
+	if err := w.admin["user"].SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("register customers: %w", err)
+	}
+	return nil
 }
 
 func (w *world) findWallets(ctx context.Context, all []customer) error {

@@ -11,7 +11,8 @@ import (
 )
 
 // countryLiteral is what only one country has: its code (alone or in a path), its currency, its zone, its calling code.
-var countryLiteral = regexp.MustCompile(`(^|/)(KE|UG|RW|TZ)($|/)|\b(KES|UGX|RWF|TZS)\b|\b(EAT|CAT)\b|Africa/\w+|\+25[0-9]|\b25[04-6][0-9]{6}`)
+var countryLiteral = regexp.MustCompile(
+	`(^|/)(KE|UG|RW|TZ)($|/)|\b(KES|UGX|RWF|TZS)\b|\b(EAT|CAT)\b|Africa/\w+|\+25[0-9]|\b25[04-6][0-9]{6}`)
 
 // mayNameCountries are the places that are about a country: its facts, the table of currencies, its packs, and the Kenyan providers with
 // their sandbox.
@@ -30,7 +31,8 @@ func TestNoCountryInCode(t *testing.T) {
 		checked++
 		for _, l := range literals(t, path, text) {
 			if found := countryLiteral.FindString(l); found != "" {
-				t.Errorf("%s names %q in %q: facts are in kit/country, what an operator sets is in packs/", strings.TrimPrefix(path, root+"/"), found, l)
+				t.Errorf("%s names %q in %q: facts are in kit/country, what an operator sets is in packs/",
+					strings.TrimPrefix(path, root+"/"), found, l)
 			}
 		}
 	}

@@ -49,8 +49,8 @@ func (a *App) VerifyClaims(ctx context.Context) error {
 		if ok, err := a.mayAsk(ctx); err != nil || !ok {
 			return err
 		}
-		c, err := a.q.TakeClaim(ctx, a.Pool, walletdb.TakeClaimParams{Now: now, Second: now.Add(domain.ClaimSecond), Third: now.Add(domain.ClaimThird),
-			Later: now.Add(domain.ClaimLater)})
+		c, err := a.q.TakeClaim(ctx, a.Pool, walletdb.TakeClaimParams{Now: now, Second: now.Add(domain.ClaimSecond),
+			Third: now.Add(domain.ClaimThird), Later: now.Add(domain.ClaimLater)})
 		if pg.IsNoRows(err) {
 			return nil // another replica asks
 		}

@@ -57,8 +57,9 @@ func (a *App) closingOf(ctx context.Context, t domain.Transfer, answer ledger.An
 	return closing{transfer: t, told: told.WithTrace(ctx), result: result}, err
 }
 
-// closeTransfer is the last step of a transfer: state, reservation, event, idempotency result, and the end of the job. Posted transfers that
-// end at the same time share one transaction. What that one does not close, because it failed or because the job was faster, is closed alone.
+// closeTransfer is the last step of a transfer: state, reservation, event, idempotency result, and the end of the job. Posted transfers
+// that end at the same time share one transaction. What that one does not close, because it failed or because the job was faster, is closed
+// alone.
 func (a *App) closeTransfer(ctx context.Context, t domain.Transfer, answer ledger.Answer) (domain.Transfer, error) {
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
@@ -119,8 +120,8 @@ func newClosings(commit commitFunc, log *slog.Logger) *together.Group[closing, b
 	})
 }
 
-// commitClosings closes posted transfers in one transaction. A transfer that another finisher closed, or holds now, is left alone. A job that
-// runs right now will find its transfer closed.
+// commitClosings closes posted transfers in one transaction. A transfer that another finisher closed, or holds now, is left alone. A job
+// that runs right now will find its transfer closed.
 func (a *App) commitClosings(ctx context.Context, group []closing) (closed []bool, err error) {
 	ids, posted, at := make([]uuid.UUID, len(group)), make([]uuid.UUID, len(group)), make([]time.Time, len(group))
 	for i, c := range group {

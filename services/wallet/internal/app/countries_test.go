@@ -35,19 +35,22 @@ func TestMigrationsAgreeWithPacks(t *testing.T) {
 			want = append(want, fmt.Sprint("tax ", p.Country, x.Tax, x.RatePPM, at(x.EffectiveFrom)))
 		}
 		for _, l := range p.Limits {
-			want = append(want, fmt.Sprint("limit ", p.Country, l.Tier, l.Kind, l.Currency, " ", l.PerTransaction, " ", l.PerDay, " ", l.PerMonth, at(l.EffectiveFrom)))
+			want = append(want, fmt.Sprint("limit ", p.Country, l.Tier, l.Kind, l.Currency, " ", l.PerTransaction, " ", l.PerDay, " ",
+				l.PerMonth, at(l.EffectiveFrom)))
 		}
 		for _, b := range p.Balances {
 			want = append(want, fmt.Sprint("balance ", p.Country, b.Tier, b.Currency, b.Maximum, at(b.EffectiveFrom)))
 		}
 	}
 	rows, err := w.DB.Pool.Query(t.Context(), `
-		SELECT concat('tariff ', id, country, kind, currency, CASE WHEN excise_included THEN 'true' ELSE 'false' END, to_char(effective_from, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) FROM tariffs
+		SELECT concat('tariff ', id, country, kind, currency, CASE WHEN excise_included THEN 'true' ELSE 'false' END,
+			to_char(effective_from, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) FROM tariffs
 		UNION ALL SELECT concat('band ', tariff_id, ' ', up_to_minor, ' ', fee_minor) FROM tariff_bands
 		UNION ALL SELECT concat('tax ', country, tax, rate_ppm, to_char(effective_from, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) FROM taxes
 		UNION ALL SELECT concat('limit ', country, tier, kind, currency, ' ', per_transaction_minor, ' ', per_day_minor, ' ', per_month_minor,
 			to_char(effective_from, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) FROM limits
-		UNION ALL SELECT concat('balance ', country, tier, currency, maximum_minor, to_char(effective_from, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) FROM balance_limits`)
+		UNION ALL SELECT concat('balance ', country, tier, currency, maximum_minor,
+			to_char(effective_from, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) FROM balance_limits`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,10 +92,14 @@ func TestCountries(t *testing.T) {
 		lastOfMonth, next string // instants around the turn of a local month
 		day, month        string // of the second
 	}{
-		"KE": {prices: [][3]int64{{1, 0, 0}, {100_00, 0, 0}, {100_01, 7_00, 1_05}, {1_000_00, 13_00, 1_95}, {1_500_01, 33_00, 4_95}, {250_000_00, 108_00, 16_20}},
+		"KE": {
+			prices: [][3]int64{{1, 0, 0}, {100_00, 0, 0}, {100_01, 7_00, 1_05}, {1_000_00, 13_00, 1_95}, {1_500_01, 33_00, 4_95},
+				{250_000_00, 108_00, 16_20}},
 			perTransaction: 250_000_00, perDay: 500_000_00, maximum: 500_000_00, shown: "KES 1,234.56",
 			lastOfMonth: "2026-03-31T20:59:59.999999Z", next: "2026-03-31T21:00:00Z", day: "2026-04-01", month: "2026-04-01"},
-		"UG": {prices: [][3]int64{{1, 0, 0}, {5_000, 0, 0}, {5_001, 500, 75}, {60_001, 1_000, 150}, {1_000_000, 1_500, 225}, {5_000_000, 2_500, 375}},
+		"UG": {
+			prices: [][3]int64{{1, 0, 0}, {5_000, 0, 0}, {5_001, 500, 75}, {60_001, 1_000, 150}, {1_000_000, 1_500, 225},
+				{5_000_000, 2_500, 375}},
 			perTransaction: 5_000_000, perDay: 20_000_000, maximum: 20_000_000, shown: "UGX 123,456",
 			lastOfMonth: "2026-03-31T20:59:59.999999Z", next: "2026-03-31T21:00:00Z", day: "2026-04-01", month: "2026-04-01"},
 	}
@@ -129,7 +136,8 @@ func TestCountries(t *testing.T) {
 			}
 			limits, err := w.App.GetLimits(ctx)
 			if err != nil || len(limits.Limits) == 0 || !slices.ContainsFunc(limits.Limits, func(l app.LimitUse) bool {
-				return l.Kind == domain.KindTransfer && l.Currency == c.Currency && l.PerTransaction == s.perTransaction && l.PerDay == s.perDay && l.Used.Day == 0
+				return l.Kind == domain.KindTransfer && l.Currency == c.Currency && l.PerTransaction == s.perTransaction &&
+					l.PerDay == s.perDay && l.Used.Day == 0
 			}) {
 				t.Errorf("limits %+v, %v", limits, err)
 			}
@@ -160,7 +168,8 @@ func TestCountries(t *testing.T) {
 			if err := transfer(1); err != nil {
 				t.Errorf("on the next day: %v", err)
 			}
-			got := w.Text(`SELECT string_agg(span || ' ' || starts_on || ' ' || amount_minor, ', ' ORDER BY starts_on, span) FROM limit_usage WHERE starts_on >= $1::date`, s.day)
+			got := w.Text(`SELECT string_agg(span || ' ' || starts_on || ' ' || amount_minor, ', ' ORDER BY starts_on, span)
+				FROM limit_usage WHERE starts_on >= $1::date`, s.day)
 			if want := fmt.Sprintf("day %s 1, month %s 1", s.day, s.month); got != want {
 				t.Errorf("used: %s, want %s", got, want)
 			}

@@ -19,7 +19,9 @@ import (
 
 // credit posts money that has arrived, to the wallet or, when the wallet can never take it, to suspense. Both references are fixed by the
 // row, and the second is used only after the ledger has refused the first for ever; so a repeat finds what was done.
-func (a *App) credit(ctx context.Context, row uuid.UUID, request func(suspense bool) domain.LedgerRequest) (domain.Credit, uuid.UUID, error) {
+func (a *App) credit(
+	ctx context.Context, row uuid.UUID, request func(suspense bool) domain.LedgerRequest,
+) (domain.Credit, uuid.UUID, error) {
 	answer := a.post(ctx, request(false))
 	switch {
 	case answer.IsUnknown():
@@ -108,7 +110,8 @@ func (a *App) CreditDeposit(ctx context.Context, id uuid.UUID) (time.Duration, e
 		return 0, err
 	}
 	return 0, pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
-		_, err := a.q.CloseDeposit(ctx, tx, walletdb.CloseDepositParams{ID: id, Credit: string(credit), LedgerTransactionID: transactionID, At: a.Now()})
+		_, err := a.q.CloseDeposit(ctx, tx, walletdb.CloseDepositParams{ID: id, Credit: string(credit),
+			LedgerTransactionID: transactionID, At: a.Now()})
 		if pg.IsNoRows(err) {
 			return nil // another run was first
 		}

@@ -96,8 +96,8 @@ func (a *App) stkJudging(row walletdb.GetCallbackRow, c daraja.STKCallback, conf
 	}
 }
 
-// c2bJudging judges a payment that Safaricom confirms, and takes a stranger's word for a claim. A confirmation without a readable short code
-// came to the address of ours.
+// c2bJudging judges a payment that Safaricom confirms, and takes a stranger's word for a claim. A confirmation without a readable short
+// code came to the address of ours.
 func (a *App) c2bJudging(row walletdb.GetCallbackRow, c daraja.C2BConfirmation) judging {
 	p := domain.Payment{Receipt: c.TransID, Amount: money.Money{Amount: c.AmountMinor, Currency: domain.MpesaCurrency},
 		Account: domain.NormalAccount(c.BillRef), PaidAt: c.PaidAt, Source: domain.SourceC2b}
@@ -116,7 +116,9 @@ func (a *App) c2bJudging(row walletdb.GetCallbackRow, c daraja.C2BConfirmation) 
 
 // confirmStk does what must not happen inside a transaction. A success for a prompt whose request got no answer is confirmed by a query,
 // as there is no CheckoutRequestID of our own to compare; confirmed holds the outcome.
-func (a *App) confirmStk(ctx context.Context, row walletdb.GetCallbackRow, c daraja.STKCallback) (wait time.Duration, confirmed daraja.Outcome, err error) {
+func (a *App) confirmStk(
+	ctx context.Context, row walletdb.GetCallbackRow, c daraja.STKCallback,
+) (wait time.Duration, confirmed daraja.Outcome, err error) {
 	stored, err := a.q.GetTopup(ctx, a.Pool, *row.TopupID)
 	if pg.IsNoRows(err) {
 		return 0, daraja.Unknown, nil
@@ -151,8 +153,8 @@ func (a *App) confirmStk(ctx context.Context, row walletdb.GetCallbackRow, c dar
 	return 0, status.Outcome, nil
 }
 
-// judge judges a message under its lock, does what the judgement says, and stores the verdict, all in one transaction, so that a message has
-// its effect once. It returns how long to wait if the judgement depends on something that is still open.
+// judge judges a message under its lock, does what the judgement says, and stores the verdict, all in one transaction, so that a message
+// has its effect once. It returns how long to wait if the judgement depends on something that is still open.
 func (a *App) judge(ctx context.Context, row walletdb.GetCallbackRow, judge judging) (time.Duration, error) {
 	var j domain.Judgement
 	err := a.onFacts(ctx, func(tx pgx.Tx) error {

@@ -47,7 +47,8 @@ func (a *App) putAccount(ctx context.Context, w domain.Wallet, maximumMinor int6
 	defer cancel()
 	minimum := int64(0)
 	answer, err := a.Ledger.PutAccountWithResponse(ctx, w.ID, transactionsclient.PutAccountRequest{
-		OwnerID: w.UserID, Kind: transactionsclient.AccountKindCustomerWallet, Currency: w.Currency, MinimumMinor: &minimum, MaximumMinor: &maximumMinor,
+		OwnerID: w.UserID, Kind: transactionsclient.AccountKindCustomerWallet, Currency: w.Currency,
+		MinimumMinor: &minimum, MaximumMinor: &maximumMinor,
 	})
 	if err != nil {
 		return fmt.Errorf("put account: %w", err)

@@ -29,7 +29,9 @@ type opening struct {
 }
 
 // openTransfer is the first step of a transfer. A repeated request gets what the first one got.
-func (a *App) openTransfer(ctx context.Context, tx pgx.Tx, userID uuid.UUID, in TransferInput, rules domain.Rules) (t domain.Transfer, replayed bool, err error) {
+func (a *App) openTransfer(
+	ctx context.Context, tx pgx.Tx, userID uuid.UUID, in TransferInput, rules domain.Rules,
+) (t domain.Transfer, replayed bool, err error) {
 	id, key := newID(), idem.NewKey(ctx, "createTransfer", in.Key, in)
 	stored, quote, err := a.claimAndLock(ctx, tx, key, id, in.QuoteID)
 	if err != nil {
@@ -51,7 +53,9 @@ func decode(stored *idem.Stored, v any) error {
 }
 
 // claimAndLock claims the idempotency key, then locks the quote, in one round trip. For a key that is taken, the lock means nothing.
-func (a *App) claimAndLock(ctx context.Context, tx pgx.Tx, key idem.Key, id, quoteID uuid.UUID) (*idem.Stored, walletdb.LockQuoteRow, error) {
+func (a *App) claimAndLock(
+	ctx context.Context, tx pgx.Tx, key idem.Key, id, quoteID uuid.UUID,
+) (*idem.Stored, walletdb.LockQuoteRow, error) {
 	both := pg.NewPipeline(tx)
 	if _, err := a.idem.Claim(ctx, both, key, idem.Phased("/v1/transfers/"+id.String())); err != nil {
 		return nil, walletdb.LockQuoteRow{}, err
@@ -88,7 +92,8 @@ func (a *App) storeTransfer(ctx context.Context, tx pgx.Tx, q walletdb.LockQuote
 	if err := a.Jobs.Schedule(ctx, writes, q.JobID, PostTransferArgs{TransferID: t.ID}, now.Add(postTransferDelay)); err != nil {
 		return domain.Transfer{}, err
 	}
-	if err := audit.Record(ctx, writes, now, audit.Entry{Action: "transfer.created", ObjectType: "transfer", ObjectID: t.ID.String()}); err != nil {
+	entry := audit.Entry{Action: "transfer.created", ObjectType: "transfer", ObjectID: t.ID.String()}
+	if err := audit.Record(ctx, writes, now, entry); err != nil {
 		return domain.Transfer{}, err
 	}
 	period := domain.PeriodOf(sender.Country, now)
@@ -145,16 +150,19 @@ func (a *App) newTransfer(q walletdb.LockQuoteRow, o opening, now time.Time) (do
 		return domain.Transfer{}, walletdb.OpenTransferParams{}, err
 	}
 	t := domain.Transfer{
-		ID: o.ID, QuoteID: q.ID, UserID: q.UserID, WalletID: q.WalletID, RecipientUserID: q.RecipientUserID, RecipientWalletID: q.RecipientWalletID,
-		RecipientName: name, Price: domain.Price{Amount: in(q.AmountMinor), Fee: in(q.FeeMinor), Excise: in(q.ExciseMinor)},
-		Status: domain.TransferCreated, Note: o.Input.Note, ClientReference: o.Input.ClientReference, IdempotencyID: o.IdempotencyID, CreatedAt: now,
+		ID: o.ID, QuoteID: q.ID, UserID: q.UserID, WalletID: q.WalletID,
+		RecipientUserID: q.RecipientUserID, RecipientWalletID: q.RecipientWalletID, RecipientName: name,
+		Price:  domain.Price{Amount: in(q.AmountMinor), Fee: in(q.FeeMinor), Excise: in(q.ExciseMinor)},
+		Status: domain.TransferCreated, Note: o.Input.Note, ClientReference: o.Input.ClientReference,
+		IdempotencyID: o.IdempotencyID, CreatedAt: now,
 	}
 	note, err := a.sealText(sealNote, t.ID, t.Note)
 	if err != nil {
 		return domain.Transfer{}, walletdb.OpenTransferParams{}, err
 	}
 	p := walletdb.OpenTransferParams{ID: t.ID, QuoteID: t.QuoteID, UserID: t.UserID, WalletID: t.WalletID, RecipientUserID: t.RecipientUserID,
-		RecipientWalletID: t.RecipientWalletID, Currency: q.Currency, AmountMinor: q.AmountMinor, FeeMinor: q.FeeMinor, ExciseMinor: q.ExciseMinor,
+		RecipientWalletID: t.RecipientWalletID, Currency: q.Currency,
+		AmountMinor: q.AmountMinor, FeeMinor: q.FeeMinor, ExciseMinor: q.ExciseMinor,
 		NoteSealed: note, IdempotencyID: t.IdempotencyID, CreatedAt: now, RecipientNameSealed: q.RecipientNameSealed}
 	if t.ClientReference != "" {
 		p.ClientReference = &t.ClientReference
@@ -168,7 +176,8 @@ func (a *App) transfer(ctx context.Context, r walletdb.Transfer) domain.Transfer
 	name := a.shownText(ctx, sealRecipientName, r.QuoteID, r.RecipientNameSealed) // sealed for the quote, and copied
 	note := a.shownText(ctx, sealNote, r.ID, r.NoteSealed)
 	t := domain.Transfer{ID: r.ID, QuoteID: r.QuoteID, UserID: r.UserID, WalletID: r.WalletID, RecipientUserID: r.RecipientUserID,
-		RecipientWalletID: r.RecipientWalletID, RecipientName: name, Price: domain.Price{Amount: in(r.AmountMinor), Fee: in(r.FeeMinor), Excise: in(r.ExciseMinor)},
+		RecipientWalletID: r.RecipientWalletID, RecipientName: name,
+		Price:  domain.Price{Amount: in(r.AmountMinor), Fee: in(r.FeeMinor), Excise: in(r.ExciseMinor)},
 		Status: r.Status, FailureCode: r.FailureCode, Note: note, IdempotencyID: r.IdempotencyID, JobID: r.JobID,
 		LedgerTransactionID: r.LedgerTransactionID, CreatedAt: r.CreatedAt, ClosedAt: r.ClosedAt}
 	if r.ClientReference != nil {

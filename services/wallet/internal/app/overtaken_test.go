@@ -22,7 +22,8 @@ func TestOvertaken(t *testing.T) {
 			w := testworld.New(t)
 			p := w.Person(1, 0)
 			account := w.Text("SELECT deposit_account FROM wallets WHERE id = $1", p.WalletID)
-			if err := w.App.ReceiveC2bConfirmation(testworld.Known(t.Context()), token(t, w, "c2b", w.Deps.ShortCode), testworld.C2b("R1", account, 100)); err != nil {
+			body := testworld.C2b("R1", account, 100)
+			if err := w.App.ReceiveC2bConfirmation(testworld.Known(t.Context()), token(t, w, "c2b", w.Deps.ShortCode), body); err != nil {
 				t.Fatal(err)
 			}
 			id := uuid.MustParse(w.Text("SELECT id::text FROM callbacks"))

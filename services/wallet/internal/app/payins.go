@@ -146,7 +146,8 @@ func (a *App) apply(ctx context.Context, tx pgx.Tx, j domain.Judgement, m messag
 // bookReceipt books a payment's receipt, once for ever: for a top-up, or for a new deposit, whose credit it leaves to a job.
 func (a *App) bookReceipt(ctx context.Context, tx pgx.Tx, j domain.Judgement) error {
 	now := a.Now()
-	receipt := walletdb.InsertReceiptParams{Receipt: j.Payment.Receipt, Source: j.Payment.Source, AmountMinor: j.Payment.Amount.Amount, CreatedAt: now}
+	receipt := walletdb.InsertReceiptParams{Receipt: j.Payment.Receipt, Source: j.Payment.Source,
+		AmountMinor: j.Payment.Amount.Amount, CreatedAt: now}
 	d := walletdb.InsertDepositParams{ID: newID(), Receipt: j.Payment.Receipt, Currency: j.Payment.Amount.Currency,
 		AmountMinor: j.Payment.Amount.Amount, CreatedAt: now}
 	switch {
@@ -192,7 +193,8 @@ func (a *App) changeTopup(ctx context.Context, tx pgx.Tx, j domain.Judgement) er
 func (a *App) storeClaim(ctx context.Context, tx pgx.Tx, p domain.Payment, m message) error {
 	now := a.Now()
 	c := walletdb.InsertClaimParams{CallbackID: m.ID, ReceiptKey: p.Receipt, AmountMinor: p.Amount.Amount, CreatedAt: now,
-		AccountIndex: a.Sealer.Index(indexAccount, p.Account), PaidAt: domain.ClaimTime(p.PaidAt, m.ReceivedAt), State: claimOpen, NextAskAt: &now}
+		AccountIndex: a.Sealer.Index(indexAccount, p.Account), PaidAt: domain.ClaimTime(p.PaidAt, m.ReceivedAt),
+		State: claimOpen, NextAskAt: &now}
 	if !a.AskPull {
 		c.State, c.NextAskAt = claimCase, nil
 		if err := a.openCase(ctx, tx, caseClaim, m.ID); err != nil {

@@ -42,7 +42,7 @@ func steps(j domain.Judgement) string {
 	add(j.Topup != nil && j.Topup.Receipt != "", "receipt:"+receiptOf(j))
 	add(j.Claim, "claim")
 	add(j.Ask != nil, "ask")
-	add(j.PromptedAt != nil, "measured")
+	add(j.PromptedAt != nil, "timed")
 	return out
 }
 
@@ -53,39 +53,48 @@ func receiptOf(j domain.Judgement) string {
 	return j.Topup.Receipt
 }
 
+// about is what is known when a message about a top-up is judged; its receipt is in the normal form already.
+func about(status domain.TopupStatus, receipt string, taken *domain.Taken) domain.Known {
+	return domain.Known{Topup: prompted(status, receipt), Booked: receipt, Taken: taken}
+}
+
 func TestJudgeStk(t *testing.T) {
 	t.Parallel()
+	declined, paid := domain.StkResult{Failed: true, CheckoutRequestID: ours}, paidResult("R1", 100_00)
+	doubted := paidResult("R1", 100_00)
+	doubted.Confirmed = false
 	other := uuid.New()
 	ofOther, ofDeposit := &domain.Taken{TopupID: &other, AmountMinor: 100_00}, &domain.Taken{AmountMinor: 100_00}
 	own := prompted(domain.TopupUnknown, "")
+	tied := &domain.Taken{TopupID: &own.ID, AmountMinor: 100_00}
 	for name, c := range map[string]struct {
 		k    domain.Known
 		r    domain.StkResult
 		want string
 	}{
 		"no_topup":             {domain.Known{}, paidResult("R1", 100_00), "unknown_topup"},
-		"never_asked":          {domain.Known{Topup: prompted(domain.TopupStored, "")}, paidResult("R1", 100_00), "not_requested"},
-		"another_prompt":       {domain.Known{Topup: prompted(domain.TopupPrompted, "")}, domain.StkResult{Paid: true, CheckoutRequestID: "x"}, "checkout_mismatch"},
-		"nothing":              {domain.Known{Topup: prompted(domain.TopupPrompted, "")}, domain.StkResult{CheckoutRequestID: ours}, "no_result"},
-		"declined":             {domain.Known{Topup: prompted(domain.TopupPrompted, "")}, domain.StkResult{Failed: true, CheckoutRequestID: ours}, "applied move:declined"},
-		"declined_again":       {domain.Known{Topup: prompted(domain.TopupFailed, "")}, domain.StkResult{Failed: true, CheckoutRequestID: ours}, "duplicate"},
-		"declined_when_paid":   {domain.Known{Topup: prompted(domain.TopupPaid, "R1"), Booked: "R1"}, domain.StkResult{Failed: true, CheckoutRequestID: ours}, "conflict"},
-		"not_confirmed":        {domain.Known{Topup: prompted(domain.TopupUnknown, "")}, domain.StkResult{Paid: true, CheckoutRequestID: ours, Receipt: "R1", Amount: kes(100_00)}, "refuted"},
-		"other_amount":         {domain.Known{Topup: prompted(domain.TopupPrompted, "")}, paidResult("R1", 90_00), "amount_mismatch book ask"},
-		"other_amount_taken":   {domain.Known{Topup: prompted(domain.TopupPrompted, ""), Taken: ofOther}, paidResult("R1", 90_00), "amount_mismatch ask"},
-		"other_amount_known":   {domain.Known{Topup: prompted(domain.TopupPaid, "R9"), Booked: "R9"}, paidResult("R1", 90_00), "amount_mismatch ask"},
-		"other_amount_garbled": {domain.Known{Topup: prompted(domain.TopupPrompted, "")}, paidResult("r 1", 90_00), "amount_mismatch ask"},
-		"garbled":              {domain.Known{Topup: prompted(domain.TopupPrompted, "")}, paidResult("r 1", 100_00), "unreadable ask"},
-		"paid":                 {domain.Known{Topup: prompted(domain.TopupPrompted, "")}, paidResult("R1", 100_00), "applied book end_claims move:paid receipt:R1 measured"},
-		"paid_after_a_no":      {domain.Known{Topup: prompted(domain.TopupFailed, "")}, paidResult("R1", 100_00), "applied book end_claims move:paid receipt:R1 measured"},
-		"paid_by_query":        {domain.Known{Topup: prompted(domain.TopupPaid, "")}, paidResult("R1", 100_00), "applied book end_claims save receipt:R1 measured"},
-		"tied_to_it":           {domain.Known{Topup: own, Taken: &domain.Taken{TopupID: &own.ID, AmountMinor: 100_00}}, paidResult("R1", 100_00), "applied end_claims move:paid receipt:R1 measured"},
-		"again":                {domain.Known{Topup: prompted(domain.TopupPaid, "R1"), Booked: "R1", Taken: ofOther}, paidResult("R1", 100_00), "duplicate measured"},
-		"second_receipt":       {domain.Known{Topup: prompted(domain.TopupPaid, "R9"), Booked: "R9"}, paidResult("R1", 100_00), "unverified claim measured"},
-		"second_receipt_taken": {domain.Known{Topup: prompted(domain.TopupPaid, "R9"), Booked: "R9", Taken: ofDeposit}, paidResult("R1", 100_00), "conflict measured"},
-		"of_another_topup":     {domain.Known{Topup: prompted(domain.TopupPrompted, ""), Taken: ofOther}, paidResult("R1", 100_00), "conflict measured"},
-		"of_a_deposit":         {domain.Known{Topup: prompted(domain.TopupPrompted, ""), Taken: ofDeposit}, paidResult("R1", 100_00), "conflict save receipt:R1 measured"},
-		"of_a_deposit_paid":    {domain.Known{Topup: prompted(domain.TopupPaid, ""), Taken: ofDeposit}, paidResult("R1", 100_00), "conflict measured"},
+		"never_asked":          {about(domain.TopupStored, "", nil), paidResult("R1", 100_00), "not_requested"},
+		"another_prompt":       {about(domain.TopupPrompted, "", nil), domain.StkResult{Paid: true, CheckoutRequestID: "x"}, "checkout_mismatch"},
+		"nothing":              {about(domain.TopupPrompted, "", nil), domain.StkResult{CheckoutRequestID: ours}, "no_result"},
+		"declined":             {about(domain.TopupPrompted, "", nil), declined, "applied move:declined"},
+		"declined_again":       {about(domain.TopupFailed, "", nil), declined, "duplicate"},
+		"declined_when_paid":   {about(domain.TopupPaid, "R1", nil), declined, "conflict"},
+		"not_confirmed":        {about(domain.TopupUnknown, "", nil), doubted, "refuted"},
+		"other_amount":         {about(domain.TopupPrompted, "", nil), paidResult("R1", 90_00), "amount_mismatch book ask"},
+		"other_amount_taken":   {about(domain.TopupPrompted, "", ofOther), paidResult("R1", 90_00), "amount_mismatch ask"},
+		"other_amount_known":   {about(domain.TopupPaid, "R9", nil), paidResult("R1", 90_00), "amount_mismatch ask"},
+		"other_amount_garbled": {about(domain.TopupPrompted, "", nil), paidResult("r 1", 90_00), "amount_mismatch ask"},
+		"garbled":              {about(domain.TopupPrompted, "", nil), paidResult("r 1", 100_00), "unreadable ask"},
+		"paid":                 {about(domain.TopupPrompted, "", nil), paid, "applied book end_claims move:paid receipt:R1 timed"},
+		"paid_after_a_no":      {about(domain.TopupFailed, "", nil), paid, "applied book end_claims move:paid receipt:R1 timed"},
+		"paid_by_query":        {about(domain.TopupPaid, "", nil), paid, "applied book end_claims save receipt:R1 timed"},
+		"tied_to_it":           {domain.Known{Topup: own, Taken: tied}, paid, "applied end_claims move:paid receipt:R1 timed"},
+		"again":                {about(domain.TopupPaid, "R1", ofOther), paidResult("R1", 100_00), "duplicate timed"},
+		"second_receipt":       {about(domain.TopupPaid, "R9", nil), paidResult("R1", 100_00), "unverified claim timed"},
+		"second_receipt_taken": {about(domain.TopupPaid, "R9", ofDeposit), paidResult("R1", 100_00), "conflict timed"},
+		"of_another_topup":     {about(domain.TopupPrompted, "", ofOther), paidResult("R1", 100_00), "conflict timed"},
+		"of_a_deposit":         {about(domain.TopupPrompted, "", ofDeposit), paidResult("R1", 100_00), "conflict save receipt:R1 timed"},
+		"of_a_deposit_paid":    {about(domain.TopupPaid, "", ofDeposit), paidResult("R1", 100_00), "conflict timed"},
 	} {
 		before := domain.Topup{}
 		if c.k.Topup != nil {
@@ -109,7 +118,7 @@ func TestJudgeStk(t *testing.T) {
 
 func TestJudgeStranger(t *testing.T) {
 	t.Parallel()
-	open, paid := domain.Known{Topup: prompted(domain.TopupPrompted, "")}, domain.Known{Topup: prompted(domain.TopupPaid, "R9"), Booked: "R9"}
+	open, paid := about(domain.TopupPrompted, "", nil), about(domain.TopupPaid, "R9", nil)
 	taken := open
 	taken.Taken = &domain.Taken{AmountMinor: 100_00}
 	for name, c := range map[string]struct {
@@ -145,6 +154,8 @@ func TestJudgeConfirmation(t *testing.T) {
 		return domain.Known{Topup: t, Taken: taken, Now: now, ReceivedAt: now.Add(-age)}
 	}
 	open, byQuery, done := prompted(domain.TopupPrompted, ""), prompted(domain.TopupPaid, ""), prompted(domain.TopupPaid, "R9")
+	never := prompted(domain.TopupStored, "")
+	ofIt, ofOther := &domain.Taken{TopupID: &open.ID, AmountMinor: 100_00}, &domain.Taken{TopupID: &other, AmountMinor: 100_00}
 	for name, c := range map[string]struct {
 		k    domain.Known
 		p    domain.Payment
@@ -156,10 +167,10 @@ func TestJudgeConfirmation(t *testing.T) {
 		"again_unlike":          {known(nil, &domain.Taken{AmountMinor: 90_00}, 0), confirmed(100_00, domain.SourceC2b), "conflict"},
 		"of_a_topup":            {known(open, nil, 0), confirmed(100_00, domain.SourceC2b), "applied book end_claims move:paid receipt:R1"},
 		"of_a_topup_by_query":   {known(byQuery, nil, 0), confirmed(100_00, domain.SourceC2b), "applied book end_claims save receipt:R1"},
-		"tied_to_a_topup":       {known(open, &domain.Taken{TopupID: &open.ID, AmountMinor: 100_00}, 0), confirmed(100_00, domain.SourceC2b), "applied end_claims move:paid receipt:R1"},
-		"taken_from_a_topup":    {known(open, &domain.Taken{TopupID: &other, AmountMinor: 100_00}, 0), confirmed(100_00, domain.SourceC2b), "duplicate end_claims"},
+		"tied_to_a_topup":       {known(open, ofIt, 0), confirmed(100_00, domain.SourceC2b), "applied end_claims move:paid receipt:R1"},
+		"taken_from_a_topup":    {known(open, ofOther, 0), confirmed(100_00, domain.SourceC2b), "duplicate end_claims"},
 		"second_of_a_topup":     {known(done, nil, 0), confirmed(100_00, domain.SourceC2b), "deposit deposit end_claims"},
-		"never_asked":           {known(prompted(domain.TopupStored, ""), nil, 0), confirmed(90_00, domain.SourceC2b), "deposit deposit end_claims"},
+		"never_asked":           {known(never, nil, 0), confirmed(90_00, domain.SourceC2b), "deposit deposit end_claims"},
 		"contradicts_too_early": {known(open, nil, waited-time.Second), confirmed(90_00, domain.SourceC2b), " not_yet"},
 		"contradicts":           {known(open, nil, waited), confirmed(90_00, domain.SourceC2b), "unverified claim"},
 		"contradicts_paid":      {known(byQuery, nil, 0), confirmed(90_00, domain.SourceC2b), "unverified claim"},
@@ -199,7 +210,8 @@ func TestJudgementMovesMoneyOnce(t *testing.T) {
 		minor := rapid.SampledFrom([]int64{90_00, 100_00}).Draw(r, "amount")
 		res := paidResult("R1", minor)
 		res.Confirmed, res.Failed = rapid.Bool().Draw(r, "confirmed"), rapid.Bool().Draw(r, "failed")
-		p := domain.Payment{Receipt: "R1", Amount: kes(minor), Source: rapid.SampledFrom([]string{domain.SourceC2b, domain.SourcePull}).Draw(r, "source")}
+		source := rapid.SampledFrom([]string{domain.SourceC2b, domain.SourcePull}).Draw(r, "source")
+		p := domain.Payment{Receipt: "R1", Amount: kes(minor), Source: source}
 		for name, j := range map[string]domain.Judgement{"stk": domain.JudgeStk(k, res), "stranger": domain.JudgeStranger(k, res),
 			"claim": domain.JudgeClaim(k, p), "confirmation": domain.JudgeConfirmation(k, p), "payment": domain.JudgePayment(k, p)} {
 			pays := j.Event == domain.EventPaid
@@ -220,7 +232,8 @@ func TestJudgementMovesMoneyOnce(t *testing.T) {
 func TestHarmless(t *testing.T) {
 	t.Parallel()
 	for v, want := range map[domain.Verdict]bool{domain.VerdictApplied: true, domain.VerdictDuplicate: true, domain.VerdictNoResult: true,
-		domain.VerdictDeposit: true, domain.VerdictSuspense: false, domain.VerdictConflict: false, domain.VerdictUnverified: false, "of_tomorrow": false} {
+		domain.VerdictDeposit: true, domain.VerdictSuspense: false, domain.VerdictConflict: false, domain.VerdictUnverified: false,
+		"of_tomorrow": false} {
 		if v.Harmless() != want {
 			t.Errorf("%s: harmless %v", v, !want)
 		}
