@@ -415,7 +415,8 @@ func TestActor(t *testing.T) {
 	// A service that acts for the agent is none: its calls carry the person only.
 	lookup := w.send(w.internal.URL, ask{method: "POST", path: "/v1/internal/recipient-lookups", body: `{"phone":"+254712345678"}`,
 		header: map[string]string{kitauth.ServiceKeyHeader: walletKey, kitauth.OnBehalfOfHeader: w.wallet.last(t).delegation}})
-	if p := w.users.lastOf(t, "lookupRecipient").principal; lookup.status >= 400 || p.Subject != "user:"+w.user || p.Act != "service:wallet" || p.AgentID != "" {
+	p = w.users.lastOf(t, "lookupRecipient").principal
+	if lookup.status >= 400 || p.Subject != "user:"+w.user || p.Act != "service:wallet" || p.AgentID != "" {
 		t.Errorf("%d %s, principal %+v", lookup.status, lookup.body, p)
 	}
 }

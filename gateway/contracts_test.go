@@ -339,8 +339,9 @@ func TestConfig(t *testing.T) {
 	key := strings.Repeat("k", 32)
 	good := map[string]string{"SENDTIP_LISTEN": ":0", "SENDTIP_INTERNAL_LISTEN": ":0", "SENDTIP_DATABASE_URL": "postgres://x", "SENDTIP_IDENTITY_KEY": key,
 		"SENDTIP_KEK": key, "SENDTIP_DELEGATION_KEY": "d" + key, "SENDTIP_IDENTITY_KEYS": "user=" + key + "1,wallet=" + key + "2\nwallet=" + key + "3",
-		"SENDTIP_SERVICE_KEY_HASHES": "wallet=" + hashServiceKey("a"), "SENDTIP_UPSTREAM_USER": "http://127.0.0.1:1", "SENDTIP_TRUSTED_PROXIES": "10.0.0.0/8, ::1/128",
-		"SENDTIP_KAFKA_BROKERS": "127.0.0.1:1"}
+		"SENDTIP_SERVICE_KEY_HASHES": "wallet=" + hashServiceKey("a"), "SENDTIP_UPSTREAM_USER": "http://127.0.0.1:1",
+		"SENDTIP_TRUSTED_PROXIES": "10.0.0.0/8, ::1/128",
+		"SENDTIP_KAFKA_BROKERS":   "127.0.0.1:1"}
 	cfg, err := LoadConfig(good)
 	if err != nil {
 		t.Fatal(err)

@@ -126,7 +126,8 @@ func (p *parts) edge(upstreams map[string]*proxy.Upstream, tokenKeys *auth.Keys,
 
 // upstreams are the configured services, and the gateway's own operations behind the same identity check.
 func (p *parts) upstreams() (map[string]*proxy.Upstream, error) {
-	own := app.New(p.Pool, idem.New(p.Sealer, p.Now), page.New(p.Sealer), p.cfg.Common.Env, p.set.SchemeScopes(contract.APIKey), p.Now, p.Relay.Wake)
+	own := app.New(p.Pool, idem.New(p.Sealer, p.Now), page.New(p.Sealer), p.cfg.Common.Env,
+		p.set.SchemeScopes(contract.APIKey), p.Now, p.Relay.Wake)
 	self, err := proxy.New(name, "http://gateway", proxy.InProcess{Handler: p.Handler(func(r chi.Router) { api.Mount(r, own, p.Now) }, contract.DefaultMaxBody)})
 	if err != nil {
 		return nil, err

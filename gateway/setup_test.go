@@ -255,8 +255,9 @@ func setup(t testing.TB, change ...func(w *world)) *world {
 			PoolSize: 4, Kafka: config.Kafka{Brokers: []string{"127.0.0.1:1"}}, IdentityKey: config.NewSecret(string(identityKey("gateway"))),
 			KEK: config.NewSecret(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)))},
 		InternalListen: "127.0.0.1:0", PublicURL: "https://api.example.test", RedisURL: config.NewSecret("redis://" + w.redis.Addr()), RedisTimeout: 10 * time.Second, DelegationKey: config.NewSecret(string(delegationKey)), SampleAnswers: 1,
-		Upstreams:        map[string]string{"user": w.users.URL, "wallet": w.wallet.URL, "transactions": w.transactions.URL},
-		ServiceKeyHashes: Pairs{{"wallet", hashServiceKey("an-older-key")}, {"wallet", hashServiceKey(walletKey)}, {"user", hashServiceKey(userSvcKey)}},
+		Upstreams: map[string]string{"user": w.users.URL, "wallet": w.wallet.URL, "transactions": w.transactions.URL},
+		ServiceKeyHashes: Pairs{{"wallet", hashServiceKey("an-older-key")}, {"wallet", hashServiceKey(walletKey)},
+			{"user", hashServiceKey(userSvcKey)}},
 	}
 	for _, s := range []string{"user", "wallet", "transactions"} {
 		w.cfg.IdentityKeys = append(w.cfg.IdentityKeys, Pair{s, string(identityKey(s))})

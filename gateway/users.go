@@ -48,7 +48,8 @@ func (u userAPI) jwks(ctx context.Context) ([]byte, error) {
 
 func (u userAPI) revocations(ctx context.Context, query string) ([]byte, error) {
 	return u.get(ctx, "/v1/internal/revocations", query,
-		kitauth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:" + name}, Operation: "listRevocations", Scope: scopes.UsersRevocations})
+		kitauth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:" + name}, Operation: "listRevocations",
+			Scope: scopes.UsersRevocations})
 }
 
 func (u userAPI) get(ctx context.Context, path, query string, c kitauth.Claims) ([]byte, error) {

@@ -1,6 +1,6 @@
-// Package page owns the pages of lists: how many rows one holds, and the cursor that leads from one to the next. A cursor is opaque text. It
-// is good for one operation, one filter and one principal, and only this service can make it: so the position in it is trusted, and whoever
-// finds, guesses or changes one gets ErrCursor.
+// Package page owns the pages of lists: how many rows one holds, and the cursor that leads from one to the next. A cursor is opaque text.
+// It is good for one operation, one filter and one principal, and only this service can make it: so the position in it is trusted, and
+// whoever finds, guesses or changes one gets ErrCursor.
 package page
 
 import (
@@ -117,7 +117,8 @@ func Cut[P, R any](p Page[P], rows []R, at func(R) P) ([]R, *string) {
 	return rows, p.Next(at(rows[p.Size-1]))
 }
 
-// open returns the position in a cursor. The whole text is made anew and compared: so each byte counts, also where base64 has two spellings.
+// open returns the position in a cursor. The whole text is made anew and compared: so each byte counts, also where base64 has two
+// spellings.
 func (p *Pager) open(cursor string, bound []byte) (position []byte, ok bool) {
 	raw, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || len(raw) <= 1+macSize {

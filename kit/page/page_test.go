@@ -122,7 +122,8 @@ func TestOldCursors(t *testing.T) {
 	t.Parallel()
 	p, mine := pager(t, 1), list{"listThings", "user:a", "", "x", ""}
 	id := uuid.MustParse("01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e")
-	for _, old := range []string{"", "3", "s3", "i" + id.String(), "AZN8XopAfBudfj9rKhwNTg", "MDE5MzdjNWU", "!!!!", "AA", strings.Repeat("A", 200), strings.Repeat("A", 100_000)} {
+	for _, old := range []string{"", "3", "s3", "i" + id.String(), "AZN8XopAfBudfj9rKhwNTg", "MDE5MzdjNWU", "!!!!", "AA",
+		strings.Repeat("A", 200), strings.Repeat("A", 100_000)} {
 		if _, err := mine.read(t, p, old); !errors.Is(err, page.ErrCursor) {
 			t.Errorf("%.40q: %v", old, err)
 		}
@@ -156,7 +157,8 @@ func TestLimit(t *testing.T) {
 			t.Errorf("limit %d: %d %v", limit, got.Size, err)
 		}
 	}
-	if got, err := page.Read[int64](t.Context(), p, "listThings", page.Request{}); err != nil || got.Size != page.DefaultSize || !got.First() || got.From(9) != 9 {
+	got, err := page.Read[int64](t.Context(), p, "listThings", page.Request{})
+	if err != nil || got.Size != page.DefaultSize || !got.First() || got.From(9) != 9 {
 		t.Errorf("no limit: %+v %v", got, err)
 	}
 }

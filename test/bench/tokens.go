@@ -69,7 +69,8 @@ func (s *signer) sign(kind string, life time.Duration, c customer, more jwt.MapC
 
 // access is a customer's access token.
 func (s *signer) access(c customer) (string, error) {
-	return s.sign("at+jwt", 10*time.Minute, c, jwt.MapClaims{"scope": strings.Join(scopes.OfRole(scopes.RoleCustomer), " "), "roles": []string{scopes.RoleCustomer}, "tier": 2})
+	return s.sign("at+jwt", 10*time.Minute, c, jwt.MapClaims{"scope": strings.Join(scopes.OfRole(scopes.RoleCustomer), " "),
+		"roles": []string{scopes.RoleCustomer}, "tier": 2})
 }
 
 // approval is the step-up token for one quote.

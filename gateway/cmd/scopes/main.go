@@ -28,7 +28,8 @@ func run(to io.Writer) error {
 	}
 	var b bytes.Buffer
 	print := func(f string, args ...any) { _, _ = fmt.Fprintf(&b, f, args...) } // a buffer in memory does not fail
-	print("// Package scopes names what callers may do, and the roles of users.\n//\n// Code generated from openapi/services.yaml. DO NOT EDIT.\npackage scopes\n\n")
+	print("// Package scopes names what callers may do, and the roles of users.\n//\n")
+	print("// Code generated from openapi/services.yaml. DO NOT EDIT.\npackage scopes\n\n")
 	print("// What an operation may ask for.\nconst (\n")
 	for _, s := range set.AllScopes {
 		print("// %s allows to %s.\n%s = %q\n", name(s.Name), s.Allows, name(s.Name), s.Name)
@@ -37,7 +38,8 @@ func run(to io.Writer) error {
 	for _, r := range set.Roles {
 		print("Role%s = %q\n", name(r.Name), r.Name)
 	}
-	print(")\n\n// OfRole returns what a role lets a user do; nothing for one that is not known.\nfunc OfRole(role string) []string {\nswitch role {\n")
+	print(")\n\n// OfRole returns what a role lets a user do; nothing for one that is not known.\n")
+	print("func OfRole(role string) []string {\nswitch role {\n")
 	for _, r := range set.Roles {
 		names := make([]string, len(r.Scopes))
 		for i, s := range r.Scopes {

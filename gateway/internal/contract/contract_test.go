@@ -44,7 +44,8 @@ components:
 func load(wallet, user string) (*contract.Set, error) { return loadWith(services, wallet, user) }
 
 func loadWith(list, wallet, user string) (*contract.Set, error) {
-	fsys := fstest.MapFS{"services.yaml": {Data: []byte(list)}, "wallet.yaml": {Data: []byte(wallet)}, "common.yaml": {Data: []byte("not: a contract")}}
+	fsys := fstest.MapFS{"services.yaml": {Data: []byte(list)}, "wallet.yaml": {Data: []byte(wallet)},
+		"common.yaml": {Data: []byte("not: a contract")}}
 	if user != "" {
 		fsys["user.yaml"] = &fstest.MapFile{Data: []byte(user)}
 	}
@@ -73,6 +74,7 @@ func TestLoadRefuses(t *testing.T) {
 		return strings.Replace(base, old, replacement, 1)
 	}
 	security := "security: [{userAuth: [\"wallet:write\"]}]"
+	both := `security: [{userAuth: ["wallet:write"]}, {serviceKey: ["wallet:write"]}]`
 	for name, wallet := range map[string]string{
 		"3.1":                        swap("3.0.3", "3.1.0"),
 		"no operationId":             swap("operationId: createThing", "summary: x"),
@@ -98,7 +100,7 @@ func TestLoadRefuses(t *testing.T) {
 		"step-up for anybody":        strings.Replace(swap("x-timeout: 3s", "x-step-up: pin"), security, "security: []", 1),
 		"an actor nobody knows":      swap("x-timeout: 3s", "x-actor: pigeon"),
 		"actor of an open operation": strings.Replace(swap("x-timeout: 3s", "x-actor: agent"), security, "security: []", 1),
-		"actor or a service":         strings.Replace(swap("x-timeout: 3s", "x-actor: agent"), security, `security: [{userAuth: ["wallet:write"]}, {serviceKey: ["wallet:write"]}]`, 1),
+		"actor or a service":         strings.Replace(swap("x-timeout: 3s", "x-actor: agent"), security, both, 1),
 		"open object":                swap("additionalProperties: false, ", ""),
 		"open nested object":         swap("a: {type: string}", "a: {type: object}"),
 		"open object in a list":      swap("a: {type: string}", "a: {type: array, items: {type: object}}"),
@@ -133,20 +135,22 @@ func TestLoadRefuses(t *testing.T) {
 // TestScopesAreListed: contracts and the one list of scopes agree, both ways.
 func TestScopesAreListed(t *testing.T) {
 	t.Parallel()
-	internal := strings.NewReplacer("createThing", "readThing", "/v1/things", "/v1/internal/things", `userAuth: ["wallet:write"]`, `serviceKey: ["things:read"]`,
-		"x-visibility: public", "x-visibility: internal").Replace(base)
-	full := strings.NewReplacer(`"wallet:write": pay`, `"wallet:write": pay, "things:read": read things`, "user: {scopes: []}", `user: {scopes: ["things:read"]}`).Replace(services)
+	internal := strings.NewReplacer("createThing", "readThing", "/v1/things", "/v1/internal/things",
+		`userAuth: ["wallet:write"]`, `serviceKey: ["things:read"]`, "x-visibility: public", "x-visibility: internal").Replace(base)
+	full := strings.NewReplacer(`"wallet:write": pay`, `"wallet:write": pay, "things:read": read things`,
+		"user: {scopes: []}", `user: {scopes: ["things:read"]}`).Replace(services)
 	set, err := loadWith(full, base, internal)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(set.AllScopes) != 2 || set.AllScopes[1] != (contract.Scope{Name: "things:read", Allows: "read things"}) || len(set.Roles) != 1 || set.Roles[0].Name != "customer" {
+	if len(set.AllScopes) != 2 || set.AllScopes[1] != (contract.Scope{Name: "things:read", Allows: "read things"}) ||
+		len(set.Roles) != 1 || set.Roles[0].Name != "customer" {
 		t.Errorf("%+v %+v", set.AllScopes, set.Roles)
 	}
 	for name, c := range map[string]struct{ old, replacement, want string }{
 		"asked by a user, not listed":      {`"wallet:write": pay, `, "", "does not list"},
 		"asked by a service, not listed":   {`, "things:read": read things`, "", "does not list"},
-		"listed, not asked":                {`"wallet:write": pay`, `"wallet:write": pay, "wallet:close": close`, "wallet:close, which no operation asks for"},
+		"listed, not asked":                {`"wallet:write": pay`, `"wallet:write": pay, "wallet:close": close`, "which no operation asks for"},
 		"a role has what is not asked":     {`customer: ["wallet:write"]`, `customer: ["wallet:write", "wallet:close"]`, "asks of users"},
 		"a role has what services have":    {`customer: ["wallet:write"]`, `customer: ["wallet:write", "things:read"]`, "asks of users"},
 		"no role":                          {`customer: ["wallet:write"]`, `customer: []`, "no role"},
@@ -157,7 +161,8 @@ func TestScopesAreListed(t *testing.T) {
 		if !strings.Contains(full, c.old) {
 			t.Fatalf("%s: there is no %s", name, c.old)
 		}
-		if _, err := loadWith(strings.Replace(full, c.old, c.replacement, 1), base, internal); err == nil || !strings.Contains(err.Error(), c.want) {
+		_, err := loadWith(strings.Replace(full, c.old, c.replacement, 1), base, internal)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

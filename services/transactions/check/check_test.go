@@ -84,7 +84,8 @@ func TestEachRuleIsBroken(t *testing.T) {
 func fill(t *testing.T, db *pgtest.DB) {
 	t.Helper()
 	a := app.New(app.Pools{Shared: db.Pool, Committers: db.Pool}, time.Now, slog.New(slog.DiscardHandler), app.Sealer{}, nil)
-	ctx := auth.With(context.Background(), auth.Principal{Subject: "service:wallet", Scopes: []string{scopes.LedgerPost, scopes.LedgerAccounts}})
+	ctx := auth.With(context.Background(), auth.Principal{Subject: "service:wallet",
+		Scopes: []string{scopes.LedgerPost, scopes.LedgerAccounts}})
 	id := uuid.Must(uuid.NewV7())
 	if _, _, err := a.PutAccount(ctx, domain.Account{ID: id, OwnerID: id, Kind: domain.KindCustomerWallet, Currency: "KES"}); err != nil {
 		t.Fatal(err)

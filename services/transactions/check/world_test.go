@@ -60,7 +60,8 @@ func newWorld(t *testing.T) *world {
 func worldOn(t *testing.T, db *pgtest.DB) *world {
 	t.Helper()
 	w := &world{t: t, db: db, file: filepath.Join(t.TempDir(), "ledger.checkpoints"),
-		ctx: auth.With(context.Background(), auth.Principal{Subject: "service:wallet", Scopes: []string{scopes.LedgerPost, scopes.LedgerAccounts}, Operation: "test"})}
+		ctx: auth.With(context.Background(), auth.Principal{Subject: "service:wallet",
+			Scopes: []string{scopes.LedgerPost, scopes.LedgerAccounts}, Operation: "test"})}
 	signer, public := key(t)
 	w.sign([]note.Signer{signer}, public)
 	return w

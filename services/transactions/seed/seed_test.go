@@ -50,7 +50,8 @@ func setup(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	return &world{t: t, db: db, sign: seed.Signing{Origin: origin, Keys: []proof.Key{{Signer: signer, VerifierKey: public}}},
-		ctx: auth.With(context.Background(), auth.Principal{Subject: "service:wallet", Scopes: []string{scopes.LedgerPost, scopes.LedgerRead}, Operation: "test"})}
+		ctx: auth.With(context.Background(), auth.Principal{Subject: "service:wallet",
+			Scopes: []string{scopes.LedgerPost, scopes.LedgerRead}, Operation: "test"})}
 }
 
 func (w *world) options() seed.Options {

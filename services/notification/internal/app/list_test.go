@@ -141,7 +141,8 @@ func TestListNotificationsMaximumPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	items, next, err := w.app.ListNotifications(as(t.Context(), "user:"+w.peer.user.String(), "profile"), page.Request{Limit: new(int32(page.MaxSize))})
+	ctx := as(t.Context(), "user:"+w.peer.user.String(), "profile")
+	items, next, err := w.app.ListNotifications(ctx, page.Request{Limit: new(int32(page.MaxSize))})
 	if err != nil || len(items) != 100 || next == nil {
 		t.Errorf("%d items, next %v, %v", len(items), next, err)
 	}

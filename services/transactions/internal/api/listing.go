@@ -29,7 +29,8 @@ func (s *Server) ListLedgerTransactions(ctx context.Context, r transactionsapi.L
 	if err != nil {
 		return nil, err
 	}
-	answer := transactionsapi.ListLedgerTransactions200JSONResponse{Data: make([]transactionsapi.LedgerTransaction, len(found.Transactions)), NextCursor: found.Next}
+	answer := transactionsapi.ListLedgerTransactions200JSONResponse{
+		Data: make([]transactionsapi.LedgerTransaction, len(found.Transactions)), NextCursor: found.Next}
 	for i := range found.Transactions {
 		answer.Data[i] = ledgerTransaction(&found.Transactions[i])
 	}

@@ -162,8 +162,9 @@ func TestReadingProblems(t *testing.T) {
 			t.Errorf("%s: %+v, want %s", path, p, code)
 		}
 	}
-	for path, as := range map[string]string{"/v1/ledger/transactions?cursor=x": service, "/v1/ledger/accounts/" + id + "/statement?cursor=3": service,
-		"/v1/accounts/" + id + "/statement?cursor=3": me} {
+	for path, as := range map[string]string{"/v1/ledger/transactions?cursor=x": service,
+		"/v1/ledger/accounts/" + id + "/statement?cursor=3": service,
+		"/v1/accounts/" + id + "/statement?cursor=3":        me} {
 		w.problem(t, "GET", path, as, nil, 422, "cursor_invalid")
 	}
 	for _, path := range []string{"/v1/ledger/transactions?account_id=" + unknown, "/v1/ledger/accounts/" + unknown + "/balance", "/v1/ledger/accounts/" + unknown + "/statement"} {

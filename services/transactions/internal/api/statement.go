@@ -43,8 +43,9 @@ func balanceAt(b app.Balance) transactionsapi.BalanceAt {
 
 // ListStatement answers GET /v1/accounts/{account_id}/statement.
 func (s *Server) ListStatement(ctx context.Context, r transactionsapi.ListStatementRequestObject) (transactionsapi.ListStatementResponseObject, error) {
-	found, err := s.app.ListStatement(ctx, r.AccountID, app.StatementQuery{Request: page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor},
-		Filter: filter(r.Params.From, r.Params.To, r.Params.Channel, r.Params.Type)})
+	found, err := s.app.ListStatement(ctx, r.AccountID, app.StatementQuery{
+		Request: page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor},
+		Filter:  filter(r.Params.From, r.Params.To, r.Params.Channel, r.Params.Type)})
 	if err != nil {
 		return nil, err
 	}
@@ -53,8 +54,9 @@ func (s *Server) ListStatement(ctx context.Context, r transactionsapi.ListStatem
 
 // ListAccountStatement answers GET /v1/ledger/accounts/{account_id}/statement.
 func (s *Server) ListAccountStatement(ctx context.Context, r transactionsapi.ListAccountStatementRequestObject) (transactionsapi.ListAccountStatementResponseObject, error) {
-	found, err := s.app.ListAccountStatement(ctx, r.AccountID, app.StatementQuery{Request: page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor},
-		Filter: filter(r.Params.From, r.Params.To, r.Params.Channel, r.Params.Type)})
+	found, err := s.app.ListAccountStatement(ctx, r.AccountID, app.StatementQuery{
+		Request: page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor},
+		Filter:  filter(r.Params.From, r.Params.To, r.Params.Channel, r.Params.Type)})
 	if err != nil {
 		return nil, err
 	}

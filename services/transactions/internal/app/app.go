@@ -38,7 +38,8 @@ type Pools struct {
 
 // New makes the ledger. now is the clock; pages is nil for tools that list nothing.
 func New(pools Pools, now func() time.Time, log *slog.Logger, sealer Sealer, pages *page.Pager) *App {
-	a := &App{pool: pools.Shared, committers: pools.Committers, q: transactionsdb.New(), now: now, log: log, sealer: sealer, pages: pages, metrics: newMetrics(), recent: &recent{batches: map[int64][]posted{}},
+	a := &App{pool: pools.Shared, committers: pools.Committers, q: transactionsdb.New(), now: now, log: log, sealer: sealer, pages: pages,
+		metrics: newMetrics(), recent: &recent{batches: map[int64][]posted{}},
 		unsealed: make(chan struct{}, 1), unpublished: make(chan struct{}, 1)}
 	a.group = newGroup(a.commit, log)
 	return a

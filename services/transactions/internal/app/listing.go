@@ -64,8 +64,8 @@ type place struct {
 	ID       uuid.UUID `json:"id,omitzero"`
 }
 
-// ListTransactions returns transactions to a service. There are three ways down the list: along the entries of an account; and along ids, of
-// all transactions or of those that a reference or fact names.
+// ListTransactions returns transactions to a service. There are three ways down the list: along the entries of an account; and along ids,
+// of all transactions or of those that a reference or fact names.
 func (a *App) ListTransactions(ctx context.Context, q TransactionQuery) (TransactionPage, error) {
 	if err := auth.Require(ctx, scopes.LedgerRead); err != nil {
 		return TransactionPage{}, err
@@ -99,7 +99,8 @@ func (l *listing) check(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	l.page, err = page.Read[place](ctx, l.pages, "listLedgerTransactions", l.Request, l.AccountID, l.Reference, l.facts, period(l.Filter), l.Channel, l.Type)
+	l.page, err = page.Read[place](ctx, l.pages, "listLedgerTransactions", l.Request,
+		l.AccountID, l.Reference, l.facts, period(l.Filter), l.Channel, l.Type)
 	return err
 }
 

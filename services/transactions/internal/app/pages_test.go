@@ -75,7 +75,8 @@ func TestCursorsOfLists(t *testing.T) {
 			continue
 		}
 		for other, to := range lists {
-			if _, err := to.read(to.ctx, page.Request{Cursor: next}); (err == nil) != (name == other) || err != nil && !errors.Is(err, page.ErrCursor) {
+			_, err := to.read(to.ctx, page.Request{Cursor: next})
+			if (err == nil) != (name == other) || err != nil && !errors.Is(err, page.ErrCursor) {
 				t.Errorf("a cursor of %q in %q: %v", name, other, err)
 			}
 		}

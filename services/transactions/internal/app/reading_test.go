@@ -262,14 +262,16 @@ func (h *history) checkList(rt *rapid.T, m *modelAccount, f domain.Filter, limit
 	}
 	// The same by a fact: then in the order of ids.
 	slices.SortFunc(want, newerID)
-	if got := collectIDs(rt, h.world, app.TransactionQuery{Filter: f, AccountID: m.ID, Facts: map[string]string{"run": h.run}, Request: rows(limit)}); !slices.Equal(got, want) {
+	q := app.TransactionQuery{Filter: f, AccountID: m.ID, Facts: map[string]string{"run": h.run}, Request: rows(limit)}
+	if got := collectIDs(rt, h.world, q); !slices.Equal(got, want) {
 		rt.Fatalf("transactions with a fact %+v:\n got %v\nwant %v", f, got, want)
 	}
 }
 
 func (h *history) checkFacts(rt *rapid.T) {
 	want := slices.SortedFunc(slices.Values(h.ids), newerID)
-	if got := collectIDs(rt, h.world, app.TransactionQuery{Facts: map[string]string{"run": h.run}, Request: rows(5)}); !slices.Equal(got, want) {
+	q := app.TransactionQuery{Facts: map[string]string{"run": h.run}, Request: rows(5)}
+	if got := collectIDs(rt, h.world, q); !slices.Equal(got, want) {
 		rt.Fatalf("by a fact:\n got %v\nwant %v", got, want)
 	}
 }
@@ -435,7 +437,8 @@ func TestSearchIsBounded(t *testing.T) {
 	if err != nil || len(empty.Entries) != 0 || position(t, empty.Next) != "202" { // entries 2,201 … 202 are looked at
 		t.Fatalf("%+v, %v", empty, err)
 	}
-	full, err := w.ListAccountStatement(w.ctx, bob.ID, app.StatementQuery{Filter: domain.Filter{Type: "rare"}, Request: page.Request{Cursor: empty.Next}})
+	full, err := w.ListAccountStatement(w.ctx, bob.ID, app.StatementQuery{Filter: domain.Filter{Type: "rare"},
+		Request: page.Request{Cursor: empty.Next}})
 	if err != nil || len(full.Entries) != 1 || full.Next != nil {
 		t.Fatalf("%+v, %v", full, err)
 	}
@@ -470,7 +473,8 @@ func TestCommonFact(t *testing.T) {
 	}
 	for _, account := range []uuid.UUID{uuid.Nil, bob.ID} {
 		for _, limit := range []int32{2, 25} {
-			if got := collectIDs(t, w, app.TransactionQuery{AccountID: account, Facts: map[string]string{"batch": "salaries"}, Request: rows(limit)}); !slices.Equal(got, want) {
+			q := app.TransactionQuery{AccountID: account, Facts: map[string]string{"batch": "salaries"}, Request: rows(limit)}
+			if got := collectIDs(t, w, q); !slices.Equal(got, want) {
 				t.Errorf("got %v, want %v", got, want)
 			}
 		}

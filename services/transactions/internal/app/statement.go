@@ -25,8 +25,8 @@ type StatementQuery struct {
 	page.Request
 }
 
-// StatementPage is a page, newest first, with the cursor of the next one (nil on the last). With a channel or a type it may be short although
-// more follow.
+// StatementPage is a page, newest first, with the cursor of the next one (nil on the last). With a channel or a type it may be short
+// although more follow.
 type StatementPage struct {
 	Entries []transactionsdb.ListEntriesRow
 	Next    *string

@@ -226,7 +226,8 @@ func TestStatement(t *testing.T) {
 	}
 	q.Limit = new(int32(100)) // the last page once more, with room for all
 	last, err := w.ListStatement(me, alice.ID, q)
-	if first := last.Entries; err != nil || len(first) != 1 || first[0].Direction != "credit" || first[0].AmountMinor != 1_000 || first[0].BalanceMinor != 1_000 {
+	if first := last.Entries; err != nil || len(first) != 1 || first[0].Direction != "credit" ||
+		first[0].AmountMinor != 1_000 || first[0].BalanceMinor != 1_000 {
 		t.Errorf("%+v, %v", last, err)
 	}
 	if _, err := w.ListStatement(me, bob.ID, app.StatementQuery{}); !errors.Is(err, fault.ErrNotFound) {

@@ -54,8 +54,8 @@ func open(t testing.TB) *world {
 	t.Cleanup(pool.Close)
 	skew := &atomic.Int64{}
 	now := func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }
-	return &world{App: app.New(pools(t, db.AppURL, pool), now, slog.New(slog.DiscardHandler), sealer(t), pager(t)), db: db, pool: pool, skew: skew,
-		ctx: as("service:wallet", scopes.LedgerPost, scopes.LedgerRead, scopes.LedgerAccounts)}
+	return &world{App: app.New(pools(t, db.AppURL, pool), now, slog.New(slog.DiscardHandler), sealer(t), pager(t)), db: db,
+		pool: pool, skew: skew, ctx: as("service:wallet", scopes.LedgerPost, scopes.LedgerRead, scopes.LedgerAccounts)}
 }
 
 // pools adds the connections that a ledger commits on.

@@ -67,7 +67,8 @@ type App struct {
 // New returns the use cases. It computes one PIN hash, to compare with when a phone is unknown.
 func New(d Deps) (*App, error) {
 	d.PublicURL = strings.TrimRight(d.PublicURL, "/")
-	a := &App{Deps: d, q: userdb.New(), pages: page.New(d.Sealer), hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), metrics: newMetrics(d.Registry)}
+	a := &App{Deps: d, q: userdb.New(), pages: page.New(d.Sealer), hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
+		metrics: newMetrics(d.Registry)}
 	a.idem = idem.New(d.Sealer, a.now)
 	nobody := make([]byte, 16)
 	if _, err := rand.Read(nobody); err != nil {

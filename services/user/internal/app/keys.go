@@ -149,7 +149,8 @@ func (a *App) accessToken(u userdb.User, session uuid.UUID, now, sessionEnd time
 	if err != nil {
 		return "", expires, err
 	}
-	token, err := a.Keys.signed("at+jwt", accessClaims{claims, session.String(), strings.Join(scopes.OfRole(u.Role), " "), []string{u.Role}, u.Tier, a.Env})
+	scope := strings.Join(scopes.OfRole(u.Role), " ")
+	token, err := a.Keys.signed("at+jwt", accessClaims{claims, session.String(), scope, []string{u.Role}, u.Tier, a.Env})
 	return token, expires, err
 }
 

@@ -428,7 +428,8 @@ func TestKycReviews(t *testing.T) {
 	}
 	first, next, err := w.app.ListKycReviews(admin, page.Request{Limit: new(int32(3))})
 	w.must(err)
-	if len(first) != 3 || next == nil || first[0].ID != open[0].ID || first[0].Submitted.FullName() != "Amina Wanjiru" || first[0].Returned == nil {
+	if len(first) != 3 || next == nil || first[0].ID != open[0].ID ||
+		first[0].Submitted.FullName() != "Amina Wanjiru" || first[0].Returned == nil {
 		t.Fatalf("page %+v, next %v", first, next)
 	}
 	colleague, err := w.app.CreateAdmin(w.anyone(), "+254799000002", "5821", device)

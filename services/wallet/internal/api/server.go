@@ -35,9 +35,11 @@ func Mount(r chi.Router, a *app.App) {
 // also the authority here, so that a mistake in a route there opens nothing. Hooks prove themselves by the token in their path.
 var needed = map[string][]string{
 	"ListWallets": {scopes.WalletRead}, "GetWallet": {scopes.WalletRead}, "GetLimits": {scopes.WalletRead},
-	"ListTopups": {scopes.WalletRead}, "GetTopup": {scopes.WalletRead}, "ListTransfers": {scopes.WalletRead}, "GetTransfer": {scopes.WalletRead},
+	"ListTopups": {scopes.WalletRead}, "GetTopup": {scopes.WalletRead},
+	"ListTransfers": {scopes.WalletRead}, "GetTransfer": {scopes.WalletRead},
 	"EstimateFee": {scopes.WalletRead, scopes.TariffsRead},
-	"OpenWallet":  {scopes.WalletWrite}, "CreateTopup": {scopes.WalletWrite}, "CreateTransferQuote": {scopes.WalletWrite}, "CreateTransfer": {scopes.WalletWrite},
+	"OpenWallet":  {scopes.WalletWrite}, "CreateTopup": {scopes.WalletWrite},
+	"CreateTransferQuote": {scopes.WalletWrite}, "CreateTransfer": {scopes.WalletWrite},
 	"LiftMyPromptBlock": {scopes.WalletWrite}, "LiftPromptBlock": {scopes.AdminUsers},
 	"ReceiveStkCallback": nil, "ReceiveC2BConfirmation": nil, "ReceiveC2BValidation": nil,
 }

@@ -73,7 +73,8 @@ func (s *Server) GetTransfer(ctx context.Context, r walletapi.GetTransferRequest
 
 // ListTransfers answers GET /v1/transfers.
 func (s *Server) ListTransfers(ctx context.Context, r walletapi.ListTransfersRequestObject) (walletapi.ListTransfersResponseObject, error) {
-	transfers, next, err := s.app.ListTransfers(ctx, text(r.Params.ClientReference), page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor})
+	in := page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor}
+	transfers, next, err := s.app.ListTransfers(ctx, text(r.Params.ClientReference), in)
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,8 @@ func New(d Deps) *App {
 	if d.SettleTimeout == 0 {
 		d.SettleTimeout = 5 * time.Second
 	}
-	a := &App{Deps: d, q: walletdb.New(), idem: idem.New(d.Sealer, d.Now), pages: page.New(d.Sealer), ledger: ledger.New(d.Ledger, d.SettleTimeout), metrics: newMetrics(),
+	a := &App{Deps: d, q: walletdb.New(), idem: idem.New(d.Sealer, d.Now), pages: page.New(d.Sealer),
+		ledger: ledger.New(d.Ledger, d.SettleTimeout), metrics: newMetrics(),
 		sampled: kitlog.Sampled(d.Log, d.Now)}
 	a.closings = newClosings(a.commitClosings, d.Log)
 	if d.Registry != nil {

@@ -234,7 +234,8 @@ func (w *World) WalletOf(userID uuid.UUID, currency string) uuid.UUID {
 
 // As is a request of a person.
 func As(ctx context.Context, p Person) context.Context {
-	return auth.With(ctx, auth.Principal{Subject: "user:" + p.UserID.String(), Scopes: []string{scopes.WalletRead, scopes.WalletWrite}, Operation: "test"})
+	return auth.With(ctx, auth.Principal{Subject: "user:" + p.UserID.String(),
+		Scopes: []string{scopes.WalletRead, scopes.WalletWrite}, Operation: "test"})
 }
 
 // Known is a message of M-Pesa from one of its addresses; a context without it is a stranger's.
