@@ -83,7 +83,13 @@ func TestPeers(t *testing.T) {
 	t.Parallel()
 	tb := &recorder{TB: t}
 	r := chi.NewRouter()
-	mount(r)
+	r.Get("/v1/probes", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("answer") {
+			_, _ = fmt.Fprintf(answering(w, "application/json", http.StatusOK), `{"who": ""}`)
+			return
+		}
+		_, _ = fmt.Fprint(answering(w, "application/problem+json", http.StatusUnauthorized), `{}`)
+	})
 	peers := servicetest.New(tb, "probe", fstest.MapFS{}, nil).Peers(contracts, servicetest.Peer{File: "probe.yaml", Handler: r})
 	get := func(path string) int {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, peers.GatewayURL()+path, nil)
@@ -103,6 +109,15 @@ func TestPeers(t *testing.T) {
 	if got := get("/v1/others"); got != http.StatusNotFound || len(tb.faults) != 1 {
 		t.Errorf("%d %v", got, tb.faults)
 	}
+	if got := get("/v1/probes"); got != http.StatusUnauthorized || len(tb.faults) != 2 { // a refusal does not excuse a request of ours
+		t.Errorf("%d %v", got, tb.faults)
+	}
+}
+
+func answering(w http.ResponseWriter, contentType string, status int) http.ResponseWriter {
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	return w
 }
 
 // TestEvents: what a service publishes is read back, and what it hears has its effect once.

@@ -1,38 +1,26 @@
 package app_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"io"
-	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	openapitypes "github.com/oapi-codegen/runtime/types"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/riverqueue/river"
 
 	"github.com/sendtip/sendtip/generated/common"
 	userapi "github.com/sendtip/sendtip/generated/user/api"
 	userclient "github.com/sendtip/sendtip/generated/user/client"
-	"github.com/sendtip/sendtip/kit/call"
-	"github.com/sendtip/sendtip/kit/config"
-	kitjobs "github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/pgtest"
 	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/openapi"
 	"github.com/sendtip/sendtip/providers/africastalking"
 	"github.com/sendtip/sendtip/sandbox"
@@ -60,45 +48,35 @@ type world struct {
 	sms    *control.Client
 	smsURL string
 	smtp   string // address of the mail sink
-	logs   *logBuffer
+	logs   *servicetest.Logs
 	meters *prometheus.Registry
-
-	mu  sync.Mutex
-	now time.Time
+	clock  func() time.Time
+	wait   func(time.Duration) // moves the clock
 }
 
-var start = time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
+var start = servicetest.Start
 
 func setup(t *testing.T) *world {
 	t.Helper()
-	w := &world{db: pgtest.Open(t, "notification", notificationsql.Migrations()), now: start, logs: &logBuffer{}, meters: prometheus.NewRegistry()}
-	var err error
-	if w.sealer, err = seal.New(bytes.Repeat([]byte{7}, seal.KeySize)); err != nil {
-		t.Fatal(err)
-	}
-	w.peer = newUserPeer(t)
+	base := servicetest.New(t, "notification", notificationsql.Migrations(), jobs.Queues)
+	w := &world{db: base.DB, sealer: base.Sealer, logs: base.Logs, meters: prometheus.NewRegistry(), clock: base.Now, wait: base.Advance, peer: newUserPeer()}
+	doer := base.Peers(openapi.FS, servicetest.Peer{File: "user.yaml", Handler: w.peer.handler(t)})
 	w.startSandbox(t)
 	texts, err := domain.NewTexts("SENDTIP")
 	if err != nil {
 		t.Fatal(err)
 	}
-	workers := river.NewWorkers()
-	queue, err := kitjobs.NewClient(w.db.Pool, workers, kitjobs.Config{Service: "notification", Queues: jobs.Queues})
-	if err != nil {
-		t.Fatal(err)
-	}
-	doer := call.NewClient(call.Config{GatewayURL: w.peer.url, Service: "notification", ServiceKey: config.NewSecret("key"), Timeout: 2 * time.Second})
-	users, err := userclient.NewClientWithResponses(w.peer.url, userclient.WithHTTPClient(doer))
+	users, err := userclient.NewClientWithResponses(doer.GatewayURL(), userclient.WithHTTPClient(doer))
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.deps = app.Deps{
-		Pool: w.db.Pool, Sealer: w.sealer, Jobs: queue, Users: users, Texts: texts, Mail: w.mailer(t, w.smtp),
+		Pool: w.db.Pool, Sealer: w.sealer, Jobs: base.Jobs, Users: users, Texts: texts, Mail: w.mailer(t, w.smtp),
 		SMS: africastalking.New(africastalking.Config{BaseURL: w.smsURL, Username: sandbox.DefaultSMSUsername, APIKey: sandbox.DefaultSMSAPIKey}),
-		Log: slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), SenderID: "SENDTIP", Now: w.clock, Registry: w.meters,
+		Log: base.Log, SenderID: "SENDTIP", Now: base.Now, Registry: w.meters,
 	}
 	w.app = app.New(w.deps)
-	jobs.Register(workers, w.app)
+	jobs.Register(base.Workers, w.app)
 	return w
 }
 
@@ -117,18 +95,6 @@ func (w *world) mailer(t *testing.T, addr string) *app.Mailer {
 		t.Fatal(err)
 	}
 	return m
-}
-
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-func (w *world) wait(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
 }
 
 func (w *world) startSandbox(t *testing.T) {
@@ -337,7 +303,6 @@ func (w *world) published(t *testing.T, eventType string) []map[string]any {
 // userPeer is a scripted user service on the generated interface; each of its answers is checked against the contract.
 type userPeer struct {
 	userapi.StrictServerInterface
-	url       string
 	user      uuid.UUID
 	challenge uuid.UUID
 
@@ -348,16 +313,20 @@ type userPeer struct {
 	asked    int
 }
 
-func newUserPeer(t *testing.T) *userPeer {
-	t.Helper()
+func newUserPeer() *userPeer {
 	name := "Amina"
-	p := &userPeer{
+	return &userPeer{
 		user: uuid.Must(uuid.NewV7()), challenge: uuid.Must(uuid.NewV7()),
 		contacts: userapi.Contacts{Phone: phone, Language: "en", FirstName: &name},
 		otp:      userapi.OtpCode{Phone: phone, Code: code, Language: "en", Purpose: "login", ExpiresAt: start.Add(5 * time.Minute)},
 	}
+}
+
+// handler answers as the script says.
+func (p *userPeer) handler(t *testing.T) http.Handler {
+	t.Helper()
 	handler := userapi.HandlerFromMux(userapi.NewStrictHandler(p, nil), nil)
-	srv := httptest.NewServer(checked(t, "user.yaml", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		fail := p.fail
 		p.asked++
@@ -365,14 +334,11 @@ func newUserPeer(t *testing.T) *userPeer {
 		if fail != nil && fail(w) {
 			return
 		}
-		if r.Header.Get("Sendtip-Service-Key") == "" || r.Header.Get("Sendtip-On-Behalf-Of") != "" {
-			t.Error("a job calls as its service, with its key and on nobody's behalf")
+		if r.Header.Get("Sendtip-On-Behalf-Of") != "" {
+			t.Error("a job calls as its service, on nobody's behalf")
 		}
 		handler.ServeHTTP(w, r)
-	})))
-	t.Cleanup(srv.Close)
-	p.url = srv.URL
-	return p
+	})
 }
 
 func (p *userPeer) change(f func(p *userPeer)) {
@@ -410,69 +376,4 @@ func (p *userPeer) TakeOtp(_ context.Context, r userapi.TakeOtpRequestObject) (u
 		return userapi.TakeOtp404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound()}, nil
 	}
 	return userapi.TakeOtp200JSONResponse(p.otp), nil
-}
-
-// checked fails the test when a request or an answer breaks the contract.
-func checked(t *testing.T, contract string, next http.Handler) http.Handler {
-	t.Helper()
-	router := loadContract(t, contract)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		route, params, err := router.FindRoute(r)
-		if err != nil {
-			t.Errorf("%s %s is not in %s", r.Method, r.URL.Path, contract)
-			return
-		}
-		in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route,
-			Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}}
-		if err := openapi3filter.ValidateRequest(r.Context(), in); err != nil {
-			t.Errorf("request breaks %s: %v", contract, err)
-		}
-		rec := httptest.NewRecorder()
-		next.ServeHTTP(rec, r)
-		out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: rec.Code, Header: rec.Header(),
-			Body: io.NopCloser(bytes.NewReader(rec.Body.Bytes())), Options: &openapi3filter.Options{IncludeResponseStatus: true}}
-		if err := openapi3filter.ValidateResponse(r.Context(), out); err != nil {
-			t.Errorf("answer breaks %s: %v", contract, err)
-		}
-		for k, v := range rec.Header() {
-			w.Header()[k] = v
-		}
-		w.WriteHeader(rec.Code)
-		_, _ = w.Write(rec.Body.Bytes())
-	})
-}
-
-func loadContract(t *testing.T, name string) routers.Router {
-	t.Helper()
-	loader := openapi3.NewLoader()
-	loader.IsExternalRefsAllowed = true
-	loader.ReadFromURIFunc = func(_ *openapi3.Loader, u *url.URL) ([]byte, error) { return openapi.FS.ReadFile(u.Path) }
-	doc, err := loader.LoadFromURI(&url.URL{Path: name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc.Servers = nil
-	router, err := gorillamux.NewRouter(doc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return router
-}
-
-// logBuffer collects log lines, to prove what is not in them.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -1,24 +1,18 @@
 package events_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"log/slog"
 	"maps"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
 	"github.com/sendtip/sendtip/generated/common"
 	payload "github.com/sendtip/sendtip/generated/events"
 	"github.com/sendtip/sendtip/kit/event"
-	kitjobs "github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/money"
-	"github.com/sendtip/sendtip/kit/pgtest"
-	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/kit/servicetest"
 	notificationsql "github.com/sendtip/sendtip/sql/notification"
 
 	"github.com/sendtip/sendtip/services/notification/internal/app"
@@ -28,31 +22,17 @@ import (
 )
 
 type world struct {
-	db       *pgtest.DB
+	*servicetest.World
 	handlers map[string]event.Handler
 	together event.BatchHandler
 }
 
 func setup(t *testing.T) *world {
 	t.Helper()
-	db := pgtest.Open(t, "notification", notificationsql.Migrations())
-	sealer, err := seal.New(bytes.Repeat([]byte{7}, seal.KeySize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	workers := river.NewWorkers()
-	queue, err := kitjobs.NewClient(db.Pool, workers, kitjobs.Config{Service: "notification", Queues: jobs.Queues})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := app.New(app.Deps{Pool: db.Pool, Sealer: sealer, Jobs: queue, Log: slog.New(slog.DiscardHandler), Now: time.Now})
-	jobs.Register(workers, a)
-	return &world{db: db, handlers: events.Handlers(a), together: events.Together(a)}
-}
-
-func (w *world) dispatch(t *testing.T, e event.Event) error {
-	t.Helper()
-	return event.Dispatch(t.Context(), w.db.Pool, "notification", time.Now(), w.handlers, e)
+	w := servicetest.New(t, "notification", notificationsql.Migrations(), jobs.Queues)
+	a := app.New(app.Deps{Pool: w.Pool, Sealer: w.Sealer, Jobs: w.Jobs, Log: w.Log, Now: w.Now})
+	jobs.Register(w.Workers, a)
+	return &world{World: w, handlers: events.Handlers(a), together: events.Together(a)}
 }
 
 type message struct {
@@ -64,7 +44,7 @@ type message struct {
 
 func (w *world) messages(t *testing.T) []message {
 	t.Helper()
-	rows, err := w.db.Pool.Query(t.Context(), "SELECT template, channel, recipient_id, user_id, params FROM notifications ORDER BY id")
+	rows, err := w.Pool.Query(t.Context(), "SELECT template, channel, recipient_id, user_id, params FROM notifications ORDER BY id")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,22 +62,13 @@ func (w *world) messages(t *testing.T) []message {
 	return out
 }
 
-func (w *world) jobs(t *testing.T, queue string) int {
+func (w *world) queued(t *testing.T, queue string) int {
 	t.Helper()
 	var n int
-	if err := w.db.Pool.QueryRow(t.Context(), "SELECT count(*) FROM river_job WHERE kind = 'notification.send_message' AND queue = $1", queue).Scan(&n); err != nil {
+	if err := w.Pool.QueryRow(t.Context(), "SELECT count(*) FROM river_job WHERE kind = 'notification.send_message' AND queue = $1", queue).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
-}
-
-func newEvent(t *testing.T, topic, eventType string, data any) event.Event {
-	t.Helper()
-	e, err := event.New(topic, eventType, uuid.NewString(), time.Now(), data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
 }
 
 var (
@@ -149,9 +120,9 @@ func TestHandlers(t *testing.T) {
 		t.Run(eventType, func(t *testing.T) {
 			t.Parallel()
 			w := setup(t)
-			e := newEvent(t, c.topic, eventType, c.data)
+			e := w.Event(c.topic, eventType, c.data)
 			for range 2 { // the second delivery changes nothing
-				if err := w.dispatch(t, e); err != nil {
+				if err := w.Deliver(w.handlers, e); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -168,8 +139,8 @@ func TestHandlers(t *testing.T) {
 			if eventType == "user.otp_requested" {
 				queue, others = others, queue
 			}
-			if w.jobs(t, queue) != len(c.want) || w.jobs(t, others) != 0 {
-				t.Errorf("%d jobs in %s, %d in %s", w.jobs(t, queue), queue, w.jobs(t, others), others)
+			if w.queued(t, queue) != len(c.want) || w.queued(t, others) != 0 {
+				t.Errorf("%d jobs in %s, %d in %s", w.queued(t, queue), queue, w.queued(t, others), others)
 			}
 		})
 	}
@@ -193,14 +164,14 @@ func TestTogether(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	batch := []event.Event{
-		newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", completed(bob)),
-		newEvent(t, "sendtip.wallet.v1", "wallet.something_new", completed(bob)),
-		newEvent(t, "sendtip.user.v1", "user.otp_requested", payload.UserOtpRequested{ChallengeID: challenge, Purpose: "login"}),
-		newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", completed(bob)),
-		newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", completed(alice)),
+		w.Event("sendtip.wallet.v1", "wallet.transfer_completed", completed(bob)),
+		w.Event("sendtip.wallet.v1", "wallet.something_new", completed(bob)),
+		w.Event("sendtip.user.v1", "user.otp_requested", payload.UserOtpRequested{ChallengeID: challenge, Purpose: "login"}),
+		w.Event("sendtip.wallet.v1", "wallet.transfer_completed", completed(bob)),
+		w.Event("sendtip.wallet.v1", "wallet.transfer_completed", completed(alice)),
 	}
 	for range 2 {
-		if err := event.DispatchAll(t.Context(), w.db.Pool, "notification", time.Now(), w.together, batch); err != nil {
+		if err := event.DispatchAll(t.Context(), w.Pool, w.Name, w.Now(), w.together, batch); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -209,11 +180,11 @@ func TestTogether(t *testing.T) {
 		told[m.Template+" "+m.Recipient.String()]++
 	}
 	want := map[string]int{"transfer_sent " + alice.String(): 3, "transfer_received " + bob.String(): 2, "otp " + challenge.String(): 1}
-	if !maps.Equal(told, want) || w.jobs(t, app.QueueMessages) != 5 || w.jobs(t, app.QueueCodes) != 1 {
-		t.Errorf("told %v with %d and %d jobs, want %v", told, w.jobs(t, app.QueueMessages), w.jobs(t, app.QueueCodes), want)
+	if !maps.Equal(told, want) || w.queued(t, app.QueueMessages) != 5 || w.queued(t, app.QueueCodes) != 1 {
+		t.Errorf("told %v with %d and %d jobs, want %v", told, w.queued(t, app.QueueMessages), w.queued(t, app.QueueCodes), want)
 	}
 	var unserved int
-	if err := w.db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM notifications n WHERE NOT EXISTS
+	if err := w.Pool.QueryRow(t.Context(), `SELECT count(*) FROM notifications n WHERE NOT EXISTS
 		(SELECT FROM river_job j WHERE j.args->>'notification_id' = n.id::text)`).Scan(&unserved); err != nil || unserved != 0 {
 		t.Errorf("%d messages have no job of their own (%v)", unserved, err)
 	}
@@ -223,24 +194,24 @@ func TestTogether(t *testing.T) {
 func TestHandlersWithoutInbox(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	e := newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", completed(bob))
+	e := w.Event("sendtip.wallet.v1", "wallet.transfer_completed", completed(bob))
 	for range 2 {
-		if err := w.dispatch(t, e); err != nil {
+		if err := w.Deliver(w.handlers, e); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.db.Pool.Exec(t.Context(), "DELETE FROM inbox"); err != nil {
+		if _, err := w.Pool.Exec(t.Context(), "DELETE FROM inbox"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := w.messages(t); len(got) != 2 || w.jobs(t, app.QueueMessages) != 2 {
-		t.Errorf("%d messages, %d jobs", len(got), w.jobs(t, app.QueueMessages))
+	if got := w.messages(t); len(got) != 2 || w.queued(t, app.QueueMessages) != 2 {
+		t.Errorf("%d messages, %d jobs", len(got), w.queued(t, app.QueueMessages))
 	}
 }
 
 func TestTransferToAnOwnWallet(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	if err := w.dispatch(t, newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", completed(alice))); err != nil {
+	if err := w.Deliver(w.handlers, w.Event("sendtip.wallet.v1", "wallet.transfer_completed", completed(alice))); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.messages(t); len(got) != 1 || got[0].Template != "transfer_sent" {
@@ -257,19 +228,19 @@ func TestHandlersRefuse(t *testing.T) {
 	tooLarge.Amount.Amount = money.Max + 1
 	nobody := completed(uuid.Nil)
 	for name, e := range map[string]event.Event{
-		"not an object":    newEvent(t, "sendtip.user.v1", "user.kyc_verified", []int{1}),
-		"bad id":           newEvent(t, "sendtip.user.v1", "user.kyc_verified", map[string]string{"user_id": "x"}),
-		"no user":          newEvent(t, "sendtip.user.v1", "user.kyc_verified", map[string]int{"tier": 1}),
-		"no challenge":     newEvent(t, "sendtip.user.v1", "user.otp_requested", map[string]string{"purpose": "login"}),
-		"unknown currency": newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", bitcoin),
-		"too large":        newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", tooLarge),
-		"no recipient":     newEvent(t, "sendtip.wallet.v1", "wallet.transfer_completed", nobody),
+		"not an object":    w.Event("sendtip.user.v1", "user.kyc_verified", []int{1}),
+		"bad id":           w.Event("sendtip.user.v1", "user.kyc_verified", map[string]string{"user_id": "x"}),
+		"no user":          w.Event("sendtip.user.v1", "user.kyc_verified", map[string]int{"tier": 1}),
+		"no challenge":     w.Event("sendtip.user.v1", "user.otp_requested", map[string]string{"purpose": "login"}),
+		"unknown currency": w.Event("sendtip.wallet.v1", "wallet.transfer_completed", bitcoin),
+		"too large":        w.Event("sendtip.wallet.v1", "wallet.transfer_completed", tooLarge),
+		"no recipient":     w.Event("sendtip.wallet.v1", "wallet.transfer_completed", nobody),
 	} {
-		if err := w.dispatch(t, e); !event.IsRefused(err) {
+		if err := w.Deliver(w.handlers, e); !event.IsRefused(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := w.messages(t); len(got) != 0 || w.jobs(t, app.QueueMessages) != 0 {
+	if got := w.messages(t); len(got) != 0 || w.queued(t, app.QueueMessages) != 0 {
 		t.Errorf("refused events left %+v", got)
 	}
 }
@@ -278,7 +249,7 @@ func TestHandlersSkip(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	for _, eventType := range []string{"user.registered", "user.status_changed", "wallet.something_new"} {
-		if err := w.dispatch(t, newEvent(t, "sendtip.user.v1", eventType, map[string]uuid.UUID{"user_id": alice})); err != nil {
+		if err := w.Deliver(w.handlers, w.Event("sendtip.user.v1", eventType, map[string]uuid.UUID{"user_id": alice})); err != nil {
 			t.Errorf("%s: %v", eventType, err)
 		}
 	}
