@@ -35,7 +35,7 @@ type FieldError struct {
 	// Example: minimum
 	Code string `json:"code"`
 
-	// Detail A sentence without the value that was sent.
+	// Detail A sentence that never repeats the value that was sent.
 	//
 	// Example: The number is below the minimum.
 	Detail string `json:"detail"`

@@ -94,10 +94,11 @@ func As(err error) (*Error, bool) {
 // Faults that every service gives.
 var (
 	ErrUnauthenticated = New(Unauthenticated, "unauthenticated", "No valid credential was sent.")
-	ErrForbidden       = New(Forbidden, "forbidden", "You may not do this.")
+	ErrForbidden       = New(Forbidden, "forbidden", "You are not allowed to do this.")
 	ErrNotFound        = New(NotFound, "not_found", "There is no such object.")
-	ErrInvalid         = New(Invalid, "invalid_request", "The request breaks the contract.")
+	ErrInvalid         = New(Invalid, "invalid_request", "The request does not match the contract.")
 	ErrUnavailable     = New(Unavailable, "unavailable", "The service is not available; try again.").WithRetryAfter(2 * time.Second)
-	ErrTimeout         = New(Timeout, "timeout", "The answer took too long; ask for the outcome before you try again.").WithRetryAfter(2 * time.Second)
-	ErrInternal        = New(Internal, "internal", "Something went wrong on our side.")
+	ErrTimeout         = New(Timeout, "timeout",
+		"The answer took too long; check the outcome before you try again.").WithRetryAfter(2 * time.Second)
+	ErrInternal = New(Internal, "internal", "Something went wrong on our side.")
 )

@@ -32,9 +32,9 @@ const Keep = 7 * 24 * time.Hour
 
 // Refusals of a key.
 var (
-	ErrKeyReused  = fault.New(fault.Unprocessable, "idempotency_key_reused", "This Idempotency-Key was used for another request.")
+	ErrKeyReused  = fault.New(fault.Unprocessable, "idempotency_key_reused", "This Idempotency-Key was already used for a different request.")
 	ErrInProgress = fault.New(fault.Conflict, "request_in_progress", "The first request with this key is still running.").WithRetryAfter(time.Second)
-	ErrMissing    = fault.New(fault.Invalid, "idempotency_key_missing", "Send an Idempotency-Key.")
+	ErrMissing    = fault.New(fault.Invalid, "idempotency_key_missing", "An Idempotency-Key header is required.")
 )
 
 // Mode says how a key lives.

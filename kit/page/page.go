@@ -24,8 +24,8 @@ const (
 
 // Refusals of what a caller sends.
 var (
-	ErrCursor = fault.New(fault.Unprocessable, "cursor_invalid", "The cursor is not one of this list; begin with the first page.")
-	ErrLimit  = fault.ErrInvalid.WithField("limit", "limit_invalid", "The limit is not between 1 and 100.")
+	ErrCursor = fault.New(fault.Unprocessable, "cursor_invalid", "The cursor does not belong to this list; start from the first page.")
+	ErrLimit  = fault.ErrInvalid.WithField("limit", "limit_invalid", "The limit must be between 1 and 100.")
 )
 
 const (

@@ -98,5 +98,5 @@ func NotFound(w http.ResponseWriter, r *http.Request) { WriteProblem(w, r, fault
 
 // MethodNotAllowed answers a known path with another method.
 func MethodNotAllowed(w http.ResponseWriter, r *http.Request) {
-	WriteProblem(w, r, fault.New(fault.MethodNotAllowed, "method_not_allowed", "This path does not take that method."))
+	WriteProblem(w, r, fault.New(fault.MethodNotAllowed, "method_not_allowed", "This path does not support that method."))
 }

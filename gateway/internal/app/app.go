@@ -15,8 +15,8 @@ import (
 
 // Refusals of the use cases.
 var (
-	ErrScopeUnknown = fault.New(fault.Unprocessable, "scope_unknown", "No operation gives that scope to API keys.")
-	ErrExpiryPast   = fault.New(fault.Unprocessable, "expiry_in_the_past", "The key would have expired already.")
+	ErrScopeUnknown = fault.New(fault.Unprocessable, "scope_unknown", "API keys cannot be given that scope.")
+	ErrExpiryPast   = fault.New(fault.Unprocessable, "expiry_in_the_past", "The expiry is in the past.")
 	ErrKeyUnknown   = fault.New(fault.NotFound, "not_found", "There is no such API key.")
 )
 

@@ -14,17 +14,17 @@ import (
 // Refusals.
 var (
 	ErrMissing          = fault.New(fault.Unauthenticated, "unauthenticated", "No valid credential was sent.")
-	ErrAmbiguous        = fault.New(fault.Invalid, "ambiguous_credentials", "Send one credential, once.")
+	ErrAmbiguous        = fault.New(fault.Invalid, "ambiguous_credentials", "Send exactly one credential.")
 	ErrToken            = fault.New(fault.Unauthenticated, "invalid_token", "The token is not valid.")
 	ErrExpired          = fault.New(fault.Unauthenticated, "token_expired", "The token has expired; refresh the session.")
-	ErrRevoked          = fault.New(fault.Unauthenticated, "session_revoked", "The session has ended; sign in again.")
+	ErrRevoked          = fault.New(fault.Unauthenticated, "session_revoked", "Your session has ended; sign in again.")
 	ErrWrongEnvironment = fault.New(fault.Unauthenticated, "wrong_environment", "The credential belongs to another environment.")
 	ErrServiceKey       = fault.New(fault.Unauthenticated, "invalid_service_key", "The service key is not valid.")
 	ErrDelegation       = fault.New(fault.Unauthenticated, "invalid_delegation", "The delegation is not valid.")
 	ErrStepUp           = fault.New(fault.Forbidden, "step_up_invalid", "The step-up token is not valid for this operation.")
 	ErrStepUpMissing    = fault.New(fault.Forbidden, "step_up_required", "Confirm the operation with the PIN first.")
 	ErrAgent            = fault.New(fault.Forbidden, "agent_required", "Only an agent may do this.")
-	ErrScope            = fault.New(fault.Forbidden, "forbidden", "You may not do this.")
+	ErrScope            = fault.New(fault.Forbidden, "forbidden", "You are not allowed to do this.")
 )
 
 // Caller is who asks, as the credential proves it.

@@ -8,11 +8,12 @@ import (
 // The headers that the gateway and the services add are the same for every operation, so they are not written into each contract, where
 // they would also become a part of each service's types: the public document gets them here.
 var headers = object{
-	"RateLimitPolicy":     header("Each limit that counts: name, requests (q) per window (w) in seconds.", "string", `"default";q=600;w=60`),
-	"RateLimit":           header("Each limit's state: requests left at once (r), seconds until one more (t).", "string", `"default";r=99;t=1`),
-	"RequestId":           header("Names this request; quote it when you ask for help.", "string", "01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e"),
-	"RetryAfter":          header("Seconds to wait before the next try.", "integer", 2),
-	"Location":            header("Path of the thing being made by the first request with this key, if there is one.", "string", "/v1/transfers/01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e"),
+	"RateLimitPolicy": header("Each limit that applies: name, requests (q) per window (w) in seconds.", "string", `"default";q=600;w=60`),
+	"RateLimit":       header("Each limit's state: requests left at once (r), seconds until one more (t).", "string", `"default";r=99;t=1`),
+	"RequestId":       header("Id of this request; quote it when you contact support.", "string", "01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e"),
+	"RetryAfter":      header("Seconds to wait before the next try.", "integer", 2),
+	"Location": header("Path of the object that the first request with this key is creating, if there is one.", "string",
+		"/v1/transfers/01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e"),
 	"IdempotencyReplayed": header("`true` when the stored answer of an earlier request with this key is repeated.", "string", "true"),
 	"Challenge":           header("Which credential to send.", "string", `Bearer realm="sendtip"`),
 }

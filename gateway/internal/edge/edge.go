@@ -29,14 +29,15 @@ import (
 // Refusals of the chain itself.
 var (
 	ErrNoRoute     = fault.New(fault.NotFound, "not_found", "There is no such path.")
-	ErrMethod      = fault.New(fault.MethodNotAllowed, "method_not_allowed", "This path does not take that method.")
+	ErrMethod      = fault.New(fault.MethodNotAllowed, "method_not_allowed", "This path does not support that method.")
 	ErrURITooLong  = fault.New(fault.Invalid, "uri_too_long", "The address is too long.")
 	ErrTooLarge    = fault.New(fault.TooLarge, "payload_too_large", "The body is too large.")
-	ErrIdempotency = fault.New(fault.Invalid, "idempotency_key_required", "Send an Idempotency-Key.")
+	ErrIdempotency = fault.New(fault.Invalid, "idempotency_key_required", "An Idempotency-Key header is required.")
 	ErrLimited     = fault.New(fault.TooMany, "rate_limited", "Too many requests; wait and try again.")
 	ErrMalformed   = fault.New(fault.Invalid, "invalid_request", "The request cannot be read.")
-	ErrSlow        = fault.New(fault.TooSlow, "body_too_slow", "The body came too slowly; send it again.")
-	ErrNoRoom      = fault.New(fault.Unavailable, "busy", "Too many requests are being read; send the same one again.").WithRetryAfter(2 * time.Second)
+	ErrSlow        = fault.New(fault.TooSlow, "body_too_slow", "The body arrived too slowly; send it again.")
+	ErrNoRoom      = fault.New(fault.Unavailable, "busy",
+		"Too many requests are being read; send this one again.").WithRetryAfter(2 * time.Second)
 )
 
 // maxURI bounds path and query.

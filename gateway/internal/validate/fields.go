@@ -16,9 +16,9 @@ var details = map[string]string{
 	"required":             "It is missing.",
 	"unknown_property":     "The contract has no such property.",
 	"type":                 "It has the wrong type.",
-	"enum":                 "It is none of the allowed values.",
-	"pattern":              "It does not have the right form.",
-	"format":               "It does not have the right form.",
+	"enum":                 "It is not one of the allowed values.",
+	"pattern":              "It does not have the right format.",
+	"format":               "It does not have the right format.",
 	"minimum":              "The number is below the minimum.",
 	"maximum":              "The number is above the maximum.",
 	"minLength":            "The text is too short.",
@@ -35,9 +35,9 @@ var details = map[string]string{
 	"duplicate_key":        "The property is given twice.",
 	"too_deep":             "The nesting is too deep.",
 	"invalid_utf8":         "The text is not valid UTF-8.",
-	"invalid_string":       "The text has a character or an escape that is not allowed.",
-	"nul_character":        "The text has the character NUL, which cannot be stored.",
-	"not_an_integer":       "Write the number as an integer, without fraction or exponent.",
+	"invalid_string":       "The text contains a character or an escape that is not allowed.",
+	"nul_character":        "The text contains the NUL character, which cannot be stored.",
+	"not_an_integer":       "Write the number as an integer, without a fraction or an exponent.",
 	"number_out_of_range":  "The number is out of range.",
 	"multipleOf":           "The number has too many digits.",
 	"additionalProperties": "The contract has no such property.",
@@ -47,7 +47,7 @@ func detailOf(code string) string {
 	if d, ok := details[code]; ok {
 		return d
 	}
-	return "It breaks the contract."
+	return "It does not match the contract."
 }
 
 // fieldsOf turns kin's error tree into places and codes.

@@ -20,8 +20,8 @@ import (
 var (
 	ErrMediaType = fault.New(fault.UnsupportedMedia, "unsupported_media_type", "Send application/json in UTF-8, without content encoding.")
 	ErrEmptyBody = fault.New(fault.Invalid, "body_required", "The request needs a body.")
-	ErrText      = fault.New(fault.Unprocessable, "invalid_text", "A text has a character that cannot be stored.")
-	ErrExtraBody = fault.New(fault.Invalid, "body_not_allowed", "The request takes no body.")
+	ErrText      = fault.New(fault.Unprocessable, "invalid_text", "A text contains a character that cannot be stored.")
+	ErrExtraBody = fault.New(fault.Invalid, "body_not_allowed", "This request must not have a body.")
 )
 
 // maxFields bounds the faults of one answer.

@@ -31,7 +31,7 @@ func (s *Server) GetLogTile(ctx context.Context, r transactionsapi.GetLogTileReq
 	width := 0
 	if r.Params.Width != nil {
 		if width = int(*r.Params.Width); width == 0 { // for the use case zero means that none was sent
-			return nil, fault.ErrInvalid.WithField("width", "width_invalid", "The width is not between 1 and 256.")
+			return nil, fault.ErrInvalid.WithField("width", "width_invalid", "The width must be between 1 and 256.")
 		}
 	}
 	tile, err := s.app.LogTile(ctx, int(r.Level), r.Index, width)

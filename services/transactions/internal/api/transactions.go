@@ -17,7 +17,7 @@ const maxTransactions = 100
 // PostTransactions answers POST /v1/ledger/transactions.
 func (s *Server) PostTransactions(ctx context.Context, r transactionsapi.PostTransactionsRequestObject) (transactionsapi.PostTransactionsResponseObject, error) {
 	if n := len(r.Body.Transactions); n == 0 || n > maxTransactions {
-		return nil, fault.ErrInvalid.WithField("/transactions", "transactions_invalid", "A request has 1 to 100 transactions.")
+		return nil, fault.ErrInvalid.WithField("/transactions", "transactions_invalid", "A request must have 1 to 100 transactions.")
 	}
 	requests := make([]domain.Request, len(r.Body.Transactions))
 	for i := range r.Body.Transactions {
@@ -26,10 +26,11 @@ func (s *Server) PostTransactions(ctx context.Context, r transactionsapi.PostTra
 			return nil, fault.ErrInvalid.WithField(fmt.Sprintf("/transactions/%d/over_maximum", i), "over_maximum_invalid", "There is no such choice.")
 		}
 		if isNil(t.HoldID) {
-			return nil, fault.ErrInvalid.WithField(fmt.Sprintf("/transactions/%d/hold_id", i), "hold_id_invalid", "The nil UUID names no hold.")
+			return nil, fault.ErrInvalid.WithField(fmt.Sprintf("/transactions/%d/hold_id", i), "hold_id_invalid", "The nil UUID is not a hold.")
 		}
 		if isNil(t.TransactionID) {
-			return nil, fault.ErrInvalid.WithField(fmt.Sprintf("/transactions/%d/transaction_id", i), "transaction_id_invalid", "The nil UUID names no transaction.")
+			return nil, fault.ErrInvalid.WithField(fmt.Sprintf("/transactions/%d/transaction_id", i), "transaction_id_invalid",
+				"The nil UUID is not a transaction.")
 		}
 		requests[i] = request(t)
 	}

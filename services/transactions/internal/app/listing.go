@@ -91,7 +91,7 @@ func (l *listing) check(ctx context.Context) (err error) {
 	}
 	for k, v := range l.Facts {
 		if k == "" || !plain(k) || !plain(v) {
-			return fault.ErrInvalid.WithField("metadata_key", "metadata_invalid", "No transaction can have this fact.")
+			return fault.ErrInvalid.WithField("metadata_key", "metadata_invalid", "No transaction can have this metadata.")
 		}
 	}
 	if len(l.Facts) > 0 {

@@ -30,7 +30,7 @@ type Tile struct {
 // is fault.ErrNotFound.
 func (a *App) LogTile(ctx context.Context, level int, index int64, width int) (Tile, error) {
 	if width < 0 || width > proof.TileWidth {
-		return Tile{}, fault.ErrInvalid.WithField("width", "width_invalid", "The width is not between 1 and 256.")
+		return Tile{}, fault.ErrInvalid.WithField("width", "width_invalid", "The width must be between 1 and 256.")
 	}
 	newest, err := a.NewestCheckpoint(ctx)
 	if err != nil {
@@ -86,7 +86,7 @@ func (a *App) ConsistencyProof(ctx context.Context, first int64, second *int64) 
 		return p, err
 	}
 	if first < 0 {
-		return p, fault.ErrInvalid.WithField("first", "first_invalid", "A size is not negative.")
+		return p, fault.ErrInvalid.WithField("first", "first_invalid", "A size must not be negative.")
 	}
 	if p.First = uint64(first); p.First > p.Second {
 		return p, domain.ErrSizesReversed
@@ -104,7 +104,7 @@ func (a *App) signedSize(ctx context.Context, size *int64, parameter string) (ui
 	case size == nil:
 		return uint64(newest.Size), nil
 	case *size < 0:
-		return 0, fault.ErrInvalid.WithField(parameter, parameter+"_invalid", "A size is not negative.")
+		return 0, fault.ErrInvalid.WithField(parameter, parameter+"_invalid", "A size must not be negative.")
 	case *size > newest.Size:
 		return 0, domain.ErrSizeBeyondCheckpoint
 	}

@@ -131,7 +131,7 @@ func ResolveAccount(ref string) uuid.UUID {
 func NewAccount(a Account) (Account, error) {
 	side, ok := a.Kind.NormalSide()
 	if !ok {
-		return a, ErrRulesInvalid.WithField("/kind", "kind_invalid", "Accounts of this kind are not opened by callers.")
+		return a, ErrRulesInvalid.WithField("/kind", "kind_invalid", "Callers cannot open accounts of this kind.")
 	}
 	a.NormalSide = side
 	if a.Status == "" {
@@ -142,9 +142,9 @@ func NewAccount(a Account) (Account, error) {
 	}
 	switch {
 	case a.ID == uuid.Nil:
-		return a, ErrRulesInvalid.WithField("/account_id", "account_id_invalid", "The nil UUID names no account.")
+		return a, ErrRulesInvalid.WithField("/account_id", "account_id_invalid", "The nil UUID is not an account.")
 	case a.OwnerID == uuid.Nil:
-		return a, ErrRulesInvalid.WithField("/owner_id", "owner_id_invalid", "An account has an owner.")
+		return a, ErrRulesInvalid.WithField("/owner_id", "owner_id_invalid", "An account must have an owner.")
 	case !isCurrency(a.Currency):
 		return a, ErrRulesInvalid.WithField("/currency", "currency_invalid", "The currency is malformed.")
 	case a.Status != Active && a.Status != Frozen && a.Status != Closed:

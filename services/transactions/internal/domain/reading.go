@@ -29,7 +29,7 @@ func (f Filter) Validate() (Filter, error) {
 	}
 	f.From, f.To = stored(f.From), stored(f.To)
 	if !f.To.IsZero() && !f.From.Before(f.To) {
-		return f, fault.ErrInvalid.WithField("to", "period_invalid", "The end of the period is not after its beginning.")
+		return f, fault.ErrInvalid.WithField("to", "period_invalid", "The period must end after it begins.")
 	}
 	return f, nil
 }
@@ -50,7 +50,7 @@ func (a AsOf) Validate(now time.Time) (moment time.Time, past bool, err error) {
 	moment = a.Recorded
 	if !a.Effective.IsZero() {
 		if !moment.IsZero() {
-			return moment, false, fault.ErrInvalid.WithField("effective_at", "as_of_ambiguous", "A balance is of one moment: recorded_at or effective_at.")
+			return moment, false, fault.ErrInvalid.WithField("effective_at", "as_of_ambiguous", "Send recorded_at or effective_at, not both.")
 		}
 		pointer, moment = "effective_at", a.Effective
 	}

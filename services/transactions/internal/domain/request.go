@@ -244,10 +244,10 @@ func Validate(requests []Request, atomic bool, now time.Time) error {
 		v.at = "/transactions/" + strconv.Itoa(i)
 		v.request(&requests[i])
 		if atomic {
-			v.refuse(!seen[requests[i].Reference], "/reference", "reference_repeated", "An atomic list has a reference twice.")
+			v.refuse(!seen[requests[i].Reference], "/reference", "reference_repeated", "An atomic list has the same reference twice.")
 			seen[requests[i].Reference] = true
 			// Every refusal of a list is stored, and this one never is.
-			v.refuse(!requests[i].UpToMaximum, "/up_to_maximum", "field_not_allowed", "An atomic list excludes this field.")
+			v.refuse(!requests[i].UpToMaximum, "/up_to_maximum", "field_not_allowed", "This field is not allowed in an atomic list.")
 		}
 	}
 	if len(v.fields) == 0 {
@@ -274,7 +274,8 @@ func (v *validator) refuse(unless bool, pointer, code, detail string) {
 
 func (v *validator) request(r *Request) {
 	v.refuse(IsReference(r.Reference), "/reference", "reference_invalid", "The reference is malformed.")
-	v.refuse(!isReserved(r.Reference), "/reference", "reference_reserved", "References that end in :expire, or that are of the form <hold>:room:<number>, belong to the ledger.")
+	v.refuse(!isReserved(r.Reference), "/reference", "reference_reserved",
+		"References that end in :expire or have the form <hold>:room:<number> are reserved for the ledger.")
 	v.refuse(isType(r.Type), "/type", "type_invalid", "The type is malformed.")
 	v.refuse(slices.Contains(channels, r.Channel), "/channel", "channel_invalid", "There is no such channel.")
 	v.shape(r)
@@ -287,17 +288,19 @@ func (v *validator) request(r *Request) {
 		at := "/postings/" + strconv.Itoa(i)
 		v.money(at+"/amount", p.Amount, p.Currency)
 		v.refuse(p.Source != p.Destination, at+"/destination", "same_account", "Source and destination are the same account.")
-		v.refuse(r.Action != ActionHold || p.Source == r.Postings[0].Source, at+"/source", "hold_one_source", "A hold reserves money of one account.")
+		v.refuse(r.Action != ActionHold || p.Source == r.Postings[0].Source, at+"/source", "hold_one_source",
+			"A hold can reserve money from one account only.")
 	}
 	if r.HasAmount {
 		v.money("/amount", r.Amount, r.Currency)
 	}
-	v.refuse(total(r.Postings) <= MaxAmount, "/postings", "amount_invalid", "The amounts add up to too much.")
-	v.refuse(len(r.Metadata) <= maxMetadata, "/metadata", "metadata_invalid", "There are too many facts.")
+	v.refuse(total(r.Postings) <= MaxAmount, "/postings", "amount_invalid", "The amounts add up to more than is allowed.")
+	v.refuse(len(r.Metadata) <= maxMetadata, "/metadata", "metadata_invalid", "There are too many metadata entries.")
 	for k, s := range r.Metadata {
-		v.refuse(len(k) > 0 && len(k) <= 64 && utf8.RuneCountInString(s) <= maxValue, "/metadata", "metadata_invalid", "A fact is too long.")
+		v.refuse(len(k) > 0 && len(k) <= 64 && utf8.RuneCountInString(s) <= maxValue, "/metadata", "metadata_invalid",
+			"A metadata entry is too long.")
 		// PostgreSQL's jsonb refuses NUL, and that would fail the neighbours too.
-		v.refuse(printable(k) && printable(s), "/metadata", "metadata_invalid", "A fact has control characters.")
+		v.refuse(printable(k) && printable(s), "/metadata", "metadata_invalid", "A metadata entry contains control characters.")
 	}
 }
 
@@ -318,12 +321,13 @@ func (v *validator) shape(r *Request) {
 		v.refuse(false, "/action", "action_invalid", "There is no such action.")
 		return
 	}
-	const excluded = "The action excludes this field."
-	v.refuse(hasPostings || !needPostings, "/postings", "postings_invalid", "The action needs postings.")
+	const excluded = "This field is not allowed for this action."
+	v.refuse(hasPostings || !needPostings, "/postings", "postings_invalid", "This action needs postings.")
 	v.refuse(!hasPostings || mayHavePostings, "/postings", "field_not_allowed", excluded)
-	v.refuse(hasHold == needHold, "/hold_id", "hold_id_invalid", "Capture and release need a hold, and nothing else has one.")
-	v.refuse(hasOriginal == needOriginal, "/transaction_id", "transaction_id_invalid", "A reversal needs a transaction, and nothing else has one.")
-	v.refuse(!r.HasAmount || mayHaveAmount && !hasPostings, "/amount", "field_not_allowed", "A partial amount excludes postings.")
+	v.refuse(hasHold == needHold, "/hold_id", "hold_id_invalid", "Capture and release need a hold; other actions must not have one.")
+	v.refuse(hasOriginal == needOriginal, "/transaction_id", "transaction_id_invalid",
+		"A reversal needs a transaction; other actions must not have one.")
+	v.refuse(!r.HasAmount || mayHaveAmount && !hasPostings, "/amount", "field_not_allowed", "A partial amount cannot be sent with postings.")
 	moves := r.Action == ActionPost || r.Action == ActionCapture || r.Action == ActionReverse
 	v.times(r, moves)
 	v.refuse(!r.OverMaximum || r.Action == ActionPost || r.Action == ActionReverse, "/over_maximum", "field_not_allowed", excluded)
@@ -333,7 +337,7 @@ func (v *validator) shape(r *Request) {
 // times checks that what is stored of a time is what was sent. Whether an expiry is over is decided under the locks, where it is known
 // whether the hold is a repeat.
 func (v *validator) times(r *Request, moves bool) {
-	const excluded = "The action excludes this field."
+	const excluded = "This field is not allowed for this action."
 	if at := r.ExpiresAt; at != nil {
 		v.refuse(r.Action == ActionHold, "/expires_at", "field_not_allowed", excluded)
 		v.refuse(at.Year() >= 0 && !at.After(latest), "/expires_at", "expires_at_invalid", "The expiry is not within the years 0 to 9999 (UTC).")
@@ -342,7 +346,7 @@ func (v *validator) times(r *Request, moves bool) {
 		v.refuse(moves, "/effective_at", "field_not_allowed", excluded)
 		v.refuse(!at.After(v.now), "/effective_at", "effective_at_invalid", "The effective time is in the future.")
 		// The zero time stands for none in a leaf.
-		v.refuse(at.Year() >= 0 && !at.IsZero(), "/effective_at", "effective_at_invalid", "No time has this effective time.")
+		v.refuse(at.Year() >= 0 && !at.IsZero(), "/effective_at", "effective_at_invalid", "This is not a valid effective time.")
 	}
 }
 

@@ -44,7 +44,7 @@ func details(name, born, number string) userapi.KycDetails {
 // DecideKycReview takes an operator's decision.
 func (s *Server) DecideKycReview(ctx context.Context, r userapi.DecideKycReviewRequestObject) (userapi.DecideKycReviewResponseObject, error) {
 	if !r.Body.Decision.Valid() {
-		return nil, fault.ErrInvalid.WithField("/decision", "enum", "Approve or reject.")
+		return nil, fault.ErrInvalid.WithField("/decision", "enum", "The decision must be approve or reject.")
 	}
 	k, err := s.app.DecideKycReview(ctx, app.DecisionInput{KycID: r.KycID, Approve: r.Body.Decision == userapi.KycDecisionDecisionApprove, Reason: r.Body.Reason})
 	if err != nil {

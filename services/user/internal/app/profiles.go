@@ -52,7 +52,7 @@ func (a *App) UpdateProfile(ctx context.Context, in ProfileInput) (domain.Profil
 		return domain.Profile{}, err
 	}
 	if in.Email == nil && in.Language == nil {
-		return domain.Profile{}, fault.ErrInvalid.WithField("", "minProperties", "Nothing is to be changed.")
+		return domain.Profile{}, fault.ErrInvalid.WithField("", "minProperties", "There is nothing to change.")
 	}
 	if in.Language != nil {
 		base, err := domain.BaseLanguage(*in.Language)

@@ -78,24 +78,24 @@ func (s Submission) Check(today time.Time) (Submission, error) {
 		return s, ErrKycInvalid.WithField("/id_type", "unsupported", "This document cannot be verified in this country.")
 	}
 	if !kind.number.MatchString(s.IDNumber) {
-		return s, ErrKycInvalid.WithField("/id_number", "pattern", "The number has not the form of this document.")
+		return s, ErrKycInvalid.WithField("/id_number", "pattern", "The number does not have the format of this document.")
 	}
 	for pointer, name := range map[string]string{"/first_name": s.FirstName, "/last_name": s.LastName} {
 		if len(nameTokens(name)) == 0 {
-			return s, ErrKycInvalid.WithField(pointer, "required", "A name has letters.")
+			return s, ErrKycInvalid.WithField(pointer, "required", "A name must contain letters.")
 		}
 	}
 	for pointer, name := range map[string]string{"/first_name": s.FirstName, "/middle_name": s.MiddleName, "/last_name": s.LastName} {
 		if !plainName(name) {
-			return s, ErrKycInvalid.WithField(pointer, "pattern", "A name has letters, spaces, apostrophes, hyphens and points only.")
+			return s, ErrKycInvalid.WithField(pointer, "pattern", "A name may contain only letters, spaces, apostrophes, hyphens and full stops.")
 		}
 	}
 	born, err := time.Parse(time.DateOnly, s.DateOfBirth)
 	if err != nil || born.Year() < 1900 {
-		return s, ErrKycInvalid.WithField("/date_of_birth", "format", "This is not a date of birth.")
+		return s, ErrKycInvalid.WithField("/date_of_birth", "format", "This is not a valid date of birth.")
 	}
 	if born.AddDate(MinAgeYears, 0, 0).After(today) {
-		return s, ErrKycInvalid.WithField("/date_of_birth", "under_age", "Customers are 18 years or older.")
+		return s, ErrKycInvalid.WithField("/date_of_birth", "under_age", "Customers must be 18 years or older.")
 	}
 	return s, nil
 }

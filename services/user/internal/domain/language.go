@@ -22,7 +22,7 @@ func BaseLanguage(tag string) (string, error) {
 	t, err := language.Parse(tag)
 	var unknown language.ValueError // the form is right
 	if err != nil && !errors.As(err, &unknown) {
-		return "", fault.ErrInvalid.WithField("/language", "format", "This is not a language tag as in BCP 47.")
+		return "", fault.ErrInvalid.WithField("/language", "format", "This is not a BCP 47 language tag.")
 	}
 	base, _, _ := t.Raw()
 	if base == (language.Base{}) {

@@ -16,7 +16,7 @@ func CheckPhone(phone, code string) error {
 		return ErrCountryUnsupported.WithField("/country", "unsupported", "The country is not supported.")
 	}
 	if !c.IsMobile(phone) || !givenOut(phone) {
-		return ErrPhoneInvalid.WithField("/phone", "invalid", "The number is not a mobile number of the country.")
+		return ErrPhoneInvalid.WithField("/phone", "invalid", "This is not a mobile number in this country.")
 	}
 	return nil
 }

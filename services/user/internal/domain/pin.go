@@ -25,10 +25,10 @@ var commonPins = map[string]bool{
 // down, a mirror of itself, a year, or on the list of the most common ones.
 func CheckPin(pin string) error {
 	if len(pin) < 4 || len(pin) > 6 || strings.Trim(pin, "0123456789") != "" {
-		return ErrPinWeak.WithField("/pin", "pattern", "A PIN has 4 to 6 digits.")
+		return ErrPinWeak.WithField("/pin", "pattern", "A PIN must have 4 to 6 digits.")
 	}
 	if commonPins[pin] || repeats(pin) || runs(pin) || mirrors(pin) || isYear(pin) {
-		return ErrPinWeak.WithField("/pin", "weak", "The PIN is easy to guess.")
+		return ErrPinWeak.WithField("/pin", "weak", "This PIN is too easy to guess.")
 	}
 	return nil
 }

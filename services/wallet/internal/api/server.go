@@ -73,7 +73,7 @@ func minor(amount int64, currency string) common.Money {
 func amount(m common.PositiveMoney) (money.Money, error) {
 	out, err := money.New(m.Amount, m.Currency)
 	if err != nil || !out.IsPositive() {
-		return money.Money{}, fault.ErrInvalid.WithField("/amount", "invalid", "The amount or its currency is not one of ours.")
+		return money.Money{}, fault.ErrInvalid.WithField("/amount", "invalid", "The amount or its currency is not supported.")
 	}
 	return out, nil
 }
