@@ -9,7 +9,7 @@ import (
 
 // Config is the gateway's settings.
 type Config struct {
-	config.Common
+	Common config.Common
 
 	InternalListen string         `env:"SENDTIP_INTERNAL_LISTEN" is:"required listen"` // for services only; never reachable from outside
 	PublicURL      config.Address `env:"SENDTIP_PUBLIC_URL" is:"url https"`            // where callers reach the gateway; the documentation names it

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sendtip/sendtip/gateway/internal/contract"
 	"github.com/sendtip/sendtip/gateway/internal/docs"
+	"github.com/sendtip/sendtip/kit/service"
 	"github.com/sendtip/sendtip/openapi"
 )
 
@@ -37,7 +38,7 @@ func TestRealContracts(t *testing.T) {
 			cfg.Upstreams[s] = w.wallet.URL
 		}
 	}
-	s, err := New(context.Background(), cfg, slog.New(slog.DiscardHandler))
+	s, err := New(context.Background(), cfg, service.Host{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -32,11 +31,11 @@ const name = "gateway"
 
 // New returns the gateway, ready to run. It connects to nothing yet, so services start in any order; a fault in the contracts or the
 // settings is an error here.
-func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, error) {
-	return build(ctx, cfg, openapi.FS, log)
+func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, error) {
+	return build(ctx, cfg, openapi.FS, host)
 }
 
-func build(ctx context.Context, cfg Config, contracts fs.FS, log *slog.Logger) (*service.Service, error) {
+func build(ctx context.Context, cfg Config, contracts fs.FS, host service.Host) (*service.Service, error) {
 	set, err := contract.Load(contracts)
 	if err != nil {
 		return nil, err
@@ -48,13 +47,13 @@ func build(ctx context.Context, cfg Config, contracts fs.FS, log *slog.Logger) (
 		return nil, err
 	}
 	set.ApplyPolicies()
-	return service.Build(ctx, service.Spec{Name: name, Common: cfg.Common, Log: log}, func(p *service.Parts) (service.Own, error) {
+	return service.Build(ctx, service.Spec{Name: name, Common: cfg.Common, Host: host}, func(p *service.Parts) (service.Own, error) {
 		redis, err := limit.NewRedis(cfg.RedisURL.Reveal(), cfg.RedisPassword.Reveal(), cmp.Or(cfg.RedisTimeout, limit.RedisTimeout))
 		if err != nil {
 			return service.Own{}, err
 		}
 		p.OnClose(func() { _ = redis.Close() }) // nothing is lost
-		g := &parts{Parts: p, cfg: cfg, set: set, contracts: contracts, redis: redis, live: keys.NewLive(p.Pool, cfg.Common.Env, p.Now, log)}
+		g := &parts{Parts: p, cfg: cfg, set: set, contracts: contracts, redis: redis, live: keys.NewLive(p.Pool, cfg.Common.Env, p.Now, p.Log)}
 		return g.own()
 	})
 }

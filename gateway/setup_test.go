@@ -289,7 +289,7 @@ func (w *world) start() {
 func (w *world) run() (*service.Service, *httptest.Server, *httptest.Server) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	s, err := build(ctx, w.cfg, w.contracts, slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	s, err := build(ctx, w.cfg, w.contracts, service.Host{Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	if err != nil {
 		w.t.Fatal(err)
 	}

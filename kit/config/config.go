@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
-
-	"github.com/sendtip/sendtip/kit/clock"
 )
 
 // Secret is a setting that must never be shown. Its value is the text itself, or `file:/path` for the content of a file.
@@ -97,8 +95,6 @@ type Common struct {
 	PoolSize int32 `env:"SENDTIP_POOL_SIZE" envDefault:"16" is:"min=1"`
 	// moves the clock of a test platform, `744h`; all services need the same one
 	ClockOffset time.Duration `env:"SENDTIP_CLOCK_OFFSET" is:"absent"`
-	// Clock is given by who runs several services in one process, so that all tell the same time; nil: one of ClockOffset's.
-	Clock *clock.Clock `env:"-"`
 
 	Kafka Kafka
 
@@ -133,9 +129,6 @@ type Kafka struct {
 	// file of the authority's certificates in PEM; the system's when it is not set
 	CA string `env:"SENDTIP_KAFKA_CA"`
 }
-
-// ShareClock makes the service tell the time by a clock that others have too; nil leaves it one of its own.
-func (c *Common) ShareClock(shared *clock.Clock) { c.Clock = shared }
 
 // Production says whether real money moves here: the sandbox and embedded parts refuse it then.
 func (c Common) Production() bool { return c.Env == production }

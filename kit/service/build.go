@@ -32,11 +32,17 @@ import (
 // defaultMaxBody is the largest request of a service that says nothing else, in bytes.
 const defaultMaxBody = 64 << 10
 
+// Host is what the process that runs a service gives to it.
+type Host struct {
+	Log   *slog.Logger
+	Clock *clock.Clock // shared with the other services of the process; nil: one by the service's own settings
+}
+
 // Spec is what must be known of a service before its parts are made.
 type Spec struct {
 	Name   string
 	Common config.Common
-	Log    *slog.Logger
+	Host   Host
 	Queues map[string]int // jobs at a time by queue; nil: eight in the default one
 }
 
@@ -44,6 +50,7 @@ type Spec struct {
 type Parts struct {
 	Spec
 
+	Log       *slog.Logger
 	Now       func() time.Time // UTC, whole microseconds; the clock's
 	Clock     *clock.Clock     // of all services of a platform, for who must know its offset
 	Pool      *pgxpool.Pool
@@ -107,8 +114,8 @@ func Open(ctx context.Context, spec Spec) (*Parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := cmp.Or(spec.Common.Clock, clock.New(spec.Common.ClockOffset))
-	p := &Parts{Spec: spec, Now: c.Now, Clock: c, Sealer: sealer, Registry: prometheus.NewRegistry(), Workers: river.NewWorkers()}
+	c := cmp.Or(spec.Host.Clock, clock.New(spec.Common.ClockOffset))
+	p := &Parts{Spec: spec, Log: spec.Host.Log, Now: c.Now, Clock: c, Sealer: sealer, Registry: prometheus.NewRegistry(), Workers: river.NewWorkers()}
 	if p.broker, err = event.NewBroker(spec.Common.Kafka); err != nil {
 		return nil, err
 	}
@@ -121,7 +128,7 @@ func Open(ctx context.Context, spec Spec) (*Parts, error) {
 			p.Log.Warn("close publisher", "err", err)
 		}
 	})
-	queue := jobs.Config{Service: spec.Name, Queues: spec.Queues, Log: spec.Log, Clock: c}
+	queue := jobs.Config{Service: spec.Name, Queues: spec.Queues, Log: spec.Host.Log, Clock: c}
 	if p.Jobs, err = jobs.NewClient(p.Pool, p.Workers, queue); err != nil {
 		p.Close()
 		return nil, err

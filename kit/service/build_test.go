@@ -23,7 +23,7 @@ import (
 func spec(t *testing.T, url string) service.Spec {
 	t.Helper()
 	key := config.NewSecret(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))))
-	return service.Spec{Name: "probe", Log: slog.New(slog.DiscardHandler), Common: config.Common{
+	return service.Spec{Name: "probe", Host: service.Host{Log: slog.New(slog.DiscardHandler)}, Common: config.Common{
 		Listen: free(t), DatabaseURL: config.NewSecret(url), PoolSize: 2, Kafka: config.Kafka{Brokers: []string{"127.0.0.1:1"}}, IdentityKey: key, KEK: key,
 	}}
 }
@@ -57,7 +57,7 @@ func TestBuild(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Open(t, "probe", fstest.MapFS{})
 	at := spec(t, db.AppURL)
-	at.Common.Clock = clock.New(48 * time.Hour)
+	at.Host.Clock = clock.New(48 * time.Hour)
 	var now time.Time
 	s, err := service.Build(t.Context(), at, func(p *service.Parts) (service.Own, error) {
 		now = p.Now()

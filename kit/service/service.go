@@ -188,21 +188,7 @@ func (s *Service) ops() http.Handler {
 type Loader[C any] func(environ map[string]string) (C, error)
 
 // Maker is the New that every service exports.
-type Maker[C any] func(ctx context.Context, cfg C, l *slog.Logger) (*Service, error)
-
-// Of joins the two.
-func Of[C any](load Loader[C], build Maker[C]) Builder {
-	return func(ctx context.Context, environ map[string]string, l *slog.Logger) (*Service, error) {
-		cfg, err := load(environ)
-		if err != nil {
-			return nil, err
-		}
-		return build(ctx, cfg, l)
-	}
-}
-
-// Builder makes a service from its environment.
-type Builder func(ctx context.Context, environ map[string]string, l *slog.Logger) (*Service, error)
+type Maker[C any] func(ctx context.Context, cfg C, host Host) (*Service, error)
 
 // Main is the main function of a service that runs alone: settings from the environment, SIGTERM and Ctrl-C drain, exit status 0.
 func Main[C any](name string, load Loader[C], build Maker[C]) {
@@ -211,13 +197,21 @@ func Main[C any](name string, load Loader[C], build Maker[C]) {
 	l := log.New(os.Stdout, level, name)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	s, err := Of(load, build)(ctx, environ, l)
+	cfg, err := load(environ)
 	if err == nil {
-		l.Info("started", "listen", s.Listen, "ops", s.OpsListen)
-		err = Run(ctx, s, l)
+		err = run(ctx, cfg, build, Host{Log: l})
 	}
 	if err != nil {
 		l.Error("stopped", "err", err)
 		os.Exit(1) //nolint:gocritic // the process ends; nothing is left to clean up
 	}
+}
+
+func run[C any](ctx context.Context, cfg C, build Maker[C], host Host) error {
+	s, err := build(ctx, cfg, host)
+	if err != nil {
+		return err
+	}
+	host.Log.Info("started", "listen", s.Listen, "ops", s.OpsListen)
+	return Run(ctx, s, host.Log)
 }

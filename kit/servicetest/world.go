@@ -63,8 +63,8 @@ func On(tb testing.TB, name string, db *pgtest.DB, queues map[string]int) *World
 	w := &World{DB: db, Logs: &Logs{}, tb: tb, now: Start}
 	log := slog.New(slog.NewJSONHandler(w.Logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	common := Common(db.AppURL)
-	common.Clock = clock.New(time.Until(Start))
-	parts, err := service.Open(tb.Context(), service.Spec{Name: name, Common: common, Log: log, Queues: queues})
+	host := service.Host{Log: log, Clock: clock.New(time.Until(Start))}
+	parts, err := service.Open(tb.Context(), service.Spec{Name: name, Common: common, Host: host, Queues: queues})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 
 // Config is the service's settings.
 type Config struct {
-	config.Common
-	Peers config.Peers
+	Common config.Common
+	Peers  config.Peers
 
 	// name at the start of each message and under each e-mail; the longest alphanumeric sender id
 	Brand string `env:"SENDTIP_BRAND" envDefault:"SENDTIP" is:"required max=11"`

@@ -4,7 +4,6 @@ package notification
 import (
 	"context"
 	"fmt"
-	"log/slog"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/riverqueue/river"
@@ -24,8 +23,8 @@ import (
 const maxBody = 16 << 10
 
 // New returns the service, ready to run. It connects to nothing yet, so services start in any order.
-func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, error) {
-	spec := service.Spec{Name: "notification", Common: cfg.Common, Log: log, Queues: jobs.Queues}
+func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, error) {
+	spec := service.Spec{Name: "notification", Common: cfg.Common, Host: host, Queues: jobs.Queues}
 	return service.Build(ctx, spec, func(p *service.Parts) (service.Own, error) {
 		texts, err := domain.NewTexts(cfg.Brand)
 		if err != nil {
@@ -40,7 +39,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 			return service.Own{}, fmt.Errorf("user client: %w", err)
 		}
 		a := app.New(app.Deps{
-			Pool: p.Pool, Sealer: p.Sealer, Jobs: p.Jobs, Users: users, Mail: mailer, Texts: texts, Log: log, Registry: p.Registry,
+			Pool: p.Pool, Sealer: p.Sealer, Jobs: p.Jobs, Users: users, Mail: mailer, Texts: texts, Log: p.Log, Registry: p.Registry,
 			SMS:      africastalking.New(africastalking.Config{BaseURL: cfg.SMSURL, Username: cfg.SMSUsername, APIKey: cfg.SMSAPIKey.Reveal()}),
 			SenderID: cfg.SMSSender, Now: p.Now,
 		})
@@ -49,13 +48,4 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 			Events: service.Events{Topics: events.Topics, Handlers: events.Handlers(a), Together: events.Together(a)},
 		}, nil
 	})
-}
-
-// ReportPath returns the path under the public address that the SMS gateway must be told for its delivery reports. It holds a secret.
-func ReportPath(cfg Config) (string, error) {
-	sealer, err := service.NewSealer(cfg.Common)
-	if err != nil {
-		return "", err
-	}
-	return app.HookPath(sealer), nil
 }

@@ -101,7 +101,7 @@ func TestService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := notification.New(ctx, cfg, slog.New(slog.DiscardHandler))
+	s, err := notification.New(ctx, cfg, service.Host{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 
 // Config is the service's settings.
 type Config struct {
-	config.Common
+	Common config.Common
 
 	// name of this ledger on its checkpoints and keys; no two ledgers share one, and it never changes
 	Origin string `env:"SENDTIP_LEDGER_ORIGIN" envDefault:"sendtip.local/ledger" is:"required"`

@@ -3,7 +3,6 @@ package transactions
 
 import (
 	"context"
-	"log/slog"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -20,8 +19,8 @@ import (
 )
 
 // New returns the service, ready to run. It connects to nothing yet, so services start in any order.
-func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, error) {
-	spec := service.Spec{Name: "transactions", Common: cfg.Common, Log: log}
+func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, error) {
+	spec := service.Spec{Name: "transactions", Common: cfg.Common, Host: host}
 	return service.Build(ctx, spec, func(p *service.Parts) (service.Own, error) {
 		committers, err := p.OpenPool(ctx, pg.Options{MaxConns: app.CommitConns, Params: app.CommitParams()})
 		if err != nil {
@@ -31,7 +30,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 		if err != nil {
 			return service.Own{}, err
 		}
-		a := app.New(app.Pools{Shared: p.Pool, Committers: committers}, p.Now, log, sealer, page.New(p.Sealer))
+		a := app.New(app.Pools{Shared: p.Pool, Committers: committers}, p.Now, p.Log, sealer, page.New(p.Sealer))
 		a.Register(p.Registry)
 		p.Registry.MustRegister(collectors.NewGoCollector())
 		p.Jobs.PeriodicJobs().AddMany(jobs.Periodic())

@@ -51,7 +51,7 @@ func TestServiceRuns(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	log := slog.New(slog.DiscardHandler)
-	s, err := transactions.New(ctx, cfg, log)
+	s, err := transactions.New(ctx, cfg, service.Host{Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

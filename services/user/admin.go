@@ -17,7 +17,7 @@ import (
 // refused (already_registered).
 func CreateAdmin(ctx context.Context, cfg Config, phone, pin, deviceID string) (uuid.UUID, error) {
 	cfg.Common.PoolSize = 2
-	p, err := service.Open(ctx, service.Spec{Name: name, Common: cfg.Common, Log: slog.New(slog.DiscardHandler)})
+	p, err := service.Open(ctx, service.Spec{Name: name, Common: cfg.Common, Host: service.Host{Log: slog.New(slog.DiscardHandler)}})
 	if err != nil {
 		return uuid.Nil, err
 	}

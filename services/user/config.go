@@ -10,7 +10,7 @@ import (
 
 // Config is the service's settings.
 type Config struct {
-	config.Common
+	Common config.Common
 
 	// ES256 private key in PEM (SEC 1 or PKCS #8): access and step-up tokens
 	SigningKey config.Secret `env:"SENDTIP_SIGNING_KEY" is:"required"`

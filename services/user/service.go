@@ -4,7 +4,6 @@ package user
 
 import (
 	"context"
-	"log/slog"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/riverqueue/river"
@@ -25,15 +24,15 @@ const (
 )
 
 // New returns the service, ready to run. It connects to nothing yet, so services start in any order.
-func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, error) {
-	return service.Build(ctx, service.Spec{Name: name, Common: cfg.Common, Log: log}, func(p *service.Parts) (service.Own, error) {
+func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, error) {
+	return service.Build(ctx, service.Spec{Name: name, Common: cfg.Common, Host: host}, func(p *service.Parts) (service.Own, error) {
 		keys, err := app.NewKeys(cfg.SigningKey.Reveal(), cfg.SigningKeyPrevious.Reveal())
 		if err != nil {
 			return service.Own{}, err
 		}
 		a, err := app.New(app.Deps{
 			Pool: p.Pool, Sealer: p.Sealer, Registry: p.Registry, Keys: keys, Jobs: p.Jobs, Env: cfg.Common.Env, PublicURL: string(cfg.PublicURL),
-			Now: p.Now, Offset: p.Clock.Offset, Log: log,
+			Now: p.Now, Offset: p.Clock.Offset, Log: p.Log,
 			Smile: smileid.New(smileid.Config{BaseURL: cfg.smileHost(), PartnerID: cfg.SmilePartnerID, APIKey: cfg.SmileAPIKey.Reveal(), Now: p.Now}),
 		})
 		if err != nil {

@@ -82,7 +82,7 @@ func TestService(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	s, err := user.New(ctx, cfg, slog.New(slog.DiscardHandler))
+	s, err := user.New(ctx, cfg, service.Host{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

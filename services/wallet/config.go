@@ -2,16 +2,14 @@ package wallet
 
 import (
 	"regexp"
-	"time"
 
 	"github.com/sendtip/sendtip/kit/config"
-	"github.com/sendtip/sendtip/providers/daraja"
 )
 
 // Config is the service's settings.
 type Config struct {
-	config.Common
-	Peers config.Peers
+	Common config.Common
+	Peers  config.Peers
 
 	Country   string         `env:"SENDTIP_COUNTRY" envDefault:"KE" is:"country"`                  // whose prices a caller without a country gets (partners)
 	PublicURL config.Address `env:"SENDTIP_PUBLIC_URL" is:"required url https"`                    // where Safaricom reaches the gateway
@@ -31,16 +29,12 @@ type Config struct {
 // LoadConfig reads and checks the settings.
 func LoadConfig(environ map[string]string) (Config, error) { return config.Load[Config](environ) }
 
+// refused are the words that Safaricom refuses in a callback address (Daraja, C2B registration).
+var refused = regexp.MustCompile(`(?i)m-?pesa|safaricom|exe|cmd|sql|query`)
+
 // Check are the rules that no other service has.
 func (c Config) Check() error {
-	allowed := func(t string) bool {
-		return !regexp.MustCompile(`(?i)m-?pesa|safaricom|exe|cmd|sql|query`).MatchString(t)
-	} // Daraja, C2B registration
+	allowed := func(t string) bool { return !refused.MatchString(t) }
 	return config.Check(config.Rule{Name: "SENDTIP_PUBLIC_URL", Text: string(c.PublicURL), Is: allowed,
 		Want: "without mpesa, safaricom, exe, cmd, sql, query: Safaricom refuses them"})
-}
-
-func (c Config) daraja(now func() time.Time) daraja.Config {
-	return daraja.Config{BaseURL: c.DarajaURL, ConsumerKey: c.Consumer.Reveal(), ConsumerSecret: c.Password.Reveal(), ShortCode: c.ShortCode,
-		Passkey: c.Passkey.Reveal(), Now: now}
 }

@@ -4,7 +4,6 @@ package wallet
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -25,8 +24,8 @@ import (
 const callTimeout = 6 * time.Second
 
 // New returns the service, ready to run. It connects to nothing yet, so services start in any order.
-func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, error) {
-	spec := service.Spec{Name: "wallet", Common: cfg.Common, Log: log, Queues: jobs.Queues}
+func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, error) {
+	spec := service.Spec{Name: "wallet", Common: cfg.Common, Host: host, Queues: jobs.Queues}
 	return service.Build(ctx, spec, func(p *service.Parts) (service.Own, error) {
 		peers := p.Caller(cfg.Peers, callTimeout)
 		ledger, err := transactionsclient.NewClientWithResponses(peers.GatewayURL(), transactionsclient.WithHTTPClient(peers))
@@ -38,7 +37,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 			return service.Own{}, fmt.Errorf("user client: %w", err)
 		}
 		a := app.New(app.Deps{
-			Pool: p.Pool, Sealer: p.Sealer, Jobs: p.Jobs, Log: log, Registry: p.Registry, Now: p.Now, Ledger: ledger, Users: users,
+			Pool: p.Pool, Sealer: p.Sealer, Jobs: p.Jobs, Log: p.Log, Registry: p.Registry, Now: p.Now, Ledger: ledger, Users: users,
 			Mpesa:     daraja.New(cfg.daraja(p.Now)),
 			ShortCode: cfg.ShortCode, PublicURL: string(cfg.PublicURL), AskPull: cfg.Pull, PullNumber: cfg.PullNumber, Country: cfg.Country,
 		})
@@ -51,4 +50,9 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*service.Service, e
 			Events: service.Events{Topics: events.Topics, Handlers: events.Handlers(a)}, Loops: loops,
 		}, nil
 	})
+}
+
+func (c Config) daraja(now func() time.Time) daraja.Config {
+	return daraja.Config{BaseURL: c.DarajaURL, ConsumerKey: c.Consumer.Reveal(), ConsumerSecret: c.Password.Reveal(), ShortCode: c.ShortCode,
+		Passkey: c.Passkey.Reveal(), Now: now}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/country"
 	"github.com/sendtip/sendtip/kit/pgtest"
+	"github.com/sendtip/sendtip/kit/service"
 	walletsql "github.com/sendtip/sendtip/sql/wallet"
 
 	"github.com/sendtip/sendtip/services/wallet"
@@ -99,7 +100,7 @@ func TestNewConnectsToNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := wallet.New(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	s, err := wallet.New(t.Context(), cfg, service.Host{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ func TestServiceAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := wallet.New(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	s, err := wallet.New(t.Context(), cfg, service.Host{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

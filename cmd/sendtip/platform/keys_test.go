@@ -11,6 +11,7 @@ import (
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	"github.com/sendtip/sendtip/kit/keycheck"
 	"github.com/sendtip/sendtip/kit/pgtest"
+	"github.com/sendtip/sendtip/kit/service"
 )
 
 // TestEveryServiceGuardsItsKeys: each key of each service, replaced by another deployment's, is refused by the name of its setting, and
@@ -45,7 +46,7 @@ func TestEveryServiceGuardsItsKeys(t *testing.T) {
 				return e
 			}
 			ask := func(e map[string]string) error {
-				s, err := deployables[name].build(t.Context(), e, nil, slog.New(slog.DiscardHandler))
+				s, err := deployables[name].build(t.Context(), e, service.Host{Log: slog.New(slog.DiscardHandler)})
 				if err != nil {
 					t.Fatal(err)
 				}

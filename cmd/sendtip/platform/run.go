@@ -25,7 +25,7 @@ type here struct {
 func (p *Platform) startHere(ctx context.Context, name string, environ map[string]string, ready func(context.Context) error) (*here, error) {
 	l := log.New(p.o.Log, environ["SENDTIP_LOG_LEVEL"], name)
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s, err := deployables[name].build(run, environ, p.o.Clock, l)
+	s, err := deployables[name].build(run, environ, service.Host{Log: l, Clock: p.o.Clock})
 	if err != nil {
 		cancel()
 		return nil, err

@@ -3,10 +3,8 @@ package platform
 import (
 	"context"
 	"io/fs"
-	"log/slog"
 
 	"github.com/sendtip/sendtip/gateway"
-	"github.com/sendtip/sendtip/kit/clock"
 	"github.com/sendtip/sendtip/kit/config"
 	"github.com/sendtip/sendtip/kit/service"
 	"github.com/sendtip/sendtip/openapi"
@@ -34,24 +32,19 @@ var deployables = map[string]deployable{
 }
 
 type deployable struct {
-	build      func(ctx context.Context, environ map[string]string, c *clock.Clock, l *slog.Logger) (*service.Service, error)
+	build      func(ctx context.Context, environ map[string]string, host service.Host) (*service.Service, error)
 	check      func(environ map[string]string) error
 	settings   func() []config.Setting
 	migrations func() fs.FS
 }
 
-// of takes settings that embed config.Common: services of one process share one clock.
-func of[C any, P interface {
-	*C
-	ShareClock(c *clock.Clock)
-}](load service.Loader[C], build service.Maker[C], migrations func() fs.FS) deployable {
-	start := func(ctx context.Context, environ map[string]string, c *clock.Clock, l *slog.Logger) (*service.Service, error) {
+func of[C any](load service.Loader[C], build service.Maker[C], migrations func() fs.FS) deployable {
+	start := func(ctx context.Context, environ map[string]string, host service.Host) (*service.Service, error) {
 		cfg, err := load(environ)
 		if err != nil {
 			return nil, err
 		}
-		P(&cfg).ShareClock(c)
-		return build(ctx, cfg, l)
+		return build(ctx, cfg, host)
 	}
 	check := func(environ map[string]string) error { _, err := load(environ); return err }
 	return deployable{build: start, check: check, settings: config.Settings[C], migrations: migrations}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	"github.com/sendtip/sendtip/kit/config"
+	"github.com/sendtip/sendtip/kit/service"
 )
 
 // anyText are settings of which each text may be right: names and credentials that somebody else has made up.
@@ -169,9 +170,9 @@ func TestSettings(t *testing.T) {
 }
 
 // ask loads the settings of a service and makes it.
-func ask(t *testing.T, service string, environ map[string]string) error {
+func ask(t *testing.T, name string, environ map[string]string) error {
 	t.Helper()
-	s, err := deployables[service].build(t.Context(), environ, nil, slog.New(slog.DiscardHandler))
+	s, err := deployables[name].build(t.Context(), environ, service.Host{Log: slog.New(slog.DiscardHandler)})
 	if err == nil {
 		s.Close()
 	}
