@@ -25,6 +25,7 @@ require (
 	github.com/sendtip/sendtip/generated v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/kit v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/openapi v0.0.0-00010101000000-000000000000
+	github.com/sendtip/sendtip/packs v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/providers v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/sql v0.0.0-00010101000000-000000000000
 )
@@ -34,6 +35,7 @@ require (
 	github.com/vgarvardt/pgx-google-uuid/v5 v5.6.0 // indirect
 	github.com/xdg-go/scram v1.4.0 // indirect
 	github.com/xdg-go/stringprep v1.0.4 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	go.yaml.in/yaml/v4 v4.0.0 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 )
