@@ -38,7 +38,8 @@ func (w *world) newAPIKey(body string) apiKey {
 }
 
 func estimate(key string) ask {
-	return ask{method: "POST", path: "/v1/fee-estimates", body: `{"amount":{"amount":5,"currency":"KES"}}`, header: map[string]string{"X-Api-Key": key}}
+	return ask{method: "POST", path: "/v1/fee-estimates", body: `{"amount":{"amount":5,"currency":"KES"}}`,
+		header: map[string]string{"X-Api-Key": key}}
 }
 
 const tariffs = `{"name":"Price site","scopes":["tariffs:read"]}`
@@ -51,12 +52,14 @@ func TestAPIKeyLifecycle(t *testing.T) {
 	idem := uuid.NewString()
 	first := w.createKey(tariffs, idem)
 	var k apiKey
-	if first.status != 201 || json.Unmarshal([]byte(first.body), &k) != nil || k.Status != "active" || !strings.HasPrefix(k.Secret, k.Hint+"_") {
+	if first.status != 201 || json.Unmarshal([]byte(first.body), &k) != nil || k.Status != "active" ||
+		!strings.HasPrefix(k.Secret, k.Hint+"_") {
 		t.Fatalf("create: %d %s", first.status, first.body)
 	}
 	again := w.createKey(tariffs, idem)
 	var replay apiKey
-	if again.status != 201 || json.Unmarshal([]byte(again.body), &replay) != nil || replay.ID != k.ID || replay.Secret != "" || again.header.Get("Idempotency-Replayed") != "true" {
+	if again.status != 201 || json.Unmarshal([]byte(again.body), &replay) != nil || replay.ID != k.ID || replay.Secret != "" ||
+		again.header.Get("Idempotency-Replayed") != "true" {
 		t.Fatalf("replay: %d %s %v", again.status, again.body, again.header)
 	}
 	refused(t, w.createKey(`{"name":"Other","scopes":["tariffs:read"]}`, idem), 422, "idempotency_key_reused")
@@ -85,7 +88,8 @@ func TestAPIKeyLifecycle(t *testing.T) {
 		t.Fatalf("revoke: %d %s", got.status, got.body)
 	}
 	for _, base := range []string{w.public.URL, second.URL} {
-		if took := eventually(t, "the key's death at "+base, func() bool { return w.send(base, estimate(k.Secret)).status == 401 }); took > time.Second {
+		if took := eventually(t, "the key's death at "+base,
+			func() bool { return w.send(base, estimate(k.Secret)).status == 401 }); took > time.Second {
 			t.Errorf("the revoked key lived for %s", took)
 		}
 	}
@@ -181,7 +185,8 @@ func TestAPIKeyExpiry(t *testing.T) {
 	t.Parallel()
 	w := setup(t, withDatabase)
 	eventually(t, "readiness", func() bool { return w.service.Ready(t.Context()) == nil })
-	k := w.newAPIKey(`{"name":"x","scopes":["tariffs:read"],"expires_at":"` + time.Now().Add(1500*time.Millisecond).UTC().Format(time.RFC3339Nano) + `"}`)
+	k := w.newAPIKey(`{"name":"x","scopes":["tariffs:read"],"expires_at":"` +
+		time.Now().Add(1500*time.Millisecond).UTC().Format(time.RFC3339Nano) + `"}`)
 	eventually(t, "the key", func() bool { return w.do(estimate(k.Secret)).status == 201 })
 	if exp := w.wallet.last(t).expires; time.Until(exp) > 3*time.Second {
 		t.Errorf("the identity outlives the key: %s", exp)

@@ -80,69 +80,70 @@ func (w *world) forgeries(t *testing.T) map[string]string {
 	head := func(name string, value any) string { return sign(t, w.key, map[string]any{name: value}, w.access()) }
 	at := func(d time.Duration) int64 { return now.Add(d).Unix() }
 	return map[string]string{
-		"empty":                  "",
-		"not a token":            "abc",
-		"two parts":              parts[0] + "." + parts[1],
-		"four parts":             good + ".x",
-		"no signature":           parts[0] + "." + parts[1] + ".",
-		"foreign signature":      parts[0] + "." + parts[1] + "." + strings.Split(sign(t, newKey(t), nil, w.access()), ".")[2],
-		"other claims":           parts[0] + "." + strings.Split(claims("scope", "admin:users"), ".")[1] + "." + parts[2],
-		"padding":                parts[0] + "=." + parts[1] + "." + parts[2],
-		"standard base64":        parts[0] + "." + parts[1] + "." + strings.NewReplacer("-", "+", "_", "/").Replace(parts[2]) + "+",
-		"zero signature":         raw(header, text(t, w.access()), make([]byte, 64)),
-		"short signature":        raw(header, text(t, w.access()), make([]byte, 10)),
-		"none":                   raw(`{"alg":"none","typ":"at+jwt","kid":"`+kid+`"}`, text(t, w.access()), nil),
-		"None":                   raw(`{"alg":"None","typ":"at+jwt","kid":"`+kid+`"}`, text(t, w.access()), nil),
-		"nOnE with signature":    raw(`{"alg":"nOnE","typ":"at+jwt","kid":"`+kid+`"}`, text(t, w.access()), []byte("x")),
-		"no alg":                 resign(t, w.key, `{"typ":"at+jwt","kid":"`+kid+`"}`, text(t, w.access())),
-		"HS256, public key":      mac(t, public, map[string]any{"typ": "at+jwt", "kid": kid}, w.access()),
-		"HS256, key id":          mac(t, []byte(kid), map[string]any{"typ": "at+jwt", "kid": kid}, w.access()),
-		"RS256":                  rs,
-		"ES256K":                 resign(t, w.key, `{"alg":"ES256K","typ":"at+jwt","kid":"`+kid+`"}`, text(t, w.access())),
-		"jku":                    head("jku", "https://evil.test/jwks"),
-		"x5u":                    head("x5u", "https://evil.test/cert"),
-		"x5c":                    head("x5c", []string{"MIIB"}),
-		"jwk":                    sign(t, newKey(t), map[string]any{"jwk": map[string]string{"kty": "EC"}}, w.access()),
-		"crit":                   head("crit", []string{"exp"}),
-		"b64":                    head("b64", false),
-		"cty":                    head("cty", "JWT"),
-		"no kid":                 head("kid", nil),
-		"kid traversal":          head("kid", "../../../../dev/null"),
-		"kid injection":          head("kid", "x' UNION SELECT 'a"),
-		"kid unknown":            head("kid", "other-key"),
-		"kid long":               head("kid", strings.Repeat("k", 500)),
-		"kid number":             head("kid", 1),
-		"typ missing":            head("typ", nil),
-		"typ JWT":                head("typ", "JWT"),
-		"typ in capitals":        head("typ", "AT+JWT"),
-		"step-up as access":      sign(t, w.key, map[string]any{"typ": "step-up+jwt"}, w.access()),
-		"duplicate alg":          resign(t, w.key, `{"alg":"none","alg":"ES256","typ":"at+jwt","kid":"`+kid+`"}`, text(t, w.access())),
-		"duplicate sub":          resign(t, w.key, header, `{"sub":"`+uuid.NewString()+`",`+text(t, w.access())[1:]),
-		"claims are a list":      resign(t, w.key, header, `[]`),
-		"claims with a tail":     resign(t, w.key, header, text(t, w.access())+"{}"),
-		"iss":                    claims("iss", "evil"),
-		"no iss":                 claims("iss", nil),
-		"iss of the gateway":     claims("iss", "sendtip-gateway"),
-		"aud":                    claims("aud", "other"),
-		"no aud":                 claims("aud", nil),
-		"two auds":               claims("aud", []string{"sendtip", "other"}),
-		"no exp":                 claims("exp", nil),
-		"exp as text":            claims("exp", "2099-01-01"),
-		"exp far away":           claims("exp", at(24*time.Hour)),
-		"exp a year":             claims("exp", at(365*24*time.Hour)),
-		"nbf":                    claims("nbf", at(time.Hour)),
-		"iat in the future":      claims("iat", at(time.Hour)),
-		"no iat":                 claims("iat", nil),
-		"no sub":                 claims("sub", nil),
-		"sub no id":              claims("sub", "admin"),
-		"sub of another kind":    claims("sub", "service:wallet"),
-		"no sid":                 claims("sid", nil),
-		"no env":                 claims("env", nil),
-		"agent_id no id":         claims("agent_id", "any"),
-		"agent_id no text":       claims("agent_id", 7),
-		"env a number":           claims("env", 1),
-		"huge":                   claims("scope", strings.Repeat("a ", 5000)),
-		"identity token":         mac(t, identityKey("wallet"), nil, jwt.MapClaims{"iss": "sendtip-gateway", "aud": "wallet", "sub": "user:" + w.user, "exp": at(time.Minute)}),
+		"empty":               "",
+		"not a token":         "abc",
+		"two parts":           parts[0] + "." + parts[1],
+		"four parts":          good + ".x",
+		"no signature":        parts[0] + "." + parts[1] + ".",
+		"foreign signature":   parts[0] + "." + parts[1] + "." + strings.Split(sign(t, newKey(t), nil, w.access()), ".")[2],
+		"other claims":        parts[0] + "." + strings.Split(claims("scope", "admin:users"), ".")[1] + "." + parts[2],
+		"padding":             parts[0] + "=." + parts[1] + "." + parts[2],
+		"standard base64":     parts[0] + "." + parts[1] + "." + strings.NewReplacer("-", "+", "_", "/").Replace(parts[2]) + "+",
+		"zero signature":      raw(header, text(t, w.access()), make([]byte, 64)),
+		"short signature":     raw(header, text(t, w.access()), make([]byte, 10)),
+		"none":                raw(`{"alg":"none","typ":"at+jwt","kid":"`+kid+`"}`, text(t, w.access()), nil),
+		"None":                raw(`{"alg":"None","typ":"at+jwt","kid":"`+kid+`"}`, text(t, w.access()), nil),
+		"nOnE with signature": raw(`{"alg":"nOnE","typ":"at+jwt","kid":"`+kid+`"}`, text(t, w.access()), []byte("x")),
+		"no alg":              resign(t, w.key, `{"typ":"at+jwt","kid":"`+kid+`"}`, text(t, w.access())),
+		"HS256, public key":   mac(t, public, map[string]any{"typ": "at+jwt", "kid": kid}, w.access()),
+		"HS256, key id":       mac(t, []byte(kid), map[string]any{"typ": "at+jwt", "kid": kid}, w.access()),
+		"RS256":               rs,
+		"ES256K":              resign(t, w.key, `{"alg":"ES256K","typ":"at+jwt","kid":"`+kid+`"}`, text(t, w.access())),
+		"jku":                 head("jku", "https://evil.test/jwks"),
+		"x5u":                 head("x5u", "https://evil.test/cert"),
+		"x5c":                 head("x5c", []string{"MIIB"}),
+		"jwk":                 sign(t, newKey(t), map[string]any{"jwk": map[string]string{"kty": "EC"}}, w.access()),
+		"crit":                head("crit", []string{"exp"}),
+		"b64":                 head("b64", false),
+		"cty":                 head("cty", "JWT"),
+		"no kid":              head("kid", nil),
+		"kid traversal":       head("kid", "../../../../dev/null"),
+		"kid injection":       head("kid", "x' UNION SELECT 'a"),
+		"kid unknown":         head("kid", "other-key"),
+		"kid long":            head("kid", strings.Repeat("k", 500)),
+		"kid number":          head("kid", 1),
+		"typ missing":         head("typ", nil),
+		"typ JWT":             head("typ", "JWT"),
+		"typ in capitals":     head("typ", "AT+JWT"),
+		"step-up as access":   sign(t, w.key, map[string]any{"typ": "step-up+jwt"}, w.access()),
+		"duplicate alg":       resign(t, w.key, `{"alg":"none","alg":"ES256","typ":"at+jwt","kid":"`+kid+`"}`, text(t, w.access())),
+		"duplicate sub":       resign(t, w.key, header, `{"sub":"`+uuid.NewString()+`",`+text(t, w.access())[1:]),
+		"claims are a list":   resign(t, w.key, header, `[]`),
+		"claims with a tail":  resign(t, w.key, header, text(t, w.access())+"{}"),
+		"iss":                 claims("iss", "evil"),
+		"no iss":              claims("iss", nil),
+		"iss of the gateway":  claims("iss", "sendtip-gateway"),
+		"aud":                 claims("aud", "other"),
+		"no aud":              claims("aud", nil),
+		"two auds":            claims("aud", []string{"sendtip", "other"}),
+		"no exp":              claims("exp", nil),
+		"exp as text":         claims("exp", "2099-01-01"),
+		"exp far away":        claims("exp", at(24*time.Hour)),
+		"exp a year":          claims("exp", at(365*24*time.Hour)),
+		"nbf":                 claims("nbf", at(time.Hour)),
+		"iat in the future":   claims("iat", at(time.Hour)),
+		"no iat":              claims("iat", nil),
+		"no sub":              claims("sub", nil),
+		"sub no id":           claims("sub", "admin"),
+		"sub of another kind": claims("sub", "service:wallet"),
+		"no sid":              claims("sid", nil),
+		"no env":              claims("env", nil),
+		"agent_id no id":      claims("agent_id", "any"),
+		"agent_id no text":    claims("agent_id", 7),
+		"env a number":        claims("env", 1),
+		"huge":                claims("scope", strings.Repeat("a ", 5000)),
+		"identity token": mac(t, identityKey("wallet"), nil,
+			jwt.MapClaims{"iss": "sendtip-gateway", "aud": "wallet", "sub": "user:" + w.user, "exp": at(time.Minute)}),
 		"token with white space": good + " x",
 	}
 }
@@ -160,7 +161,8 @@ func TestForgedTokens(t *testing.T) {
 			refused(t, w.do(read.with("Authorization", "Bearer "+token)), 401, "invalid_token")
 		})
 	}
-	expired := sign(t, w.key, nil, with(with(w.access(), "exp", time.Now().Add(-time.Minute).Unix()), "iat", time.Now().Add(-10*time.Minute).Unix()))
+	expired := sign(t, w.key, nil,
+		with(with(w.access(), "exp", time.Now().Add(-time.Minute).Unix()), "iat", time.Now().Add(-10*time.Minute).Unix()))
 	refused(t, w.do(read.with("Authorization", "Bearer "+expired)), 401, "token_expired")
 	other := sign(t, w.key, nil, with(w.access(), "env", "production"))
 	refused(t, w.do(read.with("Authorization", "Bearer "+other)), 401, "wrong_environment")
@@ -206,7 +208,8 @@ func TestForgedStepUp(t *testing.T) {
 	if su := w.wallet.last(t).principal.StepUp; su == nil || !su.ExpiresAt.Equal(past) {
 		t.Fatalf("the owner cannot see the expiry: %+v", su)
 	}
-	if got := w.do(ask{method: "GET", path: "/v1/wallets", header: map[string]string{"Authorization": "Bearer " + w.stepUpToken()}}); got.status != 401 {
+	if got := w.do(ask{method: "GET", path: "/v1/wallets",
+		header: map[string]string{"Authorization": "Bearer " + w.stepUpToken()}}); got.status != 401 {
 		t.Fatalf("a step-up token as credential: %d", got.status)
 	}
 }
@@ -298,12 +301,14 @@ func TestUnknownKeysDoNotFlood(t *testing.T) {
 func TestServiceCalls(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	post := ask{method: "POST", path: "/v1/ledger/transactions", body: `{"amount":{"amount":5,"currency":"KES"}}`, header: map[string]string{"Sendtip-Service-Key": walletKey}}
+	post := ask{method: "POST", path: "/v1/ledger/transactions", body: `{"amount":{"amount":5,"currency":"KES"}}`,
+		header: map[string]string{"Sendtip-Service-Key": walletKey}}
 	in := func(a ask) answer { return w.send(w.internal.URL, a) }
 	if got := in(post); got.status != 200 {
 		t.Fatalf("as itself: %d %s", got.status, got.body)
 	}
-	if p := w.transactions.last(t).principal; p.Subject != "service:wallet" || p.Act != "" || !p.Has("ledger:post") || p.Service() != "wallet" {
+	if p := w.transactions.last(t).principal; p.Subject != "service:wallet" || p.Act != "" || !p.Has("ledger:post") ||
+		p.Service() != "wallet" {
 		t.Fatalf("principal %+v", p)
 	}
 	if got := in(post.with("Sendtip-Service-Key", "an-older-key")); got.status != 200 {
@@ -315,7 +320,8 @@ func TestServiceCalls(t *testing.T) {
 		t.Fatalf("on behalf: %d %s", got.status, got.body)
 	}
 	s := w.transactions.last(t)
-	if p := s.principal; p.Subject != "user:"+w.user || p.Act != "service:wallet" || p.SessionID != w.session || len(p.Roles) != 0 || p.Has("wallet:write") || !p.Has("ledger:post") || p.StepUp != nil {
+	if p := s.principal; p.Subject != "user:"+w.user || p.Act != "service:wallet" || p.SessionID != w.session || len(p.Roles) != 0 ||
+		p.Has("wallet:write") || !p.Has("ledger:post") || p.StepUp != nil {
 		t.Fatalf("principal on behalf %+v", p)
 	}
 	if got := in(post.with("Sendtip-On-Behalf-Of", s.delegation)); got.status != 401 {
@@ -330,7 +336,8 @@ func TestServiceCalls(t *testing.T) {
 		}
 		return token
 	}
-	own, err := kitauth.Mint(identityKey("wallet"), time.Now(), kitauth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + w.user, Audience: jwt.ClaimStrings{"wallet"}}})
+	own, err := kitauth.Mint(identityKey("wallet"), time.Now(),
+		kitauth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + w.user, Audience: jwt.ClaimStrings{"wallet"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,10 +354,14 @@ func TestServiceCalls(t *testing.T) {
 		"public operation": {w.transfer().with("Sendtip-Service-Key", walletKey), 404, "not_found"},
 		"minted by wallet": {post.with("Sendtip-On-Behalf-Of", own), 401, "invalid_delegation"},
 		"its own identity": {post.with("Sendtip-On-Behalf-Of", w.wallet.last(t).header.Get("Sendtip-Identity")), 401, "invalid_delegation"},
-		"other audience":   {post.with("Sendtip-On-Behalf-Of", claims(func(c *kitauth.Claims) { c.Audience = jwt.ClaimStrings{"user"} })), 401, "invalid_delegation"},
-		"two audiences":    {post.with("Sendtip-On-Behalf-Of", claims(func(c *kitauth.Claims) { c.Audience = jwt.ClaimStrings{"wallet", "user"} })), 401, "invalid_delegation"},
-		"expired":          {post.with("Sendtip-On-Behalf-Of", claims(func(c *kitauth.Claims) { c.ExpiresAt = jwt.NewNumericDate(time.Now().Add(-time.Minute)) })), 401, "invalid_delegation"},
-		"too long":         {post.with("Sendtip-On-Behalf-Of", claims(func(c *kitauth.Claims) { c.ExpiresAt = jwt.NewNumericDate(time.Now().Add(time.Hour)) })), 401, "invalid_delegation"},
+		"other audience": {post.with("Sendtip-On-Behalf-Of", claims(func(c *kitauth.Claims) { c.Audience = jwt.ClaimStrings{"user"} })), 401,
+			"invalid_delegation"},
+		"two audiences": {post.with("Sendtip-On-Behalf-Of",
+			claims(func(c *kitauth.Claims) { c.Audience = jwt.ClaimStrings{"wallet", "user"} })), 401, "invalid_delegation"},
+		"expired": {post.with("Sendtip-On-Behalf-Of",
+			claims(func(c *kitauth.Claims) { c.ExpiresAt = jwt.NewNumericDate(time.Now().Add(-time.Minute)) })), 401, "invalid_delegation"},
+		"too long": {post.with("Sendtip-On-Behalf-Of",
+			claims(func(c *kitauth.Claims) { c.ExpiresAt = jwt.NewNumericDate(time.Now().Add(time.Hour)) })), 401, "invalid_delegation"},
 		"access token":     {post.with("Sendtip-On-Behalf-Of", w.token()), 401, "invalid_delegation"},
 		"bad body, inside": {post.withBody(`{"amount":{"amount":1.0,"currency":"KES"}}`), 400, "invalid_request"},
 		"docs, inside":     {ask{method: "GET", path: "/docs"}, 404, "not_found"},
@@ -358,7 +369,8 @@ func TestServiceCalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) { refused(t, in(c.ask), c.status, c.code) })
 	}
 	short := time.Now().Add(20 * time.Second).Truncate(time.Second)
-	if got := in(post.with("Sendtip-On-Behalf-Of", claims(func(c *kitauth.Claims) { c.ExpiresAt = jwt.NewNumericDate(short) }))); got.status != 200 {
+	if got := in(post.with("Sendtip-On-Behalf-Of",
+		claims(func(c *kitauth.Claims) { c.ExpiresAt = jwt.NewNumericDate(short) }))); got.status != 200 {
 		t.Fatalf("short delegation: %d", got.status)
 	}
 	if exp := w.transactions.last(t).expires; exp.After(short) {

@@ -38,8 +38,9 @@ func BenchmarkValidate(b *testing.B) {
 func BenchmarkChain(b *testing.B) {
 	unlimited := Pairs{{"address", "60000000/60/10000000"}, {"default", "60000000/60/10000000"}, {"payment", "60000000/60/10000000"}}
 	w := setup(b, func(w *world) { w.cfg.RatePolicies, w.cfg.SampleAnswers = unlimited, 0 })
-	transfer, post := w.transfer().withBody(benchBody), ask{method: "POST", path: "/v1/ledger/transactions", body: `{"amount":{"amount":5,"currency":"KES"}}`,
-		header: map[string]string{"Sendtip-Service-Key": walletKey}}
+	transfer, post := w.transfer().withBody(benchBody),
+		ask{method: "POST", path: "/v1/ledger/transactions", body: `{"amount":{"amount":5,"currency":"KES"}}`,
+			header: map[string]string{"Sendtip-Service-Key": walletKey}}
 	for name, c := range map[string]struct {
 		h http.Handler
 		a ask

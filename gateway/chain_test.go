@@ -34,7 +34,8 @@ func TestForward(t *testing.T) {
 		t.Errorf("the body was changed: %q", s.body)
 	}
 	p := s.principal
-	if p.Subject != "user:"+w.user || p.SessionID != w.session || p.Operation != "createTransfer" || !p.Has("wallet:write") || p.Act != "" || len(p.Roles) != 1 {
+	if p.Subject != "user:"+w.user || p.SessionID != w.session || p.Operation != "createTransfer" || !p.Has("wallet:write") || p.Act != "" ||
+		len(p.Roles) != 1 {
 		t.Errorf("principal %+v", p)
 	}
 	if p.StepUp == nil || p.StepUp.JTI != "step-1" || p.StepUp.Hash != "aGFzaA" || time.Until(p.StepUp.ExpiresAt) > 5*time.Minute {
@@ -75,7 +76,8 @@ func TestRefusals(t *testing.T) {
 		{"head", ask{method: "HEAD", path: "/v1/wallets", header: read.header}, 405, ""},
 		{"trace", ask{method: "TRACE", path: "/v1/transfers"}, 405, "method_not_allowed"},
 		{"internal operation on the public listener", ask{method: "POST", path: "/v1/ledger/transactions", body: `{}`}, 404, "not_found"},
-		{"internal with a service key on the public listener", ask{method: "GET", path: "/v1/internal/revocations", header: map[string]string{"Sendtip-Service-Key": walletKey}}, 404, "not_found"},
+		{"internal with a service key on the public listener",
+			ask{method: "GET", path: "/v1/internal/revocations", header: map[string]string{"Sendtip-Service-Key": walletKey}}, 404, "not_found"},
 		{"no credential", w.transfer().with("Authorization", ""), 401, "unauthenticated"},
 		{"service key instead of a token", w.transfer().with("Authorization", "").with("Sendtip-Service-Key", walletKey), 401, "unauthenticated"},
 		{"two credentials", w.transfer().with("X-Api-Key", "x"), 400, "ambiguous_credentials"},
@@ -140,41 +142,42 @@ func TestBodyRules(t *testing.T) {
 	w := setup(t, func(w *world) { w.cfg.RatePolicies = Pairs{{"payment", "6000/60/1000"}} })
 	q := `"quote_id":"` + transferID + `"`
 	cases := map[string]struct{ path, body, pointer, code string }{
-		"duplicate key":        {"", `{` + q + `,` + q + `}`, "/quote_id", "duplicate_key"},
-		"second value":         {"", `{` + q + `}{}`, "", "trailing_data"},
-		"syntax":               {"", `{` + q, "", "syntax"},
-		"array":                {"", `[]`, "", "type"},
-		"null":                 {"", `null`, "", "nullable"},
-		"depth":                {"", strings.Repeat("[", 40) + strings.Repeat("]", 40), strings.Repeat("/0", 32), "too_deep"},
-		"bad utf-8":            {"", "{" + q + ",\"note\":\"\xff\"}", "/note", "invalid_utf8"},
-		"missing":              {"", `{}`, "/quote_id", "required"},
-		"unknown property":     {"", `{` + q + `,"extra":1}`, "/extra", "unknown_property"},
-		"unknown, other case":  {"", `{` + q + `,"Quote_id":"x"}`, "/Quote_id", "unknown_property"},
-		"unknown, a phone":     {"", `{` + q + `,"+254712345678":1}`, "", "unknown_property"},
-		"uuid":                 {"", `{"quote_id":"12345678-1234-1234-1234-12345678901x"}`, "/quote_id", "format"},
-		"null property":        {"", `{"quote_id":null}`, "/quote_id", "nullable"},
-		"too long":             {"", `{` + q + `,"note":"aaaaaaaaaaaaaaaaaaaaaaaaaaaa"}`, "/note", "maxLength"},
-		"pattern":              {"", `{` + q + `,"note":"ABC"}`, "/note", "pattern"},
-		"february 31st":        {"", `{` + q + `,"due":"2026-02-31"}`, "/due", "format"},
-		"time without zone":    {"", `{` + q + `,"at":"2026-02-03T10:00:00"}`, "/at", "format"},
-		"email":                {"", `{` + q + `,"email":"a@b"}`, "/email", "format"},
-		"email at an address":  {"", `{` + q + `,"email":"root@[127.0.0.1]"}`, "/email", "format"},
-		"email at numbers":     {"", `{` + q + `,"email":"x@1.2.3.4"}`, "/email", "format"},
-		"email at a hyphen":    {"", `{` + q + `,"email":"x@-example.com"}`, "/email", "format"},
-		"email unseen sign":    {"", `{` + q + `,"email":"a@\u200bexample.com"}`, "/email", "format"},
-		"email local part":     {"", `{` + q + `,"email":"` + strings.Repeat("a", 65) + `@example.com"}`, "/email", "format"},
-		"email encoded":        {"", `{` + q + `,"email":"=?utf-8?q?x?=@example.com"}`, "/email", "format"},
-		"email with name":      {"", `{` + q + `,"email":"A <a@b.test>"}`, "/email", "format"},
-		"relative uri":         {"", `{` + q + `,"link":"/x"}`, "/link", "format"},
-		"map value":            {"", `{` + q + `,"labels":{"a":"123456"}}`, "/labels/a", "maxLength"},
-		"map key is input":     {"", `{` + q + `,"labels":{"+254712345678":"123456"}}`, "/labels", "maxLength"},
-		"too many properties":  {"", `{` + q + `,"labels":{"a":"1","b":"2","c":"3"}}`, "/labels", "maxProperties"},
-		"integer 1.0":          {"/v1/fee-estimates", `{"amount":{"amount":1.0,"currency":"KES"}}`, "/amount/amount", "not_an_integer"},
-		"integer 1e3":          {"/v1/fee-estimates", `{"amount":{"amount":1e3,"currency":"KES"}}`, "/amount/amount", "not_an_integer"},
-		"integer 1.5":          {"/v1/fee-estimates", `{"amount":{"amount":1.5,"currency":"KES"}}`, "/amount/amount", "type"},
-		"integer as text":      {"/v1/fee-estimates", `{"amount":{"amount":"1","currency":"KES"}}`, "/amount/amount", "type"},
-		"above 2^53":           {"/v1/fee-estimates", `{"amount":{"amount":9007199254740993,"currency":"KES"}}`, "/amount/amount", "maximum"},
-		"above int64":          {"/v1/fee-estimates", `{"amount":{"amount":9223372036854775808,"currency":"KES"}}`, "/amount/amount", "number_out_of_range"},
+		"duplicate key":       {"", `{` + q + `,` + q + `}`, "/quote_id", "duplicate_key"},
+		"second value":        {"", `{` + q + `}{}`, "", "trailing_data"},
+		"syntax":              {"", `{` + q, "", "syntax"},
+		"array":               {"", `[]`, "", "type"},
+		"null":                {"", `null`, "", "nullable"},
+		"depth":               {"", strings.Repeat("[", 40) + strings.Repeat("]", 40), strings.Repeat("/0", 32), "too_deep"},
+		"bad utf-8":           {"", "{" + q + ",\"note\":\"\xff\"}", "/note", "invalid_utf8"},
+		"missing":             {"", `{}`, "/quote_id", "required"},
+		"unknown property":    {"", `{` + q + `,"extra":1}`, "/extra", "unknown_property"},
+		"unknown, other case": {"", `{` + q + `,"Quote_id":"x"}`, "/Quote_id", "unknown_property"},
+		"unknown, a phone":    {"", `{` + q + `,"+254712345678":1}`, "", "unknown_property"},
+		"uuid":                {"", `{"quote_id":"12345678-1234-1234-1234-12345678901x"}`, "/quote_id", "format"},
+		"null property":       {"", `{"quote_id":null}`, "/quote_id", "nullable"},
+		"too long":            {"", `{` + q + `,"note":"aaaaaaaaaaaaaaaaaaaaaaaaaaaa"}`, "/note", "maxLength"},
+		"pattern":             {"", `{` + q + `,"note":"ABC"}`, "/note", "pattern"},
+		"february 31st":       {"", `{` + q + `,"due":"2026-02-31"}`, "/due", "format"},
+		"time without zone":   {"", `{` + q + `,"at":"2026-02-03T10:00:00"}`, "/at", "format"},
+		"email":               {"", `{` + q + `,"email":"a@b"}`, "/email", "format"},
+		"email at an address": {"", `{` + q + `,"email":"root@[127.0.0.1]"}`, "/email", "format"},
+		"email at numbers":    {"", `{` + q + `,"email":"x@1.2.3.4"}`, "/email", "format"},
+		"email at a hyphen":   {"", `{` + q + `,"email":"x@-example.com"}`, "/email", "format"},
+		"email unseen sign":   {"", `{` + q + `,"email":"a@\u200bexample.com"}`, "/email", "format"},
+		"email local part":    {"", `{` + q + `,"email":"` + strings.Repeat("a", 65) + `@example.com"}`, "/email", "format"},
+		"email encoded":       {"", `{` + q + `,"email":"=?utf-8?q?x?=@example.com"}`, "/email", "format"},
+		"email with name":     {"", `{` + q + `,"email":"A <a@b.test>"}`, "/email", "format"},
+		"relative uri":        {"", `{` + q + `,"link":"/x"}`, "/link", "format"},
+		"map value":           {"", `{` + q + `,"labels":{"a":"123456"}}`, "/labels/a", "maxLength"},
+		"map key is input":    {"", `{` + q + `,"labels":{"+254712345678":"123456"}}`, "/labels", "maxLength"},
+		"too many properties": {"", `{` + q + `,"labels":{"a":"1","b":"2","c":"3"}}`, "/labels", "maxProperties"},
+		"integer 1.0":         {"/v1/fee-estimates", `{"amount":{"amount":1.0,"currency":"KES"}}`, "/amount/amount", "not_an_integer"},
+		"integer 1e3":         {"/v1/fee-estimates", `{"amount":{"amount":1e3,"currency":"KES"}}`, "/amount/amount", "not_an_integer"},
+		"integer 1.5":         {"/v1/fee-estimates", `{"amount":{"amount":1.5,"currency":"KES"}}`, "/amount/amount", "type"},
+		"integer as text":     {"/v1/fee-estimates", `{"amount":{"amount":"1","currency":"KES"}}`, "/amount/amount", "type"},
+		"above 2^53":          {"/v1/fee-estimates", `{"amount":{"amount":9007199254740993,"currency":"KES"}}`, "/amount/amount", "maximum"},
+		"above int64": {"/v1/fee-estimates", `{"amount":{"amount":9223372036854775808,"currency":"KES"}}`, "/amount/amount",
+			"number_out_of_range"},
 		"zero":                 {"/v1/fee-estimates", `{"amount":{"amount":0,"currency":"KES"}}`, "/amount/amount", "minimum"},
 		"negative":             {"/v1/fee-estimates", `{"amount":{"amount":-5,"currency":"KES"}}`, "/amount/amount", "minimum"},
 		"currency":             {"/v1/fee-estimates", `{"amount":{"amount":5,"currency":"kes"}}`, "/amount/currency", "pattern"},
@@ -224,8 +227,10 @@ func TestSmuggledHeaders(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	a := w.transfer()
-	for name, value := range map[string]string{"Sendtip-Identity": "forged", "sendtip-delegation": "forged", "Sendtip-On-Behalf-Of": "forged", "Sendtip-Service-Key": walletKey,
-		"X-Forwarded-For": "1.2.3.4", "X-User-Id": "admin", "Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "Cookie": "a=b",
+	for name, value := range map[string]string{"Sendtip-Identity": "forged", "sendtip-delegation": "forged", "Sendtip-On-Behalf-Of": "forged",
+		"Sendtip-Service-Key": walletKey,
+		"X-Forwarded-For":     "1.2.3.4", "X-User-Id": "admin", "Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+		"Cookie":     "a=b",
 		"Connection": "Idempotency-Key", "X-Http-Method-Override": "DELETE", "X-Original-Url": "/v1/admin"} {
 		a = a.with(name, value)
 	}
@@ -235,7 +240,8 @@ func TestSmuggledHeaders(t *testing.T) {
 	h := w.wallet.last(t).header
 	for name := range h {
 		switch name {
-		case "Accept", "Accept-Language", "Content-Type", "User-Agent", "Idempotency-Key", "Step-Up-Token", "Sendtip-Identity", "Sendtip-Delegation", "X-Request-Id", "Content-Length", "Accept-Encoding":
+		case "Accept", "Accept-Language", "Content-Type", "User-Agent", "Idempotency-Key", "Step-Up-Token", "Sendtip-Identity",
+			"Sendtip-Delegation", "X-Request-Id", "Content-Length", "Accept-Encoding":
 		default:
 			t.Errorf("header %s: %s reached the service", name, h.Get(name))
 		}
@@ -281,7 +287,8 @@ func TestUpstreamFaults(t *testing.T) {
 	if strings.Contains(got.body, "127.0.0.1") {
 		t.Errorf("the answer shows an address: %s", got.body)
 	}
-	other := ask{method: "GET", path: "/v1/accounts/" + transferID + "/balance", header: map[string]string{"Authorization": "Bearer " + w.token()}}
+	other := ask{method: "GET", path: "/v1/accounts/" + transferID + "/balance",
+		header: map[string]string{"Authorization": "Bearer " + w.token()}}
 	if got := w.do(other); got.status != 200 {
 		t.Fatalf("another service's route: %d %s", got.status, got.body)
 	}
@@ -436,7 +443,8 @@ func TestWebhook(t *testing.T) {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
 	s := w.wallet.last(t)
-	if s.body != `{"a":1,"a":2} trailing` || s.header.Get("X-Paystack-Signature") != "sig" || s.header.Get("Authorization") != "" || s.header.Get("Cookie") != "" {
+	if s.body != `{"a":1,"a":2} trailing` || s.header.Get("X-Paystack-Signature") != "sig" || s.header.Get("Authorization") != "" ||
+		s.header.Get("Cookie") != "" {
 		t.Errorf("webhook arrived as %q with %v", s.body, s.header)
 	}
 	if s.principal.Subject != "provider:wallet-st" || len(s.principal.Scopes) != 0 {
@@ -496,7 +504,8 @@ func TestForwardedForIsNotBelieved(t *testing.T) {
 	w := setup(t, func(w *world) { w.cfg.RatePolicies = Pairs{{"address", "6/60/3"}} })
 	passed := 0
 	for i := range 6 {
-		if w.do(ask{method: "GET", path: "/v1/slow", header: map[string]string{"X-Forwarded-For": "10.0.0." + string(rune('0'+i))}}).status == 201 {
+		if w.do(ask{method: "GET", path: "/v1/slow",
+			header: map[string]string{"X-Forwarded-For": "10.0.0." + string(rune('0'+i))}}).status == 201 {
 			passed++
 		}
 	}

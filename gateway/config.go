@@ -11,15 +11,17 @@ import (
 type Config struct {
 	Common config.Common
 
-	InternalListen string         `env:"SENDTIP_INTERNAL_LISTEN" is:"required listen"` // for services only; never reachable from outside
-	PublicURL      config.Address `env:"SENDTIP_PUBLIC_URL" is:"url https"`            // where callers reach the gateway; the documentation names it
+	InternalListen string `env:"SENDTIP_INTERNAL_LISTEN" is:"required listen"` // for services only; never reachable from outside
+	// where callers reach the gateway; the documentation names it
+	PublicURL config.Address `env:"SENDTIP_PUBLIC_URL" is:"url https"`
 
 	// rate counters; the address may hold the password
 	RedisURL config.Secret `env:"SENDTIP_REDIS_URL" envDefault:"redis://127.0.0.1:8179" is:"required tls"`
 	// who reaches Redis without one lifts every limit; that of the address when it is not set
 	RedisPassword config.Secret `env:"SENDTIP_REDIS_PASSWORD" is:"production"`
 
-	// `service=key,…`, by commas or lines, or `file:/list`; each is that service's SENDTIP_IDENTITY_KEY, of two of one service the first is used
+	// `service=key,…`, by commas or lines, or `file:/list`; each is that service's SENDTIP_IDENTITY_KEY, of two of one service the first is
+	// used
 	IdentityKeys Pairs `env:"SENDTIP_IDENTITY_KEYS" is:"required"`
 	// `service=hex SHA-256 of its service key,…`; a service is listed twice while its key is rotated
 	ServiceKeyHashes Pairs `env:"SENDTIP_SERVICE_KEY_HASHES"`

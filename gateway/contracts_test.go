@@ -71,7 +71,8 @@ func checkDocument(t *testing.T, fsys fs.FS, services []string) string {
 		}
 	}
 	refs := string(doc)
-	for kind, definitions := range map[string][]string{"schemas": names(loaded.Components.Schemas), "responses": names(loaded.Components.Responses), "parameters": names(loaded.Components.Parameters)} {
+	for kind, definitions := range map[string][]string{"schemas": names(loaded.Components.Schemas),
+		"responses": names(loaded.Components.Responses), "parameters": names(loaded.Components.Parameters)} {
 		for _, n := range definitions {
 			if !strings.Contains(refs, `"#/components/`+kind+`/`+n+`"`) {
 				t.Errorf("%s %s is used by nothing", kind, n)
@@ -280,7 +281,8 @@ func TestDocs(t *testing.T) {
 		return w.do(ask{method: "GET", path: path, header: header})
 	}
 	spec := get("/openapi.json", nil)
-	if spec.status != 200 || !strings.Contains(spec.body, `"url":"https://api.example.test"`) || spec.header.Get("Content-Type") != "application/json" {
+	if spec.status != 200 || !strings.Contains(spec.body, `"url":"https://api.example.test"`) ||
+		spec.header.Get("Content-Type") != "application/json" {
 		t.Fatalf("%d %v", spec.status, spec.header)
 	}
 	if again := get("/openapi.json", map[string]string{"If-None-Match": spec.header.Get("ETag")}); again.status != 304 || again.body != "" {
@@ -294,7 +296,8 @@ func TestDocs(t *testing.T) {
 		t.Error("the page loads from elsewhere")
 	}
 	policy := page.header.Get("Content-Security-Policy")
-	if strings.Contains(policy, "script-src 'self' 'unsafe-inline'") || strings.Count(policy, "'sha256-") != strings.Count(page.body, "<script>") || !strings.Contains(policy, "frame-ancestors 'none'") {
+	if strings.Contains(policy, "script-src 'self' 'unsafe-inline'") ||
+		strings.Count(policy, "'sha256-") != strings.Count(page.body, "<script>") || !strings.Contains(policy, "frame-ancestors 'none'") {
 		t.Errorf("policy %s", policy)
 	}
 	for _, m := range regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page.body, -1) {
@@ -302,13 +305,15 @@ func TestDocs(t *testing.T) {
 			t.Errorf("asset %s: %d", m[1], got.status)
 		}
 	}
-	if got := get("/docs/wallet.json", nil); got.status != 200 || !strings.Contains(got.body, `"url":"/"`) || strings.Contains(got.body, "startRegistration") {
+	if got := get("/docs/wallet.json", nil); got.status != 200 || !strings.Contains(got.body, `"url":"/"`) ||
+		strings.Contains(got.body, "startRegistration") {
 		t.Errorf("one service: %d", got.status)
 	}
 	if got := get("/", nil); got.status != http.StatusFound || got.header.Get("Location") != "/docs" {
 		t.Errorf("root: %d", got.status)
 	}
-	for path, status := range map[string]int{"/docs/../v1/wallets": 404, "/docs/nothing.js": 404, "/docs/swagger-ui.css.gz": 404, "/docsx": 404} {
+	for path, status := range map[string]int{"/docs/../v1/wallets": 404, "/docs/nothing.js": 404, "/docs/swagger-ui.css.gz": 404,
+		"/docsx": 404} {
 		if got := get(path, nil); got.status != status {
 			t.Errorf("%s: %d, want %d", path, got.status, status)
 		}
@@ -338,8 +343,10 @@ func TestDocsAreLimited(t *testing.T) {
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	key := strings.Repeat("k", 32)
-	good := map[string]string{"SENDTIP_LISTEN": ":0", "SENDTIP_INTERNAL_LISTEN": ":0", "SENDTIP_DATABASE_URL": "postgres://x", "SENDTIP_IDENTITY_KEY": key,
-		"SENDTIP_KEK": key, "SENDTIP_DELEGATION_KEY": "d" + key, "SENDTIP_IDENTITY_KEYS": "user=" + key + "1,wallet=" + key + "2\nwallet=" + key + "3",
+	good := map[string]string{"SENDTIP_LISTEN": ":0", "SENDTIP_INTERNAL_LISTEN": ":0", "SENDTIP_DATABASE_URL": "postgres://x",
+		"SENDTIP_IDENTITY_KEY": key,
+		"SENDTIP_KEK":          key, "SENDTIP_DELEGATION_KEY": "d" + key, "SENDTIP_IDENTITY_KEYS": "user=" + key + "1,wallet=" + key +
+			"2\nwallet=" + key + "3",
 		"SENDTIP_SERVICE_KEY_HASHES": "wallet=" + hashServiceKey("a"), "SENDTIP_UPSTREAM_USER": "http://127.0.0.1:1",
 		"SENDTIP_TRUSTED_PROXIES": "10.0.0.0/8, ::1/128",
 		"SENDTIP_KAFKA_BROKERS":   "127.0.0.1:1"}
@@ -347,7 +354,8 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(cfg.identityKeys()["wallet"]) != key+"2" || cfg.Upstreams["user"] != "http://127.0.0.1:1" || len(cfg.TrustedProxies) != 2 || cfg.SampleAnswers != 0.01 {
+	if string(cfg.identityKeys()["wallet"]) != key+"2" || cfg.Upstreams["user"] != "http://127.0.0.1:1" || len(cfg.TrustedProxies) != 2 ||
+		cfg.SampleAnswers != 0.01 {
 		t.Fatalf("%+v", cfg)
 	}
 	for name, change := range map[string]map[string]string{
@@ -383,13 +391,15 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%s: the error shows a key", name)
 		}
 	}
-	production := map[string]string{"SENDTIP_ENV": "production", "SENDTIP_KAFKA_USER": "gateway", "SENDTIP_KAFKA_PASSWORD": "p", "SENDTIP_KAFKA_TLS": "true",
+	production := map[string]string{"SENDTIP_ENV": "production", "SENDTIP_KAFKA_USER": "gateway", "SENDTIP_KAFKA_PASSWORD": "p",
+		"SENDTIP_KAFKA_TLS": "true",
 		"SENDTIP_REDIS_URL": "rediss://redis:6379", "SENDTIP_REDIS_PASSWORD": "p"}
 	maps.Copy(production, good)
 	if cfg, err := LoadConfig(production); err != nil || cfg.SampleAnswers != 0 {
 		t.Errorf("production: %v, %v answers sampled", err, cfg.SampleAnswers)
 	}
-	for _, name := range []string{"SENDTIP_KAFKA_USER", "SENDTIP_KAFKA_PASSWORD", "SENDTIP_KAFKA_TLS", "SENDTIP_REDIS_URL", "SENDTIP_REDIS_PASSWORD"} {
+	for _, name := range []string{"SENDTIP_KAFKA_USER", "SENDTIP_KAFKA_PASSWORD", "SENDTIP_KAFKA_TLS", "SENDTIP_REDIS_URL",
+		"SENDTIP_REDIS_PASSWORD"} {
 		if _, err := LoadConfig(without(production, name)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("production without %s: %v", name, err)
 		}

@@ -20,7 +20,8 @@ func TestOrigins(t *testing.T) {
 	}
 	for _, origin := range []string{app, "http://localhost:3000"} {
 		got := w.do(preflight("/v1/transfers", origin, "POST"))
-		if got.status != 204 || got.header.Get("Access-Control-Allow-Origin") != origin || got.header.Get("Access-Control-Allow-Methods") != "POST" || got.header.Get("Vary") != "Origin" {
+		if got.status != 204 || got.header.Get("Access-Control-Allow-Origin") != origin ||
+			got.header.Get("Access-Control-Allow-Methods") != "POST" || got.header.Get("Vary") != "Origin" {
 			t.Fatalf("preflight: %d %v", got.status, got.header)
 		}
 		for _, h := range []string{"Authorization", "Content-Type", "X-Api-Key", "Idempotency-Key", "Step-Up-Token"} {
@@ -40,13 +41,16 @@ func TestOrigins(t *testing.T) {
 				t.Errorf("%s cannot be read", h)
 			}
 		}
-		if refusal := w.do(w.transfer().with("Origin", origin).with("Authorization", "")); refusal.status != 401 || refusal.header.Get("Access-Control-Allow-Origin") != origin {
+		if refusal := w.do(w.transfer().with("Origin", origin).with("Authorization", "")); refusal.status != 401 ||
+			refusal.header.Get("Access-Control-Allow-Origin") != origin {
 			t.Errorf("a page cannot read why it was refused: %d %v", refusal.status, refusal.header)
 		}
 	}
 	for name, a := range map[string]ask{
-		"another origin": preflight("/v1/transfers", "https://evil.example.test", "POST"), "a longer name": preflight("/v1/transfers", app+".evil.test", "POST"),
-		"null": preflight("/v1/transfers", "null", "POST"), "no such path": preflight("/v1/nothing", app, "POST"), "a hook": preflight(hookPath, app, "POST"),
+		"another origin": preflight("/v1/transfers", "https://evil.example.test", "POST"),
+		"a longer name":  preflight("/v1/transfers", app+".evil.test", "POST"),
+		"null":           preflight("/v1/transfers", "null", "POST"), "no such path": preflight("/v1/nothing", app, "POST"),
+		"a hook":                preflight(hookPath, app, "POST"),
 		"an internal operation": preflight("/v1/internal/revocations", app, "GET"),
 	} {
 		if got := w.do(a); got.status != 405 && got.status != 404 || got.header.Get("Access-Control-Allow-Methods") != "" {

@@ -30,19 +30,21 @@ func TestWebhookSource(t *testing.T) {
 		forwarded string
 		want      string
 	}{
-		"nothing set, from here":                       {nil, "", kitauth.SourceStranger},
-		"nothing set, Safaricom behind the proxy":      {[]func(*world){behind}, "196.201.214.200", kitauth.SourceKnown},
-		"nothing set, two proxies":                     {[]func(*world){behind}, "196.201.212.69, 10.1.2.3", kitauth.SourceKnown},
-		"nothing set, a neighbour of Safaricom":        {[]func(*world){behind}, "196.201.214.201", kitauth.SourceStranger},
-		"a stranger writes Safaricom before himself":   {[]func(*world){behind}, "196.201.214.200, 41.90.1.1", kitauth.SourceStranger},
-		"a stranger writes it and there is no proxy":   {nil, "196.201.214.200", kitauth.SourceStranger},
-		"the proxy says nothing":                       {[]func(*world){behind}, "", kitauth.SourceStranger},
-		"the proxy says nonsense":                      {[]func(*world){behind}, "unknown", kitauth.SourceStranger},
-		"mapped into IPv6":                             {[]func(*world){behind}, "::ffff:196.201.214.200", kitauth.SourceKnown},
-		"listed, from there":                           {[]func(*world){list(Pairs{{"st", "127.0.0.1/32"}})}, "", kitauth.SourceKnown},
-		"listed, the published ones count no more":     {[]func(*world){behind, list(Pairs{{"st", "1.2.3.4/32"}})}, "196.201.214.200", kitauth.SourceStranger},
-		"another kind is listed, this is as published": {[]func(*world){behind, list(Pairs{{"ky", "1.2.3.4/32"}})}, "196.201.214.200", kitauth.SourceKnown},
-		"the sandbox's address is not this machine's":  {[]func(*world){list(Pairs{{"st", "127.0.0.2/32"}})}, "", kitauth.SourceStranger},
+		"nothing set, from here":                     {nil, "", kitauth.SourceStranger},
+		"nothing set, Safaricom behind the proxy":    {[]func(*world){behind}, "196.201.214.200", kitauth.SourceKnown},
+		"nothing set, two proxies":                   {[]func(*world){behind}, "196.201.212.69, 10.1.2.3", kitauth.SourceKnown},
+		"nothing set, a neighbour of Safaricom":      {[]func(*world){behind}, "196.201.214.201", kitauth.SourceStranger},
+		"a stranger writes Safaricom before himself": {[]func(*world){behind}, "196.201.214.200, 41.90.1.1", kitauth.SourceStranger},
+		"a stranger writes it and there is no proxy": {nil, "196.201.214.200", kitauth.SourceStranger},
+		"the proxy says nothing":                     {[]func(*world){behind}, "", kitauth.SourceStranger},
+		"the proxy says nonsense":                    {[]func(*world){behind}, "unknown", kitauth.SourceStranger},
+		"mapped into IPv6":                           {[]func(*world){behind}, "::ffff:196.201.214.200", kitauth.SourceKnown},
+		"listed, from there":                         {[]func(*world){list(Pairs{{"st", "127.0.0.1/32"}})}, "", kitauth.SourceKnown},
+		"listed, the published ones count no more": {[]func(*world){behind, list(Pairs{{"st", "1.2.3.4/32"}})}, "196.201.214.200",
+			kitauth.SourceStranger},
+		"another kind is listed, this is as published": {[]func(*world){behind, list(Pairs{{"ky", "1.2.3.4/32"}})}, "196.201.214.200",
+			kitauth.SourceKnown},
+		"the sandbox's address is not this machine's": {[]func(*world){list(Pairs{{"st", "127.0.0.2/32"}})}, "", kitauth.SourceStranger},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -118,7 +118,8 @@ func TestQuoteCountsOnce(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	lookup := func(header map[string]string) answer {
-		return w.send(w.internal.URL, ask{method: "POST", path: "/v1/internal/recipient-lookups", body: `{"phone":"+254712345678"}`, header: header})
+		return w.send(w.internal.URL, ask{method: "POST", path: "/v1/internal/recipient-lookups", body: `{"phone":"+254712345678"}`,
+			header: header})
 	}
 	for range 5 { // the whole burst at once
 		if got := w.do(w.transfer()); got.status != 201 {
@@ -169,10 +170,13 @@ func TestWaitAsTold(t *testing.T) {
 func TestEverythingCounts(t *testing.T) {
 	t.Parallel()
 	for name, a := range map[string]ask{
-		"404": {method: "GET", path: "/v1/nothing"}, "405": {method: "DELETE", path: "/v1/wallets"}, "too long": {method: "GET", path: "/v1/wallets?cursor=" + strings.Repeat("a", 5000)},
-		"HEAD": {method: "HEAD", path: "/v1/wallets"}, "OPTIONS": {method: "OPTIONS", path: "/v1/wallets"}, "unknown hook": {method: "POST", path: "/v1/hooks/zz/" + hookToken},
-		"invented method": {method: "BREW", path: "/v1/wallets"}, "encoded": {method: "GET", path: "/v1/wallets%2f1"}, "hook of a wrong shape": {method: "POST", path: "/v1/hooks/st/x/y", body: "x"},
-		"too large": {method: "POST", path: "/v1/registrations", body: strings.Repeat("x", 70_000)},
+		"404": {method: "GET", path: "/v1/nothing"}, "405": {method: "DELETE", path: "/v1/wallets"},
+		"too long": {method: "GET", path: "/v1/wallets?cursor=" + strings.Repeat("a", 5000)},
+		"HEAD":     {method: "HEAD", path: "/v1/wallets"}, "OPTIONS": {method: "OPTIONS", path: "/v1/wallets"},
+		"unknown hook":    {method: "POST", path: "/v1/hooks/zz/" + hookToken},
+		"invented method": {method: "BREW", path: "/v1/wallets"}, "encoded": {method: "GET", path: "/v1/wallets%2f1"},
+		"hook of a wrong shape": {method: "POST", path: "/v1/hooks/st/x/y", body: "x"},
+		"too large":             {method: "POST", path: "/v1/registrations", body: strings.Repeat("x", 70_000)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -204,7 +208,8 @@ func TestTransferEncodingEndsTheConnection(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = conn.Close() }()
-			if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%s\r\n%s", hookPath, c.head, c.body); err != nil {
+			if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%s\r\n%s", hookPath, c.head,
+				c.body); err != nil {
 				t.Fatal(err)
 			}
 			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)

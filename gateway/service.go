@@ -1,4 +1,5 @@
-// Package gateway wires the gateway: the only way in, and the only boundary of authentication. What it owns and how it works is in README.md.
+// Package gateway wires the gateway: the only way in, and the only boundary of authentication. What it owns and how it works is in
+// README.md.
 package gateway
 
 import (
@@ -95,7 +96,8 @@ func (p *parts) own() (service.Own, error) {
 		Loops: []service.Loop{
 			{Name: "revocations", Run: revocations.Run}, {Name: "api keys", Run: p.live.Run}, {Name: "token keys", Run: loadKeys(tokenKeys)},
 		},
-		Checks:          []service.Check{{Name: "revocations", Run: revocations.Ready}, {Name: "api keys", Run: p.live.Ready}, {Name: "token keys", Run: tokenKeys.Ready}},
+		Checks: []service.Check{{Name: "revocations", Run: revocations.Ready}, {Name: "api keys", Run: p.live.Ready},
+			{Name: "token keys", Run: tokenKeys.Ready}},
 		WithoutDatabase: true, // what it knows of keys and sessions is in memory
 	}, nil
 }
@@ -118,8 +120,9 @@ func (p *parts) edge(upstreams map[string]*proxy.Upstream, tokenKeys *auth.Keys,
 		Set: p.set, Upstreams: upstreams, Identity: p.cfg.identityKeys(), Delegation: p.cfg.DelegationKey.Bytes(),
 		Tokens: auth.NewTokens(tokenKeys, p.cfg.Common.Env, p.Now), Revocations: revocations, Services: services, Keys: p.live,
 		Limiter: limit.New(p.redis, p.Sealer.Derive("rate limit keys"), clock.Monotonic, p.Log, metrics.Local),
-		Log:     p.Log, Metrics: metrics, Now: p.Now, Proxies: p.cfg.TrustedProxies, Sources: sources, Origins: p.cfg.AllowedOrigins, Sample: p.cfg.SampleAnswers,
-		HSTS: p.cfg.Common.Production(), Docs: pages,
+		Log:     p.Log, Metrics: metrics, Now: p.Now, Proxies: p.cfg.TrustedProxies, Sources: sources, Origins: p.cfg.AllowedOrigins,
+		Sample: p.cfg.SampleAnswers,
+		HSTS:   p.cfg.Common.Production(), Docs: pages,
 	})
 }
 
@@ -127,7 +130,8 @@ func (p *parts) edge(upstreams map[string]*proxy.Upstream, tokenKeys *auth.Keys,
 func (p *parts) upstreams() (map[string]*proxy.Upstream, error) {
 	own := app.New(p.Pool, idem.New(p.Sealer, p.Now), page.New(p.Sealer), p.cfg.Common.Env,
 		p.set.SchemeScopes(contract.APIKey), p.Now, p.Relay.Wake)
-	self, err := proxy.New(name, "http://gateway", proxy.InProcess{Handler: p.Handler(func(r chi.Router) { api.Mount(r, own, p.Now) }, contract.DefaultMaxBody)})
+	self, err := proxy.New(name, "http://gateway",
+		proxy.InProcess{Handler: p.Handler(func(r chi.Router) { api.Mount(r, own, p.Now) }, contract.DefaultMaxBody)})
 	if err != nil {
 		return nil, err
 	}

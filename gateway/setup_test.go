@@ -63,7 +63,8 @@ func contracts(t testing.TB) fs.FS {
 	for _, source := range []struct {
 		fsys  fs.FS
 		names []string
-	}{{openapi.FS, []string{"common.yaml", "gateway.yaml"}}, {os.DirFS("testdata/contracts"), []string{"services.yaml", "user.yaml", "wallet.yaml", "transactions.yaml"}}} {
+	}{{openapi.FS, []string{"common.yaml", "gateway.yaml"}},
+		{os.DirFS("testdata/contracts"), []string{"services.yaml", "user.yaml", "wallet.yaml", "transactions.yaml"}}} {
 		for _, n := range source.names {
 			data, err := fs.ReadFile(source.fsys, n)
 			if err != nil {
@@ -105,7 +106,8 @@ func newUpstream(t testing.TB, service string, answer http.HandlerFunc) *upstrea
 		}
 		body, _ := io.ReadAll(r.Body)
 		u.mu.Lock()
-		u.seen = append(u.seen, seen{r.Method, r.RequestURI, r.Header.Clone(), string(body), c.Principal(), r.Header.Get(kitauth.DelegationHeader), c.ExpiresAt.Time})
+		u.seen = append(u.seen, seen{r.Method, r.RequestURI, r.Header.Clone(), string(body), c.Principal(),
+			r.Header.Get(kitauth.DelegationHeader), c.ExpiresAt.Time})
 		answer := u.answer
 		u.mu.Unlock()
 		answer(w, r)
@@ -254,7 +256,8 @@ func setup(t testing.TB, change ...func(w *world)) *world {
 		Common: config.Common{Env: "development", Listen: "127.0.0.1:0", DatabaseURL: config.NewSecret("postgres://gateway@127.0.0.1:1/gateway"),
 			PoolSize: 4, Kafka: config.Kafka{Brokers: []string{"127.0.0.1:1"}}, IdentityKey: config.NewSecret(string(identityKey("gateway"))),
 			KEK: config.NewSecret(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)))},
-		InternalListen: "127.0.0.1:0", PublicURL: "https://api.example.test", RedisURL: config.NewSecret("redis://" + w.redis.Addr()), RedisTimeout: 10 * time.Second, DelegationKey: config.NewSecret(string(delegationKey)), SampleAnswers: 1,
+		InternalListen: "127.0.0.1:0", PublicURL: "https://api.example.test", RedisURL: config.NewSecret("redis://" + w.redis.Addr()),
+		RedisTimeout: 10 * time.Second, DelegationKey: config.NewSecret(string(delegationKey)), SampleAnswers: 1,
 		Upstreams: map[string]string{"user": w.users.URL, "wallet": w.wallet.URL, "transactions": w.transactions.URL},
 		ServiceKeyHashes: Pairs{{"wallet", hashServiceKey("an-older-key")}, {"wallet", hashServiceKey(walletKey)},
 			{"user", hashServiceKey(userSvcKey)}},
@@ -289,7 +292,8 @@ func (w *world) start() {
 func (w *world) run() (*service.Service, *httptest.Server, *httptest.Server) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	s, err := build(ctx, w.cfg, w.contracts, service.Host{Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	s, err := build(ctx, w.cfg, w.contracts,
+		service.Host{Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -352,13 +356,15 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 // access is the claims of a good access token.
 func (w *world) access() jwt.MapClaims {
 	now := time.Now()
-	return jwt.MapClaims{"iss": "sendtip", "aud": "sendtip", "sub": w.user, "sid": w.session, "scope": "profile wallet:read wallet:write", "roles": []string{"customer"},
-		"tier": 1, "env": "development", "iat": now.Unix(), "exp": now.Add(10 * time.Minute).Unix(), "jti": uuid.NewString()}
+	return jwt.MapClaims{"iss": "sendtip", "aud": "sendtip", "sub": w.user, "sid": w.session, "scope": "profile wallet:read wallet:write",
+		"roles": []string{"customer"},
+		"tier":  1, "env": "development", "iat": now.Unix(), "exp": now.Add(10 * time.Minute).Unix(), "jti": uuid.NewString()}
 }
 
 func (w *world) stepUp() jwt.MapClaims {
 	now := time.Now()
-	return jwt.MapClaims{"iss": "sendtip", "aud": "sendtip", "sub": w.user, "sid": w.session, "op": "createTransfer", "hash": "aGFzaA", "jti": "step-1",
+	return jwt.MapClaims{"iss": "sendtip", "aud": "sendtip", "sub": w.user, "sid": w.session, "op": "createTransfer", "hash": "aGFzaA",
+		"jti": "step-1",
 		"env": "development", "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix()}
 }
 

@@ -13,7 +13,8 @@ import (
 // from them. Smile ID and Africa's Talking publish none.
 var safaricom = []string{
 	"196.201.214.200", "196.201.214.206", "196.201.214.207", "196.201.214.208", "196.201.213.114", "196.201.213.44",
-	"196.201.212.127", "196.201.212.128", "196.201.212.129", "196.201.212.132", "196.201.212.136", "196.201.212.138", "196.201.212.74", "196.201.212.69",
+	"196.201.212.127", "196.201.212.128", "196.201.212.129", "196.201.212.132", "196.201.212.136", "196.201.212.138", "196.201.212.74",
+	"196.201.212.69",
 }
 
 // sources are where each kind of hook should come from: as configured, else as the provider has published. A kind of which nobody has said
@@ -54,7 +55,8 @@ func (c Config) checkNetworks() error {
 	}
 	for kind, networks := range all {
 		if slices.ContainsFunc(networks, everybody) {
-			return fmt.Errorf("SENDTIP_WEBHOOK_SOURCES: %s must not hold the whole Internet: who knows an address of ours could then make money", kind)
+			return fmt.Errorf("SENDTIP_WEBHOOK_SOURCES: %s must not hold the whole Internet: who knows an address of ours could then make money",
+				kind)
 		}
 	}
 	for _, origin := range c.AllowedOrigins {
@@ -75,7 +77,8 @@ func (o *Origins) UnmarshalText(text []byte) error {
 			continue
 		}
 		u, err := url.Parse(item)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Scheme+"://"+u.Host != item || strings.Contains(u.Host, "*") {
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Scheme+"://"+u.Host != item ||
+			strings.Contains(u.Host, "*") {
 			return errors.New("a list of origins such as https://app.example.com is expected, without path and without *")
 		}
 		*o = append(*o, item)

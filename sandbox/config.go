@@ -17,8 +17,9 @@ import (
 // Credentials that the sandbox takes unless it is told others. They open nothing but this sandbox; the M-Pesa short
 // code and passkey are the public ones of Safaricom's portal.
 const (
-	DefaultShortCode      = "174379"
-	DefaultPasskey        = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919" //nolint:gosec // printed on Safaricom's portal for everybody
+	DefaultShortCode = "174379"
+	// DefaultPasskey is printed on Safaricom's portal for everybody.
+	DefaultPasskey        = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919" //nolint:gosec // public
 	DefaultConsumerKey    = "sendtip-sandbox-consumer"
 	DefaultConsumerSecret = "sendtip-sandbox-consumer-secret"
 	DefaultPullNumber     = "254708374149" // the portal's test number, nominated for Pull Transactions

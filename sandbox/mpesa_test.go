@@ -35,7 +35,8 @@ func TestManualPrompt(t *testing.T) {
 				t.Errorf("while open: %+v", got)
 			}
 			prompt, err := b.control.WaitPrompt(limit(t), phone)
-			if err != nil || prompt.AmountMinor != 1500_00 || prompt.AccountReference != "TOPUP0000001" || prompt.CheckoutRequestID != accepted.CheckoutRequestID {
+			if err != nil || prompt.AmountMinor != 1500_00 || prompt.AccountReference != "TOPUP0000001" ||
+				prompt.CheckoutRequestID != accepted.CheckoutRequestID {
 				t.Fatalf("prompt = %+v, %v", prompt, err)
 			}
 			result, err := b.control.Answer(limit(t), phone, c.answer)
@@ -43,7 +44,8 @@ func TestManualPrompt(t *testing.T) {
 				t.Fatalf("answer = %+v, %v", result, err)
 			}
 			cb := b.nextSTK(t)
-			if cb.CheckoutRequestID != accepted.CheckoutRequestID || cb.MerchantRequestID != accepted.MerchantRequestID || cb.ResultCode != c.code || cb.Outcome != c.outcome || cb.Receipt != result.Receipt {
+			if cb.CheckoutRequestID != accepted.CheckoutRequestID || cb.MerchantRequestID != accepted.MerchantRequestID || cb.ResultCode != c.code ||
+				cb.Outcome != c.outcome || cb.Receipt != result.Receipt {
 				t.Errorf("callback = %+v", cb)
 			}
 			if got := b.query(t, accepted.CheckoutRequestID); got.ResultCode != c.code || got.Outcome != c.outcome {
@@ -63,7 +65,8 @@ func TestPaidPrompt(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 20, 22, 30, 0, 0, time.UTC) // already the 21st in Nairobi
 	b := setup(t, func(c *Config) { c.Now = func() time.Time { return now }; c.TokenLife = time.Hour })
-	b.mpesa = daraja.New(daraja.Config{BaseURL: b.url, ConsumerKey: DefaultConsumerKey, ConsumerSecret: DefaultConsumerSecret, ShortCode: DefaultShortCode, Passkey: DefaultPasskey, Now: func() time.Time { return now }})
+	b.mpesa = daraja.New(daraja.Config{BaseURL: b.url, ConsumerKey: DefaultConsumerKey, ConsumerSecret: DefaultConsumerSecret,
+		ShortCode: DefaultShortCode, Passkey: DefaultPasskey, Now: func() time.Time { return now }})
 	b.script(t, control.Script{STK: "pay"})
 	accepted := b.push(t)
 	if !regexp.MustCompile(`^ws_CO_21112026013000\d{3}712345678$`).MatchString(accepted.CheckoutRequestID) {
@@ -73,17 +76,20 @@ func TestPaidPrompt(t *testing.T) {
 	if r.header["Businessshortcode"][0] != "174379" || r.header.Get("Content-Type") != "application/json;charset=UTF-8" {
 		t.Errorf("headers %v", r.header)
 	}
-	for _, part := range []string{`"ResultCode":0`, `{"Name":"Amount","Value":1500.00}`, `{"Name":"Balance"}`, `"Value":20261121013000`, `"Value":254712345678`} {
+	for _, part := range []string{`"ResultCode":0`, `{"Name":"Amount","Value":1500.00}`, `{"Name":"Balance"}`, `"Value":20261121013000`,
+		`"Value":254712345678`} {
 		if !strings.Contains(string(r.body), part) {
 			t.Errorf("no %s in %s", part, r.body)
 		}
 	}
 	cb, err := daraja.ParseSTKCallback(r.body)
-	if err != nil || cb.AmountMinor != 1500_00 || !cb.PaidAt.Equal(now) || cb.Phone != phone || !regexp.MustCompile(`^UKL[0-9A-Z]{7}$`).MatchString(cb.Receipt) {
+	if err != nil || cb.AmountMinor != 1500_00 || !cb.PaidAt.Equal(now) || cb.Phone != phone ||
+		!regexp.MustCompile(`^UKL[0-9A-Z]{7}$`).MatchString(cb.Receipt) {
 		t.Errorf("callback = %+v, %v", cb, err)
 	}
 	statement, err := b.control.Statement(limit(t))
-	want := control.Entry{Receipt: cb.Receipt, Kind: "stk", ShortCode: "174379", Msisdn: phone, AccountReference: "TOPUP0000001", AmountMinor: 1500_00, CheckoutRequestID: accepted.CheckoutRequestID, At: now}
+	want := control.Entry{Receipt: cb.Receipt, Kind: "stk", ShortCode: "174379", Msisdn: phone, AccountReference: "TOPUP0000001",
+		AmountMinor: 1500_00, CheckoutRequestID: accepted.CheckoutRequestID, At: now}
 	if err != nil || statement.Count != 1 || statement.TotalMinor != 1500_00 || statement.Data[0] != want {
 		t.Errorf("statement = %+v, %v", statement, err)
 	}
@@ -99,8 +105,10 @@ func TestPaidPrompt(t *testing.T) {
 func TestScriptedResults(t *testing.T) {
 	t.Parallel()
 	for script, code := range map[string]string{
-		"pay": "0", "cancel": "1032", "expire": "1037", "wrong_pin": "2001", "insufficient": "1", "code:17": "17", "code:26": "26", "code:1001": "1001",
-		"code:1019": "1019", "code:1025": "1025", "code:8006": "8006", "code:9999": "9999", "code:SFC_IC0003": "SFC_IC0003", "code:31337": "31337",
+		"pay": "0", "cancel": "1032", "expire": "1037", "wrong_pin": "2001", "insufficient": "1", "code:17": "17", "code:26": "26",
+		"code:1001": "1001",
+		"code:1019": "1019", "code:1025": "1025", "code:8006": "8006", "code:9999": "9999", "code:SFC_IC0003": "SFC_IC0003",
+		"code:31337": "31337",
 	} {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
@@ -389,7 +397,8 @@ func TestPayingTheBillByHand(t *testing.T) {
 	for name, p := range map[string]control.C2BPayment{
 		"too much": {Msisdn: phone, Account: "W", AmountMinor: 99_751_00}, "cents": {Msisdn: phone, Account: "W", AmountMinor: 150},
 		"stranger":  {Msisdn: phone, Account: "W", AmountMinor: 100, ShortCode: "123456"},
-		"long text": {Msisdn: phone, Account: strings.Repeat("x", 21), AmountMinor: 100}, "abroad": {Msisdn: "+256712345678", Account: "W", AmountMinor: 100},
+		"long text": {Msisdn: phone, Account: strings.Repeat("x", 21), AmountMinor: 100},
+		"abroad":    {Msisdn: "+256712345678", Account: "W", AmountMinor: 100},
 	} {
 		if got, err := b.control.C2B(limit(t), p); err == nil {
 			t.Errorf("%s: %+v", name, got)
@@ -516,7 +525,8 @@ func TestSTKFieldValidation(t *testing.T) {
 	}
 	body := good()
 	body["Password"] = daraja.Password("174379", DefaultPasskey, "20250101120001")
-	if status, code, text := b.raw(t, path, body); status != 500 || code != "500.001.1001" || text != "[MerchantValidate] - Wrong credentials" {
+	if status, code, text := b.raw(t, path, body); status != 500 || code != "500.001.1001" ||
+		text != "[MerchantValidate] - Wrong credentials" {
 		t.Errorf("password: %d %s %s", status, code, text)
 	}
 	body = good()
@@ -537,11 +547,12 @@ func TestTakesWhatDarajaTakes(t *testing.T) {
 		code        string
 		description string
 	}{
-		"no description":       {map[string]any{"TransactionDesc": nil}, "0", ""},
-		"fourteen characters":  {map[string]any{"TransactionDesc": "ABCDEFGHIJKLMN"}, "0", "ABCDEFGHIJKLMN"},
-		"182 characters":       {map[string]any{"TransactionDesc": strings.Repeat("é", 182)}, "0", strings.Repeat("é", 182)},
-		"183 characters":       {map[string]any{"TransactionDesc": strings.Repeat("é", 183)}, "1025", ""}, // taken, and then not sent
-		"a till":               {map[string]any{"TransactionType": "CustomerBuyGoodsOnline", "PartyB": "600584", "AccountReference": nil}, "0", "B"},
+		"no description":      {map[string]any{"TransactionDesc": nil}, "0", ""},
+		"fourteen characters": {map[string]any{"TransactionDesc": "ABCDEFGHIJKLMN"}, "0", "ABCDEFGHIJKLMN"},
+		"182 characters":      {map[string]any{"TransactionDesc": strings.Repeat("é", 182)}, "0", strings.Repeat("é", 182)},
+		"183 characters":      {map[string]any{"TransactionDesc": strings.Repeat("é", 183)}, "1025", ""}, // taken, and then not sent
+		"a till": {map[string]any{"TransactionType": "CustomerBuyGoodsOnline", "PartyB": "600584", "AccountReference": nil}, "0",
+			"B"},
 		"a till, with account": {map[string]any{"TransactionType": "CustomerBuyGoodsOnline", "PartyB": "600584"}, "0", "B"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -550,8 +561,10 @@ func TestTakesWhatDarajaTakes(t *testing.T) {
 			b.register(t)
 			const stamp = "20250101120000"
 			body := map[string]any{
-				"BusinessShortCode": "174379", "Password": daraja.Password("174379", DefaultPasskey, stamp), "Timestamp": stamp, "TransactionType": "CustomerPayBillOnline", "Amount": "1",
-				"PartyA": "254712345678", "PartyB": "174379", "PhoneNumber": "254712345678", "CallBackURL": b.hooks + "/v1/hooks/st/token", "AccountReference": "A", "TransactionDesc": "B",
+				"BusinessShortCode": "174379", "Password": daraja.Password("174379", DefaultPasskey, stamp), "Timestamp": stamp,
+				"TransactionType": "CustomerPayBillOnline", "Amount": "1",
+				"PartyA": "254712345678", "PartyB": "174379", "PhoneNumber": "254712345678", "CallBackURL": b.hooks + "/v1/hooks/st/token",
+				"AccountReference": "A", "TransactionDesc": "B",
 			}
 			for field, value := range c.change {
 				body[field] = value
@@ -579,7 +592,8 @@ func TestTakesWhatDarajaTakes(t *testing.T) {
 			}
 			till := body["TransactionType"] == "CustomerBuyGoodsOnline"
 			reference, _ := body["AccountReference"].(string)
-			if confirmed := b.next(t); strings.Contains(string(confirmed.body), `"Buy Goods"`) != till || !strings.Contains(string(confirmed.body), `"BillRefNumber":"`+reference+`"`) {
+			if confirmed := b.next(t); strings.Contains(string(confirmed.body), `"Buy Goods"`) != till ||
+				!strings.Contains(string(confirmed.body), `"BillRefNumber":"`+reference+`"`) {
 				t.Errorf("confirmed %s", confirmed.body)
 			}
 			if s, err := b.control.Statement(limit(t)); err != nil || len(s.Data) != 1 || s.Data[0].BuyGoods != till {
@@ -592,7 +606,8 @@ func TestTakesWhatDarajaTakes(t *testing.T) {
 func TestRegisteredAddresses(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
-	for _, bad := range []string{"https://a.test/mpesa/x", "https://Safaricom.a.test/", "https://a.test/run-Exec", "https://a.test/query", "https://x.ngrok.io/a", ""} {
+	for _, bad := range []string{"https://a.test/mpesa/x", "https://Safaricom.a.test/", "https://a.test/run-Exec", "https://a.test/query",
+		"https://x.ngrok.io/a", ""} {
 		err := b.mpesa.RegisterC2B(limit(t), bad, "https://a.test/v", daraja.ResponseCompleted)
 		var e *daraja.Error
 		if !errors.As(err, &e) || e.Code != "400.002.02" || e.Message != "Bad Request - Invalid ConfirmationURL" {
@@ -600,11 +615,13 @@ func TestRegisteredAddresses(t *testing.T) {
 		}
 	}
 	const v1 = "/mpesa/c2b/v1/registerurl"
-	body := map[string]any{"ShortCode": "600984", "ResponseType": "Cancelled", "ConfirmationURL": b.hooks + "/v1/hooks/c2/confirm", "ValidationURL": b.hooks + "/v1/hooks/c2/validate"}
+	body := map[string]any{"ShortCode": "600984", "ResponseType": "Cancelled", "ConfirmationURL": b.hooks + "/v1/hooks/c2/confirm",
+		"ValidationURL": b.hooks + "/v1/hooks/c2/validate"}
 	if status, code, text := b.raw(t, v1, body); status != 200 || code != "" {
 		t.Fatalf("v1: %d %s %s", status, code, text)
 	}
-	simulation := map[string]any{"ShortCode": 600984, "CommandID": "CustomerPayBillOnline", "Amount": 5, "Msisdn": 254708374149, "BillRefNumber": "X"}
+	simulation := map[string]any{"ShortCode": 600984, "CommandID": "CustomerPayBillOnline", "Amount": 5, "Msisdn": 254708374149,
+		"BillRefNumber": "X"}
 	if status, code, text := b.raw(t, "/mpesa/c2b/v1/simulate", simulation); status != 200 {
 		t.Fatalf("simulate: %d %s %s", status, code, text)
 	}
@@ -617,7 +634,8 @@ func TestRegisteredAddresses(t *testing.T) {
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
-	wrong := daraja.New(daraja.Config{BaseURL: b.url, ConsumerKey: DefaultConsumerKey, ConsumerSecret: "wrong", ShortCode: DefaultShortCode, Passkey: DefaultPasskey})
+	wrong := daraja.New(daraja.Config{BaseURL: b.url, ConsumerKey: DefaultConsumerKey, ConsumerSecret: "wrong", ShortCode: DefaultShortCode,
+		Passkey: DefaultPasskey})
 	_, err := wrong.STKQuery(limit(t), "ws_CO_1")
 	var e *daraja.Error
 	if !errors.As(err, &e) || e.Code != "400.008.01" || !e.NotSent {

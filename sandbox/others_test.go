@@ -17,8 +17,9 @@ import (
 
 func (b *bench) lookup(job, number string) smileid.Request {
 	return smileid.Request{
-		UserID: "u1", JobID: job, Country: "KE", IDType: "NATIONAL_ID", IDNumber: number, FirstName: "Amina", MiddleName: "N", LastName: "Wanjiku",
-		DOB: "1994-05-17", Gender: "F", Phone: phone, CallbackURL: b.hooks + "/v1/hooks/kc/token",
+		UserID: "u1", JobID: job, Country: "KE", IDType: "NATIONAL_ID", IDNumber: number, FirstName: "Amina", MiddleName: "N",
+		LastName: "Wanjiku",
+		DOB:      "1994-05-17", Gender: "F", Phone: phone, CallbackURL: b.hooks + "/v1/hooks/kc/token",
 		Params: map[string]string{"FullName": "Nelson Mandela", "DOB": "1918-07-18"},
 	}
 }
@@ -59,7 +60,8 @@ func TestIDNumbers(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := b.nextKYC(t)
-		if got.ResultCode != c.code || got.FullName != c.name || got.DOB != c.dob || got.Category != c.category || got.Final != c.final || got.JobID != job || got.UserID != "u1" {
+		if got.ResultCode != c.code || got.FullName != c.name || got.DOB != c.dob || got.Category != c.category || got.Final != c.final ||
+			got.JobID != job || got.UserID != "u1" {
 			t.Errorf("%s = %+v", c.number, got)
 		}
 		if !b.smile.VerifySignature(got.Timestamp, got.Signature) {
@@ -181,7 +183,8 @@ func TestSMS(t *testing.T) {
 		t.Fatal(err)
 	}
 	receipt, err := b.sms.Send(limit(t), africastalking.Message{To: phone, Text: "Your code is 123 456 & more", From: "SENDTIP"})
-	if err != nil || receipt.StatusCode != 101 || !receipt.Accepted || receipt.Cost != "KES 0.8000" || !strings.HasPrefix(receipt.MessageID, "ATXid_") {
+	if err != nil || receipt.StatusCode != 101 || !receipt.Accepted || receipt.Cost != "KES 0.8000" ||
+		!strings.HasPrefix(receipt.MessageID, "ATXid_") {
 		t.Fatalf("receipt = %+v, %v", receipt, err)
 	}
 	message, err := b.control.WaitSMS(limit(t), phone, func(m control.Message) bool { return strings.Contains(m.Text, "123 456") })
@@ -213,7 +216,8 @@ func TestSMSSender(t *testing.T) {
 func TestSMSReportScripts(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[string][]string{
-		"success": {"Sent", "Success"}, "failed": {"Sent", "Failed"}, "rejected": {"Sent", "Rejected"}, "duplicate": {"Sent", "Success", "Success"}, "sent": {"Sent"}, "json": {"Success"}, "lose": nil,
+		"success": {"Sent", "Success"}, "failed": {"Sent", "Failed"}, "rejected": {"Sent", "Rejected"},
+		"duplicate": {"Sent", "Success", "Success"}, "sent": {"Sent"}, "json": {"Success"}, "lose": nil,
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -232,7 +236,8 @@ func TestSMSReportScripts(t *testing.T) {
 					t.Errorf("report = %+v, %v", report, err)
 				}
 			}
-			if _, err := b.control.WaitDelivery(limit(t), func(d control.Delivery) bool { return d.ID == receipt.MessageID && d.Lost == (mode == "lose") }); err != nil {
+			if _, err := b.control.WaitDelivery(limit(t),
+				func(d control.Delivery) bool { return d.ID == receipt.MessageID && d.Lost == (mode == "lose") }); err != nil {
 				t.Error(err)
 			}
 			b.none(t)
@@ -249,7 +254,8 @@ func TestSMSRefusals(t *testing.T) {
 	}{
 		"100": {100, africastalking.Accepted, 1}, "102": {102, africastalking.Accepted, 1}, "401": {401, africastalking.Refused, 0},
 		"405": {405, africastalking.Refused, 0}, "406": {406, africastalking.Refused, 0}, "500": {500, africastalking.Refused, 0},
-		"empty": {0, africastalking.Refused, 0}, "nobody": {0, africastalking.Refused, 0}, "down": {0, africastalking.Unknown, 0}, "lose": {0, africastalking.Unknown, 1},
+		"empty": {0, africastalking.Refused, 0}, "nobody": {0, africastalking.Refused, 0}, "down": {0, africastalking.Unknown, 0},
+		"lose": {0, africastalking.Unknown, 1},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -277,7 +283,8 @@ func TestSMSRefusals(t *testing.T) {
 	}
 	stranger := africastalking.New(africastalking.Config{BaseURL: b.url, Username: DefaultSMSUsername, APIKey: "wrong"})
 	var e *africastalking.Error
-	if _, err := stranger.Send(limit(t), africastalking.Message{To: phone, Text: "x"}); !errors.As(err, &e) || e.HTTPStatus != 401 || e.Message != "The supplied authentication is invalid" {
+	if _, err := stranger.Send(limit(t), africastalking.Message{To: phone, Text: "x"}); !errors.As(err, &e) || e.HTTPStatus != 401 ||
+		e.Message != "The supplied authentication is invalid" {
 		t.Errorf("wrong key: %v", err)
 	}
 }
@@ -285,7 +292,8 @@ func TestSMSRefusals(t *testing.T) {
 func TestSMSAnswersXMLUnlessAsked(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
-	req, _ := http.NewRequestWithContext(limit(t), http.MethodPost, b.url+"/version1/messaging", strings.NewReader("username=sandbox&to=%2B254712345678&message=x"))
+	req, _ := http.NewRequestWithContext(limit(t), http.MethodPost, b.url+"/version1/messaging",
+		strings.NewReader("username=sandbox&to=%2B254712345678&message=x"))
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Apikey", DefaultSMSAPIKey)
 	resp, err := http.DefaultClient.Do(req)
@@ -294,7 +302,8 @@ func TestSMSAnswersXMLUnlessAsked(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != 201 || !strings.HasPrefix(string(body), "<AfricasTalkingResponse><SMSMessageData>") || !strings.Contains(string(body), "<statusCode>101</statusCode>") {
+	if err != nil || resp.StatusCode != 201 || !strings.HasPrefix(string(body), "<AfricasTalkingResponse><SMSMessageData>") ||
+		!strings.Contains(string(body), "<statusCode>101</statusCode>") {
 		t.Errorf("%d %s %v", resp.StatusCode, body, err)
 	}
 }
@@ -335,7 +344,8 @@ func TestMails(t *testing.T) {
 	}
 	client := control.New("http://"+web.Addr().String(), nil)
 	got, err := client.WaitMail(limit(t), func(m control.Mail) bool { return m.To[0] == "amina@example.test" })
-	if err != nil || got.Subject != "Karibu ✓" || got.Text != "Your code is 123." || got.HTML != "<b>Hi</b>" || got.From != "no-reply@sendtip.test" || got.At.IsZero() {
+	if err != nil || got.Subject != "Karibu ✓" || got.Text != "Your code is 123." || got.HTML != "<b>Hi</b>" ||
+		got.From != "no-reply@sendtip.test" || got.At.IsZero() {
 		t.Errorf("mail = %+v, %v", got, err)
 	}
 	if err := smtp.SendMail(mails.Addr().String(), nil, "a@x.test", []string{"b@x.test"}, []byte("no header at all")); err != nil {
@@ -354,7 +364,8 @@ func TestScriptsAreChecked(t *testing.T) {
 		{DelayMS: control.Int(-1)}, {CallbackDelayMS: control.Int(1 << 40)},
 	} {
 		for name, err := range map[string]error{
-			"global": b.control.SetScript(limit(t), s), "phone": b.control.SetPhoneScript(limit(t), phone, s), "queue": b.control.QueueScript(limit(t), phone, s),
+			"global": b.control.SetScript(limit(t), s), "phone": b.control.SetPhoneScript(limit(t), phone, s),
+			"queue": b.control.QueueScript(limit(t), phone, s),
 		} {
 			if err == nil || !strings.Contains(err.Error(), "http 400") {
 				t.Errorf("%s %+v: %v", name, s, err)
@@ -380,7 +391,8 @@ func TestScriptsAreChecked(t *testing.T) {
 func TestNamesOfOthers(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
-	for host, want := range map[string]int{"127.0.0.1:8180": 200, "[::1]:8180": 200, "localhost:8180": 200, "sandbox:8180": 200, "evil.example:8180": 403, "evil.example": 403} {
+	for host, want := range map[string]int{"127.0.0.1:8180": 200, "[::1]:8180": 200, "localhost:8180": 200, "sandbox:8180": 200,
+		"evil.example:8180": 403, "evil.example": 403} {
 		req, _ := http.NewRequestWithContext(limit(t), http.MethodGet, b.url+"/sandbox/phones/254712345678/messages", nil)
 		req.Host = host
 		if status := b.do(t, req, nil); status != want {
@@ -409,7 +421,8 @@ func TestPage(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	for path, kind := range map[string]string{
-		"/": "text/html", "/phone/254712345678": "text/html", "/assets/app.css": "text/css", "/assets/index.js": "text/javascript", "/assets/phone.js": "text/javascript",
+		"/": "text/html", "/phone/254712345678": "text/html", "/assets/app.css": "text/css", "/assets/index.js": "text/javascript",
+		"/assets/phone.js": "text/javascript",
 	} {
 		req, _ := http.NewRequestWithContext(limit(t), http.MethodGet, b.url+path, nil)
 		resp, err := http.DefaultClient.Do(req)
@@ -418,7 +431,8 @@ func TestPage(t *testing.T) {
 		}
 		body, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if err != nil || resp.StatusCode != 200 || !strings.HasPrefix(resp.Header.Get("Content-Type"), kind) || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "default-src 'none'") {
+		if err != nil || resp.StatusCode != 200 || !strings.HasPrefix(resp.Header.Get("Content-Type"), kind) ||
+			!strings.Contains(resp.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 			t.Errorf("%s: %d %v %v", path, resp.StatusCode, resp.Header, err)
 		}
 		for _, outside := range []string{"http://", "https://", "style=", "onclick="} { // nothing that the policy would block
@@ -428,7 +442,8 @@ func TestPage(t *testing.T) {
 		}
 	}
 	// The right PIN stands where it is typed, so that no screen is too small for it.
-	if !regexp.MustCompile(`(?s)<form id="prompt".*<input id="pin".*<b>1234</b>.*</form>.*<aside`).MatchString(b.page(t, "/phone/254712345678")) {
+	if !regexp.MustCompile(`(?s)<form id="prompt".*<input id="pin".*<b>1234</b>.*</form>.*<aside`).MatchString(b.page(t,
+		"/phone/254712345678")) {
 		t.Error("the prompt does not name the PIN")
 	}
 	for _, path := range []string{"/assets/phone.js", "/assets/index.js"} { // every time is Nairobi's, whatever the browser's zone
@@ -450,7 +465,8 @@ func TestPage(t *testing.T) {
 	}
 	b.push(t)
 	phones, err := b.control.Phones(limit(t))
-	if err != nil || len(phones) != 1 || phones[0].Msisdn != phone || phones[0].Messages != 1 || phones[0].Prompt == nil || phones[0].Name == "" {
+	if err != nil || len(phones) != 1 || phones[0].Msisdn != phone || phones[0].Messages != 1 || phones[0].Prompt == nil ||
+		phones[0].Name == "" {
 		t.Errorf("phones = %+v, %v", phones, err)
 	}
 }

@@ -79,7 +79,8 @@ func TestPullTransactions(t *testing.T) {
 	}
 	// Both ends count, to the second.
 	for name, c := range map[string]struct{ from, to time.Time }{
-		"at its second": {byHand.At.Truncate(time.Second), byHand.At.Truncate(time.Second)}, "late": {byHand.At.Add(-time.Minute), byHand.At.Add(time.Hour)},
+		"at its second": {byHand.At.Truncate(time.Second), byHand.At.Truncate(time.Second)},
+		"late":          {byHand.At.Add(-time.Minute), byHand.At.Add(time.Hour)},
 	} {
 		if got, err := b.mpesa.PullTransactions(limit(t), c.from, c.to, 0); err != nil || len(got) != 1 || got[0] != want[1] {
 			t.Errorf("%s: %+v, %v", name, got, err)
@@ -89,7 +90,8 @@ func TestPullTransactions(t *testing.T) {
 		t.Errorf("before: %+v, %v", got, err)
 	}
 	c.move(47*time.Hour + 45*time.Minute) // the first is out of the window now
-	if got, err := b.mpesa.PullTransactions(limit(t), start.Add(-time.Hour), start.Add(time.Hour), 0); err != nil || len(got) != 1 || got[0] != want[1] {
+	if got, err := b.mpesa.PullTransactions(limit(t), start.Add(-time.Hour), start.Add(time.Hour), 0); err != nil || len(got) != 1 ||
+		got[0] != want[1] {
 		t.Errorf("two days later: %+v, %v", got, err)
 	}
 }
@@ -123,7 +125,8 @@ func TestPullPages(t *testing.T) {
 	if len(sizes) != 4 || sizes[0] != 100 || sizes[1] != 100 || sizes[2] != 30 {
 		t.Errorf("pages of %v", sizes)
 	}
-	other := daraja.New(daraja.Config{BaseURL: b.url, ConsumerKey: DefaultConsumerKey, ConsumerSecret: DefaultConsumerSecret, ShortCode: "600000", Passkey: DefaultPasskey})
+	other := daraja.New(daraja.Config{BaseURL: b.url, ConsumerKey: DefaultConsumerKey, ConsumerSecret: DefaultConsumerSecret,
+		ShortCode: "600000", Passkey: DefaultPasskey})
 	if err := other.RegisterPull(limit(t), nominatedNumber, b.hooks+"/v1/hooks/c2/confirm"); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +142,8 @@ func TestPullRefusals(t *testing.T) {
 		return map[string]any{"ShortCode": "174379", "StartDate": "2026-11-20 10:00:00", "EndDate": "2026-11-20 11:00:00", "OffSetValue": "0"}
 	}
 	register := func() map[string]any {
-		return map[string]any{"ShortCode": "174379", "RequestType": "Pull", "NominatedNumber": nominatedNumber, "CallBackURL": "http://127.0.0.1/x"}
+		return map[string]any{"ShortCode": "174379", "RequestType": "Pull", "NominatedNumber": nominatedNumber,
+			"CallBackURL": "http://127.0.0.1/x"}
 	}
 	if status, code, _ := b.raw(t, "/pulltransactions/v1/query", query()); status != 500 || code != "500.003.1001" {
 		t.Errorf("before the registration: %d %s", status, code)
@@ -151,7 +155,8 @@ func TestPullRefusals(t *testing.T) {
 		for _, v := range values {
 			body := register()
 			body[field] = v
-			if status, code, message := b.raw(t, "/pulltransactions/v1/register", body); status != 400 || code != "400.002.02" || !strings.HasSuffix(message, "Invalid "+field) {
+			if status, code, message := b.raw(t, "/pulltransactions/v1/register", body); status != 400 || code != "400.002.02" ||
+				!strings.HasSuffix(message, "Invalid "+field) {
 				t.Errorf("%s %v: %d %s %s", field, v, status, code, message)
 			}
 		}
@@ -159,13 +164,15 @@ func TestPullRefusals(t *testing.T) {
 	b.openBooks(t)
 	b.openBooks(t) // again is no error
 	for field, values := range map[string][]any{
-		"ShortCode": {"", "12"}, "StartDate": {"", "2026-11-20", "20261120100000", "2026-11-20T10:00:00Z"}, "EndDate": {"", "2026-13-20 11:00:00", "2026-11-20 09:59:59"},
+		"ShortCode": {"", "12"}, "StartDate": {"", "2026-11-20", "20261120100000", "2026-11-20T10:00:00Z"},
+		"EndDate":     {"", "2026-13-20 11:00:00", "2026-11-20 09:59:59"},
 		"OffSetValue": {"", "-1", "x", "1.5"},
 	} {
 		for _, v := range values {
 			body := query()
 			body[field] = v
-			if status, code, message := b.raw(t, "/pulltransactions/v1/query", body); status != 400 || code != "400.002.02" || !strings.HasSuffix(message, "Invalid "+field) {
+			if status, code, message := b.raw(t, "/pulltransactions/v1/query", body); status != 400 || code != "400.002.02" ||
+				!strings.HasSuffix(message, "Invalid "+field) {
 				t.Errorf("%s %v: %d %s %s", field, v, status, code, message)
 			}
 		}
@@ -190,8 +197,8 @@ func TestPullRefusals(t *testing.T) {
 	}
 }
 
-// TestForgeries: a confirmation of the caller's making comes from an address that is not M-Pesa's, to the registered address, and no payment
-// stands behind it.
+// TestForgeries: a confirmation of the caller's making comes from an address that is not M-Pesa's, to the registered address, and no
+// payment stands behind it.
 func TestForgeries(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
@@ -202,13 +209,15 @@ func TestForgeries(t *testing.T) {
 	b.pay(t, "WQ7KABCD", 100_00)
 	genuine := b.next(t)
 	at := time.Date(2026, 11, 20, 22, 30, 0, 0, time.UTC)
-	forged, err := b.control.Forge(limit(t), control.Forgery{Msisdn: phone, Receipt: "ab12cd34ef", Account: " wq7k", AmountMinor: 1234_56, At: &at})
+	forged, err := b.control.Forge(limit(t),
+		control.Forgery{Msisdn: phone, Receipt: "ab12cd34ef", Account: " wq7k", AmountMinor: 1234_56, At: &at})
 	if err != nil || forged != (control.Forged{Receipt: "ab12cd34ef", Status: http.StatusOK}) {
 		t.Fatalf("%+v, %v", forged, err)
 	}
 	told := b.next(t)
 	c, err := daraja.ParseC2B(told.body)
-	if err != nil || c.TransID != "AB12CD34EF" || c.AmountMinor != 1234_56 || c.BillRef != "wq7k" || c.ShortCode != DefaultShortCode || !c.PaidAt.Equal(at) {
+	if err != nil || c.TransID != "AB12CD34EF" || c.AmountMinor != 1234_56 || c.BillRef != "wq7k" || c.ShortCode != DefaultShortCode ||
+		!c.PaidAt.Equal(at) {
 		t.Errorf("told %+v, %v", c, err)
 	}
 	if told.path != genuine.path || told.header.Get("Content-Type") != genuine.header.Get("Content-Type") {
@@ -217,15 +226,18 @@ func TestForgeries(t *testing.T) {
 	if genuine.from != "127.0.0.2" || told.from == genuine.from {
 		t.Errorf("the genuine one comes from %s, the forgery from %s", genuine.from, told.from)
 	}
-	if made, err := b.control.Forge(limit(t), control.Forgery{Msisdn: phone, Account: "WQ7KABCD", AmountMinor: 1_00}); err != nil || len(made.Receipt) != 10 {
+	if made, err := b.control.Forge(limit(t), control.Forgery{Msisdn: phone, Account: "WQ7KABCD", AmountMinor: 1_00}); err != nil ||
+		len(made.Receipt) != 10 {
 		t.Errorf("without a receipt: %+v, %v", made, err)
 	}
 	if s, err := b.control.Statement(limit(t)); err != nil || s.Count != 1 || s.TotalMinor != 100_00 {
 		t.Errorf("statement %+v, %v", s, err)
 	}
 	for name, f := range map[string]control.Forgery{
-		"amount": {Msisdn: phone, Account: "A"}, "account": {Msisdn: phone, Account: strings.Repeat("A", 21), AmountMinor: 1}, "short code": {Msisdn: phone, ShortCode: "600000", Account: "A", AmountMinor: 1},
-		"receipt": {Msisdn: phone, Receipt: "a b", Account: "A", AmountMinor: 1}, "phone": {Msisdn: "+12025550123", Account: "A", AmountMinor: 1}, "no phone": {Account: "A", AmountMinor: 1},
+		"amount": {Msisdn: phone, Account: "A"}, "account": {Msisdn: phone, Account: strings.Repeat("A", 21), AmountMinor: 1},
+		"short code": {Msisdn: phone, ShortCode: "600000", Account: "A", AmountMinor: 1},
+		"receipt":    {Msisdn: phone, Receipt: "a b", Account: "A", AmountMinor: 1},
+		"phone":      {Msisdn: "+12025550123", Account: "A", AmountMinor: 1}, "no phone": {Account: "A", AmountMinor: 1},
 	} {
 		if got, err := b.control.Forge(limit(t), f); err == nil {
 			t.Errorf("%s: %+v", name, got)
@@ -249,7 +261,8 @@ func TestRegistrationsOutliveARestart(t *testing.T) {
 	if c := first.nextC2B(t); c.TransID != paid.Receipt { // the address is the first platform's
 		t.Errorf("confirmed %+v", c)
 	}
-	if got, err := second.mpesa.PullTransactions(limit(t), time.Now().Add(-time.Hour), time.Now().Add(time.Hour), 0); err != nil || len(got) != 1 {
+	if got, err := second.mpesa.PullTransactions(limit(t), time.Now().Add(-time.Hour), time.Now().Add(time.Hour), 0); err != nil ||
+		len(got) != 1 {
 		t.Errorf("books %+v, %v", got, err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "registrations.json"), []byte("{"), 0o600); err != nil {

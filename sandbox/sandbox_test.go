@@ -67,7 +67,8 @@ func setup(t *testing.T, change func(*Config)) *bench {
 	t.Cleanup(func() { s.Close(); server.Close(); platform.Close() })
 	b.url, b.hooks = server.URL, platform.URL
 	b.control = control.New(server.URL, nil)
-	b.mpesa = daraja.New(daraja.Config{BaseURL: server.URL, ConsumerKey: DefaultConsumerKey, ConsumerSecret: DefaultConsumerSecret, ShortCode: DefaultShortCode, Passkey: DefaultPasskey})
+	b.mpesa = daraja.New(daraja.Config{BaseURL: server.URL, ConsumerKey: DefaultConsumerKey, ConsumerSecret: DefaultConsumerSecret,
+		ShortCode: DefaultShortCode, Passkey: DefaultPasskey})
 	b.smile = smileid.New(smileid.Config{BaseURL: server.URL, PartnerID: DefaultSmilePartnerID, APIKey: DefaultSmileAPIKey})
 	b.sms = africastalking.New(africastalking.Config{BaseURL: server.URL, Username: DefaultSMSUsername, APIKey: DefaultSMSAPIKey})
 	return b
@@ -130,7 +131,8 @@ func (b *bench) script(t *testing.T, s control.Script) {
 
 func (b *bench) register(t *testing.T) {
 	t.Helper()
-	if err := b.mpesa.RegisterC2B(limit(t), b.hooks+"/v1/hooks/c2/confirm", b.hooks+"/v1/hooks/c2/validate", daraja.ResponseCompleted); err != nil {
+	if err := b.mpesa.RegisterC2B(limit(t), b.hooks+"/v1/hooks/c2/confirm", b.hooks+"/v1/hooks/c2/validate",
+		daraja.ResponseCompleted); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -187,9 +189,11 @@ func TestConfigFromEnv(t *testing.T) {
 
 func TestMalformedSettings(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"STK_ANSWER_DELAY", "PROMPT_TIMEOUT", "KYC_DELAY", "SMS_REPORT_DELAY", "CALLBACK_TIMEOUT", "MPESA_TOKEN_LIFE"} {
+	for _, name := range []string{"STK_ANSWER_DELAY", "PROMPT_TIMEOUT", "KYC_DELAY", "SMS_REPORT_DELAY", "CALLBACK_TIMEOUT",
+		"MPESA_TOKEN_LIFE"} {
 		name = "SENDTIP_SANDBOX_" + name
-		if _, err := configFrom(map[string]string{name: "soon"}); err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "soon") {
+		if _, err := configFrom(map[string]string{name: "soon"}); err == nil || !strings.Contains(err.Error(), name) ||
+			strings.Contains(err.Error(), "soon") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -205,9 +209,11 @@ func TestServeStopsGracefully(t *testing.T) {
 	web, mails := listen(t), listen(t)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, web, mails) }()
-	c := daraja.New(daraja.Config{BaseURL: "http://" + web.Addr().String(), ConsumerKey: DefaultConsumerKey, ConsumerSecret: DefaultConsumerSecret, ShortCode: DefaultShortCode, Passkey: DefaultPasskey})
+	c := daraja.New(daraja.Config{BaseURL: "http://" + web.Addr().String(), ConsumerKey: DefaultConsumerKey,
+		ConsumerSecret: DefaultConsumerSecret, ShortCode: DefaultShortCode, Passkey: DefaultPasskey})
 	// A prompt that is open for a minute must not hold up the stop.
-	if _, err := c.STKPush(ctx, daraja.STKPushRequest{Phone: phone, AmountMinor: 100, AccountReference: "A", CallbackURL: "http://127.0.0.1:1/x"}); err != nil {
+	if _, err := c.STKPush(ctx, daraja.STKPushRequest{Phone: phone, AmountMinor: 100, AccountReference: "A",
+		CallbackURL: "http://127.0.0.1:1/x"}); err != nil {
 		t.Fatal(err)
 	}
 	stop()

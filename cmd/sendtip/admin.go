@@ -19,7 +19,8 @@ import (
 func adminCommand(f *flags) *cobra.Command {
 	cmd := &cobra.Command{Use: "admin", Short: "People who run the platform"}
 	var phone, device string
-	create := &cobra.Command{Use: "create", Short: "Create the first administrator; the PIN is asked for or read from standard input", Args: cobra.NoArgs,
+	create := &cobra.Command{Use: "create", Short: "Create the first administrator; the PIN is asked for or read from standard input",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			pin, err := readPIN(c)
 			if err != nil {

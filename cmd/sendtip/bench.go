@@ -38,16 +38,19 @@ type benchSeed struct {
 func benchSeedCommand(f *flags) *cobra.Command {
 	b := benchSeed{flags: f}
 	cmd := &cobra.Command{Use: "seed", Short: "Load millions of made-up transactions into the ledger of a local platform", Args: cobra.NoArgs,
-		Long: "Writes pay-ins, transfers, withdrawals, reversals and refusals as the ledger itself would have written them: `sendtip ledger verify` finds\n" +
-			"nothing, receipts and statements work. Stop the platform first; its database is started for the time of the run. A run that is cut\n" +
-			"leaves a complete ledger, and a further run adds more. No events are published: the ledger's publisher goes on after what was seeded,\n" +
-			"so wallets and notifications never hear of it. Refused when SENDTIP_ENV=production: made-up transactions can never be removed.",
+		Long: "Writes pay-ins, transfers, withdrawals, reversals and refusals as the ledger itself would have written them:\n" +
+			"`sendtip ledger verify` finds nothing, receipts and statements work. Stop the platform first; its database is started for the\n" +
+			"time of the run. A run that is cut leaves a complete ledger, and a further run adds more. No events are published: the\n" +
+			"ledger's publisher goes on after what was seeded, so wallets and notifications never hear of it. Refused when\n" +
+			"SENDTIP_ENV=production: made-up transactions can never be removed.",
 		RunE: func(c *cobra.Command, _ []string) error { return b.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr()) }}
 	cmd.Flags().IntVar(&b.options.Transactions, "transactions", 1_000_000, "transactions to post")
 	cmd.Flags().IntVar(&b.options.Accounts, "accounts", 200_000, "customers' wallets that take part; those that are missing are opened")
 	cmd.Flags().IntVar(&b.options.Days, "days", 90, "past days over which the transactions are spread, after all that the ledger has already")
 	cmd.Flags().Uint64Var(&b.options.Seed, "seed", 1, "start of the random numbers: the same on the same ledger draws the same transactions")
-	cmd.Flags().StringVar(&b.url, "database-url", "", "address of the ledger's database by its owner or a superuser; the service signs then (default: this folder's platform, or SENDTIP_POSTGRES_URL)")
+	cmd.Flags().StringVar(&b.url, "database-url", "",
+		"address of the ledger's database by its owner or a superuser; the service signs then (default: this folder's platform, or "+
+			"SENDTIP_POSTGRES_URL)")
 	return cmd
 }
 
@@ -77,8 +80,10 @@ func (b *benchSeed) run(ctx context.Context, out, progress io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "seeded transactions=%d postings=%d holds=%d refused=%d accounts_opened=%d seconds=%.1f per_second=%.0f mb=%d tree_size=%d root=%x total_seconds=%.1f\n",
-		r.Transactions, r.Postings, r.Holds, r.Refused, r.Accounts, r.Took.Seconds(), float64(r.Transactions)/max(r.Took.Seconds(), 1e-3), r.Bytes>>20, r.Size, r.Root, time.Since(started).Seconds())
+	_, err = fmt.Fprintf(out, "seeded transactions=%d postings=%d holds=%d refused=%d accounts_opened=%d seconds=%.1f per_second=%.0f mb=%d "+
+		"tree_size=%d root=%x total_seconds=%.1f\n",
+		r.Transactions, r.Postings, r.Holds, r.Refused, r.Accounts, r.Took.Seconds(), float64(r.Transactions)/max(r.Took.Seconds(), 1e-3),
+		r.Bytes>>20, r.Size, r.Root, time.Since(started).Seconds())
 	return err
 }
 
@@ -113,7 +118,8 @@ func (b *benchSeed) startDatabase(ctx context.Context, progress io.Writer) (stop
 		release()
 		return nil, err
 	}
-	config := postgres.Config{Dir: dir, Port: b.ports().Postgres(), Password: password, Progress: func(s string) { _, _ = fmt.Fprintln(progress, " ", s) }}
+	config := postgres.Config{Dir: dir, Port: b.ports().Postgres(), Password: password,
+		Progress: func(s string) { _, _ = fmt.Fprintln(progress, " ", s) }}
 	if err := postgres.EndOrphan(ctx, config); err != nil {
 		release()
 		return nil, err
@@ -223,7 +229,8 @@ func (p *pace) show(done, total int) {
 	}
 	p.last, p.most = now, done
 	rate := float64(done-p.first) / max(now.Sub(p.started).Seconds(), 1e-3)
-	line := fmt.Sprintf("%3d%%  %d of %d transactions  %.0f/s  %.0f s left", done*100/total, done, total, rate, float64(total-done)/max(rate, 1))
+	line := fmt.Sprintf("%3d%%  %d of %d transactions  %.0f/s  %.0f s left", done*100/total, done, total, rate,
+		float64(total-done)/max(rate, 1))
 	if p.terminal {
 		_, _ = fmt.Fprintf(p.out, "\r%-78s", line)
 		return

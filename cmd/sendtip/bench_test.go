@@ -17,10 +17,12 @@ func TestBenchSeed(t *testing.T) {
 	db.Pool.Close() // else the service seems to run
 	dir := folder(t)
 	out, err := sendtip(t, dir, "bench", "seed", "--transactions", "500", "--accounts", "20", "--days", "3", "--database-url", db.OwnerURL)
-	if err != nil || !strings.HasPrefix(out, "seeded transactions=500 ") || !strings.Contains(out, " accounts_opened=20 ") || !strings.Contains(out, " tree_size=500 ") {
+	if err != nil || !strings.HasPrefix(out, "seeded transactions=500 ") || !strings.Contains(out, " accounts_opened=20 ") ||
+		!strings.Contains(out, " tree_size=500 ") {
 		t.Fatalf("%q, %v", out, err)
 	}
-	if out, err = sendtip(t, dir, "ledger", "verify", "--database-url", db.OwnerURL); err != nil || !strings.HasPrefix(out, "ledger ok transactions=500 ") {
+	if out, err = sendtip(t, dir, "ledger", "verify", "--database-url", db.OwnerURL); err != nil ||
+		!strings.HasPrefix(out, "ledger ok transactions=500 ") {
 		t.Errorf("%q, %v", out, err)
 	}
 	if _, err := sendtip(t, dir, "bench", "seed", "--transactions", "0", "--database-url", db.OwnerURL); err == nil {

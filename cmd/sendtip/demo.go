@@ -53,7 +53,8 @@ func demo(ctx context.Context, f *flags, out io.Writer) (err error) {
 
 // running says whether a gateway answers on this folder's ports.
 func (f *flags) running(ctx context.Context) bool {
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(f.ports().Of("gateway"))))
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp",
+		net.JoinHostPort("127.0.0.1", strconv.Itoa(f.ports().Of("gateway"))))
 	if err != nil {
 		return false
 	}
@@ -64,7 +65,8 @@ func (f *flags) running(ctx context.Context) bool {
 func (f *flags) world() journey.World {
 	client := &http.Client{Timeout: 30 * time.Second}
 	at := func(port int) string { return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-	return journey.World{Gateway: at(f.ports().Of("gateway")), Sandbox: control.New(at(f.ports().Sandbox()), client), HTTP: client, CheckLedger: f.checkLedger}
+	return journey.World{Gateway: at(f.ports().Of("gateway")), Sandbox: control.New(at(f.ports().Sandbox()), client), HTTP: client,
+		CheckLedger: f.checkLedger}
 }
 
 // checkLedger proves the ledger's invariants on its own database.

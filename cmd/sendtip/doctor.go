@@ -37,7 +37,8 @@ type ailment struct {
 func doctor(ctx context.Context, f *flags, out io.Writer) error {
 	list := []ailment{
 		{"keys", f.lookAtKeys, "run `sendtip keys init`; if keys were lost, restore the backup: sealed data cannot be read without them"},
-		{"PostgreSQL", f.lookAtPostgres, "start the platform (`make up`) or check SENDTIP_POSTGRES_URL; with fsync off, set fsync, full_page_writes and synchronous_commit on"},
+		{"PostgreSQL", f.lookAtPostgres,
+			"start the platform (`make up`) or check SENDTIP_POSTGRES_URL; with fsync off, set fsync, full_page_writes and synchronous_commit on"},
 		{"databases", f.lookAtDatabases, "run `sendtip migrate`"},
 		{"Kafka", f.lookAtKafka, "start the platform or check SENDTIP_KAFKA_BROKERS; for missing topics run `sendtip events apply`"},
 		{"Redis", f.lookAtRedis, "start the platform or check SENDTIP_REDIS_URL; until then each gateway limits on its own"},
@@ -48,7 +49,8 @@ func doctor(ctx context.Context, f *flags, out io.Writer) error {
 	}
 	list = append(list, ailment{"callbacks", func(ctx context.Context) (string, error) {
 		return lookAtCallbacks(ctx, "http://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(f.ports().Ops("gateway"))))
-	}, "if a proxy stands before the gateway, name it in SENDTIP_TRUSTED_PROXIES; if the provider has new addresses, list them in SENDTIP_WEBHOOK_SOURCES"})
+	}, "if a proxy stands before the gateway, name it in SENDTIP_TRUSTED_PROXIES; if the provider has new addresses, list them in " +
+		"SENDTIP_WEBHOOK_SOURCES"})
 	list = append(list, ailment{"ledger", f.checkLedger, "stop the money services and keep a copy of the database before anything else"})
 	failed := 0
 	for _, a := range list {
@@ -94,7 +96,8 @@ func (f *flags) lookAtPostgres(ctx context.Context) (string, error) {
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	var version, fsync, pages, sync string
-	err = conn.QueryRow(ctx, "SELECT current_setting('server_version'), current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')").
+	err = conn.QueryRow(ctx, "SELECT current_setting('server_version'), current_setting('fsync'), current_setting('full_page_writes'), "+
+		"current_setting('synchronous_commit')").
 		Scan(&version, &fsync, &pages, &sync)
 	if err == nil && (fsync != "on" || pages != "on" || sync == "off") {
 		err = fmt.Errorf("fsync %s, full_page_writes %s, synchronous_commit %s: a crash loses money", fsync, pages, sync)
@@ -185,7 +188,8 @@ func (f *flags) redisPassword(inAddress string) (string, error) {
 }
 
 func (f *flags) lookAtService(ctx context.Context, name string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(f.ports().Ops(name)))+"/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(f.ports().Ops(name)))+
+		"/readyz", nil)
 	if err != nil {
 		return "", err
 	}

@@ -53,8 +53,10 @@ func eventsCommand(f *flags) *cobra.Command {
 			return nil
 		}}
 	apply.Flags().Int16Var(&replication, "replication", 1, "copies of each partition")
-	users := &cobra.Command{Use: "users", Short: "Make each service's user at the broker, with its password and its rights", Args: cobra.NoArgs,
-		Long: "Makes the users of `sendtip keys init` at a broker with SASL SCRAM-SHA-512, with the passwords of the keys, and lets only its owner\n" +
+	users := &cobra.Command{Use: "users", Short: "Make each service's user at the broker, with its password and its rights",
+		Args: cobra.NoArgs,
+		Long: "Makes the users of `sendtip keys init` at a broker with SASL SCRAM-SHA-512, with the passwords of the keys, and lets only its " +
+			"owner\n" +
 			"write a topic. It signs in with SENDTIP_KAFKA_ADMIN_USER and SENDTIP_KAFKA_ADMIN_PASSWORD. Run it again after new passwords.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			set, err := f.keys()
@@ -85,12 +87,14 @@ func deadCommand(f *flags) *cobra.Command {
 					return err
 				}
 				for _, l := range letters {
-					c.Printf("%s  %s  %s  %s  %s\n", l.Name(), l.At.UTC().Format("2006-01-02T15:04:05Z"), printable(l.Topic), printable(l.Consumer), printable(l.Reason))
+					c.Printf("%s  %s  %s  %s  %s\n", l.Name(), l.At.UTC().Format("2006-01-02T15:04:05Z"), printable(l.Topic), printable(l.Consumer),
+						printable(l.Reason))
 				}
 				c.Printf("%d dead letters\n", len(letters))
 				return nil
 			}},
-		&cobra.Command{Use: "replay partition/offset…", Short: "Send dead letters to their topic again; consumers that have their effect drop them", Args: cobra.MinimumNArgs(1),
+		&cobra.Command{Use: "replay partition/offset…",
+			Short: "Send dead letters to their topic again; consumers that have their effect drop them", Args: cobra.MinimumNArgs(1),
 			RunE: func(c *cobra.Command, args []string) error {
 				tool, err := f.tool()
 				if err != nil {

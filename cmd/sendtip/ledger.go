@@ -38,13 +38,17 @@ type ledgerVerify struct {
 
 func ledgerVerifyCommand(f *flags) *cobra.Command {
 	v := ledgerVerify{flags: f}
-	cmd := &cobra.Command{Use: "verify", Short: "Replay the whole ledger from its rows, and name what was altered, deleted, reordered or inserted", Args: cobra.NoArgs,
-		Long: "Recomputes every leaf of the Merkle tree, the tree, the roots of all checkpoints and all balances in one snapshot, beside the running ledger.\n" +
+	cmd := &cobra.Command{Use: "verify",
+		Short: "Replay the whole ledger from its rows, and name what was altered, deleted, reordered or inserted", Args: cobra.NoArgs,
+		Long: "Recomputes every leaf of the Merkle tree, the tree, the roots of all checkpoints and all balances in one snapshot, beside the " +
+			"running ledger.\n" +
 			"Without --key the public keys are those of this folder's platform. Without --checkpoint the checkpoints are those of the file\n" +
 			"ledger.checkpoints of this folder: only checkpoints from outside the database show that its superuser cut the end and signed again.",
 		RunE: func(c *cobra.Command, _ []string) error { return v.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr()) }}
-	cmd.Flags().StringVar(&v.url, "database-url", "", "address of the ledger's database, by a role that may read it (default: this folder's platform, or SENDTIP_POSTGRES_URL)")
-	cmd.Flags().StringArrayVar(&v.keys, "key", nil, "public key of the ledger, or a file of such keys (`sendtip ledger key` prints it); may be repeated")
+	cmd.Flags().StringVar(&v.url, "database-url", "",
+		"address of the ledger's database, by a role that may read it (default: this folder's platform, or SENDTIP_POSTGRES_URL)")
+	cmd.Flags().StringArrayVar(&v.keys, "key", nil,
+		"public key of the ledger, or a file of such keys (`sendtip ledger key` prints it); may be repeated")
 	cmd.Flags().StringArrayVar(&v.checkpoints, "checkpoint", nil, "file of checkpoints that were kept outside the database; may be repeated")
 	cmd.Flags().IntVar(&v.workers, "workers", runtime.NumCPU(), "connections that read at the same time")
 	return cmd
@@ -79,7 +83,8 @@ func (v *ledgerVerify) run(ctx context.Context, out, progress io.Writer) error {
 	report, err := check.Replay(ctx, pool, o)
 	bar.end()
 	if err != nil {
-		return fmt.Errorf("the ledger could not be read to its end: %w (is this the ledger's database, brought up to date with `sendtip migrate`, and may the role read all its tables?)", err)
+		return fmt.Errorf("the ledger could not be read to its end: %w (is this the ledger's database, brought up to date with `sendtip "+
+			"migrate`, and may the role read all its tables?)", err)
 	}
 	return sayReport(out, &report)
 }
@@ -105,7 +110,8 @@ func (v *ledgerVerify) outside(progress io.Writer) (notes [][]byte, err error) {
 	if len(files) == 0 {
 		local := env("SENDTIP_CHECKPOINT_FILE", filepath.Join(v.dir, "ledger.checkpoints"))
 		if _, err := os.Stat(local); err != nil {
-			_, _ = fmt.Fprintln(progress, "note: there are no checkpoints from outside the database, so a cut end that was signed again would not show: give --checkpoint FILE")
+			_, _ = fmt.Fprintln(progress, "note: there are no checkpoints from outside the database, so a cut end that was signed again would not "+
+				"show: give --checkpoint FILE")
 			return nil, nil
 		}
 		files = []string{local}
@@ -133,23 +139,30 @@ func sayReport(out io.Writer, r *check.Report) error {
 		if len(lines) == 3 {
 			newest = lines[1]
 		}
-		_, err := fmt.Fprintf(out, "ledger ok transactions=%d postings=%d queued=%d seconds=%.1f per_second=%.0f size=%d root=%x checkpoints=%d newest_checkpoint=%s outside=%d erased=%d\n",
-			r.Transactions, r.Postings, r.Queued, seconds, float64(r.Transactions)/max(seconds, 1e-3), r.Sealed, r.Root, r.Checkpoints, newest, r.Outside, r.Erased)
+		_, err := fmt.Fprintf(
+			out, "ledger ok transactions=%d postings=%d queued=%d seconds=%.1f per_second=%.0f size=%d root=%x checkpoints=%d "+
+				"newest_checkpoint=%s outside=%d erased=%d\n",
+			r.Transactions, r.Postings, r.Queued, seconds, float64(r.Transactions)/max(seconds, 1e-3), r.Sealed, r.Root, r.Checkpoints, newest,
+			r.Outside, r.Erased)
 		if err == nil && r.StoredKeys > 0 {
-			_, err = fmt.Fprintf(out, "note: %d checkpoints are signed only by earlier keys that the database itself names; give those with --key to check them too\n", r.StoredKeys)
+			_, err = fmt.Fprintf(out, "note: %d checkpoints are signed only by earlier keys that the database itself names; give those with --key "+
+				"to check them too\n", r.StoredKeys)
 		}
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "the ledger is NOT what it wrote: %d findings, the first one first (%d transactions in %.1f s)\n", int64(len(r.Violations))+r.Omitted, r.Transactions, seconds)
+	_, _ = fmt.Fprintf(out, "the ledger is NOT what it wrote: %d findings, the first one first (%d transactions in %.1f s)\n",
+		int64(len(r.Violations))+r.Omitted, r.Transactions, seconds)
 	for _, v := range r.Violations {
 		_, _ = fmt.Fprintln(out, " ", v)
 	}
 	if r.Omitted > 0 {
 		_, _ = fmt.Fprintf(out, "  and %d more\n", r.Omitted)
 	}
-	_, _ = fmt.Fprintln(out, "what to do: stop the money services, keep a copy of the database and its logs before anything else, then compare the named rows with a backup and with customers' receipts")
+	_, _ = fmt.Fprintln(out, "what to do: stop the money services, keep a copy of the database and its logs before anything else, then "+
+		"compare the named rows with a backup and with customers' receipts")
 	if slices.ContainsFunc(r.Violations, func(f check.Finding) bool { return f.Kind == check.Signature }) {
-		_, _ = fmt.Fprintln(out, "a signature that does not hold can also mean that --key is not this ledger's: `sendtip ledger key` on its host prints it")
+		_, _ = fmt.Fprintln(out, "a signature that does not hold can also mean that --key is not this ledger's: `sendtip ledger key` on its "+
+			"host prints it")
 	}
 	return errFailed
 }
@@ -196,7 +209,8 @@ func (b *bar) show(done, total int64) {
 		return
 	}
 	full := int(done * barWidth / total)
-	_, _ = fmt.Fprintf(b.out, "\r[%s%s] %3d%% %4.0f s", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), percent, now.Sub(b.started).Seconds())
+	_, _ = fmt.Fprintf(b.out, "\r[%s%s] %3d%% %4.0f s", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), percent,
+		now.Sub(b.started).Seconds())
 }
 
 func (b *bar) end() {

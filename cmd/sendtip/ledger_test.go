@@ -57,9 +57,11 @@ func signer(t *testing.T, dir string) proof.Key {
 func receiptFile(t *testing.T, dir string, change func([]byte) []byte) string {
 	t.Helper()
 	customer := uuid.MustParse("01932b6e-0000-7000-8000-000000000001")
-	tx := &proof.Transaction{ID: uuid.MustParse("01932b6e-0000-7000-8000-0000000000aa"), RecordedAt: time.Date(2026, 11, 23, 9, 30, 0, 123456000, time.UTC),
-		Reference: "topup:1", Action: "post", Type: "topup", Channel: "mpesa", Batch: 1, RequestHash: make([]byte, 32),
-		Postings: []proof.Posting{{Source: uuid.New(), Destination: customer, Currency: "KES", Amount: 12550, SourceSequence: 1, SourceBalance: 12550, DestinationSequence: 7, DestinationBalance: 100050, ReversesPosition: -1}}}
+	tx := &proof.Transaction{ID: uuid.MustParse("01932b6e-0000-7000-8000-0000000000aa"),
+		RecordedAt: time.Date(2026, 11, 23, 9, 30, 0, 123456000, time.UTC),
+		Reference:  "topup:1", Action: "post", Type: "topup", Channel: "mpesa", Batch: 1, RequestHash: make([]byte, 32),
+		Postings: []proof.Posting{{Source: uuid.New(), Destination: customer, Currency: "KES", Amount: 12550, SourceSequence: 1,
+			SourceBalance: 12550, DestinationSequence: 7, DestinationBalance: 100050, ReversesPosition: -1}}}
 	tree := proof.NewTree()
 	tree.Append(proof.LeafHash(tx), nil)
 	signed, err := proof.Checkpoint{Origin: origin(), Size: 1, Root: tree.Root()}.Sign(signer(t, dir).Signer)
@@ -91,14 +93,19 @@ func TestVerifyReceipt(t *testing.T) {
 		says []string
 		err  string // "" is none
 	}{
-		{"own platform", dir, []string{good}, []string{"genuine", "received     KES 125.50 to account 01932b6e-0000-7000-8000-000000000001", "balance after: KES 1,000.50", "topup:1", "2026-11-23T09:30:00.123456Z", "leaf 0 of a tree of 1", origin() + "+"}, ""},
+		{"own platform", dir, []string{good},
+			[]string{"genuine", "received     KES 125.50 to account 01932b6e-0000-7000-8000-000000000001", "balance after: KES 1,000.50", "topup:1",
+				"2026-11-23T09:30:00.123456Z", "leaf 0 of a tree of 1", origin() + "+"}, ""},
 		{"key", elsewhere, []string{good, "--key", signer(t, dir).VerifierKey}, []string{"genuine"}, ""},
 		{"file of keys", elsewhere, []string{good, "--key", public}, []string{"genuine"}, ""},
 		{"no key", elsewhere, []string{good}, nil, "--key"},
 		{"no public key", elsewhere, []string{good, "--key", "hello"}, nil, "sendtip ledger key"},
 		{"another ledger", folder(t), []string{good}, []string{"NOTHING", "--key"}, errFailed.Error()},
-		{"another amount", dir, []string{receiptFile(t, dir, func(b []byte) []byte { return bytes.Replace(b, []byte("12550"), []byte("92550"), 1) })}, []string{"NOTHING", "do not accept it"}, errFailed.Error()},
-		{"half a file", dir, []string{receiptFile(t, dir, func(b []byte) []byte { return b[:len(b)/2] })}, []string{"NOTHING", "get the file again"}, errFailed.Error()},
+		{"another amount", dir, []string{receiptFile(t, dir,
+			func(b []byte) []byte { return bytes.Replace(b, []byte("12550"), []byte("92550"), 1) })}, []string{"NOTHING", "do not accept it"},
+			errFailed.Error()},
+		{"half a file", dir, []string{receiptFile(t, dir, func(b []byte) []byte { return b[:len(b)/2] })},
+			[]string{"NOTHING", "get the file again"}, errFailed.Error()},
 		{"no file", dir, []string{"/nowhere/receipt.json"}, nil, "cannot be read"},
 	} {
 		out, err := sendtip(t, c.dir, append([]string{"ledger", "verify-receipt"}, c.args...)...)
@@ -125,13 +132,15 @@ func TestLedgerKeyRotation(t *testing.T) {
 		before := signer(t, dir).VerifierKey
 		out, err := sendtip(t, dir, "ledger", "key", "--rotate")
 		list := strings.Fields(out)
-		if err != nil || len(list) != n+2 || list[0] != signer(t, dir).VerifierKey || list[0] == before || list[1] != before || list[len(list)-1] != first && n > 0 && !strings.Contains(out, first) {
+		if err != nil || len(list) != n+2 || list[0] != signer(t, dir).VerifierKey || list[0] == before || list[1] != before ||
+			list[len(list)-1] != first && n > 0 && !strings.Contains(out, first) {
 			t.Fatalf("%v %v", list, err)
 		}
 		if out, err := sendtip(t, dir, "ledger", "verify-receipt", receipt); err != nil {
 			t.Fatalf("the receipt from before: %v %s", err, out)
 		}
-		if _, err := sendtip(t, dir, "ledger", "key", "--rotate"); err == nil || !strings.Contains(err.Error(), "start the ledger with both keys") || signer(t, dir).VerifierKey != list[0] {
+		if _, err := sendtip(t, dir, "ledger", "key", "--rotate"); err == nil ||
+			!strings.Contains(err.Error(), "start the ledger with both keys") || signer(t, dir).VerifierKey != list[0] {
 			t.Fatalf("rotated again before the ledger ran: %v", err)
 		}
 		if n < 2 {
@@ -169,10 +178,12 @@ func TestLedgerVerify(t *testing.T) {
 	if err := os.WriteFile(notes, append(signed, '\n'), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := verify("--checkpoint", notes); !errors.Is(err, errFailed) || !strings.Contains(out, "tail cut") || !strings.Contains(out, "what to do") {
+	if out, err := verify("--checkpoint", notes); !errors.Is(err, errFailed) || !strings.Contains(out, "tail cut") ||
+		!strings.Contains(out, "what to do") {
 		t.Errorf("a cut tail: %q %v", out, err)
 	}
-	if out, err := verify("--checkpoint", notes, "--key", signer(t, folder(t)).VerifierKey); !errors.Is(err, errFailed) || !strings.Contains(out, "signature") || !strings.Contains(out, "sendtip ledger key") {
+	if out, err := verify("--checkpoint", notes, "--key", signer(t, folder(t)).VerifierKey); !errors.Is(err, errFailed) ||
+		!strings.Contains(out, "signature") || !strings.Contains(out, "sendtip ledger key") {
 		t.Errorf("another key: %q %v", out, err)
 	}
 	conn, err := pgx.Connect(t.Context(), db.AdminURL)
@@ -190,8 +201,10 @@ func TestLedgerVerify(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"--checkpoint", "/nowhere"}, "--checkpoint"}, {[]string{"--workers", "0"}, "--workers"}, {[]string{"--key", "x"}, "sendtip ledger key"},
-		{[]string{"--database-url", "postgres://nobody:x@127.0.0.1:1/transactions"}, "does not answer"}, {[]string{"--database-url", "::"}, "no address"},
+		{[]string{"--checkpoint", "/nowhere"}, "--checkpoint"}, {[]string{"--workers", "0"}, "--workers"},
+		{[]string{"--key", "x"}, "sendtip ledger key"},
+		{[]string{"--database-url", "postgres://nobody:x@127.0.0.1:1/transactions"}, "does not answer"},
+		{[]string{"--database-url", "::"}, "no address"},
 	} {
 		if _, err := verify(c.args...); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%v: %v", c.args, err)

@@ -19,7 +19,8 @@ func ledgerKeyCommand(f *flags) *cobra.Command {
 	var rotate bool
 	cmd := &cobra.Command{Use: "key", Short: "Print the public keys of the ledger, or make a new signing key", Args: cobra.NoArgs,
 		Long: "The first line is the key that signs now. Give it to auditors and customers by a way that they trust.\n" +
-			"With --rotate a new key is made; the old one signs beside it until its file is deleted, so that those who know only the old key can follow.",
+			"With --rotate a new key is made; the old one signs beside it until its file is deleted, so that those who know only the old key can " +
+			"follow.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if rotate {
 				if err := f.rotate(); err != nil {
@@ -31,7 +32,8 @@ func ledgerKeyCommand(f *flags) *cobra.Command {
 				return err
 			}
 			if rotate {
-				c.PrintErrln("the first key is new: restart the ledger (and its replicas) to sign with it and with the previous one, give it to those who check,\n" +
+				c.PrintErrln("the first key is new: restart the ledger (and its replicas) to sign with it and with the previous one, give it to " +
+					"those who check,\n" +
 					"and when they have it delete " + filepath.Join(f.dir, "keys", keys.LedgerSigningPrevious) + " and restart again")
 			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), strings.Join(list, "\n"))
@@ -98,7 +100,8 @@ func (f *flags) publicKeys(given []string) (list []string, err error) {
 		}
 		for _, k := range words {
 			if _, err := note.NewVerifier(k); err != nil {
-				return nil, fmt.Errorf("--key %.80q is neither a public key of a ledger (name+hash+base64, as `sendtip ledger key` prints it) nor a file of such", g)
+				return nil, fmt.Errorf(
+					"--key %.80q is neither a public key of a ledger (name+hash+base64, as `sendtip ledger key` prints it) nor a file of such", g)
 			}
 			if !slices.Contains(list, k) {
 				list = append(list, k)

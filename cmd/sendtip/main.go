@@ -39,7 +39,8 @@ type flags struct {
 
 func root() *cobra.Command {
 	var f flags
-	cmd := &cobra.Command{Use: "sendtip", Short: "The platform on one machine, and the operator's tool", SilenceUsage: true, SilenceErrors: true}
+	cmd := &cobra.Command{Use: "sendtip", Short: "The platform on one machine, and the operator's tool", SilenceUsage: true,
+		SilenceErrors: true}
 	cmd.SetOut(os.Stdout) // results, which cobra would print on standard error
 	cmd.PersistentFlags().StringVar(&f.dir, "dir", env("SENDTIP_DIR", ".sendtip"), "folder of keys, data and logs (SENDTIP_DIR)")
 	base, err := strconv.Atoi(env("SENDTIP_PORT_BASE", strconv.Itoa(platform.DefaultPortBase)))
@@ -56,7 +57,8 @@ func root() *cobra.Command {
 		}
 		return platform.CheckSettings(f.environ())
 	}
-	cmd.AddCommand(upCommand(&f), demoCommand(&f), keysCommand(&f), migrateCommand(&f), adminCommand(&f), eventsCommand(&f), doctorCommand(&f), ledgerCommand(&f), benchCommand(&f), webhooksCommand(&f), resetCommand(&f), versionCommand())
+	cmd.AddCommand(upCommand(&f), demoCommand(&f), keysCommand(&f), migrateCommand(&f), adminCommand(&f), eventsCommand(&f), doctorCommand(&f),
+		ledgerCommand(&f), benchCommand(&f), webhooksCommand(&f), resetCommand(&f), versionCommand())
 	return cmd
 }
 
@@ -96,14 +98,16 @@ func keysCommand(f *flags) *cobra.Command {
 			if _, err := f.keys(); err != nil {
 				return err
 			}
-			c.Println("keys are in", filepath.Join(f.dir, "keys"), "(readable by this user only; back them up: sealed data cannot be read without them)")
+			c.Println("keys are in", filepath.Join(f.dir, "keys"),
+				"(readable by this user only; back them up: sealed data cannot be read without them)")
 			return nil
 		}})
 	return cmd
 }
 
 func migrateCommand(f *flags) *cobra.Command {
-	return &cobra.Command{Use: "migrate", Short: "Make the services' databases and roles, and bring their tables up to date", Args: cobra.NoArgs,
+	return &cobra.Command{Use: "migrate", Short: "Make the services' databases and roles, and bring their tables up to date",
+		Args: cobra.NoArgs,
 		Long: "Needs the superuser's address in SENDTIP_POSTGRES_URL, or a platform that runs on this folder. May be repeated.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			set, err := f.keys()

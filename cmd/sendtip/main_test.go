@@ -46,8 +46,9 @@ func TestMalformedFlags(t *testing.T) {
 // TestMalformedEnvironment: SENDTIP_PORT_BASE=abc was taken for 0 once.
 func TestMalformedEnvironment(t *testing.T) {
 	for name, text := range map[string]string{
-		"SENDTIP_PORT_BASE": "abc", "SENDTIP_POSTGRES_URL": "abc", "SENDTIP_KAFKA_BROKERS": "abc", "SENDTIP_REDIS_URL": "abc", "SENDTIP_KAFKA_SASL": "abc",
-		"SENDTIP_KAFKA_TLS": "abc", "SENDTIP_PUBLIC_URL": "abc",
+		"SENDTIP_PORT_BASE": "abc", "SENDTIP_POSTGRES_URL": "abc", "SENDTIP_KAFKA_BROKERS": "abc", "SENDTIP_REDIS_URL": "abc",
+		"SENDTIP_KAFKA_SASL": "abc",
+		"SENDTIP_KAFKA_TLS":  "abc", "SENDTIP_PUBLIC_URL": "abc",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, text)
@@ -75,7 +76,8 @@ func TestReset(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := sendtip(t, dir, "reset")
-	if err == nil || !strings.Contains(err.Error(), "nothing was deleted: say --yes") || !strings.Contains(out, "move   "+filepath.Join(dir, "keys")+" to "+dir+".keys-") {
+	if err == nil || !strings.Contains(err.Error(), "nothing was deleted: say --yes") ||
+		!strings.Contains(out, "move   "+filepath.Join(dir, "keys")+" to "+dir+".keys-") {
 		t.Errorf("%q, %v", out, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "keys", keys.AdminPassword)); err != nil {
@@ -91,7 +93,8 @@ func TestReset(t *testing.T) {
 	if out, err := sendtip(t, dir, "reset", "--yes"); err != nil || !strings.Contains(out, "there is no such folder") {
 		t.Errorf("again: %q, %v", out, err)
 	}
-	if _, err := sendtip(t, t.TempDir(), "reset", "--yes", "--keys"); err == nil || !strings.Contains(err.Error(), "this folder is not deleted") {
+	if _, err := sendtip(t, t.TempDir(), "reset", "--yes", "--keys"); err == nil ||
+		!strings.Contains(err.Error(), "this folder is not deleted") {
 		t.Errorf("a foreign folder: %v", err)
 	}
 }

@@ -17,7 +17,8 @@ import (
 
 func verifyReceiptCommand(f *flags) *cobra.Command {
 	var given []string
-	cmd := &cobra.Command{Use: "verify-receipt FILE", Short: "Check a receipt with nothing but the ledger's public key, and say what it proves", Args: cobra.ExactArgs(1),
+	cmd := &cobra.Command{Use: "verify-receipt FILE",
+		Short: "Check a receipt with nothing but the ledger's public key, and say what it proves", Args: cobra.ExactArgs(1),
 		Long: "Needs no network and no database. Get the public key from the ledger's operator by another way than the receipt.",
 		RunE: func(c *cobra.Command, args []string) error {
 			keys, err := f.publicKeys(given)
@@ -40,7 +41,8 @@ func verifyReceiptCommand(f *flags) *cobra.Command {
 			sayReceipt(c.OutOrStdout(), &v)
 			return nil
 		}}
-	cmd.Flags().StringArrayVar(&given, "key", nil, "public key of the ledger, or a file of such keys; may be repeated (default: this folder's platform)")
+	cmd.Flags().StringArrayVar(&given, "key", nil,
+		"public key of the ledger, or a file of such keys; may be repeated (default: this folder's platform)")
 	return cmd
 }
 

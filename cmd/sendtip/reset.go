@@ -12,9 +12,12 @@ import (
 
 func resetCommand(f *flags) *cobra.Command {
 	var yes, withKeys bool
-	cmd := &cobra.Command{Use: "reset", Short: "Delete this folder's platform with all its data (development only); its keys are kept beside it", Args: cobra.NoArgs,
-		Long: "Deletes what SENDTIP made in the folder and nothing else: database (as root it lies outside the folder), events, logs. It refuses a folder\n" +
-			"on which no platform was started, and one whose platform runs. The keys are moved into a dated folder beside it, unless --keys is given:\n" +
+	cmd := &cobra.Command{Use: "reset",
+		Short: "Delete this folder's platform with all its data (development only); its keys are kept beside it", Args: cobra.NoArgs,
+		Long: "Deletes what SENDTIP made in the folder and nothing else: database (as root it lies outside the folder), events, logs. It " +
+			"refuses a folder\n" +
+			"on which no platform was started, and one whose platform runs. The keys are moved into a dated folder beside it, unless --keys is " +
+			"given:\n" +
 			"what was sealed under them, in backups too, can be read in no other way.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			o := platform.ResetOptions{Dir: f.dir, Keys: withKeys, DryRun: !yes, Now: time.Now(), Say: func(s string) { c.Println(" ", s) }}

@@ -22,13 +22,15 @@ const stopTimeout = 45 * time.Second
 func upCommand(f *flags) *cobra.Command {
 	var target, script string
 	cmd := &cobra.Command{Use: "up", Short: "Start the platform on this machine and print its addresses", Args: cobra.NoArgs,
-		Long: "Starts PostgreSQL, a Kafka-protocol broker, Redis, the sandbox of all providers and every service. Any part is replaced by giving its\n" +
+		Long: "Starts PostgreSQL, a Kafka-protocol broker, Redis, the sandbox of all providers and every service. Any part is replaced by " +
+			"giving its\n" +
 			"address: SENDTIP_POSTGRES_URL, SENDTIP_KAFKA_BROKERS, SENDTIP_REDIS_URL, and the providers' settings (docs/operations.md).",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return up(c.Context(), f, target, script, c.OutOrStdout())
 		}}
 	cmd.Flags().StringVar(&target, "target", "all", "services to run, separated by commas: "+strings.Join(platform.Services, ","))
-	cmd.Flags().StringVar(&script, "sandbox-answers", "", `how the sandbox's phones answer payment prompts: "" waits for you, "pay" pays by itself`)
+	cmd.Flags().StringVar(&script, "sandbox-answers", "",
+		`how the sandbox's phones answer payment prompts: "" waits for you, "pay" pays by itself`)
 	return cmd
 }
 

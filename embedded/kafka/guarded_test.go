@@ -65,7 +65,8 @@ func TestGuarded(t *testing.T) {
 // writes says whether one record to the topic is taken.
 func writes(t *testing.T, address string, opts ...kgo.Opt) bool {
 	t.Helper()
-	c := client(t, address, append(opts, kgo.RecordRetries(0), kgo.RetryTimeout(2*time.Second), kgo.DisableIdempotentWrite(), kgo.RequiredAcks(kgo.LeaderAck()))...)
+	c := client(t, address, append(opts, kgo.RecordRetries(0), kgo.RetryTimeout(2*time.Second), kgo.DisableIdempotentWrite(),
+		kgo.RequiredAcks(kgo.LeaderAck()))...)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	return c.ProduceSync(ctx, &kgo.Record{Topic: "events", Value: []byte("x")}).FirstErr() == nil
@@ -73,7 +74,8 @@ func writes(t *testing.T, address string, opts ...kgo.Opt) bool {
 
 func makeUser(t *testing.T, c *kgo.Client) {
 	t.Helper()
-	made, err := kadm.NewClient(c).AlterUserSCRAMs(t.Context(), nil, []kadm.UpsertSCRAM{{User: "wallet", Mechanism: kadm.ScramSha512, Iterations: 4096, Password: "w"}})
+	made, err := kadm.NewClient(c).AlterUserSCRAMs(t.Context(), nil,
+		[]kadm.UpsertSCRAM{{User: "wallet", Mechanism: kadm.ScramSha512, Iterations: 4096, Password: "w"}})
 	if err != nil || made["wallet"].Err != nil {
 		t.Fatal(err, made)
 	}
@@ -82,7 +84,8 @@ func makeUser(t *testing.T, c *kgo.Client) {
 // grant lets the user write the topic.
 func grant(t *testing.T, c *kgo.Client) {
 	t.Helper()
-	acl := kadm.NewACLs().Topics("events").Allow("User:wallet").AllowHosts("*").Operations(kadm.OpWrite).ResourcePatternType(kadm.ACLPatternLiteral)
+	acl := kadm.NewACLs().Topics("events").Allow("User:wallet").AllowHosts("*").Operations(kadm.OpWrite).ResourcePatternType(
+		kadm.ACLPatternLiteral)
 	if _, err := kadm.NewClient(c).CreateACLs(t.Context(), acl); err != nil {
 		t.Fatal(err)
 	}

@@ -149,7 +149,8 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%s = %s, want %s", c.name, got, c.want)
 		}
 	}
-	if got := query1(t, safe.URL("postgres"), `SELECT count(*)::text FROM pg_hba_file_rules WHERE auth_method <> 'scram-sha-256'`); got != "0" {
+	if got := query1(t, safe.URL("postgres"),
+		`SELECT count(*)::text FROM pg_hba_file_rules WHERE auth_method <> 'scram-sha-256'`); got != "0" {
 		t.Errorf("%s ways in without a password", got)
 	}
 }

@@ -97,7 +97,8 @@ func TestPassword(t *testing.T) {
 func TestHostileRequests(t *testing.T) {
 	t.Parallel()
 	client := connect(t, begin(t, "secret"), "secret")
-	for _, request := range []string{"*0\r\n", "*-5\r\n", "*-1\r\n", "*1\r\n$9223372036854775807\r\n", "*1\r\n$-1\r\n", "*9223372036854775807\r\n", "*1\r\n$1048577\r\n",
+	for _, request := range []string{"*0\r\n", "*-5\r\n", "*-1\r\n", "*1\r\n$9223372036854775807\r\n", "*1\r\n$-1\r\n",
+		"*9223372036854775807\r\n", "*1\r\n$1048577\r\n",
 		"\r\n", "PING\r\n", "*1\r\n:5\r\n", "*1\r\n$4\r\nPINGxx", "*1\n$4\nPING\n", strings.Repeat("*", 1<<16), "*1\r\n$7\r\nCLUSTER\r\n"} {
 		conn, err := net.Dial("tcp", client.Options().Addr)
 		if err != nil {

@@ -21,7 +21,8 @@ var (
 )
 
 func claims(change func(*auth.Claims)) auth.Claims {
-	c := auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e", Audience: jwt.ClaimStrings{"wallet"}}, Scope: "wallet:read wallet:write"}
+	c := auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		Audience: jwt.ClaimStrings{"wallet"}}, Scope: "wallet:read wallet:write"}
 	if change != nil {
 		change(&c)
 	}
@@ -67,7 +68,8 @@ func TestMiddleware(t *testing.T) {
 	t.Parallel()
 	var got auth.Principal
 	var delegation string
-	h := auth.NewVerifier("wallet", time.Now, userKey, walletKey).Middleware(func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(401) })(
+	h := auth.NewVerifier("wallet", time.Now, userKey,
+		walletKey).Middleware(func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(401) })(
 		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			got, delegation = auth.From(r.Context()), auth.Delegation(r.Context())
 			if auth.Delegation(auth.WithoutDelegation(r.Context())) != "" {
@@ -89,7 +91,8 @@ func TestMiddleware(t *testing.T) {
 	r.Header.Set(auth.IdentityHeader, token)
 	r.Header.Set(auth.DelegationHeader, "d1")
 	h.ServeHTTP(httptest.NewRecorder(), r)
-	if id, ok := got.UserID(); !ok || id.String() == "" || got.Key() != "service:banking" || got.Service() != "banking" || !got.Has("wallet:read") || got.StepUp.JTI != "j1" || delegation != "d1" {
+	if id, ok := got.UserID(); !ok || id.String() == "" || got.Key() != "service:banking" || got.Service() != "banking" ||
+		!got.Has("wallet:read") || got.StepUp.JTI != "j1" || delegation != "d1" {
 		t.Fatalf("unexpected principal %+v", got)
 	}
 }

@@ -16,7 +16,8 @@ func TestRememberedTokenExpires(t *testing.T) {
 	t.Parallel()
 	key, now := []byte(strings.Repeat("w", 32)), time.Now().Truncate(time.Second)
 	v := NewVerifier("wallet", func() time.Time { return now }, key)
-	c := Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:x", Audience: jwt.ClaimStrings{"wallet"}, IssuedAt: jwt.NewNumericDate(now),
+	c := Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:x", Audience: jwt.ClaimStrings{"wallet"},
+		IssuedAt:  jwt.NewNumericDate(now),
 		ExpiresAt: jwt.NewNumericDate(now.Add(20 * time.Second))}, Source: SourceKnown}
 	token, err := Mint(key, now, c)
 	if err != nil {

@@ -248,7 +248,8 @@ func TestProblem(t *testing.T) {
 	if len(f.Fields) != 1 || f.Fields[0] != (fault.Field{Pointer: "/amount", Code: "minimum", Detail: "Too small."}) {
 		t.Fatalf("fields: %#v", f.Fields)
 	}
-	for body, want := range map[string]time.Duration{`{"code":"rate_limited","retry_after":299}`: 299 * time.Second, `{"code":"rate_limited"}`: 0,
+	for body, want := range map[string]time.Duration{`{"code":"rate_limited","retry_after":299}`: 299 * time.Second,
+		`{"code":"rate_limited"}`:                  0,
 		`{"code":"rate_limited","retry_after":-5}`: 0, `{"code":"rate_limited","retry_after":999999999}`: 0} {
 		if f, _ := fault.As(call.Problem(429, []byte(body))); f.RetryAfter != want {
 			t.Fatalf("%s: wait %s, want %s", body, f.RetryAfter, want)

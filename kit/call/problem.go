@@ -16,7 +16,8 @@ const errAnswer = "upstream_failed"
 const maxWait = 24 * time.Hour
 
 // Problem turns a peer's answer that is not a success into a *fault.Error with the peer's code, sentence and fields and the
-// kind of its status, and with the wait that it names. An answer that is not a problem document gets the code upstream_failed, and shows nothing of its body.
+// kind of its status, and with the wait that it names. An answer that is not a problem document gets the code upstream_failed, and shows
+// nothing of its body.
 func Problem(status int, body []byte) error {
 	kind := kindOf(status)
 	var problem struct {

@@ -47,7 +47,8 @@ func settings(v reflect.Value) []Setting {
 		case name == "-" || !field.IsExported():
 		case name != "":
 			_, secret := value.Interface().(Secret)
-			out = append(out, Setting{Name: name, Default: field.Tag.Get("envDefault"), Rules: strings.Fields(field.Tag.Get("is")), Secret: secret, texts: texts(value)})
+			out = append(out, Setting{Name: name, Default: field.Tag.Get("envDefault"), Rules: strings.Fields(field.Tag.Get("is")), Secret: secret,
+				texts: texts(value)})
 		case value.Kind() == reflect.Struct:
 			out = append(out, settings(value)...)
 		}

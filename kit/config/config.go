@@ -78,8 +78,8 @@ const (
 	production  = "production"
 )
 
-// Common is what every service needs to know; a service's Config has it as a field. The tag `is` names the rules of a setting (check.go), and
-// the comment is its row in the tables of settings.
+// Common is what every service needs to know; a service's Config has it as a field. The tag `is` names the rules of a setting (check.go),
+// and the comment is its row in the tables of settings.
 type Common struct {
 	// name of the environment; `production` refuses the sandbox and embedded parts, and demands https
 	Env string `env:"SENDTIP_ENV" envDefault:"development" is:"environment"`

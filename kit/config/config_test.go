@@ -63,7 +63,8 @@ func TestProductionIsSpeltOneWay(t *testing.T) {
 	t.Parallel()
 	e := environ(t)
 	maps.Copy(e, map[string]string{"SENDTIP_KAFKA_USER": "wallet", "SENDTIP_KAFKA_PASSWORD": "p", "SENDTIP_KAFKA_TLS": "true"})
-	for env, good := range map[string]bool{"production": true, "staging": true, "Production": false, "production ": false, "prod": false, "live": false} {
+	for env, good := range map[string]bool{"production": true, "staging": true, "Production": false, "production ": false, "prod": false,
+		"live": false} {
 		e["SENDTIP_ENV"] = env
 		if _, err := config.Load[settings](e); (err == nil) != good {
 			t.Errorf("SENDTIP_ENV=%q: %v", env, err)
@@ -75,7 +76,8 @@ func TestProductionIsSpeltOneWay(t *testing.T) {
 func TestKafkaCredentials(t *testing.T) {
 	t.Parallel()
 	all := environ(t)
-	maps.Copy(all, map[string]string{"SENDTIP_ENV": "production", "SENDTIP_KAFKA_USER": "wallet", "SENDTIP_KAFKA_PASSWORD": "p", "SENDTIP_KAFKA_TLS": "true"})
+	maps.Copy(all, map[string]string{"SENDTIP_ENV": "production", "SENDTIP_KAFKA_USER": "wallet", "SENDTIP_KAFKA_PASSWORD": "p",
+		"SENDTIP_KAFKA_TLS": "true"})
 	for _, env := range []string{"development", "production"} {
 		for name, refused := range map[string]bool{
 			"":                       false,

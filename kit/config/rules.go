@@ -38,12 +38,15 @@ type form struct {
 
 // forms are the rules that a tag can name.
 var forms = map[string]form{
-	"url":         {isURL, "an address such as https://api.example.com"},
-	"listen":      {isListen, "host:port or :port"},
-	"hostport":    {isHostPort, "host:port"},
-	"database":    {func(t string) bool { _, err := pgx.ParseConfig(t); return err == nil }, "an address such as postgres://user:password@host:5432/database"},
-	"key":         {func(t string) bool { return len(NewSecret(t).Bytes()) >= keySize }, "a key of 32 bytes or more: `sendtip keys init` makes it"},
-	"kek":         {func(t string) bool { return len(NewSecret(t).Bytes()) == keySize }, "a key of 32 bytes in base64: `sendtip keys init` makes it"},
+	"url":      {isURL, "an address such as https://api.example.com"},
+	"listen":   {isListen, "host:port or :port"},
+	"hostport": {isHostPort, "host:port"},
+	"database": {func(t string) bool { _, err := pgx.ParseConfig(t); return err == nil },
+		"an address such as postgres://user:password@host:5432/database"},
+	"key": {func(t string) bool { return len(NewSecret(t).Bytes()) >= keySize },
+		"a key of 32 bytes or more: `sendtip keys init` makes it"},
+	"kek": {func(t string) bool { return len(NewSecret(t).Bytes()) == keySize },
+		"a key of 32 bytes in base64: `sendtip keys init` makes it"},
 	"level":       {isLevel, "debug, info, warn or error"},
 	"email":       {func(t string) bool { _, err := mail.ParseAddress(t); return err == nil }, "an e-mail address"},
 	"country":     {regexp.MustCompile(`^[A-Z]{2}$`).MatchString, "two capital letters, such as KE"},

@@ -25,7 +25,8 @@ import (
 func TestConnection(t *testing.T) {
 	t.Parallel()
 	certificate, ca := certificates(t)
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "wallet", "secret"),
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic), kfake.EnableSASL(),
+		kfake.Superuser("SCRAM-SHA-512", "wallet", "secret"),
 		kfake.TLS(&tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}))
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +133,8 @@ func certificates(t *testing.T) (server tls.Certificate, caFile string) {
 		return k
 	}
 	from, until := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	authority := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: until, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	authority := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: until, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign}
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: from, NotAfter: until, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	authorityKey, leafKey := key(), key()
 	authorityDER, err := x509.CreateCertificate(rand.Reader, authority, authority, authorityKey.Public(), authorityKey)

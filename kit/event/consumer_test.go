@@ -204,7 +204,8 @@ func TestPublishKeepsOrderPerKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "all", func() bool { return count(t, pool, `SELECT count(*) FROM effects`) == len(events) })
-	if n := count(t, pool, `SELECT count(*) FROM (SELECT data::int < lag(data::int) OVER (PARTITION BY key ORDER BY seq) AS back FROM effects) o WHERE back`); n != 0 {
+	if n := count(t, pool, `SELECT count(*) FROM (SELECT data::int < lag(data::int) OVER (PARTITION BY key ORDER BY seq) AS back FROM effects)
+		o WHERE back`); n != 0 {
 		t.Fatalf("%d effects out of order", n)
 	}
 }

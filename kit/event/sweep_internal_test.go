@@ -27,7 +27,8 @@ func TestSweepInboxKeepsWhatATopicMayStillHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	var mine, others int
-	err := pool.QueryRow(t.Context(), `SELECT count(*) FILTER (WHERE consumer = 'wallet'), count(*) FILTER (WHERE consumer = 'other') FROM inbox`).Scan(&mine, &others)
+	err := pool.QueryRow(t.Context(),
+		`SELECT count(*) FILTER (WHERE consumer = 'wallet'), count(*) FILTER (WHERE consumer = 'other') FROM inbox`).Scan(&mine, &others)
 	if err != nil || mine != 1 || others != 2 {
 		t.Fatalf("mine %d, others %d, %v", mine, others, err)
 	}

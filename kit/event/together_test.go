@@ -45,7 +45,8 @@ func TestDispatchAllOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n, keys := count(t, pool, `SELECT count(*) FROM effects`), count(t, pool, `SELECT count(DISTINCT key) FROM effects`); n != 20 || keys != 20 {
+	if n, keys := count(t, pool, `SELECT count(*) FROM effects`), count(t, pool, `SELECT count(DISTINCT key) FROM effects`); n != 20 ||
+		keys != 20 {
 		t.Fatalf("%d effects of %d keys", n, keys)
 	}
 	principal := ""

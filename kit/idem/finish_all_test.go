@@ -65,7 +65,8 @@ func TestFinishAll(t *testing.T) {
 		}
 	}
 	var open int
-	if err := w.db.Pool.QueryRow(ctx, `SELECT count(*) FROM idempotency_keys WHERE position('"ID"'::bytea IN result) > 0`).Scan(&open); err != nil || open != 0 {
+	if err := w.db.Pool.QueryRow(ctx,
+		`SELECT count(*) FROM idempotency_keys WHERE position('"ID"'::bytea IN result) > 0`).Scan(&open); err != nil || open != 0 {
 		t.Errorf("%d results lie open, %v", open, err)
 	}
 }

@@ -33,8 +33,9 @@ const Keep = 7 * 24 * time.Hour
 // Refusals of a key.
 var (
 	ErrKeyReused  = fault.New(fault.Unprocessable, "idempotency_key_reused", "This Idempotency-Key was already used for a different request.")
-	ErrInProgress = fault.New(fault.Conflict, "request_in_progress", "The first request with this key is still running.").WithRetryAfter(time.Second)
-	ErrMissing    = fault.New(fault.Invalid, "idempotency_key_missing", "An Idempotency-Key header is required.")
+	ErrInProgress = fault.New(fault.Conflict, "request_in_progress",
+		"The first request with this key is still running.").WithRetryAfter(time.Second)
+	ErrMissing = fault.New(fault.Invalid, "idempotency_key_missing", "An Idempotency-Key header is required.")
 )
 
 // Mode says how a key lives.
@@ -99,8 +100,8 @@ type Store struct {
 // macPurpose names the key of fingerprints. It is part of stored data: never change it.
 const macPurpose = "idempotency"
 
-// New makes a store. Fingerprints are made under a key of the sealer: a plain hash of a PIN or a phone number could be guessed. The sealer's
-// previous keys know those that were made before a rotation.
+// New makes a store. Fingerprints are made under a key of the sealer: a plain hash of a PIN or a phone number could be guessed. The
+// sealer's previous keys know those that were made before a rotation.
 func New(sealer *seal.Sealer, now func() time.Time) *Store {
 	macs := append([][]byte{sealer.Derive(macPurpose)}, sealer.DerivePrevious(macPurpose)...)
 	return &Store{macs: macs, sealer: sealer, now: now}
@@ -191,7 +192,8 @@ func (s *Store) stored(ctx context.Context, db Queryer, k Key) (*Stored, error) 
 		status   *int
 		sealed   []byte
 	)
-	err := db.QueryRow(ctx, `SELECT id, fingerprint, location, status, result FROM idempotency_keys WHERE principal = $1 AND operation = $2 AND key = $3`,
+	err := db.QueryRow(ctx, `SELECT id, fingerprint, location, status, result FROM idempotency_keys WHERE principal = $1 AND operation = $2
+		AND key = $3`,
 		k.principal, k.operation, k.key).Scan(&id, &first, &location, &status, &sealed)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, errNoKey
@@ -235,7 +237,8 @@ func purpose(id uuid.UUID) string { return "idem:" + id.String() }
 
 // Sweep deletes keys that were finished longer than Keep ago, at most 1,000 at a time, and returns how many.
 func Sweep(ctx context.Context, pool *pgxpool.Pool, now time.Time) (int64, error) {
-	tag, err := pool.Exec(ctx, `DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE created_at < $1 AND finished_at < $1 LIMIT 1000)`,
+	tag, err := pool.Exec(
+		ctx, `DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE created_at < $1 AND finished_at < $1 LIMIT 1000)`,
 		now.Add(-Keep))
 	if err != nil {
 		return 0, fmt.Errorf("sweep idempotency keys: %w", err)

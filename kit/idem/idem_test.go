@@ -32,7 +32,8 @@ func setup(t *testing.T) world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	schema := fstest.MapFS{"00001_init.sql": {Data: []byte("-- +goose Up\nCREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, what text);\n")}}
+	schema := fstest.MapFS{"00001_init.sql": {Data: []byte(
+		"-- +goose Up\nCREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, what text);\n")}}
 	return world{db: pgtest.Open(t, "kit", schema), store: idem.New(sealer, time.Now)}
 }
 
@@ -110,7 +111,8 @@ func TestAnotherBodyIsRefused(t *testing.T) {
 		t.Fatalf("want idempotency_key_reused, got %v", err)
 	}
 	for name, other := range map[string]idem.Key{
-		"another operation": idem.NewKey(ctx, "op2", "key-0123456789abcdef", 2), "another principal": idem.NewKey(as(t, "user:2"), "op", "key-0123456789abcdef", 2),
+		"another operation": idem.NewKey(ctx, "op2", "key-0123456789abcdef", 2),
+		"another principal": idem.NewKey(as(t, "user:2"), "op", "key-0123456789abcdef", 2),
 	} {
 		if _, replayed, err := w.once(ctx, other, nil); err != nil || replayed {
 			t.Errorf("%s has keys of its own: %v", name, err)
@@ -154,7 +156,8 @@ func TestPhased(t *testing.T) {
 	}
 	low := fault.New(fault.Unprocessable, "insufficient_funds", "The balance is too low.")
 	for range 2 { // a job that finishes twice changes nothing
-		if err := pg.InTx(ctx, w.db.Pool, func(tx pgx.Tx) error { return w.store.FinishAll(ctx, tx, []idem.Finished{idem.Refused(key.ID(), low)}) }); err != nil {
+		if err := pg.InTx(ctx, w.db.Pool,
+			func(tx pgx.Tx) error { return w.store.FinishAll(ctx, tx, []idem.Finished{idem.Refused(key.ID(), low)}) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -163,7 +166,8 @@ func TestPhased(t *testing.T) {
 		t.Fatalf("a committed refusal must be replayed: %+v %v", stored, err)
 	}
 	var sealed []byte
-	if err := w.db.Pool.QueryRow(ctx, "SELECT result FROM idempotency_keys").Scan(&sealed); err != nil || bytes.Contains(sealed, []byte("insufficient")) {
+	if err := w.db.Pool.QueryRow(ctx, "SELECT result FROM idempotency_keys").Scan(&sealed); err != nil ||
+		bytes.Contains(sealed, []byte("insufficient")) {
 		t.Fatalf("the result lies open: %v", err)
 	}
 }
@@ -199,7 +203,8 @@ func TestSweepKeepsYoungAndRunningKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = owner.Close(ctx) }()
-	if _, err := owner.Exec(ctx, "UPDATE idempotency_keys SET created_at = now() - interval '8 days' WHERE key NOT LIKE 'key-new%'"); err != nil {
+	if _, err := owner.Exec(
+		ctx, "UPDATE idempotency_keys SET created_at = now() - interval '8 days' WHERE key NOT LIKE 'key-new%'"); err != nil {
 		t.Fatal(err)
 	}
 	// The late one began as long ago, and ended just now: its caller has yet to learn the result.
@@ -218,7 +223,8 @@ func TestSweepKeepsYoungAndRunningKeys(t *testing.T) {
 	}
 }
 
-// TestKeysAreKeptSevenDays: a phone that was off for the better part of a week still gets the answer of its first try, and not a second payment.
+// TestKeysAreKeptSevenDays: a phone that was off for the better part of a week still gets the answer of its first try, and not a second
+// payment.
 func TestKeysAreKeptSevenDays(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -230,12 +236,15 @@ func TestKeysAreKeptSevenDays(t *testing.T) {
 	defer func() { _ = owner.Close(ctx) }()
 	first := map[string]result{}
 	for key, age := range map[string]string{
-		"key-of-a-day-ago-0123456789": "1 day", "key-nearly-a-week-0123456789": "7 days -5 minutes", "key-over-a-week-0123456789": "7 days 5 minutes",
+		"key-of-a-day-ago-0123456789": "1 day", "key-nearly-a-week-0123456789": "7 days -5 minutes",
+		"key-over-a-week-0123456789": "7 days 5 minutes",
 	} {
 		if first[key], _, err = w.once(ctx, idem.NewKey(ctx, "op", key, 1), nil); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := owner.Exec(ctx, "UPDATE idempotency_keys SET created_at = now() - $2::interval, finished_at = now() - $2::interval WHERE key = $1", key, age); err != nil {
+		if _, err := owner.Exec(
+			ctx, "UPDATE idempotency_keys SET created_at = now() - $2::interval, finished_at = now() - $2::interval WHERE key = $1", key,
+			age); err != nil {
 			t.Fatal(err)
 		}
 	}

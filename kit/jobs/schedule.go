@@ -39,7 +39,8 @@ func (c *Client) Schedule(ctx context.Context, tx Execer, id int64, args river.J
 	if err != nil {
 		return fmt.Errorf("jobs: encode %s: %w", args.Kind(), err)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO river_job (id, args, kind, max_attempts, metadata, priority, queue, scheduled_at, state, tags, created_at)
+	_, err = tx.Exec(ctx, `INSERT INTO river_job (id, args, kind, max_attempts, metadata, priority, queue, scheduled_at, state, tags,
+		created_at)
 		VALUES ($1, $2, $3, $4, '{}', $5, $6, $7, 'scheduled', '{}', $8)`, id, encoded, args.Kind(), cmp.Or(o.MaxAttempts, defaultAttempts),
 		cmp.Or(o.Priority, defaultPriority), cmp.Or(o.Queue, river.QueueDefault), at, c.clock.Now())
 	if err != nil {

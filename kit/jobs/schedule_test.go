@@ -73,7 +73,8 @@ func TestScheduleEqualsInsertTx(t *testing.T) {
 			if err := client.Schedule(t.Context(), tx, id, args, at); err != nil {
 				return err
 			}
-			row := "SELECT (to_jsonb(j) - 'id' - 'created_at')::text FROM river_job j WHERE id = $1 AND created_at BETWEEN now() - interval '1 min' AND clock_timestamp()"
+			row := "SELECT (to_jsonb(j) - 'id' - 'created_at')::text FROM river_job j WHERE id = $1 AND created_at BETWEEN now() - interval '1 " +
+				"min' AND clock_timestamp()"
 			var rivers, ours string
 			if err := tx.QueryRow(t.Context(), row, own.Job.ID).Scan(&rivers); err != nil {
 				return err

@@ -145,7 +145,8 @@ func (k Key) check(ctx context.Context, tx pgx.Tx, now time.Time, log *slog.Logg
 // fail one by one. Rows are kept in the order of their ids, so each place's oldest tells.
 func (k Key) checkEarlier(ctx context.Context, tx pgx.Tx) error {
 	var dropped bool
-	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM key_checks WHERE key = $1 AND value <> ALL($2))", k.Name, k.Values).Scan(&dropped); err != nil {
+	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM key_checks WHERE key = $1 AND value <> ALL($2))", k.Name,
+		k.Values).Scan(&dropped); err != nil {
 		return fmt.Errorf("check keys: %w", err)
 	}
 	if !dropped {
@@ -164,7 +165,8 @@ func (k Key) try(ctx context.Context, tx pgx.Tx, order string) (opened, closed i
 		var id uuid.UUID
 		var value []byte
 		column, table := pgx.Identifier{s.Column}.Sanitize(), pgx.Identifier{s.Table}.Sanitize()
-		err := tx.QueryRow(ctx, "SELECT id, "+column+" FROM "+table+" WHERE "+column+" IS NOT NULL ORDER BY id "+order+" LIMIT 1").Scan(&id, &value)
+		err := tx.QueryRow(ctx, "SELECT id, "+column+" FROM "+table+" WHERE "+column+" IS NOT NULL ORDER BY id "+order+" LIMIT 1").Scan(&id,
+			&value)
 		if pg.IsNoRows(err) {
 			continue
 		}
@@ -194,10 +196,12 @@ func (k Key) adopt(ctx context.Context, tx pgx.Tx, log *slog.Logger) error {
 		opened, closed = opened+o, closed+c
 	}
 	if closed > 0 && opened == 0 {
-		return fmt.Errorf("%w: with %s no row of this database can be opened: it was written under another key, set that one", ErrRefused, k.Setting)
+		return fmt.Errorf("%w: with %s no row of this database can be opened: it was written under another key, set that one", ErrRefused,
+			k.Setting)
 	}
 	if closed > 0 {
-		log.ErrorContext(ctx, "some rows were sealed under a key that is not set", "setting", k.Setting+"_PREVIOUS", "of", opened+closed, "closed", closed)
+		log.ErrorContext(ctx, "some rows were sealed under a key that is not set", "setting", k.Setting+"_PREVIOUS", "of", opened+closed,
+			"closed", closed)
 	}
 	return nil
 }

@@ -22,7 +22,8 @@ type world struct{ db *pgtest.DB }
 
 func setup(t *testing.T) world {
 	t.Helper()
-	return world{pgtest.Open(t, "kit", fstest.MapFS{"00001_init.sql": {Data: []byte("-- +goose Up\nCREATE TABLE people (id uuid PRIMARY KEY, name_sealed bytea);\n")}})}
+	return world{pgtest.Open(t, "kit",
+		fstest.MapFS{"00001_init.sql": {Data: []byte("-- +goose Up\nCREATE TABLE people (id uuid PRIMARY KEY, name_sealed bytea);\n")}})}
 }
 
 // sealer has one key per letter, the current one first.
@@ -43,7 +44,8 @@ func sealer(t *testing.T, keys string) *seal.Sealer {
 func (w world) start(t *testing.T, keys string) error {
 	t.Helper()
 	s := sealer(t, keys)
-	return keycheck.Guard(w.db.Pool, time.Now, slog.New(slog.DiscardHandler), keycheck.KEK(s, keycheck.Column(s, "people", "name_sealed", "name:")))(t.Context())
+	return keycheck.Guard(w.db.Pool, time.Now, slog.New(slog.DiscardHandler),
+		keycheck.KEK(s, keycheck.Column(s, "people", "name_sealed", "name:")))(t.Context())
 }
 
 func (w world) accepts(t *testing.T, keys string) {

@@ -26,8 +26,10 @@ func (p Phone) LogValue() slog.Value {
 
 // redacted are attribute keys whose values never reach a line, whatever their type: the last net, not the first.
 var redacted = map[string]bool{
-	"pin": true, "otp": true, "code_sent": true, "password": true, "token": true, "access_token": true, "refresh_token": true, "authorization": true,
-	"phone": true, "msisdn": true, "email": true, "id_number": true, "first_name": true, "last_name": true, "secret": true, "api_key": true, "dsn": true,
+	"pin": true, "otp": true, "code_sent": true, "password": true, "token": true, "access_token": true, "refresh_token": true,
+	"authorization": true,
+	"phone":         true, "msisdn": true, "email": true, "id_number": true, "first_name": true, "last_name": true, "secret": true,
+	"api_key": true, "dsn": true,
 }
 
 // New returns a logger that writes lines of at least the named level ("debug", "info", "warn", "error") for a service.

@@ -208,7 +208,8 @@ func TestPassStopsOnlyTheKeysThatFail(t *testing.T) {
 	if n, err := relay.Pass(t.Context()); n != 1 || err == nil {
 		t.Fatalf("%d %v", n, err)
 	}
-	if n := w.count(t, `SELECT count(*) FROM outbox WHERE published_at IS NULL AND topic = 'sendtip.missing.v1'`); n != 2 || w.unpublished(t) != 2 {
+	if n := w.count(t, `SELECT count(*) FROM outbox WHERE published_at IS NULL AND topic = 'sendtip.missing.v1'`); n != 2 ||
+		w.unpublished(t) != 2 {
 		t.Fatalf("%d of %d unpublished", n, w.unpublished(t))
 	}
 }
@@ -252,7 +253,8 @@ func TestWakeAndSweep(t *testing.T) {
 	w := setup(t)
 	w.writeNow(t, topic, "old")
 	w.writeNow(t, topic, "young")
-	if _, err := w.pool.Exec(t.Context(), `UPDATE outbox SET published_at = now() - CASE key WHEN 'old' THEN interval '7 days 1 hour' ELSE interval '6 days' END`); err != nil {
+	if _, err := w.pool.Exec(t.Context(),
+		`UPDATE outbox SET published_at = now() - CASE key WHEN 'old' THEN interval '7 days 1 hour' ELSE interval '6 days' END`); err != nil {
 		t.Fatal(err)
 	}
 	w.writeNow(t, topic, "new")
@@ -275,7 +277,8 @@ func TestWakeAndSweep(t *testing.T) {
 	if n := w.count(t, `SELECT count(*) FROM outbox WHERE key = 'old'`); n != 0 {
 		t.Fatal("the wrong row was dropped")
 	}
-	if kept, inbox := testutil.ToFloat64(gauge(t, metrics, "outbox_kept_seconds")), testutil.ToFloat64(gauge(t, metrics, "inbox_kept_seconds")); kept < 6*86400 || inbox < 3600 || inbox > 7200 {
+	if kept, inbox := testutil.ToFloat64(gauge(t, metrics, "outbox_kept_seconds")),
+		testutil.ToFloat64(gauge(t, metrics, "inbox_kept_seconds")); kept < 6*86400 || inbox < 3600 || inbox > 7200 {
 		t.Errorf("outbox keeps %v s, inbox %v s", kept, inbox)
 	}
 	for range 100 {

@@ -43,7 +43,8 @@ func register[T any](m *pgtype.Map, name string, array, element uint32, add func
 	if !ok {
 		return // pgx has them all; without one its own way remains
 	}
-	m.RegisterType(&pgtype.Type{Name: name, OID: array, Codec: &arrayCodec[T]{ArrayCodec: pgtype.ArrayCodec{ElementType: elementType}, element: element, add: add}})
+	m.RegisterType(&pgtype.Type{Name: name, OID: array,
+		Codec: &arrayCodec[T]{ArrayCodec: pgtype.ArrayCodec{ElementType: elementType}, element: element, add: add}})
 }
 
 type arrayCodec[T any] struct {

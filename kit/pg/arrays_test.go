@@ -19,7 +19,10 @@ func TestArraysArriveAsTheyAre(t *testing.T) {
 	pool := pgtest.Open(t, "wallet", fstest.MapFS{}).Pool
 	rapid.Check(t, func(rt *rapid.T) {
 		texts := rapid.SliceOf(rapid.StringMatching("[a-zäöü\"\\\\{}, NULL]{0,8}")).Draw(rt, "texts")
-		ids := rapid.SliceOf(rapid.Custom(func(rt *rapid.T) uuid.UUID { return uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(rt, "id")) })).Draw(rt, "ids")
+		ids := rapid.SliceOf(rapid.Custom(func(rt *rapid.T) uuid.UUID {
+			return uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(rt,
+				"id"))
+		})).Draw(rt, "ids")
 		longs, shorts := rapid.SliceOf(rapid.Int64()).Draw(rt, "longs"), rapid.SliceOf(rapid.Int16()).Draw(rt, "shorts")
 		times := rapid.SliceOf(rapid.Custom(func(rt *rapid.T) time.Time {
 			return time.UnixMicro(rapid.Int64Range(-1<<50, 1<<52).Draw(rt, "time")).UTC()
@@ -39,7 +42,8 @@ func TestArraysArriveAsTheyAre(t *testing.T) {
 		for i := range gotTimes {
 			gotTimes[i] = gotTimes[i].UTC()
 		}
-		for _, c := range [][2]any{{texts, gotTexts}, {ids, gotIDs}, {longs, gotLongs}, {shorts, gotShorts}, {times, gotTimes}, {bytes, gotBytes}} {
+		for _, c := range [][2]any{{texts, gotTexts}, {ids, gotIDs}, {longs, gotLongs}, {shorts, gotShorts}, {times, gotTimes},
+			{bytes, gotBytes}} {
 			if reflect.ValueOf(c[0]).Len() != reflect.ValueOf(c[1]).Len() || reflect.ValueOf(c[0]).Len() > 0 && !reflect.DeepEqual(c[0], c[1]) {
 				rt.Fatalf("%#v came back as %#v", c[0], c[1])
 			}

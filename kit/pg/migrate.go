@@ -62,7 +62,8 @@ func ensureRole(ctx context.Context, conn *pgx.Conn, role, password string) erro
 	}
 	// DDL takes no parameters; format() quotes.
 	var stmt string
-	if err := conn.QueryRow(ctx, "SELECT format('%s ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD %L', $1::text, $2::text, $3::text)",
+	if err := conn.QueryRow(
+		ctx, "SELECT format('%s ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD %L', $1::text, $2::text, $3::text)",
 		verb, role, password).Scan(&stmt); err != nil {
 		return fmt.Errorf("role %s: %w", role, err)
 	}

@@ -133,7 +133,8 @@ func TestRolesAndGrantsAreTheTemplates(t *testing.T) {
 	}
 	var owner string
 	admin := connect(t, db.AdminURL)
-	if err := admin.QueryRow(t.Context(), `SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()`).Scan(&owner); err != nil || owner != "pgt_owner" {
+	if err := admin.QueryRow(t.Context(),
+		`SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()`).Scan(&owner); err != nil || owner != "pgt_owner" {
 		t.Errorf("the clone belongs to %q, %v", owner, err)
 	}
 	if err := connect(t, db.OwnerURL).QueryRow(t.Context(), `SELECT current_user`).Scan(&user); err != nil || user != "pgt_owner" {
@@ -162,7 +163,8 @@ func TestCloneIsDroppedAfterItsTest(t *testing.T) {
 		connect(t, db.AppURL) // a connection left open must not keep the database
 	})
 	var n int
-	if err := connect(t, keeper.AdminURL).QueryRow(t.Context(), `SELECT count(*) FROM pg_database WHERE datname = $1`, name).Scan(&n); err != nil || n != 0 {
+	if err := connect(t, keeper.AdminURL).QueryRow(t.Context(), `SELECT count(*) FROM pg_database WHERE datname = $1`,
+		name).Scan(&n); err != nil || n != 0 {
 		t.Fatalf("%s is still there (%d, %v)", name, n, err)
 	}
 }
@@ -198,7 +200,8 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	var user string
-	if err := db.Pool.QueryRow(t.Context(), `SELECT current_user FROM outbox RIGHT JOIN (SELECT 1) one ON true`).Scan(&user); err != nil || user != "pgtopen_app" {
+	if err := db.Pool.QueryRow(t.Context(), `SELECT current_user FROM outbox RIGHT JOIN (SELECT 1) one ON true`).Scan(&user); err != nil ||
+		user != "pgtopen_app" {
 		t.Fatalf("user %q, %v", user, err)
 	}
 }

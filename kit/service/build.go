@@ -115,7 +115,8 @@ func Open(ctx context.Context, spec Spec) (*Parts, error) {
 		return nil, err
 	}
 	c := cmp.Or(spec.Host.Clock, clock.New(spec.Common.ClockOffset))
-	p := &Parts{Spec: spec, Log: spec.Host.Log, Now: c.Now, Clock: c, Sealer: sealer, Registry: prometheus.NewRegistry(), Workers: river.NewWorkers()}
+	p := &Parts{Spec: spec, Log: spec.Host.Log, Now: c.Now, Clock: c, Sealer: sealer, Registry: prometheus.NewRegistry(),
+		Workers: river.NewWorkers()}
 	if p.broker, err = event.NewBroker(spec.Common.Kafka); err != nil {
 		return nil, err
 	}

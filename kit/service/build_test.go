@@ -24,7 +24,8 @@ func spec(t *testing.T, url string) service.Spec {
 	t.Helper()
 	key := config.NewSecret(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))))
 	return service.Spec{Name: "probe", Host: service.Host{Log: slog.New(slog.DiscardHandler)}, Common: config.Common{
-		Listen: free(t), DatabaseURL: config.NewSecret(url), PoolSize: 2, Kafka: config.Kafka{Brokers: []string{"127.0.0.1:1"}}, IdentityKey: key, KEK: key,
+		Listen: free(t), DatabaseURL: config.NewSecret(url), PoolSize: 2, Kafka: config.Kafka{Brokers: []string{"127.0.0.1:1"}}, IdentityKey: key,
+		KEK: key,
 	}}
 }
 

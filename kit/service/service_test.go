@@ -99,7 +99,8 @@ func TestGuard(t *testing.T) {
 	var away atomic.Bool
 	away.Store(true)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) })
-	s := &service.Service{Name: "test", Listen: free(t), OpsListen: free(t), Handler: handler, Also: []service.Listener{{Addr: free(t), Handler: handler}},
+	s := &service.Service{Name: "test", Listen: free(t), OpsListen: free(t), Handler: handler,
+		Also: []service.Listener{{Addr: free(t), Handler: handler}},
 		Guard: func(context.Context) error {
 			if asked.Add(1); away.Load() {
 				return errors.New("database is away")
@@ -117,7 +118,8 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%d %s", code, body)
 		}
 	}
-	if code, body := get(t, "http://"+s.OpsListen+"/readyz"); code != 503 || !strings.Contains(body, "keys: not checked yet") || loops.Load() != 0 {
+	if code, body := get(t, "http://"+s.OpsListen+"/readyz"); code != 503 || !strings.Contains(body, "keys: not checked yet") ||
+		loops.Load() != 0 {
 		t.Errorf("%d %s, %d loops run", code, body, loops.Load())
 	}
 	away.Store(false)
@@ -139,7 +141,8 @@ func TestGuardRefuses(t *testing.T) {
 		Guard: func(context.Context) error { return fmt.Errorf("%w: SENDTIP_KEK", keycheck.ErrRefused) },
 		Loops: []service.Loop{{Name: "loop", Run: func(context.Context) error { loops++; return nil }}},
 	}
-	if err := service.Run(t.Context(), s, slog.New(slog.DiscardHandler)); !errors.Is(err, keycheck.ErrRefused) || !strings.Contains(err.Error(), "SENDTIP_KEK") || loops != 0 {
+	if err := service.Run(t.Context(), s, slog.New(slog.DiscardHandler)); !errors.Is(err, keycheck.ErrRefused) ||
+		!strings.Contains(err.Error(), "SENDTIP_KEK") || loops != 0 {
 		t.Errorf("%v, %d loops ran", err, loops)
 	}
 }
@@ -158,7 +161,8 @@ func TestStoppedBeforeAdmitted(t *testing.T) {
 	}
 }
 
-// TestLoopThatDoesNotRun: a loop that ends again and again, for whatever reason, is started again each time, and readiness and the log name it.
+// TestLoopThatDoesNotRun: a loop that ends again and again, for whatever reason, is started again each time, and readiness and the log name
+// it.
 func TestLoopThatDoesNotRun(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

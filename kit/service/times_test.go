@@ -39,7 +39,8 @@ func TestRowsOfTheKitHaveTheClocksTime(t *testing.T) {
 	}
 	writeOfAll(t, db, sealer, c)
 	for _, column := range []string{
-		"key_checks.created_at", "audit_log.at", "outbox.created_at", "inbox.received_at", "idempotency_keys.created_at", "idempotency_keys.finished_at",
+		"key_checks.created_at", "audit_log.at", "outbox.created_at", "inbox.received_at", "idempotency_keys.created_at",
+		"idempotency_keys.finished_at",
 	} {
 		var table, name string
 		for i := range column {

@@ -69,7 +69,8 @@ func (a *API) Do(r Request) *httptest.ResponseRecorder {
 // Token is what the gateway sends along, for tests that bend it and put it into the header themselves.
 func (a *API) Token(r Request) string {
 	a.w.tb.Helper()
-	claims := auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: r.Who, Audience: jwt.ClaimStrings{a.w.Name}}, Scope: strings.Join(r.Scopes, " ")}
+	claims := auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: r.Who, Audience: jwt.ClaimStrings{a.w.Name}},
+		Scope: strings.Join(r.Scopes, " ")}
 	if r.Claims != nil {
 		r.Claims(&claims)
 	}
@@ -111,8 +112,8 @@ type Peer struct {
 	Handler http.Handler
 }
 
-// Peers serves scripted peers on one address, as the gateway's internal listener does, and returns what calls them. A test fails when a call
-// comes without the service key, or a request or an answer is not what the peer's contract has.
+// Peers serves scripted peers on one address, as the gateway's internal listener does, and returns what calls them. A test fails when a
+// call comes without the service key, or a request or an answer is not what the peer's contract has.
 func (w *World) Peers(contracts fs.FS, peers ...Peer) *call.Doer {
 	w.tb.Helper()
 	type scripted struct {

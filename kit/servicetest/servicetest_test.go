@@ -137,7 +137,8 @@ func TestEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if out := w.Published(); len(out) != 1 || out[0].Type != "probe.heard" || out[0].Key != heard.Key || !out[0].Time.Equal(servicetest.Start) {
+	if out := w.Published(); len(out) != 1 || out[0].Type != "probe.heard" || out[0].Key != heard.Key ||
+		!out[0].Time.Equal(servicetest.Start) {
 		t.Errorf("%+v", out)
 	}
 }

@@ -31,8 +31,9 @@ const problemBase = "https://docs.sendtip.dev/problems/"
 var statuses = map[fault.Kind]int{
 	fault.Internal: http.StatusInternalServerError, fault.Invalid: http.StatusBadRequest, fault.Unauthenticated: http.StatusUnauthorized,
 	fault.Forbidden: http.StatusForbidden, fault.NotFound: http.StatusNotFound, fault.MethodNotAllowed: http.StatusMethodNotAllowed,
-	fault.Conflict: http.StatusConflict, fault.TooLarge: http.StatusRequestEntityTooLarge, fault.UnsupportedMedia: http.StatusUnsupportedMediaType,
-	fault.Unprocessable: http.StatusUnprocessableEntity, fault.TooMany: http.StatusTooManyRequests, fault.BadGateway: http.StatusBadGateway,
+	fault.Conflict: http.StatusConflict, fault.TooLarge: http.StatusRequestEntityTooLarge,
+	fault.UnsupportedMedia: http.StatusUnsupportedMediaType,
+	fault.Unprocessable:    http.StatusUnprocessableEntity, fault.TooMany: http.StatusTooManyRequests, fault.BadGateway: http.StatusBadGateway,
 	fault.Unavailable: http.StatusServiceUnavailable, fault.Timeout: http.StatusGatewayTimeout, fault.TooSlow: http.StatusRequestTimeout,
 }
 
@@ -58,7 +59,8 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 		slogFrom(r.Context()).WarnContext(r.Context(), "unavailable", "err", err, "request_id", RequestID(r.Context()))
 	}
 	status, wait := Status(f.Kind), int(math.Ceil(f.RetryAfter.Seconds()))
-	body, merr := json.Marshal(Problem{Type: problemBase + f.Code, Title: http.StatusText(status), Status: status, Code: f.Code, Detail: f.Detail,
+	body, merr := json.Marshal(Problem{Type: problemBase + f.Code, Title: http.StatusText(status), Status: status, Code: f.Code,
+		Detail:    f.Detail,
 		RequestID: RequestID(r.Context()), RetryAfter: wait, Errors: f.Fields})
 	if merr != nil {
 		slog.Error("marshal problem", "err", merr)

@@ -24,7 +24,8 @@ import (
 func server(t *testing.T, log io.Writer, h http.HandlerFunc) http.Handler {
 	t.Helper()
 	r := chi.NewRouter()
-	r.Use(web.Middleware(slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), web.NewMetrics(prometheus.NewRegistry()), 16))
+	r.Use(web.Middleware(slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		web.NewMetrics(prometheus.NewRegistry()), 16))
 	r.NotFound(web.NotFound)
 	r.MethodNotAllowed(web.MethodNotAllowed)
 	r.Post("/v1/things/{id}", h)
@@ -38,7 +39,8 @@ func TestProblems(t *testing.T) {
 		status int
 		code   string
 	}{
-		"fault":        {fmt.Errorf("debit: %w", fault.New(fault.Unprocessable, "insufficient_funds", "The balance is too low.")), 422, "insufficient_funds"},
+		"fault": {fmt.Errorf("debit: %w", fault.New(fault.Unprocessable, "insufficient_funds", "The balance is too low.")), 422,
+			"insufficient_funds"},
 		"unknown":      {errors.New("password is hunter2"), 500, "internal"},
 		"wait":         {fault.ErrUnavailable, 503, "unavailable"},
 		"too large":    {&http.MaxBytesError{Limit: 16}, 413, "payload_too_large"},
@@ -55,7 +57,8 @@ func TestProblems(t *testing.T) {
 			if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
 				t.Fatal(err)
 			}
-			if w.Code != tc.status || p.Code != tc.code || p.Status != tc.status || p.RequestID == "" || w.Header().Get("Content-Type") != "application/problem+json" {
+			if w.Code != tc.status || p.Code != tc.code || p.Status != tc.status || p.RequestID == "" ||
+				w.Header().Get("Content-Type") != "application/problem+json" {
 				t.Fatalf("%d %+v", w.Code, p)
 			}
 			if strings.Contains(w.Body.String(), "hunter2") {
@@ -123,7 +126,8 @@ func TestServeDrains(t *testing.T) {
 	}
 	started, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- web.Serve(ctx, l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(started); <-release }), slog.New(slog.DiscardHandler))
+		done <- web.Serve(ctx, l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(started); <-release }),
+			slog.New(slog.DiscardHandler))
 	}()
 	answered := make(chan error, 1)
 	go func() {

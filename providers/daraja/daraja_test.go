@@ -42,7 +42,8 @@ func TestClassifySTK(t *testing.T) {
 	t.Parallel()
 	want := map[Outcome][]string{
 		Paid: {"0"}, Pending: {"4999", "500.001.1001"}, Unknown: {"", "35", "99", "00", "R000001", "SFC_IC0004"},
-		Failed: {"1", "2", "3", "4", "8", "11", "17", "26", "1001", "1019", "1025", "1031", "1032", "1036", "1037", "2001", "2006", "2028", "8006", "9999", "SFC_IC0003"},
+		Failed: {"1", "2", "3", "4", "8", "11", "17", "26", "1001", "1019", "1025", "1031", "1032", "1036", "1037", "2001", "2006", "2028",
+			"8006", "9999", "SFC_IC0003"},
 	}
 	for outcome, codes := range want {
 		for _, code := range codes {
@@ -151,7 +152,8 @@ func TestParseC2B(t *testing.T) {
 	if got, err := ParseC2B([]byte(numbers)); err != nil || got != want {
 		t.Errorf("numbers = %+v, %v", got, err)
 	}
-	for _, change := range [][2]string{{`"RKL51ZDR4F"`, `""`}, {`"5.00"`, `"0.00"`}, {`"5.00"`, `"5,00"`}, {`"5.00"`, `"-5.00"`}, {`"5.00"`, `"1,00.00"`}, {`"5.00"`, `{}`},
+	for _, change := range [][2]string{{`"RKL51ZDR4F"`, `""`}, {`"5.00"`, `"0.00"`}, {`"5.00"`, `"5,00"`}, {`"5.00"`, `"-5.00"`},
+		{`"5.00"`, `"1,00.00"`}, {`"5.00"`, `{}`},
 		{`"RKL51ZDR4F"`, `["RKL51ZDR4F"]`}, {`{`, `[`}, {`"LastName":""}`, ``}} {
 		if got, err := ParseC2B([]byte(strings.Replace(confirmation, change[0], change[1], 1))); err == nil {
 			t.Errorf("%v = %+v, want an error", change, got)
@@ -159,8 +161,8 @@ func TestParseC2B(t *testing.T) {
 	}
 }
 
-// TestParseUntidy is what was seen on the wire, or will be: nothing but receipt, amount, short code and account matters, and those are read in
-// every way that means one thing only.
+// TestParseUntidy is what was seen on the wire, or will be: nothing but receipt, amount, short code and account matters, and those are read
+// in every way that means one thing only.
 func TestParseUntidy(t *testing.T) {
 	t.Parallel()
 	want, err := ParseC2B([]byte(confirmation))
@@ -169,12 +171,15 @@ func TestParseUntidy(t *testing.T) {
 	}
 	for name, change := range map[string][2]string{
 		"byte order mark": {`{"TransactionType"`, "\xef\xbb\xbf{\"TransactionType\""}, "raw line break": {"NICHOLAS", "NICHO\nLAS"},
-		"needless escape": {"NICHOLAS", `O\'NEILL`}, "object": {`"MiddleName":""`, `"MiddleName":{}`}, "list": {`"LastName":""`, `"LastName":[1]`},
+		"needless escape": {"NICHOLAS", `O\'NEILL`}, "object": {`"MiddleName":""`, `"MiddleName":{}`},
+		"list":   {`"LastName":""`, `"LastName":[1]`},
 		"blanks": {`"600966"`, `" 600966 "`}, "float": {`"600966"`, `600966.0`}, "float text": {`"600966"`, `"600966.0"`},
-		"small letters": {"RKL51ZDR4F", " rkl51zdr4f "}, "nul": {"Sample Transaction", `Sample\u0000 Transaction`}, "bad time": {"20231121121325", "soon"},
+		"small letters": {"RKL51ZDR4F", " rkl51zdr4f "}, "nul": {"Sample Transaction", `Sample\u0000 Transaction`},
+		"bad time": {"20231121121325", "soon"},
 	} {
 		got, err := ParseC2B([]byte(strings.Replace(confirmation, change[0], change[1], 1)))
-		if err != nil || got.TransID != want.TransID || got.AmountMinor != want.AmountMinor || got.ShortCode != want.ShortCode || got.BillRef != want.BillRef {
+		if err != nil || got.TransID != want.TransID || got.AmountMinor != want.AmountMinor || got.ShortCode != want.ShortCode ||
+			got.BillRef != want.BillRef {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
@@ -252,8 +257,9 @@ func newPeer(t *testing.T, answer http.HandlerFunc) (*peer, *Client) {
 	})
 	p.server = httptest.NewServer(mux)
 	t.Cleanup(p.server.Close)
-	return p, New(Config{BaseURL: p.server.URL + "/", ConsumerKey: "key", ConsumerSecret: "secret", ShortCode: "174379", Passkey: sandboxPasskey,
-		Now: func() time.Time { return time.Date(2025, 1, 1, 9, 0, 0, 0, time.UTC) }})
+	return p, New(Config{BaseURL: p.server.URL + "/", ConsumerKey: "key", ConsumerSecret: "secret", ShortCode: "174379",
+		Passkey: sandboxPasskey,
+		Now:     func() time.Time { return time.Date(2025, 1, 1, 9, 0, 0, 0, time.UTC) }})
 }
 
 // calls returns what has arrived, apart from token requests.
@@ -268,7 +274,8 @@ func (p *peer) count() int {
 	return len(seen)
 }
 
-var goodPush = STKPushRequest{Phone: "+254712345678", AmountMinor: 150_00, AccountReference: "TOPUP1234567", Description: "Top up", CallbackURL: "https://example.test/v1/hooks/st/x"}
+var goodPush = STKPushRequest{Phone: "+254712345678", AmountMinor: 150_00, AccountReference: "TOPUP1234567", Description: "Top up",
+	CallbackURL: "https://example.test/v1/hooks/st/x"}
 
 const accepted = `{"MerchantRequestID":"29115-34620561-1","CheckoutRequestID":"ws_CO_1","ResponseCode":"0","ResponseDescription":"Success"}`
 
@@ -469,20 +476,24 @@ func TestPullTransactions(t *testing.T) {
 	t.Parallel()
 	answers := []string{
 		`{"ResponseRefID":"r","ResponseCode":"1000","ResponseMessage":"Success","Response":[[
-			{"transactionId":"rkl51zdr4f","trxDate":"2025-01-01T11:30:00+03:00","msisdn":254722000000,"sender":"MPESA","transactiontype":"c2b-pay-bill-debit","billreference":" wq7k ","amount":"1,500.00","organizationname":"X"},
+			{"transactionId":"rkl51zdr4f","trxDate":"2025-01-01T11:30:00+03:00","msisdn":254722000000,"sender":"MPESA",
+			"transactiontype":"c2b-pay-bill-debit","billreference":" wq7k ","amount":"1,500.00","organizationname":"X"},
 			{"transactionId":{},"amount":"x"}]]}`,
-		`{"ResponseCode":1001,"ResponseMessage":"nothing"}`, `{"ResponseCode":"1002","ResponseMessage":"no"}`, `{"ResponseCode":"1000","Response":7}`}
+		`{"ResponseCode":1001,"ResponseMessage":"nothing"}`, `{"ResponseCode":"1002","ResponseMessage":"no"}`,
+		`{"ResponseCode":"1000","Response":7}`}
 	p, c := newPeer(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprint(w, answers[0])
 		answers = answers[1:]
 	})
 	to := time.Date(2025, 1, 1, 9, 0, 0, 0, time.UTC)
 	got, err := c.PullTransactions(t.Context(), to.Add(-time.Hour), to, 100)
-	want := PulledTransaction{Receipt: "RKL51ZDR4F", AmountMinor: 150000, BillRef: "wq7k", At: time.Date(2025, 1, 1, 8, 30, 0, 0, time.UTC), Type: "c2b-pay-bill-debit"}
+	want := PulledTransaction{Receipt: "RKL51ZDR4F", AmountMinor: 150000, BillRef: "wq7k", At: time.Date(2025, 1, 1, 8, 30, 0, 0, time.UTC),
+		Type: "c2b-pay-bill-debit"}
 	if err != nil || len(got) != 2 || got[0] != want || got[1].Receipt != "" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, bodies := p.calls(); bodies[0]["StartDate"] != "2025-01-01 11:00:00" || bodies[0]["EndDate"] != "2025-01-01 12:00:00" || bodies[0]["OffSetValue"] != "100" || bodies[0]["ShortCode"] != "174379" {
+	if _, bodies := p.calls(); bodies[0]["StartDate"] != "2025-01-01 11:00:00" || bodies[0]["EndDate"] != "2025-01-01 12:00:00" ||
+		bodies[0]["OffSetValue"] != "100" || bodies[0]["ShortCode"] != "174379" {
 		t.Errorf("asked %v", bodies[0])
 	}
 	if got, err := c.PullTransactions(t.Context(), to, to, 0); err != nil || len(got) != 0 {

@@ -57,7 +57,8 @@ func (e *Error) Busy() bool {
 	switch {
 	case !e.Definite():
 		return false
-	case e.NotSent: // no connection, or no token: an outage, a page instead of an answer. What has a code is wrong credentials or a wrong request.
+	// no connection, or no token: an outage, a page instead of an answer. What has a code is wrong credentials or a wrong request.
+	case e.NotSent:
 		return e.Code == "" || e.HTTPStatus >= 500
 	case e.HTTPStatus == http.StatusTooManyRequests:
 		return true

@@ -81,7 +81,8 @@ func pulled(raw json.RawMessage) PulledTransaction {
 
 // RegisterPull opens Pull Transactions for the short code. Being registered already is no error.
 func (c *Client) RegisterPull(ctx context.Context, nominatedNumber, callbackURL string) error {
-	body := map[string]string{"ShortCode": c.cfg.ShortCode, "RequestType": "Pull", "NominatedNumber": nominatedNumber, "CallBackURL": callbackURL}
+	body := map[string]string{"ShortCode": c.cfg.ShortCode, "RequestType": "Pull", "NominatedNumber": nominatedNumber,
+		"CallBackURL": callbackURL}
 	var answer struct{ ResponseStatus, ResponseCode, ResponseDescription wire.Text }
 	if err := c.call(ctx, "/pulltransactions/v1/register", body, &answer); err != nil {
 		return err

@@ -23,7 +23,8 @@ func TestSignatureVector(t *testing.T) {
 	}
 	for name, pair := range map[string][2]string{
 		"other time": {"2025-01-01T12:00:00.001Z", want}, "no signature": {"2025-01-01T12:00:00.000Z", ""},
-		"no time": {"", Sign("test_api_key", "085", "")}, "lost zero": {"2025-01-01T12:00:00.000Z", Sign("test_api_key", "85", "2025-01-01T12:00:00.000Z")},
+		"no time":   {"", Sign("test_api_key", "085", "")},
+		"lost zero": {"2025-01-01T12:00:00.000Z", Sign("test_api_key", "85", "2025-01-01T12:00:00.000Z")},
 	} {
 		if c.VerifySignature(pair[0], pair[1]) {
 			t.Errorf("%s: accepted", name)
@@ -65,12 +66,14 @@ func TestParseCallback(t *testing.T) {
 	if at, ok := got.SentAt(); !ok || !at.Equal(time.Date(2022, 10, 17, 10, 46, 49, 392e6, time.UTC)) {
 		t.Errorf("sent at %v, %v", at, ok)
 	}
-	odd := strings.NewReplacer(`"IsFinalResult":"true"`, `"IsFinalResult":false`, `"1012"`, `1099`, `"Verified"`, `{"x":1}`).Replace(documented)
+	odd := strings.NewReplacer(`"IsFinalResult":"true"`, `"IsFinalResult":false`, `"1012"`, `1099`, `"Verified"`,
+		`{"x":1}`).Replace(documented)
 	if got, err := ParseCallback([]byte(odd)); err != nil || got.Final || got.Category != Review {
 		t.Errorf("odd types = %+v, %v", got, err)
 	}
 	for name, body := range map[string]string{
-		"not json": "x", "no job": strings.Replace(documented, `"job_id":"j1",`, "", 1), "no code": strings.Replace(documented, `"1012"`, `""`, 1),
+		"not json": "x", "no job": strings.Replace(documented, `"job_id":"j1",`, "", 1),
+		"no code": strings.Replace(documented, `"1012"`, `""`, 1),
 	} {
 		if got, err := ParseCallback([]byte(body)); err == nil {
 			t.Errorf("%s = %+v", name, got)
@@ -94,7 +97,8 @@ func setup(t *testing.T, answer http.HandlerFunc) *Client {
 	return New(Config{BaseURL: server.URL, PartnerID: "085", APIKey: "k"})
 }
 
-var lookup = Request{UserID: "u1", JobID: "j1", Country: "KE", IDType: "NATIONAL_ID", IDNumber: "12345670", FirstName: "Leo", LastName: "Joe", CallbackURL: "https://a.test/x", Params: map[string]string{"FullName": "X", "job_id": "not this"}}
+var lookup = Request{UserID: "u1", JobID: "j1", Country: "KE", IDType: "NATIONAL_ID", IDNumber: "12345670", FirstName: "Leo",
+	LastName: "Joe", CallbackURL: "https://a.test/x", Params: map[string]string{"FullName": "X", "job_id": "not this"}}
 
 func TestSubmitEnhancedKYC(t *testing.T) {
 	t.Parallel()
@@ -153,7 +157,8 @@ func TestJobStatus(t *testing.T) {
 	t.Parallel()
 	answer := func(key, result string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprintf(w, `{"timestamp":"2025-01-01T12:00:00.000Z","signature":%q,"job_complete":%v,"job_success":"true","code":"2302","result":%s}`,
+			fmt.Fprintf(w, `{"timestamp":"2025-01-01T12:00:00.000Z","signature":%q,"job_complete":%v,
+				"job_success":"true","code":"2302","result":%s}`,
 				Sign(key, "085", "2025-01-01T12:00:00.000Z"), result != `"No zip uploaded"`, result)
 		}
 	}

@@ -182,8 +182,8 @@ type Entry struct {
 	At                time.Time `json:"at"`
 }
 
-// Forgery is a confirmation of a payment that nobody has to have made, told by a stranger who knows the address for confirmations. ShortCode
-// defaults to the sandbox's, Receipt to a new one, At to now.
+// Forgery is a confirmation of a payment that nobody has to have made, told by a stranger who knows the address for confirmations.
+// ShortCode defaults to the sandbox's, Receipt to a new one, At to now.
 type Forgery struct {
 	Msisdn      string     `json:"msisdn"`
 	ShortCode   string     `json:"short_code,omitempty"`

@@ -37,5 +37,6 @@ type Config struct {
 func LoadConfig(environ map[string]string) (Config, error) { return config.Load[Config](environ) }
 
 func (c Config) mail() app.MailConfig {
-	return app.MailConfig{Addr: c.SMTPAddr, From: c.MailFrom, Username: c.SMTPUsername, Password: c.SMTPPassword.Reveal(), RequireTLS: c.Common.Production()}
+	return app.MailConfig{Addr: c.SMTPAddr, From: c.MailFrom, Username: c.SMTPUsername, Password: c.SMTPPassword.Reveal(),
+		RequireTLS: c.Common.Production()}
 }

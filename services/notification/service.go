@@ -44,7 +44,8 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 			SenderID: cfg.SMSSender, Now: p.Now,
 		})
 		return service.Own{
-			Mount: func(r chi.Router) { api.Mount(r, a) }, MaxBody: maxBody, Work: func(w *river.Workers) { jobs.Register(w, a) }, Sealed: app.Sealed(p.Sealer),
+			Mount: func(r chi.Router) { api.Mount(r, a) }, MaxBody: maxBody, Work: func(w *river.Workers) { jobs.Register(w, a) },
+			Sealed: app.Sealed(p.Sealer),
 			Events: service.Events{Topics: events.Topics, Handlers: events.Handlers(a), Together: events.Together(a)},
 		}, nil
 	})

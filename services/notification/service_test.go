@@ -53,7 +53,8 @@ func (userPeer) GetContacts(context.Context, userapi.GetContactsRequestObject) (
 }
 
 func (userPeer) TakeOtp(context.Context, userapi.TakeOtpRequestObject) (userapi.TakeOtpResponseObject, error) {
-	return userapi.TakeOtp200JSONResponse{Phone: phone, Code: code, Language: "en", Purpose: "login", ExpiresAt: time.Now().Add(5 * time.Minute)}, nil
+	return userapi.TakeOtp200JSONResponse{Phone: phone, Code: code, Language: "en", Purpose: "login",
+		ExpiresAt: time.Now().Add(5 * time.Minute)}, nil
 }
 
 // gateway forwards delivery reports with the identity that the real one would mint, and calls to the scripted user service.
@@ -68,7 +69,8 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.callees.ServeHTTP(w, r)
 		return
 	}
-	token, err := auth.Mint(identityKey, time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "provider:notification", Audience: jwt.ClaimStrings{"notification"}}})
+	token, err := auth.Mint(identityKey, time.Now(),
+		auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "provider:notification", Audience: jwt.ClaimStrings{"notification"}}})
 	if err != nil {
 		g.t.Error(err)
 	}
@@ -119,14 +121,16 @@ func TestService(t *testing.T) {
 	t.Cleanup(func() { _ = publisher.Close() })
 	opened := newEvent(t, "sendtip.wallet.v1", "wallet.opened", events.WalletOpened{WalletID: uuid.New(), UserID: userID, Currency: "KES"})
 	sent := newEvent(t, "sendtip.wallet.v1", "wallet.transfer_failed", events.WalletTransferFailed{
-		TransferID: uuid.New(), SenderUserID: userID, SenderWalletID: uuid.New(), Amount: common.Money{Amount: 100000, Currency: "KES"}, ReasonCode: "insufficient_funds",
+		TransferID: uuid.New(), SenderUserID: userID, SenderWalletID: uuid.New(), Amount: common.Money{Amount: 100000, Currency: "KES"},
+		ReasonCode: "insufficient_funds",
 	})
 	otp := newEvent(t, "sendtip.user.v1", "user.otp_requested", events.UserOtpRequested{ChallengeID: challengeID, Purpose: "login"})
 	if err := publisher.Publish(ctx, []event.Event{opened, opened, sent, otp, otp}); err != nil {
 		t.Fatal(err)
 	}
 
-	for _, want := range []string{"Pochi yako ya KES imefunguliwa", "Ombi la kutuma KES 1,000.00 halikufaulu: salio lako halikutosha", "sign-in code is " + code} {
+	for _, want := range []string{"Pochi yako ya KES imefunguliwa", "Ombi la kutuma KES 1,000.00 halikufaulu: salio lako halikutosha",
+		"sign-in code is " + code} {
 		if _, err := world.WaitSMS(ctx, phone, func(m control.Message) bool { return strings.Contains(m.Text, want) }); err != nil {
 			t.Fatalf("%q: %v", want, err)
 		}
@@ -252,7 +256,8 @@ func waitFor(ctx context.Context, t *testing.T, db *pgtest.DB, question string) 
 
 func TestLoadConfig(t *testing.T) {
 	t.Parallel()
-	good := environ("postgres://localhost/notification", "http://localhost:8090", []string{"localhost:9092"}, "http://localhost:8180", "localhost:25")
+	good := environ("postgres://localhost/notification", "http://localhost:8090", []string{"localhost:9092"}, "http://localhost:8180",
+		"localhost:25")
 	if _, err := notification.LoadConfig(good); err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +269,8 @@ func TestLoadConfig(t *testing.T) {
 			t.Errorf("without %s: %v", missing, err)
 		}
 	}
-	for setting, value := range map[string]string{"SENDTIP_ENV": "production", "SENDTIP_BRAND": "a name too long", "SENDTIP_AT_URL": "no url"} {
+	for setting, value := range map[string]string{"SENDTIP_ENV": "production", "SENDTIP_BRAND": "a name too long",
+		"SENDTIP_AT_URL": "no url"} {
 		if _, err := notification.LoadConfig(without(good, setting, value)); err == nil {
 			t.Errorf("%s=%s was taken", setting, value)
 		}
@@ -285,13 +291,15 @@ func without(environ map[string]string, name, value string) map[string]string {
 
 func TestProductionRefusesTheSandbox(t *testing.T) {
 	t.Parallel()
-	good := environ("postgres://localhost/notification", "http://localhost:8090", []string{"localhost:9092"}, "https://api.africastalking.com", "localhost:25")
+	good := environ("postgres://localhost/notification", "http://localhost:8090", []string{"localhost:9092"}, "https://api.africastalking.com",
+		"localhost:25")
 	maps.Copy(good, map[string]string{"SENDTIP_ENV": "production", "SENDTIP_AT_USERNAME": "acme", "SENDTIP_AT_API_KEY": "a-key-of-our-own",
 		"SENDTIP_KAFKA_USER": "notification", "SENDTIP_KAFKA_PASSWORD": "p", "SENDTIP_KAFKA_TLS": "true"})
 	if _, err := notification.LoadConfig(good); err != nil {
 		t.Fatal(err)
 	}
-	for setting, value := range map[string]string{"SENDTIP_AT_USERNAME": "sandbox", "SENDTIP_AT_API_KEY": "sendtip-sandbox-sms-key", "SENDTIP_AT_URL": "http://api.africastalking.com"} {
+	for setting, value := range map[string]string{"SENDTIP_AT_USERNAME": "sandbox", "SENDTIP_AT_API_KEY": "sendtip-sandbox-sms-key",
+		"SENDTIP_AT_URL": "http://api.africastalking.com"} {
 		if _, err := notification.LoadConfig(without(good, setting, value)); err == nil || !strings.Contains(err.Error(), setting) {
 			t.Errorf("%s=%s: %v", setting, value, err)
 		}

@@ -17,7 +17,8 @@ type Config struct {
 	SigningKey config.Secret `env:"SENDTIP_SIGNING_KEY" is:"required"`
 	// signs too during a rotation, so that those who know only the old key can follow
 	SigningKeyPrevious config.Secret `env:"SENDTIP_SIGNING_KEY_PREVIOUS"`
-	// checkpoints are appended here, on a disk that the database's administrators do not write: its superuser could cut the ledger's end unseen
+	// checkpoints are appended here, on a disk that the database's administrators do not write: its superuser could cut the ledger's end
+	// unseen
 	CheckpointFile string `env:"SENDTIP_CHECKPOINT_FILE" is:"production"`
 }
 

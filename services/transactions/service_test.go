@@ -34,7 +34,8 @@ const identityKey = "an identity key for tests, 32 b+"
 func TestServiceRuns(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Open(t, "transactions", transactionssql.Migrations())
-	broker, err := kafka.Start(t.Context(), kafka.Config{Dir: t.TempDir(), Topics: []kafka.Topic{{Name: "sendtip.transactions.v1", Partitions: 1}}})
+	broker, err := kafka.Start(t.Context(),
+		kafka.Config{Dir: t.TempDir(), Topics: []kafka.Topic{{Name: "sendtip.transactions.v1", Partitions: 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,8 +43,9 @@ func TestServiceRuns(t *testing.T) {
 	listen, ops := freeAddress(t), freeAddress(t)
 	checkpoints := filepath.Join(t.TempDir(), "far", "checkpoints")
 	cfg, err := transactions.LoadConfig(map[string]string{
-		"SENDTIP_LISTEN": listen, "SENDTIP_OPS_LISTEN": ops, "SENDTIP_DATABASE_URL": db.AppURL, "SENDTIP_KAFKA_BROKERS": strings.Join(broker.Brokers(), ","),
-		"SENDTIP_IDENTITY_KEY": identityKey, "SENDTIP_KEK": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+		"SENDTIP_LISTEN": listen, "SENDTIP_OPS_LISTEN": ops, "SENDTIP_DATABASE_URL": db.AppURL,
+		"SENDTIP_KAFKA_BROKERS": strings.Join(broker.Brokers(), ","),
+		"SENDTIP_IDENTITY_KEY":  identityKey, "SENDTIP_KEK": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
 		"SENDTIP_SIGNING_KEY": signingKey(t), "SENDTIP_CHECKPOINT_FILE": checkpoints,
 	})
 	if err != nil {
@@ -59,11 +61,14 @@ func TestServiceRuns(t *testing.T) {
 	go func() { ended <- service.Run(ctx, s, log) }()
 	eventually(t, "ready", func() bool { status, _ := get(t, "http://"+ops+"/readyz"); return status == http.StatusOK })
 
-	token, err := auth.Mint([]byte(identityKey), time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:wallet", Audience: jwt.ClaimStrings{"transactions"}}, Scope: "ledger:post"})
+	token, err := auth.Mint([]byte(identityKey), time.Now(),
+		auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:wallet", Audience: jwt.ClaimStrings{"transactions"}},
+			Scope: "ledger:post"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	body := `{"transactions":[{"reference":"a:post","action":"post","type":"test","channel":"internal","postings":[{"source":"rail.mpesa.paybill.KES","destination":"suspense.KES","amount":{"amount":5,"currency":"KES"}}]}]}`
+	body := `{"transactions":[{"reference":"a:post","action":"post","type":"test","channel":"internal",
+		"postings":[{"source":"rail.mpesa.paybill.KES","destination":"suspense.KES","amount":{"amount":5,"currency":"KES"}}]}]}`
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+listen+"/v1/ledger/transactions", bytes.NewReader([]byte(body)))
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +97,8 @@ func TestServiceRuns(t *testing.T) {
 	})
 	eventually(t, "the daily job has run", func() bool {
 		var n int
-		err := db.Pool.QueryRow(context.Background(), "SELECT count(*) FROM river_job WHERE kind = 'transactions.create_partitions' AND state = 'completed'").Scan(&n)
+		err := db.Pool.QueryRow(context.Background(),
+			"SELECT count(*) FROM river_job WHERE kind = 'transactions.create_partitions' AND state = 'completed'").Scan(&n)
 		return err == nil && n >= 1
 	})
 	// Money above a maximum that an account has room for, and a hold that is over, are released by the service itself.
@@ -104,7 +110,8 @@ func TestServiceRuns(t *testing.T) {
 		err := db.Pool.QueryRow(context.Background(), "SELECT count(*) FROM transactions WHERE type IN ('hold_room', 'hold_expiry')").Scan(&n)
 		return err == nil && n == 2
 	})
-	if status, text := get(t, "http://"+ops+"/metrics"); status != http.StatusOK || !strings.Contains(text, "ledger_waiting_transactions 0") || !strings.Contains(text, `route="/v1/ledger/transactions"`) {
+	if status, text := get(t, "http://"+ops+"/metrics"); status != http.StatusOK || !strings.Contains(text, "ledger_waiting_transactions 0") ||
+		!strings.Contains(text, `route="/v1/ledger/transactions"`) {
 		t.Errorf("metrics: %d\n%s", status, text)
 	}
 	stop()
@@ -123,14 +130,17 @@ const ownRows = `
 	INSERT INTO accounts (id, owner_id, kind, currency, normal_side, minimum_minor, credits_minor, pending_debits_minor, over_cap_minor)
 	VALUES ('01937c5e-1111-7c1b-9d7e-3f6b2a1c0d4e', gen_random_uuid(), 'customer_wallet', 'KES', 'credit', 0, 30, 30, 20);
 	INSERT INTO holds (id, account_id, currency, amount_minor, reason, status, expires_at, created_at) VALUES
-		('01937c5e-2222-7c1b-9d7e-3f6b2a1c0d4e', '01937c5e-1111-7c1b-9d7e-3f6b2a1c0d4e', 'KES', 20, 'over_cap', 'active', NULL, now() - interval '2 years'),
-		('01937c5e-3333-7c1b-9d7e-3f6b2a1c0d4e', '01937c5e-1111-7c1b-9d7e-3f6b2a1c0d4e', 'KES', 10, 'requested', 'active', now() - interval '1 year', now() - interval '2 years')`
+		('01937c5e-2222-7c1b-9d7e-3f6b2a1c0d4e', '01937c5e-1111-7c1b-9d7e-3f6b2a1c0d4e', 'KES', 20, 'over_cap', 'active', NULL, now() - interval
+		'2 years'),
+		('01937c5e-3333-7c1b-9d7e-3f6b2a1c0d4e', '01937c5e-1111-7c1b-9d7e-3f6b2a1c0d4e', 'KES', 10, 'requested', 'active', now() - interval
+		'1 year', now() - interval '2 years')`
 
 func TestConfigNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	full := map[string]string{"SENDTIP_LISTEN": ":8103", "SENDTIP_DATABASE_URL": "postgres://x/y", "SENDTIP_KAFKA_BROKERS": "x:1", "SENDTIP_IDENTITY_KEY": identityKey,
-		"SENDTIP_KEK":         "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
-		"SENDTIP_SIGNING_KEY": signingKey(t)}
+	full := map[string]string{"SENDTIP_LISTEN": ":8103", "SENDTIP_DATABASE_URL": "postgres://x/y", "SENDTIP_KAFKA_BROKERS": "x:1",
+		"SENDTIP_IDENTITY_KEY": identityKey,
+		"SENDTIP_KEK":          "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+		"SENDTIP_SIGNING_KEY":  signingKey(t)}
 	if _, err := transactions.LoadConfig(full); err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,8 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 		a, err := app.New(app.Deps{
 			Pool: p.Pool, Sealer: p.Sealer, Registry: p.Registry, Keys: keys, Jobs: p.Jobs, Env: cfg.Common.Env, PublicURL: string(cfg.PublicURL),
 			Now: p.Now, Offset: p.Clock.Offset, Log: p.Log,
-			Smile: smileid.New(smileid.Config{BaseURL: cfg.smileHost(), PartnerID: cfg.SmilePartnerID, APIKey: cfg.SmileAPIKey.Reveal(), Now: p.Now}),
+			Smile: smileid.New(smileid.Config{BaseURL: cfg.smileHost(), PartnerID: cfg.SmilePartnerID, APIKey: cfg.SmileAPIKey.Reveal(),
+				Now: p.Now}),
 		})
 		if err != nil {
 			return service.Own{}, err

@@ -51,8 +51,9 @@ func environ(t *testing.T, database string) map[string]string {
 	return map[string]string{
 		"SENDTIP_LISTEN": freeAddress(t), "SENDTIP_OPS_LISTEN": freeAddress(t), "SENDTIP_DATABASE_URL": database,
 		"SENDTIP_KAFKA_BROKERS": "127.0.0.1:1", // down: requests must be served all the same
-		"SENDTIP_IDENTITY_KEY":  base64.StdEncoding.EncodeToString(identityKey), "SENDTIP_KEK": base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)),
-		"SENDTIP_PUBLIC_URL": "http://127.0.0.1:1", "SENDTIP_SIGNING_KEY": "file:" + file,
+		"SENDTIP_IDENTITY_KEY":  base64.StdEncoding.EncodeToString(identityKey),
+		"SENDTIP_KEK":           base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)),
+		"SENDTIP_PUBLIC_URL":    "http://127.0.0.1:1", "SENDTIP_SIGNING_KEY": "file:" + file,
 		"SENDTIP_SMILEID_URL": "http://127.0.0.1:1/v1", "SENDTIP_SMILEID_PARTNER_ID": "085", "SENDTIP_SMILEID_API_KEY": "key",
 	}
 }
@@ -94,7 +95,8 @@ func TestService(t *testing.T) {
 	if status, _ := post(t, "http://"+env["SENDTIP_LISTEN"]+"/v1/sessions", signIn, ""); status != http.StatusUnauthorized {
 		t.Errorf("around the gateway: %d", status)
 	}
-	token, err := auth.Mint(identityKey, time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "anonymous", Audience: jwt.ClaimStrings{"user"}}})
+	token, err := auth.Mint(identityKey, time.Now(),
+		auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "anonymous", Audience: jwt.ClaimStrings{"user"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,14 +174,16 @@ func TestLoadConfig(t *testing.T) {
 func TestProductionRefuses(t *testing.T) {
 	t.Parallel()
 	good := environ(t, "postgres://localhost/user")
-	maps.Copy(good, map[string]string{"SENDTIP_ENV": "production", "SENDTIP_SMILEID_URL": "https://api.smileidentity.com", "SENDTIP_PUBLIC_URL": "https://api.example.com",
+	maps.Copy(good, map[string]string{"SENDTIP_ENV": "production", "SENDTIP_SMILEID_URL": "https://api.smileidentity.com",
+		"SENDTIP_PUBLIC_URL":      "https://api.example.com",
 		"SENDTIP_SMILEID_API_KEY": "a-key-of-our-own", "SENDTIP_KAFKA_USER": "user", "SENDTIP_KAFKA_PASSWORD": "p", "SENDTIP_KAFKA_TLS": "true"})
 	if _, err := user.LoadConfig(good); err != nil {
 		t.Fatal(err)
 	}
 	for setting, value := range map[string]string{
-		"SENDTIP_SMILEID_URL": "http://api.smileidentity.com", "SENDTIP_PUBLIC_URL": "http://api.example.com", "SENDTIP_SMILEID_API_KEY": sandbox.DefaultSmileAPIKey,
-		"SENDTIP_ENV": "Production",
+		"SENDTIP_SMILEID_URL": "http://api.smileidentity.com", "SENDTIP_PUBLIC_URL": "http://api.example.com",
+		"SENDTIP_SMILEID_API_KEY": sandbox.DefaultSmileAPIKey,
+		"SENDTIP_ENV":             "Production",
 	} {
 		env := maps.Clone(good)
 		env[setting] = value

@@ -11,7 +11,8 @@ type Config struct {
 	Common config.Common
 	Peers  config.Peers
 
-	Country   string         `env:"SENDTIP_COUNTRY" envDefault:"KE" is:"country"`                  // whose prices a caller without a country gets (partners)
+	// whose prices a caller without a country gets (partners)
+	Country   string         `env:"SENDTIP_COUNTRY" envDefault:"KE" is:"country"`
 	PublicURL config.Address `env:"SENDTIP_PUBLIC_URL" is:"required url https"`                    // where Safaricom reaches the gateway
 	DarajaURL string         `env:"SENDTIP_DARAJA_URL" is:"required url https"`                    // Safaricom Daraja
 	Consumer  config.Secret  `env:"SENDTIP_DARAJA_CONSUMER_KEY" is:"required own"`                 // of the Daraja app

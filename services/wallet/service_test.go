@@ -79,12 +79,14 @@ func TestLoadConfig(t *testing.T) {
 func TestProductionRefusesTheSandbox(t *testing.T) {
 	t.Parallel()
 	good := environ()
-	maps.Copy(good, map[string]string{"SENDTIP_ENV": "production", "SENDTIP_PUBLIC_URL": "https://pay.example", "SENDTIP_DARAJA_URL": "https://api.safaricom.co.ke",
+	maps.Copy(good, map[string]string{"SENDTIP_ENV": "production", "SENDTIP_PUBLIC_URL": "https://pay.example",
+		"SENDTIP_DARAJA_URL":        "https://api.safaricom.co.ke",
 		"SENDTIP_DARAJA_SHORT_CODE": "600123", "SENDTIP_KAFKA_USER": "wallet", "SENDTIP_KAFKA_PASSWORD": "p", "SENDTIP_KAFKA_TLS": "true"})
 	if _, err := wallet.LoadConfig(good); err != nil {
 		t.Fatal(err)
 	}
-	for setting, value := range map[string]string{"SENDTIP_DARAJA_SHORT_CODE": "174379", "SENDTIP_DARAJA_CONSUMER_KEY": "sendtip-sandbox-consumer",
+	for setting, value := range map[string]string{"SENDTIP_DARAJA_SHORT_CODE": "174379",
+		"SENDTIP_DARAJA_CONSUMER_KEY":    "sendtip-sandbox-consumer",
 		"SENDTIP_DARAJA_CONSUMER_SECRET": "sendtip-sandbox-consumer-secret"} {
 		bad := maps.Clone(good)
 		bad[setting] = value

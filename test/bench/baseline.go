@@ -89,7 +89,8 @@ func pgbench(ctx context.Context, program, address string, seconds int) (baselin
 	for line := range strings.Lines(string(out)) {
 		if rest, ok := strings.CutPrefix(line, "tps = "); ok {
 			rate, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return baseline{name: fmt.Sprintf("pgbench tpcb-like, prepared, %d clients, scale %d", baselineClients, baselineScale), perSecond: rate}, err
+			return baseline{name: fmt.Sprintf("pgbench tpcb-like, prepared, %d clients, scale %d", baselineClients, baselineScale), perSecond: rate},
+				err
 		}
 	}
 	return baseline{}, fmt.Errorf("pgbench printed no rate")
@@ -126,6 +127,7 @@ func singleRows(ctx context.Context, address string, seconds int) (baseline, err
 	}
 	wg.Wait()
 	close(failures)
-	b := baseline{name: fmt.Sprintf("single-row commits, %d clients", baselineClients), perSecond: float64(rows.Load()) / time.Since(started).Seconds()}
+	b := baseline{name: fmt.Sprintf("single-row commits, %d clients", baselineClients),
+		perSecond: float64(rows.Load()) / time.Since(started).Seconds()}
 	return b, <-failures
 }

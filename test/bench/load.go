@@ -54,7 +54,8 @@ type order struct {
 
 // client is a load generator's connection pool: one connection per client, kept.
 func client(clients int) *http.Client {
-	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConns: clients, MaxIdleConnsPerHost: clients, DisableCompression: true}}
+	return &http.Client{Timeout: 30 * time.Second,
+		Transport: &http.Transport{MaxIdleConns: clients, MaxIdleConnsPerHost: clients, DisableCompression: true}}
 }
 
 // drive sends up to total orders from a number of clients, for at most limit, and times each. next makes the n-th order beforehand.

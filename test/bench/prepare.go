@@ -152,8 +152,9 @@ func (w *world) fund(ctx context.Context, all []customer) error {
 	for start := 0; start < len(all); start += 100 {
 		var list []transactionsclient.LedgerRequest
 		for _, c := range all[start:min(start+100, len(all))] {
-			list = append(list, transactionsclient.LedgerRequest{Reference: c.wallet.String() + ":bench", Action: transactionsclient.LedgerActionPost,
-				Type: "deposit", Channel: "mpesa", Postings: []transactionsclient.PostingRequest{{Source: "rail.mpesa.paybill.KES",
+			list = append(list, transactionsclient.LedgerRequest{Reference: c.wallet.String() + ":bench",
+				Action: transactionsclient.LedgerActionPost,
+				Type:   "deposit", Channel: "mpesa", Postings: []transactionsclient.PostingRequest{{Source: "rail.mpesa.paybill.KES",
 					Destination: c.wallet.String(), Amount: common.PositiveMoney{Amount: fundsMinor, Currency: "KES"}}}})
 		}
 		resp, err := ledger.PostTransactionsWithResponse(ctx, transactionsclient.PostTransactionsRequest{Transactions: list})
@@ -206,7 +207,8 @@ func (w *world) transfers(ctx context.Context, all []customer, n int) ([]order, 
 			}
 			header := from.header.Clone()
 			header["Step-Up-Token"], header["Idempotency-Key"] = []string{approval}, []string{uuid.NewString()}
-			out[i] = order{method: http.MethodPost, url: w.p.PublicURL() + "/v1/transfers", header: header, body: fmt.Sprintf(`{"quote_id":%q}`, quote.ID)}
+			out[i] = order{method: http.MethodPost, url: w.p.PublicURL() + "/v1/transfers", header: header,
+				body: fmt.Sprintf(`{"quote_id":%q}`, quote.ID)}
 			return nil
 		})
 	}

@@ -19,8 +19,10 @@ func (w *world) totals(ctx context.Context) (t totals, err error) {
 		to              *int64
 		database, query string
 	}{
-		{&t.customersMinor, "transactions", `SELECT coalesce(sum(credits_minor - debits_minor), 0)::bigint FROM accounts WHERE kind <> 'system' AND currency = 'KES'`},
-		{&t.systemMinor, "transactions", `SELECT coalesce(sum(credits_minor - debits_minor), 0)::bigint FROM accounts WHERE kind = 'system' AND currency = 'KES'`},
+		{&t.customersMinor, "transactions",
+			`SELECT coalesce(sum(credits_minor - debits_minor), 0)::bigint FROM accounts WHERE kind <> 'system' AND currency = 'KES'`},
+		{&t.systemMinor, "transactions",
+			`SELECT coalesce(sum(credits_minor - debits_minor), 0)::bigint FROM accounts WHERE kind = 'system' AND currency = 'KES'`},
 		{&t.completed, "wallet", `SELECT count(*) FROM transfers WHERE status = 'completed'`},
 		{&t.told, "wallet", `SELECT count(*) FROM outbox WHERE topic = 'sendtip.wallet.v1' AND published_at IS NOT NULL
 			AND convert_from(payload, 'UTF8')::jsonb->>'type' = 'wallet.transfer_completed'`},
@@ -62,7 +64,8 @@ func (w *world) prove(ctx context.Context, o options, r *report, before totals) 
 	expect("events of completed transfers", after.told-before.told, int64(r.sent))
 	expect("dead letters", int64(after.dead), int64(before.dead))
 	expect("requests with an unwanted answer", int64(r.unwanted), 0)
-	charged, err := w.number(ctx, "wallet", `SELECT coalesce(sum(fee_minor + excise_minor), 0)::bigint FROM transfers WHERE status = 'completed'`)
+	charged, err := w.number(ctx, "wallet",
+		`SELECT coalesce(sum(fee_minor + excise_minor), 0)::bigint FROM transfers WHERE status = 'completed'`)
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,8 @@ func peak() int64 {
 // versions reads the database's version and the settings that decide about durability.
 func (w *world) versions(ctx context.Context, r *report) error {
 	var fsync, commit, pages string
-	err := w.admin["wallet"].QueryRow(ctx, `SELECT current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit'),
+	err := w.admin["wallet"].QueryRow(ctx,
+		`SELECT current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit'),
 		current_setting('full_page_writes')`).Scan(&r.database, &fsync, &commit, &pages)
 	r.settings = fmt.Sprintf("fsync %s, synchronous_commit %s, full_page_writes %s", fsync, commit, pages)
 	if fsync != "on" || commit != "on" || pages != "on" {
@@ -93,7 +94,8 @@ func (w *world) versions(ctx context.Context, r *report) error {
 func (r *report) markdown() string {
 	var b bytes.Buffer
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	p("Measured on %s: %d cores (%s), %s memory, %s/%s, %s, PostgreSQL %s (%s).", r.started.Format("2006-01-02 15:04 UTC"), runtime.NumCPU(), r.processor,
+	p("Measured on %s: %d cores (%s), %s memory, %s/%s, %s, PostgreSQL %s (%s).", r.started.Format("2006-01-02 15:04 UTC"), runtime.NumCPU(),
+		r.processor,
 		r.memory, runtime.GOOS, runtime.GOARCH, runtime.Version(), r.database, r.settings)
 	p("The platform, PostgreSQL and the load generator share these cores.")
 	if r.quick {
@@ -108,13 +110,16 @@ func (r *report) markdown() string {
 	p("| Memory of `sendtip up` at rest, without PostgreSQL | %.0f MB | < %d MB |", float64(r.idleBytes)/(1<<20), idleTarget>>20)
 	p("| CPU of the same | %.1f %% of a core | |", float64(r.idlePerMille)/10)
 	p("| Most memory of the process with platform and load | %.0f MB | |", float64(peak())/(1<<20))
-	p("\n| Request | Clients | Answers | Per second | p50 ms | p95 ms | p99 ms | CPU ms, platform and load | CPU ms, PostgreSQL |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+	p("\n| Request | Clients | Answers | Per second | p50 ms | p95 ms | p99 ms | CPU ms, platform and load | CPU ms, PostgreSQL " +
+		"|\n|---|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for _, x := range append(append([]round{}, r.transfers...), r.reads...) {
 		n := float64(max(1, len(x.times)))
-		p("| `%s` | %d | %d | %.0f | %.1f | %.1f | %.1f | %.2f | %.2f |", x.name, x.clients, len(x.times), x.rate(), ms(x.at(500)), ms(x.at(950)), ms(x.at(990)),
+		p("| `%s` | %d | %d | %.0f | %.1f | %.1f | %.1f | %.2f | %.2f |", x.name, x.clients, len(x.times), x.rate(), ms(x.at(500)), ms(x.at(950)),
+			ms(x.at(990)),
 			ms(x.cost.platform)/n, ms(x.cost.postgres)/n)
 	}
-	p("\nA transfer passes gateway, wallet, gateway and ledger. Target: %d/s and p99 ≤ %d ms with 64 clients. CPU is per answer, with its events; most of the messages are sent after the round, by few workers.",
+	p("\nA transfer passes gateway, wallet, gateway and ledger. Target: %d/s and p99 ≤ %d ms with 64 clients. CPU is per answer, with its "+
+		"events; most of the messages are sent after the round, by few workers.",
 		rateTarget, p99Target.Milliseconds())
 	if busy := r.disturbance(); busy > 5 {
 		p("**Other programs used up to %d %% of the cores during these rounds: the rates are too low; CPU per answer is what to read.**", busy)
@@ -122,7 +127,8 @@ func (r *report) markdown() string {
 	p("\n| Same database, same machine | Per second | Transfers per second ÷ this |\n|---|---:|---:|")
 	p("| %s | %.0f | %.2f |", r.baseline.name, r.baseline.perSecond, r.ratio())
 	if len(r.broken) == 0 {
-		p("\nProved after the load: every invariant of the ledger holds, all balances sum to zero, customers' balances fell by exactly the fees and excise")
+		p("\nProved after the load: every invariant of the ledger holds, all balances sum to zero, customers' balances fell by exactly the " +
+			"fees and excise")
 		p("of %d transfers, each has one published event, there are no dead letters.", r.provedTransfers)
 	} else {
 		p("\nNot proved: %s.", strings.Join(r.broken, "; "))
@@ -183,5 +189,6 @@ func (r *report) write(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return fmt.Errorf("make the folder: %w", err)
 	}
-	return os.WriteFile(path, []byte(before+beginMark+"\n\n"+r.markdown()+"\n"+endMark+after), 0o644) //nolint:gosec // a document at a path of the repository
+	return os.WriteFile(path, []byte(before+beginMark+"\n\n"+r.markdown()+"\n"+endMark+after),
+		0o644) //nolint:gosec // a document at a path of the repository
 }

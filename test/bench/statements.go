@@ -50,7 +50,8 @@ func (w *world) resetStatements(ctx context.Context) error {
 func (w *world) printStatements(ctx context.Context, transfers int) error {
 	rows, err := w.admin["wallet"].Query(ctx, `
 		SELECT d.datname, s.calls, s.total_exec_time, s.mean_exec_time, s.wal_bytes::bigint, regexp_replace(s.query, '\s+', ' ', 'g')
-		FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = ANY($1) ORDER BY s.total_exec_time DESC LIMIT 60`, databases)
+		FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = ANY($1) ORDER BY s.total_exec_time DESC LIMIT 60`,
+		databases)
 	if err != nil {
 		return fmt.Errorf("count statements: %w", err)
 	}
@@ -64,14 +65,16 @@ func (w *world) printStatements(ctx context.Context, transfers int) error {
 			return fmt.Errorf("count statements: %w", err)
 		}
 		n := float64(transfers)
-		fmt.Printf("%-13s %9.2f %12.4f %10.4f %10.0f  %.110s\n", database, float64(calls)/n, total/n, mean, float64(wal)/n, strings.TrimSpace(query))
+		fmt.Printf("%-13s %9.2f %12.4f %10.4f %10.0f  %.110s\n", database, float64(calls)/n, total/n, mean, float64(wal)/n,
+			strings.TrimSpace(query))
 	}
 	if err := rows.Err(); err != nil {
 		return err
 	}
 	var syncs, bytes, writes int64
 	err = w.admin["wallet"].QueryRow(ctx, `SELECT wal_sync, wal_bytes::bigint, wal_write FROM pg_stat_wal`).Scan(&syncs, &bytes, &writes)
-	fmt.Printf("WAL: %.2f syncs, %.2f writes, %.0f bytes per transfer (%s)\n", float64(syncs)/float64(transfers), float64(writes)/float64(transfers),
+	fmt.Printf("WAL: %.2f syncs, %.2f writes, %.0f bytes per transfer (%s)\n", float64(syncs)/float64(transfers),
+		float64(writes)/float64(transfers),
 		float64(bytes)/float64(transfers), time.Now().UTC().Format(time.RFC3339))
 	return err
 }

@@ -20,7 +20,8 @@ import (
 var databases = platform.Services
 
 // policies are the rate limits of the run: one address sends the load of a town. The limiter works as ever, it only never refuses.
-const policies = "address=100000000/60/10000000,default=1000000/60/100000,lookup=1000000/60/100000,payment=1000000/60/100000,service=100000000/60/10000000"
+const policies = "address=100000000/60/10000000,default=1000000/60/100000,lookup=1000000/60/100000,payment=1000000/60/100000," +
+	"service=100000000/60/10000000"
 
 // world is the platform under load, with the administrator's connections to its databases.
 type world struct {
@@ -36,7 +37,8 @@ func startWorld(ctx context.Context, dir string, o options) (*world, error) {
 		return nil, fmt.Errorf("make the log: %w", err)
 	}
 	w := &world{log: log, admin: map[string]*pgxpool.Pool{}}
-	opt := platform.Options{Dir: filepath.Join(dir, "data"), Ports: platform.Ports{Base: o.base}, Log: log, Environ: map[string]string{"SENDTIP_RATE_POLICIES": policies}}
+	opt := platform.Options{Dir: filepath.Join(dir, "data"), Ports: platform.Ports{Base: o.base}, Log: log,
+		Environ: map[string]string{"SENDTIP_RATE_POLICIES": policies}}
 	for _, s := range platform.Services {
 		if s != o.without {
 			opt.Targets = append(opt.Targets, s)

@@ -110,7 +110,8 @@ func TestEachServiceSeesItsOwnKeysOnly(t *testing.T) {
 		}
 	}
 	dealt := filepath.Join(dealKeys(t), "postgres", "password")
-	if b, err := os.ReadFile(dealt); err != nil || strings.TrimSpace(string(b)) == "" || *p.Services["postgres"].Environment["POSTGRES_PASSWORD_FILE"] != "/keys/password" {
+	if b, err := os.ReadFile(dealt); err != nil || strings.TrimSpace(string(b)) == "" ||
+		*p.Services["postgres"].Environment["POSTGRES_PASSWORD_FILE"] != "/keys/password" {
 		t.Errorf("the database server has no password: %v", err)
 	}
 	for _, name := range []string{"keys", "migrate", "topics"} {
@@ -124,7 +125,8 @@ func TestEachServiceSeesItsOwnKeysOnly(t *testing.T) {
 func TestBrokerAndRedisAskWhoSpeaks(t *testing.T) {
 	t.Parallel()
 	p, dealt := load(t), dealKeys(t)
-	all := map[string]string{"redpanda": "enable_sasl=true|admin_api_require_auth=true|superusers=['admin']|RP_BOOTSTRAP_USER=\"admin:", "redis": "requirepass"}
+	all := map[string]string{"redpanda": "enable_sasl=true|admin_api_require_auth=true|superusers=['admin']|RP_BOOTSTRAP_USER=\"admin:",
+		"redis": "requirepass"}
 	seen := map[string]string{}
 	for name, wanted := range all {
 		s := p.Services[name]
@@ -164,7 +166,8 @@ func TestAddressesLeadToListeners(t *testing.T) {
 	p := load(t)
 	listens := map[string][]string{"postgres": {"5432"}, "redis": {"6379"}, "redpanda": {"9092"}}
 	for name, s := range p.Services {
-		for _, key := range []string{"SENDTIP_LISTEN", "SENDTIP_OPS_LISTEN", "SENDTIP_INTERNAL_LISTEN", "SENDTIP_SANDBOX_ADDR", "SENDTIP_SANDBOX_SMTP_ADDR"} {
+		for _, key := range []string{"SENDTIP_LISTEN", "SENDTIP_OPS_LISTEN", "SENDTIP_INTERNAL_LISTEN", "SENDTIP_SANDBOX_ADDR",
+			"SENDTIP_SANDBOX_SMTP_ADDR"} {
 			if v := s.Environment[key]; v != nil {
 				listens[name] = append(listens[name], port(t, *v))
 			}
@@ -210,7 +213,8 @@ func TestAgreesWithTheOneBinary(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range platform.Services {
-		one, err := platform.ServiceEnviron(platform.Ports{Base: platform.DefaultPortBase}, set, "postgres://postgres@127.0.0.1/postgres", []string{"127.0.0.1:1"}, nil, name)
+		one, err := platform.ServiceEnviron(platform.Ports{Base: platform.DefaultPortBase}, set, "postgres://postgres@127.0.0.1/postgres",
+			[]string{"127.0.0.1:1"}, nil, name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,8 +248,8 @@ func TestAgreesWithTheOneBinary(t *testing.T) {
 	}
 }
 
-// TestSandboxKeepsRegistrations: wallet registers at its own start, for confirmations and for Pull Transactions, and a restart of the sandbox
-// alone must not undo that.
+// TestSandboxKeepsRegistrations: wallet registers at its own start, for confirmations and for Pull Transactions, and a restart of the
+// sandbox alone must not undo that.
 func TestSandboxKeepsRegistrations(t *testing.T) {
 	t.Parallel()
 	p := load(t)
@@ -254,7 +258,8 @@ func TestSandboxKeepsRegistrations(t *testing.T) {
 	}
 	box := p.Services["sandbox"]
 	dir := box.Environment["SENDTIP_SANDBOX_DIR"]
-	if dir == nil || !slices.ContainsFunc(box.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Type == "volume" && v.Target == *dir && !v.ReadOnly }) {
+	if dir == nil || !slices.ContainsFunc(box.Volumes,
+		func(v types.ServiceVolumeConfig) bool { return v.Type == "volume" && v.Target == *dir && !v.ReadOnly }) {
 		t.Fatal("the sandbox's folder is no volume")
 	}
 	image, err := os.ReadFile(filepath.Join(root, "deploy", "Dockerfile"))
@@ -264,7 +269,8 @@ func TestSandboxKeepsRegistrations(t *testing.T) {
 }
 
 func provider(key string) bool {
-	return slices.ContainsFunc([]string{"DARAJA", "SMILEID", "AT", "SMTP", "MAIL"}, func(p string) bool { return strings.HasPrefix(key, "SENDTIP_"+p+"_") })
+	return slices.ContainsFunc([]string{"DARAJA", "SMILEID", "AT", "SMTP", "MAIL"},
+		func(p string) bool { return strings.HasPrefix(key, "SENDTIP_"+p+"_") })
 }
 
 // Each container of ours starts a program that the image has, and depends on what it talks to.
@@ -325,7 +331,8 @@ func dealKeys(t *testing.T) string {
 		t.Fatal(err)
 	}
 	// `sendtip keys init` would make the same files with the function above, and `sendtip keys services` prints the same names.
-	program := "#!/bin/sh\ncase \"$*\" in\n\"keys init --dir " + all + "\") ;;\n\"keys services\") echo " + strings.Join(keys.Services, " ") + " ;;\n*) exit 1 ;;\nesac\n"
+	program := "#!/bin/sh\ncase \"$*\" in\n\"keys init --dir " + all + "\") ;;\n\"keys services\") echo " + strings.Join(keys.Services, " ") +
+		" ;;\n*) exit 1 ;;\nesac\n"
 	if err := os.WriteFile(filepath.Join(bin, "sendtip"), []byte(program), 0o755); err != nil {
 		t.Fatal(err)
 	}

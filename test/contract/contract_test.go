@@ -22,7 +22,8 @@ func TestExamples(t *testing.T) {
 			}
 			for path, item := range doc.Paths.Map() {
 				for method, op := range item.Operations() {
-					if op.RequestBody != nil && op.Extensions["x-visibility"] != "webhook" && op.RequestBody.Value.Content["application/json"].Example == nil &&
+					if op.RequestBody != nil && op.Extensions["x-visibility"] != "webhook" &&
+						op.RequestBody.Value.Content["application/json"].Example == nil &&
 						len(op.RequestBody.Value.Content["application/json"].Examples) == 0 {
 						t.Errorf("%s %s has no example of its request", method, path)
 					}
@@ -45,13 +46,17 @@ func TestTimesThatDiffer(t *testing.T) {
 		answers []string
 		faults  int
 	}{
-		"alike":           {[]string{`{"id":"a","created_at":"2026-11-23T09:30:00.000001Z"}`, `{"data":[{"id":"a","created_at":"2026-11-23T09:30:00.000001Z"}]}`}, 0},
-		"another thing":   {[]string{`{"id":"a","created_at":"2026-11-23T09:30:00Z"}`, `{"id":"b","created_at":"2026-11-23T09:30:01Z"}`}, 0},
-		"differ":          {[]string{`{"id":"a","created_at":"2026-11-23T09:30:00.1Z"}`, `{"data":[{"id":"a","created_at":"2026-11-23T09:30:00.100001Z"}]}`}, 1},
-		"nanoseconds":     {[]string{`{"id":"a","created_at":"2026-11-23T09:30:00.000000001Z"}`}, 1},
-		"a zone":          {[]string{`{"id":"a","created_at":"2026-11-23T12:30:00+03:00"}`}, 1},
-		"inside a thing":  {[]string{`{"topup":{"id":"a","created_at":"2026-11-23T09:30:00Z"}}`, `{"id":"a","created_at":"2026-11-23T09:30:00.5Z"}`}, 1},
-		"user of a token": {[]string{`{"user":{"user_id":"u","created_at":"2026-11-23T09:30:00Z"}}`, `{"user_id":"u","created_at":"2026-11-23T09:30:02Z"}`}, 1},
+		"alike": {[]string{`{"id":"a","created_at":"2026-11-23T09:30:00.000001Z"}`,
+			`{"data":[{"id":"a","created_at":"2026-11-23T09:30:00.000001Z"}]}`}, 0},
+		"another thing": {[]string{`{"id":"a","created_at":"2026-11-23T09:30:00Z"}`, `{"id":"b","created_at":"2026-11-23T09:30:01Z"}`}, 0},
+		"differ": {[]string{`{"id":"a","created_at":"2026-11-23T09:30:00.1Z"}`,
+			`{"data":[{"id":"a","created_at":"2026-11-23T09:30:00.100001Z"}]}`}, 1},
+		"nanoseconds": {[]string{`{"id":"a","created_at":"2026-11-23T09:30:00.000000001Z"}`}, 1},
+		"a zone":      {[]string{`{"id":"a","created_at":"2026-11-23T12:30:00+03:00"}`}, 1},
+		"inside a thing": {[]string{`{"topup":{"id":"a","created_at":"2026-11-23T09:30:00Z"}}`,
+			`{"id":"a","created_at":"2026-11-23T09:30:00.5Z"}`}, 1},
+		"user of a token": {[]string{`{"user":{"user_id":"u","created_at":"2026-11-23T09:30:00Z"}}`,
+			`{"user_id":"u","created_at":"2026-11-23T09:30:02Z"}`}, 1},
 	} {
 		if faults := contract.Heard(c.answers...); len(faults) != c.faults {
 			t.Errorf("%s: %q, want %d", name, faults, c.faults)

@@ -18,7 +18,8 @@ func sources(t *testing.T, folders ...string) map[string]string {
 	out := map[string]string{}
 	for _, folder := range folders {
 		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(path, "testworld") {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+				strings.Contains(path, "testworld") {
 				return err
 			}
 			out[path] = read(t, path)
@@ -161,7 +162,8 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files = append(append(files, services...), filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md"), filepath.Join(root, "sandbox", "README.md"), filepath.Join(root, "gateway", "README.md"))
+	files = append(append(files, services...), filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md"),
+		filepath.Join(root, "sandbox", "README.md"), filepath.Join(root, "gateway", "README.md"))
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	for _, file := range files {
 		for _, m := range link.FindAllStringSubmatch(read(t, file), -1) {

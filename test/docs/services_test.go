@@ -57,7 +57,8 @@ func TestEveryServiceIsEverywhere(t *testing.T) {
 		if s.Name == "gateway" {
 			folder = "gateway"
 		}
-		for _, file := range []string{"openapi/NAME.yaml", "sql/NAME/embed.go", "FOLDER/service.go", "FOLDER/config.go", "FOLDER/README.md", "FOLDER/cmd/NAME/main.go"} {
+		for _, file := range []string{"openapi/NAME.yaml", "sql/NAME/embed.go", "FOLDER/service.go", "FOLDER/config.go", "FOLDER/README.md",
+			"FOLDER/cmd/NAME/main.go"} {
 			if _, err := os.Stat(filepath.Join(root, strings.NewReplacer("NAME", s.Name, "FOLDER", folder).Replace(file))); err != nil {
 				t.Errorf("%s has no %s", s.Name, file)
 			}

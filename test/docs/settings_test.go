@@ -105,7 +105,8 @@ func TestEverySettingIsRead(t *testing.T) {
 		}
 	}
 	documents := map[string]string{}
-	for _, pattern := range []string{"docs/*.md", "*.md", "services/*/README.md", "gateway/README.md", "sandbox/README.md", "docker-compose.yml", "deploy/*"} {
+	for _, pattern := range []string{"docs/*.md", "*.md", "services/*/README.md", "gateway/README.md", "sandbox/README.md",
+		"docker-compose.yml", "deploy/*"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)

@@ -18,18 +18,20 @@ var databaseTime = regexp.MustCompile(`(?i)\b(now|clock_timestamp|statement_time
 
 // itsOwnTime are the queries that need the database's own time, and why.
 var itsOwnTime = map[string]string{
-	"sql/user/queries/sessions.sql: InsertRevocations": "revocations are asked for by time, so all replicas must write them by one clock, which nobody's error moves",
-	"sql/user/queries/sessions.sql: DatabaseTime":      "the time by which revocations are written",
+	"sql/user/queries/sessions.sql: InsertRevocations": "revocations are asked for by time, so all replicas must write them by one clock, " +
+		"which nobody's error moves",
+	"sql/user/queries/sessions.sql: DatabaseTime": "the time by which revocations are written",
 }
 
 // standing are the last migrations from when columns still had the database's time as a default: releases from then write without a time
 // while a new one is rolled out. Newer migrations have no such default.
 var standing = map[string]string{
-	"sql/user": "00002", "sql/wallet": "00004", "sql/transactions": "00004", "sql/notification": "00001", "sql/gateway": "00001", "kit/pg": "00002",
+	"sql/user": "00002", "sql/wallet": "00004", "sql/transactions": "00004", "sql/notification": "00001", "sql/gateway": "00001",
+	"kit/pg": "00002",
 }
 
-// TestNoQueryAsksTheDatabaseForTheTime: times are parameters, so that one clock decides (kit/clock). It looks through queries, the SQL in Go
-// and newer migrations.
+// TestNoQueryAsksTheDatabaseForTheTime: times are parameters, so that one clock decides (kit/clock). It looks through queries, the SQL in
+// Go and newer migrations.
 func TestNoQueryAsksTheDatabaseForTheTime(t *testing.T) {
 	t.Parallel()
 	found := map[string]bool{}
@@ -52,7 +54,8 @@ func TestWordsOfTheDatabasesTime(t *testing.T) {
 	t.Parallel()
 	for text, asks := range map[string]bool{
 		"SELECT now()": true, "x < NOW ( ) - interval '1 day'": true, "DEFAULT current_timestamp": true, "date = CURRENT_DATE": true,
-		"clock_timestamp()::timestamptz": true, "'now'::timestamptz": true, "SELECT $1 AS now": false, "@now": false, "known()": false, "renown": false,
+		"clock_timestamp()::timestamptz": true, "'now'::timestamptz": true, "SELECT $1 AS now": false, "@now": false, "known()": false,
+		"renown":        false,
 		"sqlc.arg(now)": false, "current_dates": false,
 	} {
 		if databaseTime.MatchString(text) != asks {

@@ -63,7 +63,8 @@ func TestAPIKeys(t *testing.T) {
 	}
 	request := gatewayclient.CreateAPIKeyRequest{Name: "Price comparison", Scopes: []string{"tariffs:read"}}
 	params := &gatewayclient.CreateAPIKeyParams{IdempotencyKey: key()}
-	if refused, err := keysOf(customer).CreateAPIKeyWithResponse(t.Context(), params, request); err != nil || refused.StatusCode() != http.StatusForbidden {
+	if refused, err := keysOf(customer).CreateAPIKeyWithResponse(t.Context(), params, request); err != nil ||
+		refused.StatusCode() != http.StatusForbidden {
 		t.Fatalf("a customer made a key: %v %v", refused, err)
 	}
 	created, err := keysOf(admin).CreateAPIKeyWithResponse(t.Context(), params, request)
@@ -75,7 +76,8 @@ func TestAPIKeys(t *testing.T) {
 		t.Fatalf("a replay must name the same key without its secret: %d %v", replay.StatusCode(), err)
 	}
 	wide := gatewayclient.CreateAPIKeyRequest{Name: "Too much", Scopes: []string{"wallet:write"}}
-	if refused, err := keysOf(admin).CreateAPIKeyWithResponse(t.Context(), &gatewayclient.CreateAPIKeyParams{IdempotencyKey: key()}, wide); err != nil || refused.StatusCode() != http.StatusUnprocessableEntity {
+	if refused, err := keysOf(admin).CreateAPIKeyWithResponse(t.Context(), &gatewayclient.CreateAPIKeyParams{IdempotencyKey: key()},
+		wide); err != nil || refused.StatusCode() != http.StatusUnprocessableEntity {
 		t.Errorf("a scope that is not for keys: %v %v", refused, err)
 	}
 
@@ -86,11 +88,13 @@ func TestAPIKeys(t *testing.T) {
 		return err == nil && status == http.StatusOK
 	})
 	ask(t, partner, http.MethodPost, "/v1/fee-estimates", estimate, nil, http.StatusUnauthorized, "unauthenticated")
-	if status, code, err := partner.Raw(t.Context(), http.MethodGet, "/v1/wallets", "", header); err != nil || status != http.StatusForbidden || code != "forbidden" {
+	if status, code, err := partner.Raw(t.Context(), http.MethodGet, "/v1/wallets", "", header); err != nil ||
+		status != http.StatusForbidden || code != "forbidden" {
 		t.Errorf("a partner's key opened a customer's operation: %d %s %v", status, code, err)
 	}
 
-	if resp, err := keysOf(admin).RevokeAPIKeyWithResponse(t.Context(), created.JSON201.ID); err != nil || resp.StatusCode() != http.StatusNoContent {
+	if resp, err := keysOf(admin).RevokeAPIKeyWithResponse(t.Context(), created.JSON201.ID); err != nil ||
+		resp.StatusCode() != http.StatusNoContent {
 		t.Fatalf("revoke: %v %v", resp, err)
 	}
 	dies(t, partner, "/v1/fee-estimates", estimate, header)
@@ -124,9 +128,11 @@ func review(t testing.TB, admin, c *journey.Customer) (userclient.KycReview, boo
 	}
 }
 
-func decide(t testing.TB, admin *journey.Customer, r userclient.KycReview, d userclient.KycDecisionDecision) *userclient.DecideKycReviewResponse {
+func decide(t testing.TB, admin *journey.Customer, r userclient.KycReview,
+	d userclient.KycDecisionDecision) *userclient.DecideKycReviewResponse {
 	t.Helper()
-	resp, err := admin.User.DecideKycReviewWithResponse(t.Context(), r.KycID, userclient.KycDecision{Decision: d, Reason: "Seen in the branch."})
+	resp, err := admin.User.DecideKycReviewWithResponse(t.Context(), r.KycID,
+		userclient.KycDecision{Decision: d, Reason: "Seen in the branch."})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +169,8 @@ func TestIdentityReview(t *testing.T) {
 		if !ok || wallets(t, c) != 0 {
 			t.Fatalf("in the list: %v, wallets: %d", ok, wallets(t, c))
 		}
-		ask(t, c, http.MethodPost, "/v1/admin/kyc-reviews/"+r.KycID.String()+"/decision", `{"decision":"approve","reason":"Me."}`, nil, http.StatusForbidden, "forbidden")
+		ask(t, c, http.MethodPost, "/v1/admin/kyc-reviews/"+r.KycID.String()+"/decision", `{"decision":"approve","reason":"Me."}`, nil,
+			http.StatusForbidden, "forbidden")
 		if resp := decide(t, admin, r, userclient.KycDecisionDecisionApprove); resp.JSON200 == nil || resp.JSON200.Status != "verified" {
 			t.Fatalf("approve: %d %s", resp.StatusCode(), resp.Body)
 		}
@@ -219,7 +226,8 @@ func TestOneIdentityOneCustomer(t *testing.T) {
 	if !ok || r.ReasonCode != "duplicate_identity" {
 		t.Fatalf("the second customer with the document is not among those who wait for a person, or for another reason: %v %s", ok, r.ReasonCode)
 	}
-	if resp := decide(t, admin, r, userclient.KycDecisionDecisionApprove); resp.ApplicationProblemJSON409 == nil || resp.ApplicationProblemJSON409.Code != "duplicate_identity" {
+	if resp := decide(t, admin, r, userclient.KycDecisionDecisionApprove); resp.ApplicationProblemJSON409 == nil ||
+		resp.ApplicationProblemJSON409.Code != "duplicate_identity" {
 		t.Errorf("an operator approved it: %d %s", resp.StatusCode(), resp.Body)
 	}
 	if _, ok := review(t, admin, second); !ok {
@@ -259,7 +267,8 @@ func TestSuspension(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tr, err := amina.Transfer(t.Context(), before.JSON201.ID, approval, key()); err != nil || tr.StatusCode() != http.StatusUnprocessableEntity {
+	if tr, err := amina.Transfer(t.Context(), before.JSON201.ID, approval, key()); err != nil ||
+		tr.StatusCode() != http.StatusUnprocessableEntity {
 		t.Errorf("a quote made before the suspension was carried out: %d %s %v", tr.StatusCode(), tr.Body, err)
 	}
 	if got := balance(t, amina); got != 500_00 {
@@ -285,7 +294,8 @@ func TestSuspension(t *testing.T) {
 	if err != nil || own.StatusCode() != http.StatusForbidden {
 		t.Errorf("an operator suspended themselves: %v %v", own, err)
 	}
-	ask(t, amina, http.MethodPost, "/v1/admin/users/"+uuid.NewString()+"/suspension", `{"reason":"Why not."}`, nil, http.StatusForbidden, "forbidden")
+	ask(t, amina, http.MethodPost, "/v1/admin/users/"+uuid.NewString()+"/suspension", `{"reason":"Why not."}`, nil, http.StatusForbidden,
+		"forbidden")
 }
 
 // refusalOf is the stable code of a problem.

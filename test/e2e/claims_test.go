@@ -17,7 +17,8 @@ import (
 // forge tells of a payment as a stranger, waits until the platform has judged it, and returns the receipt and the verdict.
 func (w *world) forge(t testing.TB, f control.Forgery) (receipt, verdict string) {
 	t.Helper()
-	const judged = "SELECT count(*)::int FROM callbacks WHERE kind = 'c2b' AND source = 'stranger' AND provider_id = $1 AND judged_at IS NOT NULL"
+	const judged = "SELECT count(*)::int FROM callbacks WHERE kind = 'c2b' AND source = 'stranger' AND provider_id = $1 AND judged_at IS " +
+		"NOT NULL"
 	before := 0
 	if f.Receipt != "" {
 		before = query[int](t, w, "wallet", judged, f.Receipt)
@@ -53,7 +54,8 @@ func (w *world) told(t testing.TB, c *journey.Customer, s control.Script) {
 // claims are the states of the claims to a receipt, in the order in which they came.
 func (w *world) claims(t testing.TB, receipt string) string {
 	t.Helper()
-	return query[string](t, w, "wallet", "SELECT coalesce(string_agg(state, ',' ORDER BY created_at, callback_id), '') FROM claims WHERE receipt_key = $1", receipt)
+	return query[string](t, w, "wallet",
+		"SELECT coalesce(string_agg(state, ',' ORDER BY created_at, callback_id), '') FROM claims WHERE receipt_key = $1", receipt)
 }
 
 // answered returns when Safaricom's books have answered about every claim that was there: claims are asked about in the order in which they
@@ -136,7 +138,8 @@ func TestForgedPayments(t *testing.T) {
 		},
 		"another amount": func(t *testing.T, amina *journey.Customer) {
 			paid := w.unheard(t, amina, amina.DepositAccount, 100_00)
-			w.forge(t, control.Forgery{Msisdn: amina.Phone, Receipt: paid.Receipt, Account: amina.DepositAccount, AmountMinor: 1_000_00, At: &paid.At})
+			w.forge(t, control.Forgery{Msisdn: amina.Phone, Receipt: paid.Receipt, Account: amina.DepositAccount, AmountMinor: 1_000_00,
+				At: &paid.At})
 			w.answered(t)
 			w.has(t, amina, 0)
 			w.forge(t, control.Forgery{Msisdn: amina.Phone, Receipt: paid.Receipt, Account: amina.DepositAccount, AmountMinor: 100_00, At: &paid.At})
@@ -165,7 +168,8 @@ func TestForgedPayments(t *testing.T) {
 				receipt, verdict string
 				minor            int64
 			}{{paid.Receipt, "duplicate", 150_00}, {strings.ToLower(paid.Receipt), "duplicate", 150_00}, {paid.Receipt, "conflict", 1_500_00}} {
-				if _, err := w.Sandbox.Forge(t.Context(), control.Forgery{Msisdn: amina.Phone, Receipt: c.receipt, Account: amina.DepositAccount, AmountMinor: c.minor}); err != nil {
+				if _, err := w.Sandbox.Forge(t.Context(),
+					control.Forgery{Msisdn: amina.Phone, Receipt: c.receipt, Account: amina.DepositAccount, AmountMinor: c.minor}); err != nil {
 					t.Fatal(err)
 				}
 				eventually(t, "the replay to be judged as "+c.verdict, func() bool {
@@ -188,7 +192,8 @@ func TestForgedPayments(t *testing.T) {
 			w.forge(t, control.Forgery{Msisdn: amina.Phone, Receipt: paid.Receipt, Account: amina.DepositAccount, AmountMinor: 700_00, At: &paid.At})
 			w.forge(t, control.Forgery{Msisdn: amina.Phone, Receipt: paid.Receipt, Account: amina.DepositAccount, AmountMinor: 70_00, At: &paid.At})
 			eventually(t, "the genuine confirmation to be judged", func() bool {
-				return query[bool](t, w, "wallet", "SELECT EXISTS (SELECT FROM callbacks WHERE source = 'known' AND provider_id = $1 AND judged_at IS NOT NULL)", paid.Receipt)
+				return query[bool](t, w, "wallet",
+					"SELECT EXISTS (SELECT FROM callbacks WHERE source = 'known' AND provider_id = $1 AND judged_at IS NOT NULL)", paid.Receipt)
 			})
 			w.posted(t, "c2b:"+paid.Receipt)
 			w.answered(t)
@@ -214,7 +219,8 @@ func TestPaymentsToldByAStranger(t *testing.T) {
 		amina := w.customer(t, "Amina", 0)
 		paid := w.unheard(t, amina, amina.DepositAccount, 300_00)
 		for range 3 {
-			if _, err := w.Sandbox.Forge(t.Context(), control.Forgery{Msisdn: amina.Phone, Receipt: paid.Receipt, Account: amina.DepositAccount, AmountMinor: 300_00}); err != nil {
+			if _, err := w.Sandbox.Forge(t.Context(),
+				control.Forgery{Msisdn: amina.Phone, Receipt: paid.Receipt, Account: amina.DepositAccount, AmountMinor: 300_00}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -265,8 +271,10 @@ func TestWithoutPull(t *testing.T) {
 	w := start(t, func(o *platform.Options) { o.Environ["SENDTIP_DARAJA_PULL"] = "false" })
 	amina := w.customer(t, "Amina", 0)
 	paid := w.unheard(t, amina, amina.DepositAccount, 300_00)
-	receipt, verdict := w.forge(t, control.Forgery{Msisdn: amina.Phone, Receipt: paid.Receipt, Account: amina.DepositAccount, AmountMinor: 300_00, At: &paid.At})
-	if n := query[int](t, w, "wallet", "SELECT count(*)::int FROM cases WHERE kind = 'claim' AND closed_at IS NULL"); n != 1 || verdict != "unverified" || w.claims(t, receipt) != "case" {
+	receipt, verdict := w.forge(t,
+		control.Forgery{Msisdn: amina.Phone, Receipt: paid.Receipt, Account: amina.DepositAccount, AmountMinor: 300_00, At: &paid.At})
+	if n := query[int](t, w, "wallet", "SELECT count(*)::int FROM cases WHERE kind = 'claim' AND closed_at IS NULL"); n != 1 ||
+		verdict != "unverified" || w.claims(t, receipt) != "case" {
 		t.Errorf("%d cases, verdict %s, claims %s", n, verdict, w.claims(t, receipt))
 	}
 	w.told(t, amina, control.Script{})
@@ -286,7 +294,8 @@ func TestSandboxAloneRestarts(t *testing.T) {
 	if err := w.p.StartPart(t.Context(), "sandbox"); err != nil {
 		t.Fatal(err)
 	}
-	w.Sandbox = control.New(w.p.SandboxURL(), &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}}) // the connections of before are dead
+	// the connections of before are dead
+	w.Sandbox = control.New(w.p.SandboxURL(), &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}})
 	w.posted(t, "c2b:"+w.deposit(t, amina, amina.DepositAccount, 20_00).Receipt)
 	w.answered(t)
 	w.has(t, amina, 30_00)

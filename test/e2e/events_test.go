@@ -134,7 +134,8 @@ func TestDeliveryReports(t *testing.T) {
 		})
 	})
 	id := query[string](t, w, "notification",
-		"SELECT coalesce(max(provider_message_id), '') FROM notifications WHERE user_id = $1 AND template = 'topup_succeeded' AND channel = 'sms'", amina.UserID)
+		"SELECT coalesce(max(provider_message_id), '') FROM notifications WHERE user_id = $1 AND template = 'topup_succeeded' "+
+			"AND channel = 'sms'", amina.UserID)
 	state := func() string {
 		return query[string](t, w, "notification", "SELECT coalesce((SELECT state FROM notifications WHERE provider_message_id = $1), '')", id)
 	}

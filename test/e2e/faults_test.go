@@ -132,7 +132,8 @@ func TestLedgerKilledDuringTransfers(t *testing.T) {
 	w := start(t, func(o *platform.Options) {
 		o.Binaries = binaries(t)
 		// One customer repeats far more often here than a person would; what is tested is money, not limits.
-		o.Environ["SENDTIP_RATE_POLICIES"] = "address=60000/60/10000,default=60000/60/10000,lookup=60000/60/10000,payment=60000/60/10000,step_up=60000/60/10000"
+		o.Environ["SENDTIP_RATE_POLICIES"] = "address=60000/60/10000,default=60000/60/10000,lookup=60000/60/10000,payment=60000/60/10000," +
+			"step_up=60000/60/10000"
 	})
 	amina, brian := w.customer(t, "Amina", 5000_00), w.customer(t, "Brian", 0)
 	const n = 12

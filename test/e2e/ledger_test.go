@@ -58,20 +58,24 @@ func TestCustomerProvesATransfer(t *testing.T) {
 		}
 		return v
 	}
-	if v := receipt(amina.WalletID, amina.Ledger); v.Header.Type != "transfer" || v.Entries[0].Side != proof.Debit || v.Entries[0].Amount != 500_00 || v.Entries[0].Account != amina.WalletID {
+	if v := receipt(amina.WalletID, amina.Ledger); v.Header.Type != "transfer" || v.Entries[0].Side != proof.Debit ||
+		v.Entries[0].Amount != 500_00 || v.Entries[0].Account != amina.WalletID {
 		t.Errorf("%+v", v)
 	}
 	v := receipt(brian.WalletID, brian.Ledger)
 	if len(v.Entries) != 1 || v.Entries[0].Amount != 500_00 || v.Entries[0].Balance != 500_00 || v.Outcome != nil {
 		t.Errorf("the recipient's receipt shows too much or too little: %+v", v)
 	}
-	ask(t, brian, http.MethodGet, "/v1/accounts/"+amina.WalletID.String()+"/receipts/"+transaction.String(), "", nil, http.StatusNotFound, "not_found")
+	ask(t, brian, http.MethodGet, "/v1/accounts/"+amina.WalletID.String()+"/receipts/"+transaction.String(), "", nil, http.StatusNotFound,
+		"not_found")
 
-	then, err := amina.Ledger.GetBalanceAtWithResponse(t.Context(), amina.WalletID, &transactionsclient.GetBalanceAtParams{RecordedAt: &before})
+	then, err := amina.Ledger.GetBalanceAtWithResponse(t.Context(), amina.WalletID,
+		&transactionsclient.GetBalanceAtParams{RecordedAt: &before})
 	if err != nil || then.JSON200 == nil || then.JSON200.Balance.Amount != 2_000_00 {
 		t.Errorf("the balance before: %v %v", then, err)
 	}
-	debits, err := amina.Ledger.ExportStatementWithResponse(t.Context(), amina.WalletID, &transactionsclient.ExportStatementParams{From: &before})
+	debits, err := amina.Ledger.ExportStatementWithResponse(t.Context(), amina.WalletID,
+		&transactionsclient.ExportStatementParams{From: &before})
 	if err != nil || debits.StatusCode() != http.StatusOK {
 		t.Fatalf("export: %v %v", debits, err)
 	}
@@ -94,7 +98,8 @@ func TestCustomerProvesATransfer(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	report, err := check.Replay(t.Context(), pool, check.Options{Workers: 2, Keys: []string{keys.JSON200.Data[0].VerifierKey}, Checkpoints: [][]byte{note.Body}})
+	report, err := check.Replay(t.Context(), pool,
+		check.Options{Workers: 2, Keys: []string{keys.JSON200.Data[0].VerifierKey}, Checkpoints: [][]byte{note.Body}})
 	if err != nil || len(report.Violations) > 0 {
 		t.Errorf("the ledger is not what it wrote: %+v %v", report.Violations, err)
 	}

@@ -44,7 +44,8 @@ func (w *world) deposit(t testing.TB, c *journey.Customer, accountNumber string,
 		t.Fatal(err)
 	}
 	eventually(t, "the paybill payment to be judged", func() bool {
-		return query[bool](t, w, "wallet", "SELECT EXISTS (SELECT FROM callbacks WHERE kind = 'c2b' AND provider_id = $1 AND judged_at IS NOT NULL)", paid.Receipt)
+		return query[bool](t, w, "wallet",
+			"SELECT EXISTS (SELECT FROM callbacks WHERE kind = 'c2b' AND provider_id = $1 AND judged_at IS NOT NULL)", paid.Receipt)
 	})
 	return paid
 }
@@ -114,8 +115,8 @@ func TestPaybillPaymentOfNobody(t *testing.T) {
 	}
 }
 
-// TestBalanceMaximum: a transfer or a top-up past the tier's maximum (KES 100,000) is refused; a deposit is credited whole and held above it,
-// the wallet shows that, and a payment out lets it go.
+// TestBalanceMaximum: a transfer or a top-up past the tier's maximum (KES 100,000) is refused; a deposit is credited whole and held above
+// it, the wallet shows that, and a payment out lets it go.
 func TestBalanceMaximum(t *testing.T) {
 	t.Parallel()
 	w := shared(t)
@@ -239,8 +240,8 @@ type approved struct {
 	approval string
 }
 
-// transferAll carries out approved quotes at the same time, each under its own key, and counts the answers; one that comes before the end of
-// its transfer counts as that end.
+// transferAll carries out approved quotes at the same time, each under its own key, and counts the answers; one that comes before the end
+// of its transfer counts as that end.
 func transferAll(t testing.TB, c *journey.Customer, all []approved) map[string]int {
 	var mu sync.Mutex
 	outcomes := map[string]int{}
@@ -460,7 +461,8 @@ func TestLedgerIsInternal(t *testing.T) {
 	t.Parallel()
 	w := shared(t)
 	amina := w.registered(t, "Amina")
-	for _, path := range []string{"/v1/ledger/outcomes/x:post", "/v1/ledger/system-accounts", "/v1/ledger/accounts/" + uuid.NewString(), "/v1/ledger/transactions/" + uuid.NewString()} {
+	for _, path := range []string{"/v1/ledger/outcomes/x:post", "/v1/ledger/system-accounts", "/v1/ledger/accounts/" + uuid.NewString(),
+		"/v1/ledger/transactions/" + uuid.NewString()} {
 		ask(t, amina, http.MethodGet, path, "", nil, http.StatusNotFound, "not_found")
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.p.InternalURL()+path, nil)
 		if err != nil {

@@ -10,9 +10,9 @@ import (
 	walletclient "github.com/sendtip/sendtip/generated/wallet/client"
 )
 
-// TestTransferRepeatedAfterSigningIn: an app lost the answer to a transfer and its session, signs in again, and wants to know. The approval of
-// the session before is refused; with any of the new one the stored answer comes, whatever it was given for and spent or not; and a look-up by
-// the app's own reference needs none.
+// TestTransferRepeatedAfterSigningIn: an app lost the answer to a transfer and its session, signs in again, and wants to know. The approval
+// of the session before is refused; with any of the new one the stored answer comes, whatever it was given for and spent or not; and a
+// look-up by the app's own reference needs none.
 func TestTransferRepeatedAfterSigningIn(t *testing.T) {
 	t.Parallel()
 	w := shared(t)
@@ -37,7 +37,8 @@ func TestTransferRepeatedAfterSigningIn(t *testing.T) {
 	first := quote()
 	send := func(id uuid.UUID, approval, under string) *walletclient.CreateTransferResponse {
 		t.Helper()
-		resp, err := amina.Wallet.CreateTransferWithResponse(t.Context(), &walletclient.CreateTransferParams{IdempotencyKey: under, StepUpToken: approval},
+		resp, err := amina.Wallet.CreateTransferWithResponse(t.Context(),
+			&walletclient.CreateTransferParams{IdempotencyKey: under, StepUpToken: approval},
 			walletclient.TransferRequest{QuoteID: id, ClientReference: &reference})
 		if err != nil {
 			t.Fatal(err)

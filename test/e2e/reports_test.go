@@ -35,19 +35,25 @@ func TestDeliveryReportsOfAnyType(t *testing.T) {
 		contentType []string
 		body        func(id string) string
 	}{
-		"a form": {[]string{"application/x-www-form-urlencoded"}, form}, "a form, with charset": {[]string{"application/x-www-form-urlencoded; charset=UTF-8"}, form},
-		"a form as text": {[]string{"text/plain"}, form}, "a form as bytes": {[]string{"application/octet-stream"}, form}, "a form as JSON": {[]string{"application/json"}, form},
-		"a form of no type": {nil, form}, "a form of an odd type": {[]string{";;"}, form}, "a form of two types": {[]string{"text/plain", "application/json"}, form},
-		"JSON": {[]string{"application/json"}, json}, "JSON as text": {[]string{"text/plain;charset=utf-8"}, json}, "JSON as a form": {[]string{"application/x-www-form-urlencoded"}, json},
+		"a form":               {[]string{"application/x-www-form-urlencoded"}, form},
+		"a form, with charset": {[]string{"application/x-www-form-urlencoded; charset=UTF-8"}, form},
+		"a form as text":       {[]string{"text/plain"}, form}, "a form as bytes": {[]string{"application/octet-stream"}, form},
+		"a form as JSON":    {[]string{"application/json"}, form},
+		"a form of no type": {nil, form}, "a form of an odd type": {[]string{";;"}, form},
+		"a form of two types": {[]string{"text/plain", "application/json"}, form},
+		"JSON":                {[]string{"application/json"}, json}, "JSON as text": {[]string{"text/plain;charset=utf-8"}, json},
+		"JSON as a form":  {[]string{"application/x-www-form-urlencoded"}, json},
 		"JSON of no type": {nil, json}, "JSON as XML": {[]string{"application/xml"}, json},
 	} {
 		paid := w.deposit(t, amina, amina.DepositAccount, 1_00)
 		w.sms(t, amina, paid.Receipt)
 		var id uuid.UUID
 		eventually(t, "the message about "+paid.Receipt, func() bool {
-			id = query[uuid.UUID](t, w, "notification", `SELECT coalesce((SELECT id FROM notifications WHERE recipient_id = $1 AND channel = 'sms' AND state = 'sent'
+			id = query[uuid.UUID](t, w, "notification",
+				`SELECT coalesce((SELECT id FROM notifications WHERE recipient_id = $1 AND channel = 'sms' AND state = 'sent'
 				ORDER BY id DESC LIMIT 1), '00000000-0000-0000-0000-000000000000')`, amina.UserID)
-			return id != uuid.Nil && query[string](t, w, "notification", "SELECT template FROM notifications WHERE id = $1", id) == "deposit_received"
+			return id != uuid.Nil && query[string](t, w, "notification", "SELECT template FROM notifications WHERE id = $1",
+				id) == "deposit_received"
 		})
 		provider := query[string](t, w, "notification", "SELECT provider_message_id FROM notifications WHERE id = $1", id)
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, bytes.NewReader([]byte(c.body(provider))))

@@ -31,7 +31,8 @@ func operations(t *testing.T) []operation {
 		}
 		for path, item := range doc.Paths.Map() {
 			for method, op := range item.Operations() {
-				o := operation{service: name, id: op.OperationID, method: method, path: path, visibility: op.Extensions["x-visibility"].(string), open: len(*op.Security) == 0}
+				o := operation{service: name, id: op.OperationID, method: method, path: path, visibility: op.Extensions["x-visibility"].(string),
+					open: len(*op.Security) == 0}
 				for _, alternative := range *op.Security {
 					o.scopes = append(o.scopes, alternative["userAuth"]...)
 				}
@@ -131,7 +132,8 @@ func TestNothingPersonalLeaks(t *testing.T) {
 		messages, err := w.Sandbox.Messages(t.Context(), brian.Phone)
 		return err == nil && len(messages) >= 3
 	})
-	atRest := []string{amina.Phone[1:], amina.Phone[4:], amina.Email, "Achieng", "Wanjiru", "Kiprotich", amina.IDNumber, "1990-04-12", amina.Device,
+	atRest := []string{amina.Phone[1:], amina.Phone[4:], amina.Email, "Achieng", "Wanjiru", "Kiprotich", amina.IDNumber, "1990-04-12",
+		amina.Device,
 		first.RefreshToken, amina.Tokens.RefreshToken, signatureOf(t, first.AccessToken), signatureOf(t, amina.Tokens.AccessToken)}
 	canaries := slices.Clone(atRest)
 	messages, err := w.Sandbox.Messages(t.Context(), amina.Phone)

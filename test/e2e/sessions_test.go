@@ -52,7 +52,8 @@ func TestRefresh(t *testing.T) {
 	first, k := amina.Tokens, key()
 	second := refresh(t, amina, first.RefreshToken, amina.Device, k)
 	again := refresh(t, amina, first.RefreshToken, amina.Device, k)
-	if second.JSON201 == nil || again.JSON201 == nil || second.JSON201.RefreshToken == first.RefreshToken || second.JSON201.RefreshToken != again.JSON201.RefreshToken {
+	if second.JSON201 == nil || again.JSON201 == nil || second.JSON201.RefreshToken == first.RefreshToken ||
+		second.JSON201.RefreshToken != again.JSON201.RefreshToken {
 		t.Fatalf("one call, sent twice: %d and %d, or not one successor", second.StatusCode(), again.StatusCode())
 	}
 	third := refresh(t, amina, second.JSON201.RefreshToken, amina.Device, key())
@@ -113,7 +114,8 @@ func TestNewDevice(t *testing.T) {
 	if err != nil || without.ApplicationProblemJSON403 == nil || without.ApplicationProblemJSON403.Code != "device_unknown" {
 		t.Fatalf("want 403 device_unknown, got %s %v", without.Body, err)
 	}
-	challenge, err := amina.User.StartLoginChallengeWithResponse(t.Context(), userclient.LoginChallengeRequest{Phone: amina.Phone, DeviceID: device})
+	challenge, err := amina.User.StartLoginChallengeWithResponse(t.Context(),
+		userclient.LoginChallengeRequest{Phone: amina.Phone, DeviceID: device})
 	if err != nil || challenge.JSON202 == nil {
 		t.Fatalf("challenge: %v %v", challenge, err)
 	}
@@ -123,7 +125,8 @@ func TestNewDevice(t *testing.T) {
 		wrong = "000001"
 	}
 	request.ChallengeID, request.Otp = &challenge.JSON202.ChallengeID, &wrong
-	if refused, err := amina.User.CreateSessionWithResponse(t.Context(), request); err != nil || refused.StatusCode() != http.StatusUnprocessableEntity {
+	if refused, err := amina.User.CreateSessionWithResponse(t.Context(), request); err != nil ||
+		refused.StatusCode() != http.StatusUnprocessableEntity {
 		t.Fatalf("a wrong code: %v %v", refused, err)
 	}
 	request.Otp = &code
@@ -147,11 +150,14 @@ func TestWrongPIN(t *testing.T) {
 			t.Fatal("a wrong PIN signed in")
 		}
 	}
-	resp, err := amina.User.CreateSessionWithResponse(t.Context(), userclient.SessionRequest{Phone: amina.Phone, Pin: pin, DeviceID: amina.Device})
-	if err != nil || resp.ApplicationProblemJSON429 == nil || resp.ApplicationProblemJSON429.Code != "pin_locked" || resp.HTTPResponse.Header.Get("Retry-After") == "" {
+	resp, err := amina.User.CreateSessionWithResponse(t.Context(),
+		userclient.SessionRequest{Phone: amina.Phone, Pin: pin, DeviceID: amina.Device})
+	if err != nil || resp.ApplicationProblemJSON429 == nil || resp.ApplicationProblemJSON429.Code != "pin_locked" ||
+		resp.HTTPResponse.Header.Get("Retry-After") == "" {
 		t.Fatalf("want 429 pin_locked with Retry-After, got %d %s %v", resp.StatusCode(), resp.Body, err)
 	}
-	stepUp, err := amina.User.CreateStepUpWithResponse(t.Context(), userclient.StepUpRequest{Pin: pin, Operation: "createTransfer", Approves: userclient.StepUpSubject{QuoteID: uuid.New()}})
+	stepUp, err := amina.User.CreateStepUpWithResponse(t.Context(),
+		userclient.StepUpRequest{Pin: pin, Operation: "createTransfer", Approves: userclient.StepUpSubject{QuoteID: uuid.New()}})
 	if err != nil || stepUp.StatusCode() != http.StatusTooManyRequests {
 		t.Fatalf("the lock does not hold for approvals: %v %v", stepUp, err)
 	}
@@ -281,14 +287,16 @@ func copyOf(t testing.TB, token string, expires time.Time, method jwt.SigningMet
 func TestPhoneLanguages(t *testing.T) {
 	t.Parallel()
 	w := shared(t)
-	for tag, want := range map[string]string{"en-KE-u-fw-mon-ms-metric": "en", "sw-Latn-KE": "sw", "en-001": "en", "luo": "luo", "x-private": "en"} {
+	for tag, want := range map[string]string{"en-KE-u-fw-mon-ms-metric": "en", "sw-Latn-KE": "sw", "en-001": "en", "luo": "luo",
+		"x-private": "en"} {
 		t.Run(tag, func(t *testing.T) {
 			t.Parallel()
 			c, err := w.NewCustomer("Amina")
 			if err != nil {
 				t.Fatal(err)
 			}
-			started, err := c.User.StartRegistrationWithResponse(t.Context(), userclient.RegistrationRequest{Phone: c.Phone, Language: tag, Country: "KE"})
+			started, err := c.User.StartRegistrationWithResponse(t.Context(),
+				userclient.RegistrationRequest{Phone: c.Phone, Language: tag, Country: "KE"})
 			if err != nil || started.JSON202 == nil {
 				t.Fatalf("register: %v %v", started, err)
 			}

@@ -25,7 +25,8 @@ func TestWhatIsMadeIsReadWithTheSameTimes(t *testing.T) {
 		t.Fatalf("read the profile: %v %v", read, err)
 	}
 	language := "sw"
-	if changed, err := amina.User.UpdateProfileWithResponse(t.Context(), userclient.ProfileUpdate{Language: &language}); err != nil || changed.JSON200 == nil {
+	if changed, err := amina.User.UpdateProfileWithResponse(t.Context(), userclient.ProfileUpdate{Language: &language}); err != nil ||
+		changed.JSON200 == nil {
 		t.Fatalf("change the profile: %v %v", changed, err)
 	}
 	ask(t, amina, http.MethodPost, "/v1/wallets", `{"currency":"USD"}`, map[string]string{"Idempotency-Key": key()}, http.StatusCreated, "")

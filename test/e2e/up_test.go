@@ -178,7 +178,9 @@ func TestUp(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatalf("the database does not start, and sendtip up still runs:\n%s", third.out.tail(4000))
 	}
-	if out := third.out.String(); third.err == nil || !strings.Contains(out, "the embedded postgres ended again after 3 tries in a row to keep it running") || !strings.Contains(out, "its data is kept") {
+	if out := third.out.String(); third.err == nil ||
+		!strings.Contains(out, "the embedded postgres ended again after 3 tries in a row to keep it running") ||
+		!strings.Contains(out, "its data is kept") {
 		t.Errorf("%v\n%s", third.err, out)
 	}
 }
@@ -247,7 +249,8 @@ func TestPortInUse(t *testing.T) {
 	dir := t.TempDir()
 	t.Cleanup(func() { removeCluster(t.Logf, dir) })
 	_, err = platform.Start(t.Context(), platform.Options{Dir: dir, Ports: ports})
-	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("port %d (wallet) is in use", ports.Of("wallet"))) || !strings.Contains(err.Error(), "SENDTIP_PORT_BASE") {
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("port %d (wallet) is in use", ports.Of("wallet"))) ||
+		!strings.Contains(err.Error(), "SENDTIP_PORT_BASE") {
 		t.Errorf("the error is: %v", err)
 	}
 }

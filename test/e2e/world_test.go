@@ -80,7 +80,8 @@ func newWorld(ctx context.Context, dir string, change func(*platform.Options)) (
 		return nil, fmt.Errorf("%w\n%s", err, w.log.tail(4000))
 	}
 	client := &http.Client{Timeout: 40 * time.Second, Transport: checker.Transport(&http.Transport{MaxIdleConnsPerHost: 128})}
-	w.World = journey.World{Gateway: w.p.PublicURL(), Sandbox: control.New(w.p.SandboxURL(), &http.Client{Timeout: 30 * time.Second}), HTTP: client, CheckLedger: w.checkLedger}
+	w.World = journey.World{Gateway: w.p.PublicURL(), Sandbox: control.New(w.p.SandboxURL(), &http.Client{Timeout: 30 * time.Second}),
+		HTTP: client, CheckLedger: w.checkLedger}
 	return w, nil
 }
 
@@ -258,7 +259,8 @@ func shared(t testing.TB) *world {
 		}
 		sharedWorld, sharedErr = newWorld(context.Background(), dir, func(o *platform.Options) {
 			// All customers of all tests share one address here, and some do in a second what takes a person an hour.
-			o.Environ["SENDTIP_RATE_POLICIES"] = "address=60000/60/10000,default=60000/60/10000,otp_address=60000/60/10000,lookup=60000/60/10000,step_up=60000/60/10000,payment=60000/60/10000"
+			o.Environ["SENDTIP_RATE_POLICIES"] = "address=60000/60/10000,default=60000/60/10000,otp_address=60000/60/10000,lookup=60000/60/10000," +
+				"step_up=60000/60/10000,payment=60000/60/10000"
 		})
 	})
 	if sharedErr != nil {

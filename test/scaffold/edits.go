@@ -16,9 +16,11 @@ type edit struct {
 // edits are all lines that lists of services need. test/docs (TestEveryServiceIsEverywhere) names one that is missing.
 var edits = []edit{
 	{file: "openapi/services.yaml", before: "  gateway:\n    port:", lines: "  «.Name»:\n    port: «.Port»\n    scopes: []\n"},
-	{file: "openapi/services.yaml", before: "\n# What a role lets a user do", lines: "  \"«.Name»:read\": read one's own items\n  \"«.Name»:write\": create items\n"},
+	{file: "openapi/services.yaml", before: "\n# What a role lets a user do",
+		lines: "  \"«.Name»:read\": read one's own items\n  \"«.Name»:write\": create items\n"},
 	{file: "openapi/services.yaml", behind: "  customer: [", lines: `"«.Name»:read", "«.Name»:write", `},
-	{file: "openapi/topics.yaml", before: "  - {name: sendtip.gateway.v1", lines: "  - {name: sendtip.«.Name».v1, partitions: 6, retention_hours: 168}\n"},
+	{file: "openapi/topics.yaml", before: "  - {name: sendtip.gateway.v1",
+		lines: "  - {name: sendtip.«.Name».v1, partitions: 6, retention_hours: 168}\n"},
 	{file: "openapi/events.yaml", behind: "components:\n  schemas:\n", lines: `    «.Title»ItemCreated:
       type: object
       description: "«.Name».item_created: a customer has created an item."
@@ -30,13 +32,17 @@ var edits = []edit{
           $ref: "common.yaml#/components/schemas/Uuid"
 `},
 	{file: "go.work", before: "\t./sql\n", lines: "\t./services/«.Name»\n"},
-	{file: "cmd/sendtip/go.mod", before: "\tgithub.com/sendtip/sendtip/services/user =>", lines: "\tgithub.com/sendtip/sendtip/services/«.Name» => ../../services/«.Name»\n"},
-	{file: "test/go.mod", before: "\tgithub.com/sendtip/sendtip/services/user =>", lines: "\tgithub.com/sendtip/sendtip/services/«.Name» => ../services/«.Name»\n"},
+	{file: "cmd/sendtip/go.mod", before: "\tgithub.com/sendtip/sendtip/services/user =>",
+		lines: "\tgithub.com/sendtip/sendtip/services/«.Name» => ../../services/«.Name»\n"},
+	{file: "test/go.mod", before: "\tgithub.com/sendtip/sendtip/services/user =>",
+		lines: "\tgithub.com/sendtip/sendtip/services/«.Name» => ../services/«.Name»\n"},
 	{file: "cmd/sendtip/platform/services.go", before: "\tgatewaysql \"", lines: "\t\"github.com/sendtip/sendtip/services/«.Name»\"\n"},
 	{file: "cmd/sendtip/platform/services.go", before: "\tgatewaysql \"", lines: "\t«.Name»sql \"github.com/sendtip/sendtip/sql/«.Name»\"\n"},
-	{file: "cmd/sendtip/platform/services.go", before: "}\n\ntype deployable", lines: "\t\"«.Name»\": of(«.Name».LoadConfig, «.Name».New, «.Name»sql.Migrations),\n"},
+	{file: "cmd/sendtip/platform/services.go", before: "}\n\ntype deployable",
+		lines: "\t\"«.Name»\": of(«.Name».LoadConfig, «.Name».New, «.Name»sql.Migrations),\n"},
 	{file: "docker-compose.yml", before: "      - keys-postgres:/dealt/postgres\n", lines: "      - keys-«.Name»:/dealt/«.Name»\n"},
-	{file: "docker-compose.yml", before: "    volumes: [\"keys-gateway:/keys:ro\"]\n", lines: "      SENDTIP_UPSTREAM_«.Upper»: http://«.Name»:«.Port»\n"},
+	{file: "docker-compose.yml", before: "    volumes: [\"keys-gateway:/keys:ro\"]\n",
+		lines: "      SENDTIP_UPSTREAM_«.Upper»: http://«.Name»:«.Port»\n"},
 	{file: "docker-compose.yml", before: "  sandbox:\n    <<: *program\n", lines: `  «.Name»:
     <<: *service
     command: [«.Name»]
@@ -53,13 +59,15 @@ var edits = []edit{
 	{file: "docs/events.md", before: "| `sendtip.gateway.v1` |", lines: "| `sendtip.«.Name».v1` | item id | 6 | 7 days |\n"},
 	{file: "docs/events.md", before: "| `gateway.api_key_revoked` |", lines: "| `«.Name».item_created` | item_id, user_id | – |\n"},
 	{file: "README.md", before: ": `/healthz`, `/readyz`, `/metrics` |", lines: ", «.Ops» «.Name»"},
-	{file: "README.md", before: "\n## Read on\n", lines: "| [«.Name»](services/«.Name»/README.md) | here | items of customers, as `make service` made it |\n"},
+	{file: "README.md", before: "\n## Read on\n",
+		lines: "| [«.Name»](services/«.Name»/README.md) | here | items of customers, as `make service` made it |\n"},
 }
 
 func (e edit) apply(text []byte, f facts) ([]byte, error) {
 	anchor := []byte(e.before + e.behind)
 	if n := bytes.Count(text, anchor); n != 1 {
-		return nil, fmt.Errorf("%s: the text %q is there %d times, not once: say in test/scaffold/edits.go where a new service goes", e.file, anchor, n)
+		return nil, fmt.Errorf("%s: the text %q is there %d times, not once: say in test/scaffold/edits.go where a new service goes", e.file,
+			anchor, n)
 	}
 	lines, err := fill(e.lines, f)
 	if err != nil {

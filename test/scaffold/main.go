@@ -32,7 +32,8 @@ func main() {
 		os.Exit(1)
 	}
 	fmt.Printf("%d files were created:\n  %s\n", len(created), strings.Join(created, "\n  "))
-	fmt.Printf("%d files were modified by hand-written lines (generated code and go.sum follow):\n  %s\n", len(modified), strings.Join(modified, "\n  "))
+	fmt.Printf("%d files were modified by hand-written lines (generated code and go.sum follow):\n  %s\n", len(modified),
+		strings.Join(modified, "\n  "))
 }
 
 // facts are what templates know of the service.
@@ -47,14 +48,16 @@ type facts struct {
 var namePattern = regexp.MustCompile(`^[a-z]{3,20}$`)
 
 // reserved are names that mean something else already: folders of generated code, contracts that are none, and users of the broker.
-var reserved = []string{"common", "events", "services", "topics", "scopes", "tool", "admin", "postgres", "sandbox", "sendtip", "keys", "migrate", "redis", "redpanda",
+var reserved = []string{"common", "events", "services", "topics", "scopes", "tool", "admin", "postgres", "sandbox", "sendtip", "keys",
+	"migrate", "redis", "redpanda",
 	"func", "import", "type", "package", "main", "internal", "range", "select", "switch", "string", "error", "test"}
 
 // write makes the service below root, and returns the files that it created and modified. Nothing is written when the name cannot be, or an
 // anchor is missing.
 func write(root, name string) (created, modified []string, err error) {
 	if !namePattern.MatchString(name) || slices.Contains(reserved, name) {
-		return nil, nil, fmt.Errorf("a service's name is one word of 3 to 20 small letters that means nothing else yet, such as banking; %q is not", name)
+		return nil, nil, fmt.Errorf(
+			"a service's name is one word of 3 to 20 small letters that means nothing else yet, such as banking; %q is not", name)
 	}
 	port, err := freePort(name)
 	if err != nil {
@@ -124,7 +127,8 @@ func freePort(name string) (int, error) {
 func place(path string, f facts) string {
 	path = strings.TrimSuffix(path, ".tmpl")
 	for _, p := range []struct{ from, to string }{
-		{"openapi/contract.yaml", "openapi/" + f.Name + ".yaml"}, {"sql/", "sql/" + f.Name + "/"}, {"e2e/journey_test.go", "test/e2e/" + f.Name + "_test.go"},
+		{"openapi/contract.yaml", "openapi/" + f.Name + ".yaml"}, {"sql/", "sql/" + f.Name + "/"},
+		{"e2e/journey_test.go", "test/e2e/" + f.Name + "_test.go"},
 		{"service/cmd/", "services/" + f.Name + "/cmd/" + f.Name + "/"}, {"service/", "services/" + f.Name + "/"},
 	} {
 		if rest, ok := strings.CutPrefix(path, p.from); ok {

@@ -18,7 +18,8 @@ import (
 
 // Register signs the customer up with the code from the SMS, and signs in.
 func (w World) Register(ctx context.Context, c *Customer) error {
-	started, err := c.User.StartRegistrationWithResponse(ctx, userclient.RegistrationRequest{Phone: c.Phone, Language: "en", Country: safaricom.Country})
+	started, err := c.User.StartRegistrationWithResponse(ctx,
+		userclient.RegistrationRequest{Phone: c.Phone, Language: "en", Country: safaricom.Country})
 	if err != nil {
 		return err
 	}
@@ -167,7 +168,8 @@ func (c *Customer) Balance(ctx context.Context) (int64, error) {
 // TopUp asks for a prompt on the customer's phone and returns the stored top-up.
 func (c *Customer) TopUp(ctx context.Context, minor int64) (uuid.UUID, error) {
 	resp, err := c.Wallet.CreateTopupWithResponse(ctx, &walletclient.CreateTopupParams{IdempotencyKey: newKey()},
-		walletclient.TopupRequest{WalletID: c.WalletID, Amount: common.PositiveMoney{Amount: minor, Currency: safaricom.Currency}, Phone: &c.Phone})
+		walletclient.TopupRequest{WalletID: c.WalletID, Amount: common.PositiveMoney{Amount: minor, Currency: safaricom.Currency},
+			Phone: &c.Phone})
 	if err != nil {
 		return uuid.Nil, err
 	}
@@ -210,7 +212,8 @@ func (c *Customer) Quote(ctx context.Context, to *Customer, minor int64) (*walle
 
 // StepUp approves a quote with the PIN.
 func (c *Customer) StepUp(ctx context.Context, quote uuid.UUID) (string, error) {
-	resp, err := c.User.CreateStepUpWithResponse(ctx, userclient.StepUpRequest{Pin: c.PIN, Operation: "createTransfer", Approves: userclient.StepUpSubject{QuoteID: quote}})
+	resp, err := c.User.CreateStepUpWithResponse(ctx,
+		userclient.StepUpRequest{Pin: c.PIN, Operation: "createTransfer", Approves: userclient.StepUpSubject{QuoteID: quote}})
 	if err != nil {
 		return "", err
 	}
@@ -222,7 +225,8 @@ func (c *Customer) StepUp(ctx context.Context, quote uuid.UUID) (string, error) 
 
 // Transfer makes a quoted and approved transfer under a key.
 func (c *Customer) Transfer(ctx context.Context, quote uuid.UUID, approval, key string) (*walletclient.CreateTransferResponse, error) {
-	return c.Wallet.CreateTransferWithResponse(ctx, &walletclient.CreateTransferParams{IdempotencyKey: key, StepUpToken: approval}, walletclient.TransferRequest{QuoteID: quote})
+	return c.Wallet.CreateTransferWithResponse(ctx, &walletclient.CreateTransferParams{IdempotencyKey: key, StepUpToken: approval},
+		walletclient.TransferRequest{QuoteID: quote})
 }
 
 // Send quotes, approves and makes a transfer; a 202 is followed until it is closed.

@@ -113,7 +113,8 @@ func (s *story) noMoneyBeforeKYC(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("she has a wallet already: %d", resp.StatusCode())
 	}
 	status, c, err := s.amina.Raw(ctx, "POST", "/v1/topups",
-		`{"wallet_id":"01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e","amount":{"amount":10000,"currency":"`+safaricom.Currency+`"}}`, map[string]string{"Idempotency-Key": newKey()})
+		`{"wallet_id":"01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e","amount":{"amount":10000,"currency":"`+safaricom.Currency+`"}}`,
+		map[string]string{"Idempotency-Key": newKey()})
 	if err != nil || status < 400 || status >= 500 {
 		return "", fmt.Errorf("answer %d %s %w", status, c, err)
 	}
@@ -352,15 +353,17 @@ func (s *story) foreign(ctx context.Context) (string, error) {
 }
 
 func (s *story) forbidden(ctx context.Context) (string, error) {
-	body, err := json.Marshal(map[string]any{"wallet_id": s.amina.WalletID, "amount": map[string]any{"amount": 10000, "currency": safaricom.Currency}})
+	body, err := json.Marshal(map[string]any{"wallet_id": s.amina.WalletID,
+		"amount": map[string]any{"amount": 10000, "currency": safaricom.Currency}})
 	if err != nil {
 		return "", err
 	}
 	good := string(body)
 	for what, bad := range map[string]string{
 		"an unknown field": strings.Replace(good, "{", `{"surprise":1,`, 1), "a fraction": strings.Replace(good, "10000", "10000.0", 1),
-		"a negative amount": strings.Replace(good, "10000", "-10000", 1), "a field twice": strings.Replace(good, "{", `{"phone":"+1","phone":"+2",`, 1),
-		"half a body": good[:len(good)/2], "two bodies": good + good,
+		"a negative amount": strings.Replace(good, "10000", "-10000", 1),
+		"a field twice":     strings.Replace(good, "{", `{"phone":"+1","phone":"+2",`, 1),
+		"half a body":       good[:len(good)/2], "two bodies": good + good,
 	} {
 		status, c, err := s.amina.Raw(ctx, "POST", "/v1/topups", bad, map[string]string{"Idempotency-Key": newKey()})
 		if err != nil || status != 400 {

@@ -21,7 +21,8 @@ func (s *story) forged(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := s.Sandbox.C2B(ctx, control.C2BPayment{Msisdn: s.brian.Phone, Account: s.amina.DepositAccount, AmountMinor: 10_00}); err != nil {
+	if _, err := s.Sandbox.C2B(ctx,
+		control.C2BPayment{Msisdn: s.brian.Phone, Account: s.amina.DepositAccount, AmountMinor: 10_00}); err != nil {
 		return "", err
 	}
 	var after int64

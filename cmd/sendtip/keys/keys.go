@@ -123,8 +123,9 @@ func (s Set) Has(name string) bool {
 	return err == nil
 }
 
-// RotateLedger keeps the ledger's signing key as the previous one and makes a new key; it refuses while there is an earlier previous one. public
-// are the public keys up to now, which are kept for good. A crash leaves either the old key or both; after it, rotating again is safe.
+// RotateLedger keeps the ledger's signing key as the previous one and makes a new key; it refuses while there is an earlier previous one.
+// public are the public keys up to now, which are kept for good. A crash leaves either the old key or both; after it, rotating again is
+// safe.
 func RotateLedger(dir string, public []string) error {
 	if err := replace(filepath.Join(dir, LedgerPublic), []byte(strings.Join(public, "\n"))); err != nil {
 		return err
@@ -135,7 +136,8 @@ func RotateLedger(dir string, public []string) error {
 	}
 	previous, err := os.ReadFile(filepath.Join(dir, LedgerSigningPrevious)) // #nosec G304 -- our own folder
 	if err == nil && !bytes.Equal(bytes.TrimSpace(previous), bytes.TrimSpace(present)) {
-		return fmt.Errorf("%s is still there: start the ledger with both keys, then delete that file, then rotate again; a ledger that never ran with "+
+		return fmt.Errorf("%s is still there: start the ledger with both keys, then delete that file, then rotate again; a ledger that never "+
+			"ran with "+
 			"the key between refuses the next one", LedgerSigningPrevious)
 	}
 	if err := replace(filepath.Join(dir, LedgerSigningPrevious), []byte(strings.TrimSpace(string(present)))); err != nil {

@@ -81,7 +81,8 @@ func AdminBroker(environ map[string]string, addresses []string, set keys.Set) (e
 	return event.NewBroker(k)
 }
 
-// connection is how to reach the broker, whoever asks: the settings of TLS are of a given one, the embedded one listens on this machine only.
+// connection is how to reach the broker, whoever asks: the settings of TLS are of a given one, the embedded one listens on this machine
+// only.
 func connection(environ map[string]string, addresses []string) (config.Kafka, error) {
 	given := map[string]string{}
 	maps.Copy(given, environ)
@@ -108,8 +109,8 @@ func usersOfKeys(environ map[string]string) (bool, error) {
 	return named, nil
 }
 
-// ApplyAccess makes the users of the keys at the broker, with the passwords of the keys, and lets each do what grants says and nothing else.
-// Other users are left alone. It may run again at any time: after new passwords or new services.
+// ApplyAccess makes the users of the keys at the broker, with the passwords of the keys, and lets each do what grants says and nothing
+// else. Other users are left alone. It may run again at any time: after new passwords or new services.
 func ApplyAccess(ctx context.Context, superuser event.Broker, set keys.Set) error {
 	admin, err := sarama.NewClusterAdmin(superuser.Addresses, superuser.Config())
 	if err != nil {
@@ -213,14 +214,16 @@ func applyGrants(ctx context.Context, admin sarama.ClusterAdmin, users []string,
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the broker lacks %d grants and holds %d too many, whatever it was told: may this user change them?", len(missing), len(excess))
+			return fmt.Errorf("the broker lacks %d grants and holds %d too many, whatever it was told: may this user change them?", len(missing),
+				len(excess))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
 // compareGrants returns what to grant and what to take back.
-func compareGrants(admin sarama.ClusterAdmin, users []string, want []grant) (missing []*sarama.ResourceAcls, excess []sarama.AclFilter, err error) {
+func compareGrants(admin sarama.ClusterAdmin, users []string, want []grant) (missing []*sarama.ResourceAcls, excess []sarama.AclFilter,
+	err error) {
 	found, err := admin.ListAcls(sarama.AclFilter{ResourceType: sarama.AclResourceAny, ResourcePatternTypeFilter: sarama.AclPatternAny,
 		PermissionType: sarama.AclPermissionAny, Operation: sarama.AclOperationAny})
 	if err != nil {
@@ -236,7 +239,8 @@ func compareGrants(admin sarama.ClusterAdmin, users []string, want []grant) (mis
 				have[g] = true
 			default:
 				excess = append(excess, sarama.AclFilter{ResourceType: r.ResourceType, ResourceName: &r.ResourceName,
-					ResourcePatternTypeFilter: r.ResourcePatternType, Principal: &a.Principal, Host: &a.Host, Operation: a.Operation, PermissionType: a.PermissionType})
+					ResourcePatternTypeFilter: r.ResourcePatternType, Principal: &a.Principal, Host: &a.Host, Operation: a.Operation,
+					PermissionType: a.PermissionType})
 			}
 		}
 	}

@@ -214,14 +214,16 @@ func TestToolReplays(t *testing.T) {
 	}
 	defer func() { _ = p.Close() }()
 	header := func(k, v string) sarama.RecordHeader { return sarama.RecordHeader{Key: []byte(k), Value: []byte(v)} }
-	_, _, err = p.SendMessage(&sarama.ProducerMessage{Topic: event.DeadTopic, Key: sarama.StringEncoder("k"), Value: sarama.StringEncoder("v"), Headers: []sarama.RecordHeader{
-		header("content-type", "application/cloudevents+json; charset=UTF-8"), header(event.DeadTopicHeader, "sendtip.wallet.v1"),
-		header(event.DeadConsumerHeader, "wallet:x"), header(event.DeadReasonHeader, "odd")}})
+	_, _, err = p.SendMessage(&sarama.ProducerMessage{Topic: event.DeadTopic, Key: sarama.StringEncoder("k"), Value: sarama.StringEncoder("v"),
+		Headers: []sarama.RecordHeader{
+			header("content-type", "application/cloudevents+json; charset=UTF-8"), header(event.DeadTopicHeader, "sendtip.wallet.v1"),
+			header(event.DeadConsumerHeader, "wallet:x"), header(event.DeadReasonHeader, "odd")}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	letters, err := DeadLetters(t.Context(), tool)
-	if err != nil || len(letters) != 1 || letters[0].Topic != "sendtip.wallet.v1" || letters[0].Consumer != "wallet:x" || letters[0].Reason != "odd" {
+	if err != nil || len(letters) != 1 || letters[0].Topic != "sendtip.wallet.v1" || letters[0].Consumer != "wallet:x" ||
+		letters[0].Reason != "odd" {
 		t.Fatalf("%+v %v", letters, err)
 	}
 	if n, err := ReplayDead(t.Context(), tool, []string{letters[0].Name()}); n != 1 || err != nil {
@@ -269,7 +271,8 @@ func TestAccessAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = admin.Close() }()
-	byHand := sarama.Resource{ResourceType: sarama.AclResourceTopic, ResourceName: "sendtip.user.v1", ResourcePatternType: sarama.AclPatternLiteral}
+	byHand := sarama.Resource{ResourceType: sarama.AclResourceTopic, ResourceName: "sendtip.user.v1",
+		ResourcePatternType: sarama.AclPatternLiteral}
 	for _, principal := range []string{"User:wallet", "User:auditor"} {
 		err := admin.CreateACLs([]*sarama.ResourceAcls{{Resource: byHand, Acls: []*sarama.Acl{
 			{Principal: principal, Host: "*", Operation: sarama.AclOperationAll, PermissionType: sarama.AclPermissionAllow}}}})
@@ -323,14 +326,19 @@ func TestBrokerSettings(t *testing.T) {
 		user    string // "" is nobody
 		refused string
 	}{
-		"embedded":         {environ: map[string]string{}, user: "wallet"},
-		"embedded, TLS":    {environ: map[string]string{"SENDTIP_KAFKA_TLS": "true", "SENDTIP_KAFKA_CA": "/nowhere"}, user: "wallet"}, // of no given broker
-		"given, open":      {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1"}},
-		"given, own user":  {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_USER": "one", "SENDTIP_KAFKA_PASSWORD": "p"}, user: "one"},
-		"given, keys":      {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_SASL": "true"}, user: "wallet"},
-		"neither":          {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_SASL": "perhaps"}, refused: "SENDTIP_KAFKA_SASL"},
-		"no such file":     {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_TLS": "true", "SENDTIP_KAFKA_CA": "/nowhere"}, refused: "SENDTIP_KAFKA_CA"},
-		"no certificate":   {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_TLS": "true", "SENDTIP_KAFKA_CA": "/dev/null"}, refused: "SENDTIP_KAFKA_CA"},
+		"embedded": {environ: map[string]string{}, user: "wallet"},
+		// of no given broker
+		"embedded, TLS": {environ: map[string]string{"SENDTIP_KAFKA_TLS": "true", "SENDTIP_KAFKA_CA": "/nowhere"}, user: "wallet"},
+		"given, open":   {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1"}},
+		"given, own user": {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_USER": "one",
+			"SENDTIP_KAFKA_PASSWORD": "p"}, user: "one"},
+		"given, keys": {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_SASL": "true"}, user: "wallet"},
+		"neither": {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_SASL": "perhaps"},
+			refused: "SENDTIP_KAFKA_SASL"},
+		"no such file": {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_TLS": "true",
+			"SENDTIP_KAFKA_CA": "/nowhere"}, refused: "SENDTIP_KAFKA_CA"},
+		"no certificate": {environ: map[string]string{"SENDTIP_KAFKA_BROKERS": "b:1", "SENDTIP_KAFKA_TLS": "true",
+			"SENDTIP_KAFKA_CA": "/dev/null"}, refused: "SENDTIP_KAFKA_CA"},
 		"TLS is no number": {environ: map[string]string{"SENDTIP_KAFKA_TLS": "17"}, refused: "TLS"},
 	} {
 		b, err := Broker(c.environ, []string{"b:1"}, set, "wallet")
@@ -343,8 +351,10 @@ func TestBrokerSettings(t *testing.T) {
 		if err != nil || b.User != c.user || b.TLS != nil {
 			t.Errorf("%s: %q %v", name, b.User, err)
 		}
-		e, err := ServiceEnviron(Ports{Base: DefaultPortBase}, set, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"b:1"}, c.environ, "wallet")
-		if err != nil || e["SENDTIP_KAFKA_USER"] != c.user || (e["SENDTIP_KAFKA_PASSWORD"] == "") != (c.user == "") || e["SENDTIP_KAFKA_TLS"] != "" {
+		e, err := ServiceEnviron(Ports{Base: DefaultPortBase}, set, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"b:1"}, c.environ,
+			"wallet")
+		if err != nil || e["SENDTIP_KAFKA_USER"] != c.user || (e["SENDTIP_KAFKA_PASSWORD"] == "") != (c.user == "") ||
+			e["SENDTIP_KAFKA_TLS"] != "" {
 			t.Errorf("%s: the service gets %q %v", name, e["SENDTIP_KAFKA_USER"], err)
 		}
 	}

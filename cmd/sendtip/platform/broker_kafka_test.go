@@ -18,7 +18,8 @@ func guarded(t *testing.T, password string) []string {
 	if jars == "" {
 		jars = filepath.Join("..", "..", "..", ".cache", "kafka", "lib")
 	}
-	b, err := apachekafka.Start(t.Context(), apachekafka.Config{Dir: t.TempDir(), JarDir: jars, Admin: apachekafka.User{Name: defaultAdmin, Password: password}})
+	b, err := apachekafka.Start(t.Context(),
+		apachekafka.Config{Dir: t.TempDir(), JarDir: jars, Admin: apachekafka.User{Name: defaultAdmin, Password: password}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,8 @@ func (p *Platform) environ(name string) (map[string]string, error) {
 
 // ServiceEnviron is the environment that a service needs on a platform of these ports, keys and addresses; given settings are kept
 // where the platform has no better knowledge.
-func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string, given map[string]string, name string) (map[string]string, error) {
+func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string, given map[string]string, name string) (map[string]string,
+	error) {
 	e := map[string]string{"SENDTIP_ENV": "development", "SENDTIP_LOG_LEVEL": "info"}
 	if given["SENDTIP_ENV"] != "production" { // there a forgotten credential must be missing, not the sandbox's
 		maps.Copy(e, providerDefaults(ports))
@@ -54,16 +55,8 @@ func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string
 		"SENDTIP_SERVICE_KEY":   set.File(keys.Of(name, keys.Service)),
 		"SENDTIP_KEK":           set.File(keys.Of(name, keys.KEK)),
 	})
-	if given["SENDTIP_KAFKA_BROKERS"] == "" { // these are of a given broker
-		delete(e, "SENDTIP_KAFKA_TLS")
-		delete(e, "SENDTIP_KAFKA_CA")
-	}
-	named, err := usersOfKeys(given)
-	if err != nil {
+	if err := kafkaEnviron(e, given, set, name); err != nil {
 		return nil, err
-	}
-	if named {
-		e["SENDTIP_KAFKA_USER"], e["SENDTIP_KAFKA_PASSWORD"] = name, set.File(keys.Of(name, keys.KafkaPassword))
 	}
 	if e["SENDTIP_PUBLIC_URL"] == "" {
 		e["SENDTIP_PUBLIC_URL"] = "http://" + loopback(ports.Of("gateway"))
@@ -89,11 +82,25 @@ func ServiceEnviron(ports Ports, set keys.Set, adminURL string, brokers []string
 	return e, nil
 }
 
+// kafkaEnviron says as whom the service speaks to the broker.
+func kafkaEnviron(e, given map[string]string, set keys.Set, name string) error {
+	if given["SENDTIP_KAFKA_BROKERS"] == "" { // these are of a given broker
+		delete(e, "SENDTIP_KAFKA_TLS")
+		delete(e, "SENDTIP_KAFKA_CA")
+	}
+	named, err := usersOfKeys(given)
+	if err == nil && named {
+		e["SENDTIP_KAFKA_USER"], e["SENDTIP_KAFKA_PASSWORD"] = name, set.File(keys.Of(name, keys.KafkaPassword))
+	}
+	return err
+}
+
 // gatewayEnviron adds what only the gateway knows: where services are, each one's identity key, and the hashes of their service keys.
 func gatewayEnviron(e map[string]string, ports Ports, set keys.Set) error {
 	e["SENDTIP_INTERNAL_LISTEN"] = loopback(ports.Internal())
 	if e["SENDTIP_WEBHOOK_SOURCES"] == "" && e["SENDTIP_ENV"] != "production" {
-		e["SENDTIP_WEBHOOK_SOURCES"] = "st=127.0.0.2/32,cb=127.0.0.2/32,ky=127.0.0.2/32,sm=127.0.0.2/32" // the sandbox sends from there, and nothing else does
+		// the sandbox sends from there, and nothing else does
+		e["SENDTIP_WEBHOOK_SOURCES"] = "st=127.0.0.2/32,cb=127.0.0.2/32,ky=127.0.0.2/32,sm=127.0.0.2/32"
 	}
 	e["SENDTIP_DELEGATION_KEY"] = set.File(keys.Delegation)
 	var hashes, identities []string
@@ -117,10 +124,12 @@ func gatewayEnviron(e map[string]string, ports Ports, set keys.Set) error {
 func providerDefaults(ports Ports) map[string]string {
 	url := "http://" + loopback(ports.Sandbox())
 	return map[string]string{
-		"SENDTIP_DARAJA_URL": url, "SENDTIP_DARAJA_CONSUMER_KEY": sandbox.DefaultConsumerKey, "SENDTIP_DARAJA_CONSUMER_SECRET": sandbox.DefaultConsumerSecret,
-		"SENDTIP_DARAJA_SHORT_CODE": sandbox.DefaultShortCode, "SENDTIP_DARAJA_PASSKEY": sandbox.DefaultPasskey,
-		"SENDTIP_SMILEID_URL": url, "SENDTIP_SMILEID_PARTNER_ID": sandbox.DefaultSmilePartnerID, "SENDTIP_SMILEID_API_KEY": sandbox.DefaultSmileAPIKey,
-		"SENDTIP_AT_URL": url, "SENDTIP_AT_USERNAME": sandbox.DefaultSMSUsername, "SENDTIP_AT_API_KEY": sandbox.DefaultSMSAPIKey,
+		"SENDTIP_DARAJA_URL": url, "SENDTIP_DARAJA_CONSUMER_KEY": sandbox.DefaultConsumerKey,
+		"SENDTIP_DARAJA_CONSUMER_SECRET": sandbox.DefaultConsumerSecret,
+		"SENDTIP_DARAJA_SHORT_CODE":      sandbox.DefaultShortCode, "SENDTIP_DARAJA_PASSKEY": sandbox.DefaultPasskey,
+		"SENDTIP_SMILEID_URL": url, "SENDTIP_SMILEID_PARTNER_ID": sandbox.DefaultSmilePartnerID,
+		"SENDTIP_SMILEID_API_KEY": sandbox.DefaultSmileAPIKey,
+		"SENDTIP_AT_URL":          url, "SENDTIP_AT_USERNAME": sandbox.DefaultSMSUsername, "SENDTIP_AT_API_KEY": sandbox.DefaultSMSAPIKey,
 		"SENDTIP_SMTP_ADDR": "127.0.0.1:" + strconv.Itoa(ports.SMTP()), "SENDTIP_MAIL_FROM": "no-reply@sendtip.example",
 	}
 }

@@ -70,7 +70,8 @@ func TestPreviousLedgerKey(t *testing.T) {
 	}
 	previous := func() (present, previous string) {
 		t.Helper()
-		e, err := ServiceEnviron(Ports{Base: DefaultPortBase}, set, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"127.0.0.1:9092"}, nil, "transactions")
+		e, err := ServiceEnviron(Ports{Base: DefaultPortBase}, set, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"127.0.0.1:9092"},
+			nil, "transactions")
 		if err != nil {
 			t.Fatal(err)
 		}

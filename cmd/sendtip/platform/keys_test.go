@@ -38,7 +38,8 @@ func TestEveryServiceGuardsItsKeys(t *testing.T) {
 			t.Parallel()
 			db := pgtest.Open(t, name, deployables[name].migrations())
 			environ := func(s keys.Set) map[string]string {
-				e, err := ServiceEnviron(Ports{Base: DefaultPortBase}, s, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"127.0.0.1:9"}, map[string]string{"SENDTIP_REDIS_URL": "redis://127.0.0.1:9"}, name)
+				e, err := ServiceEnviron(Ports{Base: DefaultPortBase}, s, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"127.0.0.1:9"},
+					map[string]string{"SENDTIP_REDIS_URL": "redis://127.0.0.1:9"}, name)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -123,7 +123,8 @@ func (p *parts) startPostgres(ctx context.Context) (*part, error) {
 	var server *postgres.Server
 	// A server that has just been stopped may still hold its data for a moment.
 	for try := 0; ; try++ {
-		server, err = postgres.Start(ctx, postgres.Config{Dir: p.o.Dir, Port: p.o.Ports.Postgres(), Password: password, Log: p.log, Progress: p.o.Progress})
+		server, err = postgres.Start(ctx,
+			postgres.Config{Dir: p.o.Dir, Port: p.o.Ports.Postgres(), Password: password, Log: p.log, Progress: p.o.Progress})
 		if err == nil || try == 20 || !errors.Is(err, postgres.ErrRunning) {
 			break
 		}
@@ -182,7 +183,8 @@ func (p *parts) startKafka(ctx context.Context) (*part, error) {
 		p.brokers = broker.Brokers()
 	}
 	// The broker forgets users and grants when it ends.
-	if err := ApplyAccess(ctx, event.Broker{Addresses: broker.Brokers(), User: superuser.Name, Password: superuser.Password}, p.keys); err != nil {
+	if err := ApplyAccess(ctx, event.Broker{Addresses: broker.Brokers(), User: superuser.Name, Password: superuser.Password},
+		p.keys); err != nil {
 		return nil, errors.Join(err, broker.Stop())
 	}
 	return &part{done: broker.Done(), why: noAnswer, stop: func(context.Context) error { return broker.Stop() }}, nil

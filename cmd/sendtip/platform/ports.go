@@ -54,7 +54,8 @@ func (p Ports) SMTP() int { return p.Base + 125 }
 
 // all lists each port with what it is for.
 func (p Ports) all() map[int]string {
-	out := map[int]string{p.Internal(): "gateway, internal", p.Postgres(): "PostgreSQL", p.Kafka(): "Kafka", p.Redis(): "Redis", p.Sandbox(): "sandbox", p.SMTP(): "sandbox mail"}
+	out := map[int]string{p.Internal(): "gateway, internal", p.Postgres(): "PostgreSQL", p.Kafka(): "Kafka", p.Redis(): "Redis",
+		p.Sandbox(): "sandbox", p.SMTP(): "sandbox mail"}
 	for s := range offsets {
 		out[p.Of(s)] = s
 		out[p.Ops(s)] = s + ", operations"

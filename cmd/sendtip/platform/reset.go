@@ -21,7 +21,8 @@ import (
 const (
 	lockName   = "up.lock"
 	markerName = "sendtip.folder"
-	markerText = "This folder holds a platform of SENDTIP. `sendtip reset` deletes the files that SENDTIP made in it, because this file is here.\n"
+	markerText = "This folder holds a platform of SENDTIP. `sendtip reset` deletes the files that SENDTIP made in it, because this file is " +
+		"here.\n"
 	// checkpointName is the ledger's file of checkpoints, unless a setting names another.
 	checkpointName = "ledger.checkpoints"
 )
@@ -145,7 +146,8 @@ func ownFolder(given string) (string, error) {
 		return "", fmt.Errorf("%w: %s is your home folder or holds it; delete there by hand what SENDTIP made", ErrNotOurs, dir)
 	}
 	if !marked(dir) && !olderPlatform(dir) {
-		return "", fmt.Errorf("%w: %s has no %s, so no platform was started on it; if one was, and long ago, start it once more", ErrNotOurs, dir, markerName)
+		return "", fmt.Errorf("%w: %s has no %s, so no platform was started on it; if one was, and long ago, start it once more", ErrNotOurs, dir,
+			markerName)
 	}
 	return dir, nil
 }
@@ -157,7 +159,8 @@ func gone(dir string) error {
 		return err
 	}
 	if database != "" {
-		return fmt.Errorf("%w: %s; but its database is still in %s: restore the folder, or delete that too if you are sure", ErrNothing, dir, database)
+		return fmt.Errorf("%w: %s; but its database is still in %s: restore the folder, or delete that too if you are sure", ErrNothing, dir,
+			database)
 	}
 	return fmt.Errorf("%w: %s", ErrNothing, dir)
 }
@@ -206,7 +209,8 @@ func regular(path string) bool {
 }
 
 func sayPlan(o ResetOptions, dir, database, backup string) {
-	for _, path := range []string{database, filepath.Join(dir, "kafka"), filepath.Join(dir, "log"), filepath.Join(dir, sandboxFolder), filepath.Join(dir, checkpointName)} {
+	for _, path := range []string{database, filepath.Join(dir, "kafka"), filepath.Join(dir, "log"), filepath.Join(dir, sandboxFolder),
+		filepath.Join(dir, checkpointName)} {
 		if _, err := os.Lstat(path); err == nil { // "" is none
 			o.Say("delete " + path)
 		}
@@ -229,7 +233,8 @@ func removeKeys(folder, backup string) error {
 	}
 	if backup != "" {
 		if err := os.Rename(folder, backup); err != nil {
-			return fmt.Errorf("keep the keys: %w; the data is deleted, the keys are still in %s: copy them away, then call again with --keys", err, folder)
+			return fmt.Errorf("keep the keys: %w; the data is deleted, the keys are still in %s: copy them away, then call again with --keys", err,
+				folder)
 		}
 		return nil
 	}

@@ -23,7 +23,8 @@ func stopped(t *testing.T) string {
 	if _, err := keys.Init(filepath.Join(dir, "keys")); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"kafka/owner.lock", "kafka/data/0/log", "log/sendtip.log", "log/sendtip-2026-01-02.log", "sandbox/registrations.json", "sandbox/registrations.json.new", checkpointName, lockName} {
+	for _, name := range []string{"kafka/owner.lock", "kafka/data/0/log", "log/sendtip.log", "log/sendtip-2026-01-02.log",
+		"sandbox/registrations.json", "sandbox/registrations.json.new", checkpointName, lockName} {
 		write(t, filepath.Join(dir, name), "x")
 	}
 	if err := mark(dir); err != nil {
@@ -91,7 +92,8 @@ func same(a, b map[string]string) bool {
 func reset(t *testing.T, dir string, withKeys bool) (said string, err error) {
 	t.Helper()
 	var lines []string
-	err = Reset(t.Context(), ResetOptions{Dir: dir, Keys: withKeys, Now: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC), Say: func(s string) { lines = append(lines, s) }})
+	err = Reset(t.Context(), ResetOptions{Dir: dir, Keys: withKeys, Now: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC),
+		Say: func(s string) { lines = append(lines, s) }})
 	return strings.Join(lines, "\n"), err
 }
 
@@ -188,7 +190,8 @@ func TestResetKeepsKeysAndForeignFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	backup := dir + ".keys-20260504-030201"
-	for _, line := range []string{"delete " + filepath.Join(dir, "kafka"), "delete " + filepath.Join(dir, "sandbox"), "delete " + filepath.Join(dir, checkpointName), "move   " + filepath.Join(dir, "keys") + " to " + backup, "leave  " + filepath.Join(dir, "notes")} {
+	for _, line := range []string{"delete " + filepath.Join(dir, "kafka"), "delete " + filepath.Join(dir, "sandbox"), "delete " +
+		filepath.Join(dir, checkpointName), "move   " + filepath.Join(dir, "keys") + " to " + backup, "leave  " + filepath.Join(dir, "notes")} {
 		if !strings.Contains(said, line) {
 			t.Errorf("it does not say %q but:\n%s", line, said)
 		}

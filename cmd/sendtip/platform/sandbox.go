@@ -29,7 +29,8 @@ func startSandbox(ctx context.Context, o Options, set keys.Set, l *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	s, err := sandbox.New(sandbox.Config{Environment: o.Environ["SENDTIP_ENV"], SMSReportURL: reports, Dir: filepath.Join(o.Dir, sandboxFolder),
+	s, err := sandbox.New(sandbox.Config{Environment: o.Environ["SENDTIP_ENV"], SMSReportURL: reports,
+		Dir:       filepath.Join(o.Dir, sandboxFolder),
 		PublicURL: "http://" + loopback(o.Ports.Sandbox()), Script: script(o), Now: o.Clock.Now, Log: l.With("service", "sandbox")})
 	if err != nil {
 		return nil, err

@@ -24,14 +24,16 @@ func CheckSettings(environ map[string]string) error {
 		{Name: "SENDTIP_POSTGRES_URL", Text: environ["SENDTIP_POSTGRES_URL"], Is: func(t string) bool { // the services' addresses are made of it
 			return strings.HasPrefix(t, "postgres://") || strings.HasPrefix(t, "postgresql://")
 		}, Want: "an address that begins with postgres://"},
-		{Name: "SENDTIP_REDIS_URL", Text: environ["SENDTIP_REDIS_URL"], Is: func(t string) bool { _, err := redis.ParseURL(t); return err == nil }, Want: "an address such as redis://host:6379/0"},
+		{Name: "SENDTIP_REDIS_URL", Text: environ["SENDTIP_REDIS_URL"],
+			Is: func(t string) bool { _, err := redis.ParseURL(t); return err == nil }, Want: "an address such as redis://host:6379/0"},
 	}
 	rules = append(rules, config.Rule{Name: offsetSetting, Text: environ[offsetSetting], Is: func(t string) bool {
 		_, err := time.ParseDuration(t)
 		return err == nil
 	}, Want: "a length of time such as 744h"})
 	for _, name := range []string{saslSetting, "SENDTIP_KAFKA_TLS"} {
-		rules = append(rules, config.Rule{Name: name, Text: environ[name], Is: func(t string) bool { _, err := strconv.ParseBool(t); return err == nil }, Want: "true or false"})
+		rules = append(rules, config.Rule{Name: name, Text: environ[name],
+			Is: func(t string) bool { _, err := strconv.ParseBool(t); return err == nil }, Want: "true or false"})
 	}
 	if brokers := environ["SENDTIP_KAFKA_BROKERS"]; brokers != "" {
 		for b := range strings.SplitSeq(brokers, ",") {

@@ -17,7 +17,8 @@ import (
 // anyText are settings of which each text may be right: names and credentials that somebody else has made up.
 var anyText = []string{
 	"SENDTIP_SERVICE_KEY", "SENDTIP_KAFKA_USER", "SENDTIP_KAFKA_PASSWORD", "SENDTIP_REDIS_PASSWORD",
-	"SENDTIP_SMILEID_PARTNER_ID", "SENDTIP_SMILEID_API_KEY", "SENDTIP_DARAJA_CONSUMER_KEY", "SENDTIP_DARAJA_CONSUMER_SECRET", "SENDTIP_DARAJA_PASSKEY",
+	"SENDTIP_SMILEID_PARTNER_ID", "SENDTIP_SMILEID_API_KEY", "SENDTIP_DARAJA_CONSUMER_KEY", "SENDTIP_DARAJA_CONSUMER_SECRET",
+	"SENDTIP_DARAJA_PASSKEY",
 	"SENDTIP_AT_USERNAME", "SENDTIP_AT_API_KEY", "SENDTIP_AT_SENDER", "SENDTIP_SMTP_USERNAME", "SENDTIP_SMTP_PASSWORD",
 	"SENDTIP_CHECKPOINT_FILE", // its folder is made
 }
@@ -93,8 +94,9 @@ func settings() map[string][]config.Setting {
 var live = map[string]string{
 	"SENDTIP_ENV": "production", "SENDTIP_KAFKA_USER": "u", "SENDTIP_KAFKA_PASSWORD": "p", "SENDTIP_KAFKA_TLS": "true",
 	"SENDTIP_REDIS_URL": "rediss://redis.example.com:6379", "SENDTIP_REDIS_PASSWORD": "p", "SENDTIP_PUBLIC_URL": "https://pay.example.com",
-	"SENDTIP_DARAJA_URL": "https://api.safaricom.co.ke", "SENDTIP_DARAJA_SHORT_CODE": "600123", "SENDTIP_DARAJA_CONSUMER_KEY": "k", "SENDTIP_DARAJA_CONSUMER_SECRET": "s",
-	"SENDTIP_SMILEID_URL": "https://api.smileidentity.com", "SENDTIP_SMILEID_API_KEY": "k",
+	"SENDTIP_DARAJA_URL": "https://api.safaricom.co.ke", "SENDTIP_DARAJA_SHORT_CODE": "600123", "SENDTIP_DARAJA_CONSUMER_KEY": "k",
+	"SENDTIP_DARAJA_CONSUMER_SECRET": "s",
+	"SENDTIP_SMILEID_URL":            "https://api.smileidentity.com", "SENDTIP_SMILEID_API_KEY": "k",
 	"SENDTIP_AT_URL": "https://api.africastalking.com", "SENDTIP_AT_USERNAME": "acme", "SENDTIP_AT_API_KEY": "k",
 }
 
@@ -162,7 +164,8 @@ func TestSettings(t *testing.T) {
 			}
 		}
 	}
-	for rule, least := range map[string]int{"right": 10, "missing": 50, "production": 12, "absent": 5, "with": 10, "https": 6, "tls": 1, "own": 6} {
+	for rule, least := range map[string]int{"right": 10, "missing": 50, "production": 12, "absent": 5, "with": 10, "https": 6, "tls": 1,
+		"own": 6} {
 		if asked[rule] < least {
 			t.Errorf("the rule %s was asked %d times", rule, asked[rule])
 		}
@@ -191,7 +194,8 @@ func TestMalformedSettings(t *testing.T) {
 	asked := 0
 	for service, all := range settings() {
 		right, err := ServiceEnviron(Ports{Base: DefaultPortBase}, set, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"127.0.0.1:9"},
-			map[string]string{"SENDTIP_REDIS_URL": "redis://127.0.0.1:9", "SENDTIP_KAFKA_TLS": "true", "SENDTIP_KAFKA_BROKERS": "127.0.0.1:9", "SENDTIP_KAFKA_SASL": "true"}, service)
+			map[string]string{"SENDTIP_REDIS_URL": "redis://127.0.0.1:9", "SENDTIP_KAFKA_TLS": "true", "SENDTIP_KAFKA_BROKERS": "127.0.0.1:9",
+				"SENDTIP_KAFKA_SASL": "true"}, service)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +247,8 @@ func TestMalformedSettingsOfThePlatform(t *testing.T) {
 		"SENDTIP_PUBLIC_URL":    {"abc"},
 	} {
 		for _, text := range texts {
-			if _, err := Start(t.Context(), Options{Dir: filepath.Join(t.TempDir(), "none"), Environ: map[string]string{name: text}}); err == nil || !strings.Contains(err.Error(), name) {
+			if _, err := Start(t.Context(), Options{Dir: filepath.Join(t.TempDir(), "none"), Environ: map[string]string{name: text}}); err == nil ||
+				!strings.Contains(err.Error(), name) {
 				t.Errorf("%s=%q: %v", name, text, err)
 			}
 		}

@@ -38,7 +38,8 @@ type watch struct {
 }
 
 func newWatch(l *slog.Logger, begin func(ctx context.Context, name string) (*part, error)) *watch {
-	w := &watch{log: l, begin: begin, failed: make(chan error, 1), running: map[string]*part{}, wanted: map[string]bool{}, tries: map[string]int{}, faults: map[string]string{}}
+	w := &watch{log: l, begin: begin, failed: make(chan error, 1), running: map[string]*part{}, wanted: map[string]bool{},
+		tries: map[string]int{}, faults: map[string]string{}}
 	w.life, w.end = context.WithCancel(context.Background())
 	return w
 }
@@ -130,7 +131,8 @@ func (w *watch) again(name string, why error) {
 			return
 		}
 		pause := firstPause << (try - 1)
-		w.log.Error("embedded part ended, starting it again", "part", name, "try", try, "of", maxTries, "pause_ms", pause.Milliseconds(), "err", why)
+		w.log.Error("embedded part ended, starting it again", "part", name, "try", try, "of", maxTries, "pause_ms", pause.Milliseconds(), "err",
+			why)
 		select {
 		case <-w.life.Done():
 			return
@@ -144,7 +146,8 @@ func (w *watch) again(name string, why error) {
 }
 
 func (w *watch) giveUp(name string, why error) {
-	err := fmt.Errorf("the embedded %s ended again after %d tries in a row to keep it running: %w; its data is kept: mend the cause and start again, "+
+	err := fmt.Errorf("the embedded %s ended again after %d tries in a row to keep it running: %w; its data is kept: mend the cause and "+
+		"start again, "+
 		"or give the address of a %[1]s of your own (docs/operations.md)", name, maxTries, why)
 	w.mu.Lock()
 	w.faults[name] = fmt.Sprintf("embedded %s ended and was given up", name)

@@ -155,7 +155,8 @@ func TestPartIsGivenUp(t *testing.T) {
 		return err != nil && strings.Contains(err.Error(), "embedded redis ended, try ")
 	})
 	err := <-p.watch.failed
-	for _, words := range []string{"the embedded redis ended", "after 3 tries in a row", "port " + strconv.Itoa(p.o.Ports.Redis()), "its data is kept"} {
+	for _, words := range []string{"the embedded redis ended", "after 3 tries in a row", "port " + strconv.Itoa(p.o.Ports.Redis()),
+		"its data is kept"} {
 		if err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%q is missing in: %v", words, err)
 		}

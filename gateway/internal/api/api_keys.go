@@ -30,7 +30,8 @@ func Mount(r chi.Router, a *app.App, now func() time.Time) {
 
 // CreateAPIKey answers 201; only the first answer has the secret.
 func (s *Server) CreateAPIKey(ctx context.Context, r gatewayapi.CreateAPIKeyRequestObject) (gatewayapi.CreateAPIKeyResponseObject, error) {
-	k, err := s.app.CreateAPIKey(ctx, app.CreateInput{Name: r.Body.Name, Scopes: r.Body.Scopes, ExpiresAt: r.Body.ExpiresAt, IdempotencyKey: r.Params.IdempotencyKey})
+	k, err := s.app.CreateAPIKey(ctx,
+		app.CreateInput{Name: r.Body.Name, Scopes: r.Body.Scopes, ExpiresAt: r.Body.ExpiresAt, IdempotencyKey: r.Params.IdempotencyKey})
 	if err != nil {
 		return nil, err
 	}

@@ -122,7 +122,8 @@ func (a *App) ListAPIKeys(ctx context.Context, in page.Request) ([]APIKey, *stri
 	rows, next := page.Cut(p, rows, func(r gatewaydb.ListAPIKeysRow) uuid.UUID { return r.ID })
 	out := make([]APIKey, 0, len(rows))
 	for _, r := range rows {
-		out = append(out, APIKey{ID: r.ID, Name: r.Name, Hint: r.Hint, Scopes: r.Scopes, CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, RevokedAt: r.RevokedAt})
+		out = append(out, APIKey{ID: r.ID, Name: r.Name, Hint: r.Hint, Scopes: r.Scopes, CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt,
+			RevokedAt: r.RevokedAt})
 	}
 	return out, next, nil
 }

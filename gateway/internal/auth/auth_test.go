@@ -47,8 +47,9 @@ func TestParseKeys(t *testing.T) {
 		doc string
 		ok  bool
 	}{
-		"good":           {good, true},
-		"beside others":  {good + "," + jwk(t, "enc", "EC", "P-256", "ES256", "enc", true) + `,{"kty":"RSA","kid":"r","n":"AQAB","e":"AQAB"},{"kty":"oct","kid":"good2","k":"c2VjcmV0"}`, true},
+		"good": {good, true},
+		"beside others": {good + "," + jwk(t, "enc", "EC", "P-256", "ES256", "enc", true) +
+			`,{"kty":"RSA","kid":"r","n":"AQAB","e":"AQAB"},{"kty":"oct","kid":"good2","k":"c2VjcmV0"}`, true},
 		"empty":          {"", false},
 		"symmetric":      {`{"kty":"oct","alg":"HS256","use":"sig","kid":"a","k":"c2VjcmV0"}`, false},
 		"other curve":    {jwk(t, "a", "EC", "P-384", "ES256", "sig", true), false},
@@ -155,12 +156,14 @@ func TestRevocations(t *testing.T) {
 		t.Fatalf("before the first load: %v", err)
 	}
 	at := c.now().UTC().Format(time.RFC3339Nano)
-	for _, bad := range []string{"", "{}", "[]", `{"database_time":"` + at + `","data":[{"kind":"planet","id":"x","revoked_at":"` + at + `"}]}`} {
+	for _, bad := range []string{"", "{}", "[]", `{"database_time":"` + at + `","data":[{"kind":"planet","id":"x","revoked_at":"` + at +
+		`"}]}`} {
 		if doc = bad; r.Poll(t.Context()) == nil || r.Ready(t.Context()) == nil {
 			t.Fatalf("%q was taken for a list", bad)
 		}
 	}
-	doc = `{"database_time":"` + at + `","data":[{"kind":"session","id":"dead","revoked_at":"` + at + `"},{"kind":"user","id":"gone","revoked_at":"` + at + `"}]}`
+	doc = `{"database_time":"` + at + `","data":[{"kind":"session","id":"dead","revoked_at":"` + at +
+		`"},{"kind":"user","id":"gone","revoked_at":"` + at + `"}]}`
 	if err := r.Poll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -222,8 +225,9 @@ func TestCachedTokenExpires(t *testing.T) {
 	set := fmt.Sprintf(`{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","use":"sig","kid":"one","x":%q,"y":%q}]}`,
 		base64.RawURLEncoding.EncodeToString(point[1:33]), base64.RawURLEncoding.EncodeToString(point[33:]))
 	tokens := NewTokens(NewKeys(func(context.Context) ([]byte, error) { return []byte(set), nil }, c.now, discard), "development", c.now)
-	token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"iss": issuer, "aud": audience, "sub": uuid.NewString(), "sid": uuid.NewString(),
-		"env": "development", "iat": c.now().Unix(), "exp": c.now().Add(30 * time.Second).Unix()})
+	token := jwt.NewWithClaims(jwt.SigningMethodES256,
+		jwt.MapClaims{"iss": issuer, "aud": audience, "sub": uuid.NewString(), "sid": uuid.NewString(),
+			"env": "development", "iat": c.now().Unix(), "exp": c.now().Add(30 * time.Second).Unix()})
 	token.Header = map[string]any{"alg": "ES256", "typ": typAccess, "kid": "one"}
 	text, err := token.SignedString(key)
 	if err != nil {
@@ -265,10 +269,11 @@ func TestAllow(t *testing.T) {
 		alternatives []contract.Alternative
 		ok           bool
 	}{
-		"both scopes":     {[]contract.Alternative{{Scheme: contract.UserAuth, Scopes: []string{"a:read", "a:write"}}}, true},
-		"one is missing":  {[]contract.Alternative{{Scheme: contract.UserAuth, Scopes: []string{"a:read", "b:read"}}}, false},
-		"other scheme":    {[]contract.Alternative{{Scheme: contract.APIKey, Scopes: []string{"a:read"}}}, false},
-		"an alternative":  {[]contract.Alternative{{Scheme: contract.APIKey, Scopes: []string{"a:read"}}, {Scheme: contract.UserAuth, Scopes: []string{"a:read"}}}, true},
+		"both scopes":    {[]contract.Alternative{{Scheme: contract.UserAuth, Scopes: []string{"a:read", "a:write"}}}, true},
+		"one is missing": {[]contract.Alternative{{Scheme: contract.UserAuth, Scopes: []string{"a:read", "b:read"}}}, false},
+		"other scheme":   {[]contract.Alternative{{Scheme: contract.APIKey, Scopes: []string{"a:read"}}}, false},
+		"an alternative": {[]contract.Alternative{{Scheme: contract.APIKey, Scopes: []string{"a:read"}},
+			{Scheme: contract.UserAuth, Scopes: []string{"a:read"}}}, true},
 		"none is allowed": {nil, false},
 		"prefix":          {[]contract.Alternative{{Scheme: contract.UserAuth, Scopes: []string{"a"}}}, false},
 	} {

@@ -85,7 +85,8 @@ type cached struct {
 // NewTokens makes a verifier for one environment.
 func NewTokens(keys *Keys, env string, now func() time.Time) *Tokens {
 	t := &Tokens{keys: keys, env: env, now: now,
-		access: jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithIssuer(issuer), jwt.WithAudience(audience), jwt.WithExpirationRequired(),
+		access: jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
+			jwt.WithExpirationRequired(),
 			jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(now), jwt.WithStrictDecoding()),
 		stepUp: jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding())}
 	for i := range t.cache {
@@ -172,7 +173,8 @@ func (t *Tokens) StepUp(ctx context.Context, token string, c Caller, operation s
 		}
 		return StepUp{}, ErrStepUp
 	}
-	bound := s.Issuer == issuer && len(s.Audience) == 1 && s.Audience[0] == audience && s.Env == t.env && s.Subject == c.User && c.User != "" &&
+	bound := s.Issuer == issuer && len(s.Audience) == 1 && s.Audience[0] == audience && s.Env == t.env && s.Subject == c.User &&
+		c.User != "" &&
 		s.SessionID == c.SessionID && s.Operation == operation
 	notYet := s.NotBefore != nil && s.NotBefore.After(t.now().Add(leeway))
 	if !bound || notYet || s.ID == "" || s.Hash == "" || s.ExpiresAt == nil {

@@ -106,10 +106,11 @@ func TestLoadRefuses(t *testing.T) {
 		"open object in a list":      swap("a: {type: string}", "a: {type: array, items: {type: object}}"),
 		"union":                      swap("a: {type: string}", "a: {oneOf: [{type: string}]}"),
 		"form":                       swap("application/json", "multipart/form-data"),
-		"list parameter":             swap("in: path, required: true, schema: {type: string}", "in: path, required: true, schema: {type: array, items: {type: string}}"),
-		"body limit without a body":  swap("key: user}", "key: /a}\n      x-step-up: pin") + "", // replaced below
-		"broken reference":           swap("{type: string}}}}}", "{$ref: \"common.yaml#/nowhere\"}}}}}"),
-		"reference outside":          swap("{type: string}}}}}", "{$ref: \"../../etc/passwd\"}}}}}"),
+		"list parameter": swap("in: path, required: true, schema: {type: string}",
+			"in: path, required: true, schema: {type: array, items: {type: string}}"),
+		"body limit without a body": swap("key: user}", "key: /a}\n      x-step-up: pin") + "", // replaced below
+		"broken reference":          swap("{type: string}}}}}", "{$ref: \"common.yaml#/nowhere\"}}}}}"),
+		"reference outside":         swap("{type: string}}}}}", "{$ref: \"../../etc/passwd\"}}}}}"),
 	} {
 		if name == "body limit without a body" {
 			head, tail, _ := strings.Cut(swap("key: user", "key: /a"), "      requestBody:")

@@ -81,7 +81,8 @@ var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 const freshKey = `function (request) {
       var headers = request.headers || {};
       if (headers["Idempotency-Key"] === "` + exampleKey + `") {
-        headers["Idempotency-Key"] = Array.from(crypto.getRandomValues(new Uint8Array(16)), function (b) { return b.toString(16).padStart(2, "0"); }).join("")
+        headers["Idempotency-Key"] = 
+          Array.from(crypto.getRandomValues(new Uint8Array(16)), function (b) { return b.toString(16).padStart(2, "0"); }).join("")
           .replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, "$1-$2-4$3-a$4-$5");
       }
       return request;
@@ -96,11 +97,13 @@ func (h *Handler) ui(urls []map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("list documents: %w", err)
 	}
-	ui := v5emb.NewHandlerWithConfig(swgui.Config{Title: title, SwaggerJSON: "/docs/all.json", BasePath: "/docs/", ShowTopBar: true, SettingsUI: map[string]string{
-		"urls": string(list), "persistAuthorization": "true", "tryItOutEnabled": "true", "requestSnippetsEnabled": "true", "displayRequestDuration": "true",
-		"filter": "true", "docExpansion": `"list"`, "queryConfigEnabled": "false", "showExtensions": "false",
-		"requestInterceptor": freshKey,
-	}})
+	ui := v5emb.NewHandlerWithConfig(swgui.Config{Title: title, SwaggerJSON: "/docs/all.json", BasePath: "/docs/", ShowTopBar: true,
+		SettingsUI: map[string]string{
+			"urls": string(list), "persistAuthorization": "true", "tryItOutEnabled": "true", "requestSnippetsEnabled": "true",
+			"displayRequestDuration": "true",
+			"filter":                 "true", "docExpansion": `"list"`, "queryConfigEnabled": "false", "showExtensions": "false",
+			"requestInterceptor": freshKey,
+		}})
 	rec := httptest.NewRecorder()
 	ui.ServeHTTP(rec, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/docs/", nil))
 	index := rec.Body.Bytes()

@@ -29,8 +29,10 @@ func Merge(fsys fs.FS, services []string, title, server string) ([]byte, error) 
 	m.prune()
 	out := object{
 		"openapi": "3.0.3",
-		"info": object{"title": title, "version": "1.0.0", "description": "Errors are RFC 9457 problem documents with a stable `code`. Amounts are integers in minor units. " +
-			"Clients must accept properties and enum values that are new to them.", "license": object{"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"}},
+		"info": object{"title": title, "version": "1.0.0",
+			"description": "Errors are RFC 9457 problem documents with a stable `code`. Amounts are integers in minor units. " +
+				"Clients must accept properties and enum values that are new to them.",
+			"license": object{"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"}},
 		"servers":    []any{object{"url": server}},
 		"tags":       m.usedTags(),
 		"paths":      m.paths,

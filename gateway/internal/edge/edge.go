@@ -248,7 +248,8 @@ func (l *listener) refuse(x *exchange, err error) {
 	case !ok:
 		l.g.Log.ErrorContext(x.r.Context(), "request failed", "request_id", x.id, "route", x.template(), "err", err)
 	case errors.Is(err, ErrNoRoom):
-		l.g.sampled.WarnContext(x.r.Context(), "no room for another body", "request_id", x.id, "route", x.template(), "address", x.address.String())
+		l.g.sampled.WarnContext(x.r.Context(), "no room for another body", "request_id", x.id, "route", x.template(), "address",
+			x.address.String())
 	case f.Kind == fault.Unavailable || f.Kind == fault.Timeout:
 		l.g.Log.WarnContext(x.r.Context(), "request failed", "request_id", x.id, "route", x.template(), "err", err)
 	}
@@ -272,7 +273,8 @@ func (l *listener) finish(x *exchange, start time.Time) {
 			l.count(x, start)
 			panic(p)
 		}
-		l.g.Log.ErrorContext(x.r.Context(), "panic", "request_id", x.id, "route", x.template(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		l.g.Log.ErrorContext(x.r.Context(), "panic", "request_id", x.id, "route", x.template(), "panic", fmt.Sprint(p), "stack",
+			string(debug.Stack()))
 		if x.w.Status == 0 {
 			l.refuse(x, fault.ErrInternal)
 		}

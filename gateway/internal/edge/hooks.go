@@ -21,7 +21,8 @@ func (g *Gateway) webhookSource(x *exchange) error {
 	}
 	if listed && !x.known {
 		g.Metrics.strange(kind)
-		g.sampled.WarnContext(x.r.Context(), "webhook from an address that is not the provider's", "request_id", x.id, "route", x.template(), "address", x.address.String())
+		g.sampled.WarnContext(x.r.Context(), "webhook from an address that is not the provider's", "request_id", x.id, "route", x.template(),
+			"address", x.address.String())
 	}
 	return nil
 }
@@ -98,7 +99,8 @@ func (g *Gateway) noteSource(ctx context.Context, x *exchange) {
 	all, say := g.origins.seen(kind, x.known, g.Now())
 	g.Metrics.onlyStrangers(kind, all)
 	if say {
-		g.Log.WarnContext(ctx, "every webhook of this kind comes from addresses that are not the provider's: if a proxy stands before the gateway, name it in "+
+		g.Log.WarnContext(ctx, "every webhook of this kind comes from addresses that are not the provider's: if a proxy stands before the "+
+			"gateway, name it in "+
 			"SENDTIP_TRUSTED_PROXIES; if the provider has new addresses, list them in SENDTIP_WEBHOOK_SOURCES",
 			"hook", kind, "address", x.address.String(), "forwarded", len(x.r.Header["X-Forwarded-For"]) > 0)
 	}

@@ -56,7 +56,8 @@ func (g *Gateway) limitAddress(x *exchange) error {
 // limitOthers counts what reaches no operation: pages outside the contracts are large answers to small questions, and whoever tries paths
 // and methods is a client like any other.
 func (g *Gateway) limitOthers(x *exchange) error {
-	return g.take(x, []contract.Limit{{Policy: g.address, Key: "address"}}, func(contract.Limit) (string, string) { return "address", addressKey(x.address) })
+	return g.take(x, []contract.Limit{{Policy: g.address, Key: "address"}},
+		func(contract.Limit) (string, string) { return "address", addressKey(x.address) })
 }
 
 // limitPrincipal counts by who asks: `user` is the subject, also when a service calls for somebody, `key` is whose credential it is.

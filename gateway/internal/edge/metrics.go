@@ -21,16 +21,22 @@ type Metrics struct {
 // NewMetrics registers the figures; age is the age of the list of revocations.
 func NewMetrics(reg prometheus.Registerer, age func() time.Duration) *Metrics {
 	m := &Metrics{
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gateway_request_seconds", Help: "Requests by listener, route template and status.",
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gateway_request_seconds",
+			Help:    "Requests by listener, route template and status.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"listener", "route", "status"}),
-		refusals:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_refusals_total", Help: "Refused requests by problem code."}, []string{"code"}),
-		local:     prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_local_limits_total", Help: "Rate-limit decisions without Redis."}),
-		sources:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_webhook_strange_sources_total", Help: "Webhooks from unlisted addresses."}, []string{"hook"}),
-		strangers: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gateway_webhook_only_strangers", Help: "1 when all accepted webhooks of a kind lately came from unlisted addresses."}, []string{"hook"}),
-		answers:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_contract_breaks_total", Help: "Sampled answers that break the contract."}, []string{"operation"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_refusals_total", Help: "Refused requests by problem code."},
+			[]string{"code"}),
+		local: prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_local_limits_total", Help: "Rate-limit decisions without Redis."}),
+		sources: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_webhook_strange_sources_total",
+			Help: "Webhooks from unlisted addresses."}, []string{"hook"}),
+		strangers: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gateway_webhook_only_strangers",
+			Help: "1 when all accepted webhooks of a kind lately came from unlisted addresses."}, []string{"hook"}),
+		answers: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gateway_contract_breaks_total",
+			Help: "Sampled answers that break the contract."}, []string{"operation"}),
 	}
 	reg.MustRegister(m.seconds, m.refusals, m.local, m.sources, m.strangers, m.answers, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "gateway_revocations_age_seconds", Help: "Age of the list of revocations; alarm above 5."}, func() float64 { return age().Seconds() }))
+		Name: "gateway_revocations_age_seconds", Help: "Age of the list of revocations; alarm above 5."},
+		func() float64 { return age().Seconds() }))
 	m.bodies = func(name string, r *room) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_body_bytes", Help: "Bytes of bodies in memory, by listener.",
 			ConstLabels: prometheus.Labels{"listener": name}}, r.bytes))

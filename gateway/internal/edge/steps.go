@@ -27,7 +27,8 @@ var always = []string{"Accept", "Accept-Language", "Content-Type", "User-Agent"}
 
 // endpoint puts the steps of an operation together. Their order is the order of their cost.
 func (g *Gateway) endpoint(op *contract.Operation, internal bool) *endpoint {
-	e := &endpoint{op: op, plan: validate.NewPlan(op), upstream: g.Upstreams[op.Service], key: g.Identity[op.Service], forward: slices.Clone(always)}
+	e := &endpoint{op: op, plan: validate.NewPlan(op), upstream: g.Upstreams[op.Service], key: g.Identity[op.Service],
+		forward: slices.Clone(always)}
 	for _, p := range op.Parameters {
 		if name := http.CanonicalHeaderKey(p.Name); p.In == "header" && !strings.HasPrefix(name, "Sendtip-") {
 			e.forward = append(e.forward, name)
@@ -240,8 +241,10 @@ func (g *Gateway) copyHeaders(out http.Header, x *exchange) {
 
 func reserved(name string) bool {
 	switch name {
-	case "Authorization", "X-Api-Key", "Cookie", "Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-		"Proxy-Authorization", "Proxy-Authenticate", "Forwarded", "Traceparent", "Tracestate", "Content-Length", "Expect", "Host", "Step-Up-Token":
+	case "Authorization", "X-Api-Key", "Cookie", "Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding",
+		"Upgrade",
+		"Proxy-Authorization", "Proxy-Authenticate", "Forwarded", "Traceparent", "Tracestate", "Content-Length", "Expect", "Host",
+		"Step-Up-Token":
 		return true
 	}
 	return strings.HasPrefix(name, "Sendtip-") || strings.HasPrefix(name, "X-Forwarded-") || name == "X-Request-Id" || name == "X-Real-Ip"
@@ -278,5 +281,6 @@ func (g *Gateway) judge(x *exchange, resp *http.Response, seen *sample) {
 
 func (g *Gateway) mismatch(x *exchange, status int, code, pointer string) {
 	g.Metrics.broken(x.end.op.ID)
-	g.Log.WarnContext(x.r.Context(), "the answer breaks the contract", "operation", x.end.op.ID, "status", status, "code", code, "pointer", pointer, "request_id", x.id)
+	g.Log.WarnContext(x.r.Context(), "the answer breaks the contract", "operation", x.end.op.ID, "status", status, "code", code, "pointer",
+		pointer, "request_id", x.id)
 }

@@ -45,7 +45,8 @@ func checksum(body string) string {
 // Parse returns the id of a well-formed key of this environment.
 func Parse(env, key string) (uuid.UUID, error) {
 	parts := strings.Split(key, "_")
-	if len(key) > 160 || len(parts) != 5 || parts[0] != brand || len(parts[2]) != idSize || len(parts[3]) != secretSize || len(parts[4]) != sumSize {
+	if len(key) > 160 || len(parts) != 5 || parts[0] != brand || len(parts[2]) != idSize || len(parts[3]) != secretSize ||
+		len(parts[4]) != sumSize {
 		return uuid.Nil, ErrKey
 	}
 	if checksum(key[:len(key)-sumSize-1]) != parts[4] {

@@ -99,7 +99,8 @@ func (u *Upstream) Send(ctx context.Context, o *Outgoing) (*http.Response, error
 	}
 	if resp.StatusCode == http.StatusUnauthorized && resp.Header.Get(auth.OtherKeyHeader) != "" {
 		_ = resp.Body.Close()
-		return nil, fmt.Errorf("%w: %s has another identity key: SENDTIP_IDENTITY_KEYS here and SENDTIP_IDENTITY_KEY there must agree", fault.ErrUnavailable, u.Name)
+		return nil, fmt.Errorf("%w: %s has another identity key: SENDTIP_IDENTITY_KEYS here and SENDTIP_IDENTITY_KEY there must agree",
+			fault.ErrUnavailable, u.Name)
 	}
 	return resp, nil
 }
@@ -133,7 +134,8 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }
 // hopByHop are the headers of one connection (RFC 9110, 7.6.1), and those that only the gateway sets.
 var hopByHop = map[string]bool{
 	"Connection": true, "Proxy-Connection": true, "Keep-Alive": true, "Proxy-Authenticate": true, "Proxy-Authorization": true, "Te": true,
-	"Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Server": true, "X-Powered-By": true, "X-Request-Id": true, "Set-Cookie": true,
+	"Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Server": true, "X-Powered-By": true, "X-Request-Id": true,
+	"Set-Cookie": true,
 }
 
 // Copy writes the upstream's answer. seen, if not nil, gets the body too. An error means that the answer is incomplete and the

@@ -26,7 +26,8 @@ func table(t testing.TB, routes ...string) *Table {
 
 func TestFind(t *testing.T) {
 	t.Parallel()
-	tb := table(t, "GET /v1/a", "POST /v1/a", "GET /v1/a/{id}", "GET /v1/a/special", "GET /v1/{kind}/x", "POST /v1/a/{id}/b/{other}", "DELETE /v1/a/current/b")
+	tb := table(t, "GET /v1/a", "POST /v1/a", "GET /v1/a/{id}", "GET /v1/a/special", "GET /v1/{kind}/x", "POST /v1/a/{id}/b/{other}",
+		"DELETE /v1/a/current/b")
 	for _, c := range []struct{ method, path, id, allow, param, value string }{
 		{"GET", "/v1/a", "GET /v1/a", "", "", ""},
 		{"PUT", "/v1/a", "", "GET, POST", "", ""},

@@ -18,7 +18,8 @@ func TestManyUnknownProperties(t *testing.T) {
 	no := false
 	schema := openapi3.NewObjectSchema().WithProperty("a", openapi3.NewIntegerSchema())
 	schema.AdditionalProperties = openapi3.AdditionalProperties{Has: &no}
-	p := NewPlan(&contract.Operation{Visibility: contract.Public, Body: &openapi3.RequestBody{Content: openapi3.NewContentWithJSONSchema(schema)}})
+	p := NewPlan(&contract.Operation{Visibility: contract.Public,
+		Body: &openapi3.RequestBody{Content: openapi3.NewContentWithJSONSchema(schema)}})
 	var b strings.Builder
 	b.WriteString(`{"a":1`)
 	for i := 0; b.Len() < contract.DefaultMaxBody-16; i++ {

@@ -120,7 +120,8 @@ func unknown(se *openapi3.SchemaError, path []string, out *[]fault.Field) {
 		if _, declared := se.Schema.Properties[name]; declared {
 			continue
 		}
-		field := fault.Field{Pointer: pointer(append(path[:len(path):len(path)], name)), Code: "unknown_property", Detail: detailOf("unknown_property")}
+		field := fault.Field{Pointer: pointer(append(path[:len(path):len(path)], name)), Code: "unknown_property",
+			Detail: detailOf("unknown_property")}
 		if !contains(*out, field) && len(*out) < maxFields {
 			*out = append(*out, field)
 		}

@@ -26,8 +26,10 @@ var formats = map[string]openapi3.StringFormatValidator{
 }
 
 var (
-	requestOptions  = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.MultiErrors(), openapi3.WithStringFormatValidators(formats)}
-	responseOptions = []openapi3.SchemaValidationOption{openapi3.VisitAsResponse(), openapi3.MultiErrors(), openapi3.WithStringFormatValidators(formats)}
+	requestOptions = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.MultiErrors(),
+		openapi3.WithStringFormatValidators(formats)}
+	responseOptions = []openapi3.SchemaValidationOption{openapi3.VisitAsResponse(), openapi3.MultiErrors(),
+		openapi3.WithStringFormatValidators(formats)}
 )
 
 func check(ok func(string) bool) openapi3.StringFormatValidator {

@@ -8,7 +8,8 @@ import (
 
 func TestMinor(t *testing.T) {
 	t.Parallel()
-	good := map[string]int64{"5.00": 500, "5": 500, "0.05": 5, "1250.5": 125050, "1.000": 100, " 7.10 ": 710, "90071992547409.91": 9007199254740991}
+	good := map[string]int64{"5.00": 500, "5": 500, "0.05": 5, "1250.5": 125050, "1.000": 100, " 7.10 ": 710,
+		"90071992547409.91": 9007199254740991}
 	for in, want := range good {
 		if got, err := Minor(in); err != nil || got != want {
 			t.Errorf("Minor(%q) = %d, %v; want %d", in, got, err, want)

@@ -75,7 +75,8 @@ func (s *Server) registerC2B(version int) func(http.ResponseWriter, *http.Reques
 			return
 		}
 		// The missing "n" is Safaricom's.
-		write(w, http.StatusOK, map[string]string{"OriginatorCoversationID": newRequestID(), "ResponseCode": "0", "ResponseDescription": "Success"})
+		write(w, http.StatusOK, map[string]string{"OriginatorCoversationID": newRequestID(), "ResponseCode": "0",
+			"ResponseDescription": "Success"})
 	}
 }
 

@@ -26,7 +26,8 @@ func (s *Server) notify(ctx context.Context, p *push) {
 	s.mu.Lock()
 	code, shillings, body := p.code, p.shillings, stkCallback(p)
 	payment := c2bPayment{
-		receipt: p.receipt, kind: p.kind, shortCode: p.shortCode, msisdn: p.msisdn, account: p.reference, amountMinor: shillings * 100, at: p.paidAt,
+		receipt: p.receipt, kind: p.kind, shortCode: p.shortCode, msisdn: p.msisdn, account: p.reference, amountMinor: shillings * 100,
+		at: p.paidAt,
 	}
 	s.mu.Unlock()
 	confirm := code == "0" && (p.script.C2B == nil || *p.script.C2B)

@@ -44,7 +44,8 @@ func (s *Server) Forge(ctx context.Context, in control.Forgery) (control.Forged,
 	}
 	p := c2bPayment{receipt: in.Receipt, shortCode: in.ShortCode, msisdn: in.Msisdn, account: in.Account, amountMinor: in.AmountMinor, at: at}
 	total := s.world.OrgBalanceMinor() + in.AmountMinor
-	status, _ := s.world.Post(ctx, world.Callback{Kind: "forgery", ID: in.Receipt, URL: reg.Confirmation, ContentType: "application/json", Stranger: true,
-		Body: c2bBody(p, reg.Version, fmt.Sprintf("%d.%02d", total/100, total%100))})
+	status, _ := s.world.Post(ctx,
+		world.Callback{Kind: "forgery", ID: in.Receipt, URL: reg.Confirmation, ContentType: "application/json", Stranger: true,
+			Body: c2bBody(p, reg.Version, fmt.Sprintf("%d.%02d", total/100, total%100))})
 	return control.Forged{Receipt: in.Receipt, Status: status}, nil
 }

@@ -50,7 +50,8 @@ func (s *Server) registerPull(w http.ResponseWriter, _ *http.Request, in fields)
 		status, text = "1001", "ShortCode already Registered"
 	}
 	// ResponseStatus here, ResponseCode below: Safaricom's.
-	write(w, http.StatusOK, map[string]string{"ResponseRefID": newRequestID(), "ResponseStatus": status, "ShortCode": code, "ResponseDescription": text})
+	write(w, http.StatusOK, map[string]string{"ResponseRefID": newRequestID(), "ResponseStatus": status, "ShortCode": code,
+		"ResponseDescription": text})
 }
 
 // pulled is one payment as the books show it.
@@ -97,14 +98,16 @@ func (s *Server) queryPull(w http.ResponseWriter, _ *http.Request, in fields) {
 	to = to.Add(time.Second) // the question has no parts of a second, payments have
 	rows := s.world.Entries(code, from, to, offset, pullPage)
 	if len(rows) == 0 {
-		write(w, http.StatusOK, map[string]any{"ResponseRefID": newRequestID(), "ResponseCode": "1001", "ResponseMessage": "No transactions found"})
+		write(w, http.StatusOK, map[string]any{"ResponseRefID": newRequestID(), "ResponseCode": "1001",
+			"ResponseMessage": "No transactions found"})
 		return
 	}
 	page := make([]pulled, 0, len(rows))
 	for _, e := range rows {
 		page = append(page, shownInBooks(e))
 	}
-	write(w, http.StatusOK, map[string]any{"ResponseRefID": newRequestID(), "ResponseCode": "1000", "ResponseMessage": "Success", "Response": [][]pulled{page}})
+	write(w, http.StatusOK, map[string]any{"ResponseRefID": newRequestID(), "ResponseCode": "1000", "ResponseMessage": "Success",
+		"Response": [][]pulled{page}})
 }
 
 func shownInBooks(e control.Entry) pulled {
@@ -113,6 +116,7 @@ func shownInBooks(e control.Entry) pulled {
 	if e.BuyGoods {
 		kind = "c2b-buy-goods-debit"
 	}
-	return pulled{ID: e.Receipt, At: e.At.In(eat).Format(time.RFC3339), Msisdn: number, Sender: "MPESA", Type: kind, BillRef: e.AccountReference,
-		Amount: fmt.Sprintf("%d.0", e.AmountMinor/100), Organization: "SENDTIP"}
+	return pulled{ID: e.Receipt, At: e.At.In(eat).Format(time.RFC3339), Msisdn: number, Sender: "MPESA", Type: kind,
+		BillRef: e.AccountReference,
+		Amount:  fmt.Sprintf("%d.0", e.AmountMinor/100), Organization: "SENDTIP"}
 }

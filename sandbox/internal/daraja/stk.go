@@ -163,7 +163,8 @@ func (s *Server) stkPush(w http.ResponseWriter, _ *http.Request, in fields) {
 }
 
 func locked(w http.ResponseWriter) {
-	fail(w, http.StatusInternalServerError, "500.001.1001", "Unable to lock subscriber, a transaction is already in process for the current subscriber")
+	fail(w, http.StatusInternalServerError, "500.001.1001",
+		"Unable to lock subscriber, a transaction is already in process for the current subscriber")
 }
 
 // openPrompt shows the prompt, or returns nil if the handset already shows one (or far too many do).

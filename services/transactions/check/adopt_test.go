@@ -26,7 +26,8 @@ func TestOlderLedgerIsAdopted(t *testing.T) {
 	db := pgtest.Open(t, "transactions", migrations(t, "00001_init.sql", "00002_chart.sql"))
 	account := uuid.Must(uuid.NewV7())
 	payIn := domain.Request{Reference: "old:in", Body: domain.Body{Action: domain.ActionPost, Type: "deposit", Channel: "mpesa",
-		Postings: []domain.Posting{{Source: rail, Destination: account, Amount: 1000, Currency: "KES"}}, Metadata: map[string]string{"receipt": "A\"ä", "b": "2"}}}
+		Postings: []domain.Posting{{Source: rail, Destination: account, Amount: 1000, Currency: "KES"}},
+		Metadata: map[string]string{"receipt": "A\"ä", "b": "2"}}}
 	tooMuch := domain.Request{Reference: "old:refused", Body: domain.Body{Action: domain.ActionPost, Type: "transfer", Channel: "internal",
 		Postings: []domain.Posting{{Source: account, Destination: rail, Amount: 5000, Currency: "KES"}}}}
 	writeAsBefore(t, db, account, payIn, tooMuch)
@@ -37,14 +38,16 @@ func TestOlderLedgerIsAdopted(t *testing.T) {
 	w.seal()
 	repeated := payIn
 	out, err := w.PostTransactions(w.ctx, []domain.Request{repeated, tooMuch}, false)
-	if err != nil || out[0].Status != domain.Posted || out[0].Balances[1].Balance != 1000 || out[0].Balances[1].Currency != "KES" || out[1].Code != "insufficient_funds" {
+	if err != nil || out[0].Status != domain.Posted || out[0].Balances[1].Balance != 1000 || out[0].Balances[1].Currency != "KES" ||
+		out[1].Code != "insufficient_funds" {
 		t.Fatalf("%+v %v", out, err)
 	}
 	repeated.Metadata = map[string]string{"receipt": "B"}
 	if out, err = w.PostTransactions(w.ctx, []domain.Request{repeated}, false); err != nil || out[0].Code != "reference_reused" {
 		t.Errorf("%+v %v", out, err)
 	}
-	fresh := domain.Request{Reference: "new", Body: domain.Body{Action: domain.ActionReverse, Type: "correction", Channel: "mpesa", OriginalID: uuid.MustParse(oldID)}}
+	fresh := domain.Request{Reference: "new",
+		Body: domain.Body{Action: domain.ActionReverse, Type: "correction", Channel: "mpesa", OriginalID: uuid.MustParse(oldID)}}
 	if out, err = w.PostTransactions(w.ctx, []domain.Request{fresh}, false); err != nil || out[0].Status != domain.Posted {
 		t.Fatalf("%+v %v", out, err)
 	}
@@ -69,9 +72,9 @@ func migrations(t *testing.T, names ...string) fs.FS {
 	return older
 }
 
-// TestHoldsOfTheEpoch migrates rows that an older version wrote, which took 1970-01-01T00:00:00Z for never: the rows get the time that their
-// leaves have, and nothing else gets one; the ledger then releases what is left of them. Repeats are answered as before. Money above a maximum
-// that the older version held is freed.
+// TestHoldsOfTheEpoch migrates rows that an older version wrote, which took 1970-01-01T00:00:00Z for never: the rows get the time that
+// their leaves have, and nothing else gets one; the ledger then releases what is left of them. Repeats are answered as before. Money above
+// a maximum that the older version held is freed.
 func TestHoldsOfTheEpoch(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Open(t, "transactions", migrations(t, "00001_init.sql", "00002_chart.sql", "00003_proof.sql"))
@@ -100,7 +103,9 @@ func TestHoldsOfTheEpoch(t *testing.T) {
 		t.Errorf("after the migration: %v", f)
 	}
 	var moved []string
-	if err := db.Pool.QueryRow(t.Context(), `SELECT array_agg(t.reference ORDER BY t.reference) FROM holds h JOIN transactions t ON t.id = h.id WHERE h.expires_at = 'epoch'`).Scan(&moved); err != nil {
+	if err := db.Pool.QueryRow(t.Context(),
+		`SELECT array_agg(t.reference ORDER BY t.reference) FROM holds h JOIN transactions t ON t.id = h.id WHERE h.expires_at = 'epoch'`).Scan(
+		&moved); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"epoch:active", "epoch:captured", "epoch:lines", "epoch:queued"}; !slices.Equal(moved, want) {
@@ -128,14 +133,17 @@ func (w *world) repeatsOfEpoch() {
 		reference string
 		at        *time.Time
 		code      string
-	}{{"epoch:active", new(time.Unix(0, 0).UTC()), ""}, {"never", nil, ""}, {"year_1", new(time.Time), ""}, {"year_1", nil, ""}, {"epoch:active", nil, "reference_reused"},
+	}{{"epoch:active", new(time.Unix(0, 0).UTC()), ""}, {"never", nil, ""}, {"year_1", new(time.Time), ""}, {"year_1", nil, ""},
+		{"epoch:active", nil, "reference_reused"},
 		{"later", new(time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)), ""}} {
-		if err := w.db.Pool.QueryRow(w.ctx, `SELECT h.account_id, (h.lines -> 0 ->> 'destination')::uuid, h.amount_minor FROM transactions t JOIN holds h ON h.id = t.id
+		if err := w.db.Pool.QueryRow(w.ctx,
+			`SELECT h.account_id, (h.lines -> 0 ->> 'destination')::uuid, h.amount_minor FROM transactions t JOIN holds h ON h.id = t.id
 			WHERE t.reference = $1`, c.reference).Scan(&from, &to, &amount); err != nil {
 			w.t.Fatal(err)
 		}
-		r := domain.Request{Reference: c.reference, Body: domain.Body{Action: domain.ActionHold, Type: "payout", Channel: "mpesa", ExpiresAt: c.at,
-			Postings: []domain.Posting{kes(from, to, amount)}}}
+		r := domain.Request{Reference: c.reference,
+			Body: domain.Body{Action: domain.ActionHold, Type: "payout", Channel: "mpesa", ExpiresAt: c.at,
+				Postings: []domain.Posting{kes(from, to, amount)}}}
 		if out, err := w.PostTransactions(w.ctx, []domain.Request{r}, false); err != nil || out[0].Code != c.code {
 			w.t.Errorf("%s until %v: %+v, %v, want %q", c.reference, c.at, out, err, c.code)
 		}
@@ -168,17 +176,23 @@ func writeAsBefore(t *testing.T, db *pgtest.DB, account uuid.UUID, posted, refus
 		{`INSERT INTO accounts (id, owner_id, kind, currency, normal_side, minimum_minor, credits_minor, sequence, last_recorded_at)
 			VALUES ($1, gen_random_uuid(), 'customer_wallet', 'KES', 'credit', 0, 1000, 1, date_trunc('month', now()))`, []any{account}},
 		{`UPDATE accounts SET debits_minor = 1000, sequence = 1, last_recorded_at = date_trunc('month', now()) WHERE id = $1`, []any{rail}},
-		{`INSERT INTO transactions (id, recorded_at, reference, action, type, channel) VALUES ($1, date_trunc('month', now()), $2, 'post', 'deposit', 'mpesa')`, []any{oldID, posted.Reference}},
-		{`INSERT INTO postings (transaction_id, position, recorded_at, source_id, destination_id, currency, amount_minor, source_sequence, source_balance_minor,
-			destination_sequence, destination_balance_minor) VALUES ($1, 0, date_trunc('month', now()), $2, $3, 'KES', 1000, 1, 1000, 1, 1000)`, []any{oldID, rail, account}},
+		{`INSERT INTO transactions (id, recorded_at, reference, action, type, channel) VALUES ($1, date_trunc('month', now()), $2, 'post',
+			'deposit', 'mpesa')`, []any{oldID, posted.Reference}},
+		{`INSERT INTO postings (transaction_id, position, recorded_at, source_id, destination_id, currency, amount_minor, source_sequence,
+			source_balance_minor,
+			destination_sequence, destination_balance_minor) VALUES ($1, 0, date_trunc('month', now()), $2, $3, 'KES', 1000, 1, 1000, 1, 1000)`,
+			[]any{oldID, rail, account}},
 		{`INSERT INTO transaction_metadata (transaction_id, metadata) VALUES ($1, $2)`, []any{oldID, posted.Metadata}},
-		{`INSERT INTO ledger_references (reference, body_hash, status, transaction_id, outcome) VALUES ($1, $2, 'posted', $3, jsonb_build_object('reference', $1::text, 'status', 'posted',
+		{`INSERT INTO ledger_references (reference, body_hash, status, transaction_id, outcome) VALUES ($1, $2, 'posted', $3,
+			jsonb_build_object('reference', $1::text, 'status', 'posted',
 			'transaction_id', $3::uuid, 'recorded_at', date_trunc('month', now()), 'balances', jsonb_build_array(
 			jsonb_build_object('account_id', $4::uuid, 'currency', 'KES', 'balance', 1000, 'available', 1000, 'sequence', 1),
 			jsonb_build_object('account_id', $5::uuid, 'currency', 'KES', 'balance', 1000, 'available', 1000, 'sequence', 1))))`,
 			[]any{posted.Reference, posted.HashWithMetadata(), oldID, rail, account}},
-		{`INSERT INTO ledger_references (reference, body_hash, status, outcome) VALUES ($1, $2, 'refused', jsonb_build_object('reference', $1::text, 'status', 'refused',
-			'code', 'insufficient_funds', 'detail', 'The balance is too low.', 'recorded_at', now()))`, []any{refused.Reference, refused.HashWithMetadata()}},
+		{`INSERT INTO ledger_references (reference, body_hash, status, outcome) VALUES ($1, $2, 'refused', jsonb_build_object('reference',
+			$1::text, 'status', 'refused',
+			'code', 'insufficient_funds', 'detail', 'The balance is too low.', 'recorded_at', now()))`,
+			[]any{refused.Reference, refused.HashWithMetadata()}},
 	} {
 		if _, err := conn.Exec(t.Context(), stmt.sql, stmt.args...); err != nil {
 			t.Fatalf("%s: %v", stmt.sql, err)

@@ -61,7 +61,8 @@ func (r *run) prepare(ctx context.Context, s *session) error {
 	for _, b := range r.spans {
 		r.sealed += b.size
 		if _, twice := r.batches[b.id]; twice {
-			r.add(Finding{Kind: Inserted, Table: "sealed_batches", Key: fmt.Sprintf("batch %d", b.id), Index: b.first, Detail: "the batch is sealed twice"})
+			r.add(Finding{Kind: Inserted, Table: "sealed_batches", Key: fmt.Sprintf("batch %d", b.id), Index: b.first,
+				Detail: "the batch is sealed twice"})
 		}
 		r.batches[b.id] = struct{}{}
 	}
@@ -120,7 +121,8 @@ func (r *run) queue(ctx context.Context, s *session) error {
 		return err
 	}
 	for last := int64(-1 << 62); ; {
-		list, err := query(ctx, s.db, scanBatch, `SELECT -1::bigint, cardinality(transaction_ids)::bigint, id, transaction_ids, leaf_hashes, recorded_from, recorded_to
+		list, err := query(ctx, s.db, scanBatch,
+			`SELECT -1::bigint, cardinality(transaction_ids)::bigint, id, transaction_ids, leaf_hashes, recorded_from, recorded_to
 			FROM seal_queue WHERE id > $1 ORDER BY id LIMIT 64`, last)
 		if err != nil {
 			return fmt.Errorf("read the queue: %w", err)

@@ -47,7 +47,8 @@ func (v Violation) finding() Finding {
 	case v.Rule == ruleDecided:
 		f.Kind, f.Table, f.Detail = Inserted, "ledger_refusals", "it is refused, and a transaction has it"
 	case v.Rule == ruleRefusal:
-		f.Kind, f.Table, f.Detail = Deleted, "ledger_references", "it is refused, and there is no row of it: that was deleted, or the refusal was inserted"
+		f.Kind, f.Table, f.Detail = Deleted, "ledger_references",
+			"it is refused, and there is no row of it: that was deleted, or the refusal was inserted"
 	case strings.HasPrefix(v.Rule, "L3"), strings.HasPrefix(v.Rule, "W1"):
 		f.Table, f.Key = "accounts", "account "+v.Subject
 		return f
@@ -102,7 +103,8 @@ func violations(ctx context.Context, db Querier, r rule) ([]Violation, error) {
 	list, err := query(ctx, db, func(row pgx.CollectableRow, v *Violation) error {
 		v.Rule = r.name
 		return row.Scan(&v.Subject, &v.Detail)
-	}, fmt.Sprintf("SELECT subject::text, coalesce(detail::text, '') FROM (%s) v (subject, detail) ORDER BY 1 LIMIT %d", r.violations, perRule))
+	}, fmt.Sprintf("SELECT subject::text, coalesce(detail::text, '') FROM (%s) v (subject, detail) ORDER BY 1 LIMIT %d", r.violations,
+		perRule))
 	if err != nil {
 		return nil, fmt.Errorf("rule %s: %w", r.name, err)
 	}
@@ -113,7 +115,8 @@ type rule struct{ name, violations string }
 
 // entries are the two sides of every posting, as each account sees them.
 const entries = `(
-	SELECT source_id AS account_id, source_sequence AS sequence, source_balance_minor AS balance_minor, amount_minor AS debit, 0::bigint AS credit, currency, recorded_at FROM postings
+	SELECT source_id AS account_id, source_sequence AS sequence, source_balance_minor AS balance_minor, amount_minor AS debit,
+		0::bigint AS credit, currency, recorded_at FROM postings
 	UNION ALL
 	SELECT destination_id, destination_sequence, destination_balance_minor, 0, amount_minor, currency, recorded_at FROM postings)`
 
@@ -135,28 +138,34 @@ var rules = []rule{
 		SELECT currency, sum(debits_minor) || ' debits, ' || sum(credits_minor) || ' credits' FROM accounts
 		GROUP BY currency HAVING sum(debits_minor) <> sum(credits_minor)`},
 	{"L3 counters are the sums of the entries", `
-		SELECT a.id, a.debits_minor || '/' || a.credits_minor || ' counted, ' || coalesce(e.debits, 0) || '/' || coalesce(e.credits, 0) || ' posted, sequence ' || a.sequence || ' of ' || coalesce(e.entries, 0)
-		FROM accounts a LEFT JOIN (SELECT account_id, sum(debit) AS debits, sum(credit) AS credits, count(*) AS entries FROM ` + entries + ` x GROUP BY account_id) e ON e.account_id = a.id
+		SELECT a.id, a.debits_minor || '/' || a.credits_minor || ' counted, ' || coalesce(e.debits, 0) || '/' || coalesce(e.credits, 0) ||
+		' posted, sequence ' || a.sequence || ' of ' || coalesce(e.entries, 0)
+		FROM accounts a LEFT JOIN (SELECT account_id, sum(debit) AS debits, sum(credit) AS credits, count(*) AS entries FROM ` + entries +
+		` x GROUP BY account_id) e ON e.account_id = a.id
 		WHERE a.debits_minor <> coalesce(e.debits, 0) OR a.credits_minor <> coalesce(e.credits, 0) OR a.sequence <> coalesce(e.entries, 0)`},
 	{"L3 an account's last time is that of its last transaction", `
 		SELECT a.id, a.last_recorded_at FROM accounts a LEFT JOIN (
 			SELECT account_id, max(recorded_at) AS last FROM (
 				SELECT account_id, max(recorded_at) AS recorded_at FROM ` + entries + ` x GROUP BY account_id
 				UNION ALL
-				SELECT encode(substring(t.balances FROM 40 * n + 1 FOR 16), 'hex')::uuid, t.recorded_at FROM transactions t, generate_series(0, length(t.balances) / 40 - 1) n
+				SELECT encode(substring(t.balances FROM 40 * n + 1 FOR 16), 'hex')::uuid, t.recorded_at
+				FROM transactions t, generate_series(0, length(t.balances) / 40 - 1) n
 				WHERE t.hold_id IS NOT NULL) touched GROUP BY account_id) l ON l.account_id = a.id
 		WHERE a.last_recorded_at <> coalesce(l.last, 'epoch')`},
 	{"L3 each entry follows the one before", `
 		SELECT account_id, 'sequence ' || sequence FROM (
-			SELECT e.account_id, e.sequence, e.recorded_at, e.balance_minor, CASE a.normal_side WHEN 'credit' THEN e.credit - e.debit ELSE e.debit - e.credit END AS change,
-				lag(e.balance_minor, 1, 0::bigint) OVER w AS balance_before, lag(e.sequence, 1, 0::bigint) OVER w AS sequence_before, lag(e.recorded_at, 1, e.recorded_at) OVER w AS recorded_before
+			SELECT e.account_id, e.sequence, e.recorded_at, e.balance_minor, CASE a.normal_side WHEN 'credit' THEN e.credit - e.debit ELSE e.debit -
+			e.credit END AS change,
+				lag(e.balance_minor, 1, 0::bigint) OVER w AS balance_before, lag(e.sequence, 1, 0::bigint) OVER w AS sequence_before,
+				lag(e.recorded_at, 1, e.recorded_at) OVER w AS recorded_before
 			FROM ` + entries + ` e JOIN accounts a ON a.id = e.account_id WINDOW w AS (PARTITION BY e.account_id ORDER BY e.sequence)) c
 		WHERE sequence <> sequence_before + 1 OR balance_minor <> balance_before + change OR recorded_at < recorded_before`},
 	{"L4 reversals never exceed the original", `
 		SELECT t.reverses_id, sum(p.amount_minor) || ' of ' || coalesce(o.amount_minor, 0) FROM transactions t
 		JOIN postings p ON p.transaction_id = t.id AND p.recorded_at = t.recorded_at
 		LEFT JOIN postings o ON o.transaction_id = t.reverses_id AND o.position = p.reverses_position
-		WHERE t.action = 'reverse' GROUP BY t.reverses_id, p.reverses_position, o.amount_minor HAVING sum(p.amount_minor) > coalesce(o.amount_minor, 0)`},
+		WHERE t.action = 'reverse' GROUP BY t.reverses_id, p.reverses_position, o.amount_minor HAVING sum(p.amount_minor) >
+		coalesce(o.amount_minor, 0)`},
 	{"L4 a reversal runs against its original", `
 		SELECT t.id, p.position FROM transactions t JOIN postings p ON p.transaction_id = t.id AND p.recorded_at = t.recorded_at
 		LEFT JOIN postings o ON o.transaction_id = t.reverses_id AND o.position = p.reverses_position
@@ -170,9 +179,11 @@ var rules = []rule{
 	{ruleRefusal, `
 		SELECT f.reference, f.code FROM ledger_refusals f LEFT JOIN ledger_references r ON r.reference = f.reference WHERE r.reference IS NULL`},
 	{"L7 a refused reference names no transaction", `
-		SELECT f.reference, t.id FROM ledger_refusals f JOIN ledger_references r ON r.reference = f.reference JOIN transactions t ON t.id = r.transaction_id`},
+		SELECT f.reference, t.id FROM ledger_refusals f JOIN ledger_references r ON r.reference = f.reference JOIN transactions t ON t.id =
+		r.transaction_id`},
 	{"L7 every transaction has its own reference", `
-		SELECT t.id, t.reference FROM transactions t LEFT JOIN ledger_references r ON r.reference = t.reference AND r.transaction_id = t.id WHERE r.reference IS NULL`},
+		SELECT t.id, t.reference FROM transactions t LEFT JOIN ledger_references r ON r.reference = t.reference AND r.transaction_id = t.id WHERE
+		r.reference IS NULL`},
 	{"W1 what is available is not below the minimum", `
 		SELECT id, minimum_minor FROM accounts WHERE minimum_minor > CASE normal_side
 			WHEN 'credit' THEN credits_minor - debits_minor - pending_debits_minor ELSE debits_minor - credits_minor - pending_credits_minor END`},
@@ -181,17 +192,23 @@ var rules = []rule{
 			coalesce(d.held, 0) || '/' || coalesce(d.over_cap, 0) || '/' || coalesce(c.coming, 0) || ' held'
 		FROM accounts a
 		LEFT JOIN (SELECT account_id, sum(amount_minor - captured_minor - released_minor) AS held,
-			sum(amount_minor - captured_minor - released_minor) FILTER (WHERE reason = 'over_cap') AS over_cap FROM holds GROUP BY account_id) d ON d.account_id = a.id
-		LEFT JOIN (SELECT l.destination, sum(l.remaining) AS coming FROM holds h, jsonb_to_recordset(h.lines) AS l (destination uuid, remaining bigint) GROUP BY l.destination) c ON c.destination = a.id
-		WHERE a.pending_debits_minor <> coalesce(d.held, 0) OR a.over_cap_minor <> coalesce(d.over_cap, 0) OR a.pending_credits_minor <> coalesce(c.coming, 0)`},
+			sum(amount_minor - captured_minor - released_minor) FILTER (WHERE reason = 'over_cap') AS over_cap FROM holds GROUP BY account_id) d ON
+			d.account_id = a.id
+		LEFT JOIN (SELECT l.destination, sum(l.remaining) AS coming FROM holds h, jsonb_to_recordset(h.lines) AS l (destination uuid, remaining
+		bigint) GROUP BY l.destination) c ON c.destination = a.id
+		WHERE a.pending_debits_minor <> coalesce(d.held, 0) OR a.over_cap_minor <> coalesce(d.over_cap, 0) OR a.pending_credits_minor <>
+		coalesce(c.coming, 0)`},
 	{"W2 a hold is what its transactions left of it", `
-		SELECT h.id, h.status || ', ' || (h.amount_minor - h.captured_minor - h.released_minor) || ' left, ' || coalesce(t.rest, 0) || ' by transactions' FROM holds h
+		SELECT h.id, h.status || ', ' || (h.amount_minor - h.captured_minor - h.released_minor) || ' left, ' || coalesce(t.rest, 0) ||
+		' by transactions' FROM holds h
 		LEFT JOIN (SELECT hold_id, sum(hold_delta_minor) AS rest, -sum(hold_delta_minor) FILTER (WHERE action = 'capture') AS captured,
 			bool_or(reference = hold_id || ':expire') AS expired FROM transactions WHERE hold_id IS NOT NULL GROUP BY hold_id) t ON t.hold_id = h.id
-		WHERE h.amount_minor - h.captured_minor - h.released_minor <> coalesce(t.rest, 0) OR h.captured_minor <> coalesce(t.captured, 0) OR h.captured_minor + h.released_minor > h.amount_minor
+		WHERE h.amount_minor - h.captured_minor - h.released_minor <> coalesce(t.rest, 0) OR h.captured_minor <> coalesce(t.captured, 0) OR
+		h.captured_minor + h.released_minor > h.amount_minor
 			OR h.status <> CASE WHEN h.captured_minor + h.released_minor < h.amount_minor THEN 'active' WHEN h.captured_minor > 0 THEN 'captured'
 				WHEN t.expired THEN 'expired' ELSE 'released' END`},
 	{"W2 the lines of a hold sum to what is left", `
-		SELECT h.id, l.remaining FROM holds h, LATERAL (SELECT sum(x.remaining) AS remaining FROM jsonb_to_recordset(h.lines) AS x (remaining bigint)) l
+		SELECT h.id, l.remaining FROM holds h, LATERAL (SELECT sum(x.remaining) AS remaining FROM jsonb_to_recordset(h.lines) AS x (remaining
+		bigint)) l
 		WHERE h.reason = 'requested' AND coalesce(l.remaining, 0) <> h.amount_minor - h.captured_minor - h.released_minor`},
 }

@@ -48,20 +48,26 @@ func TestEachRuleIsBroken(t *testing.T) {
 		{"L3 each entry", "UPDATE postings SET source_sequence = source_sequence + 1000 WHERE transaction_id = " + one},
 		{"L4 reversals never exceed", "UPDATE postings SET amount_minor = 100000 WHERE reverses_position IS NOT NULL"},
 		{"L4 a reversal runs against", "UPDATE postings SET destination_id = gen_random_uuid() WHERE reverses_position IS NOT NULL"},
-		{"L6 amounts", "ALTER TABLE postings DROP CONSTRAINT postings_amount_minor_check; UPDATE postings SET amount_minor = -1 WHERE transaction_id = " + one},
+		{"L6 amounts", "ALTER TABLE postings DROP CONSTRAINT postings_amount_minor_check; UPDATE postings SET amount_minor = -1 WHERE " +
+			"transaction_id = " + one},
 		{"L7 every reference is posted", "UPDATE ledger_references SET transaction_id = gen_random_uuid() WHERE reference = 'in'"},
-		{"L7 every reference is posted", "UPDATE ledger_references SET transaction_id = " + one + " WHERE reference = 'too_much'; UPDATE transactions SET reference = 'too_much' WHERE id = " + one},
+		{"L7 every reference is posted", "UPDATE ledger_references SET transaction_id = " + one +
+			" WHERE reference = 'too_much'; UPDATE transactions SET reference = 'too_much' WHERE id = " + one},
 		{"L7 a refusal belongs", "DELETE FROM ledger_references WHERE reference = 'too_much'"},
 		{"L7 a refused reference names", "UPDATE ledger_references SET transaction_id = " + one + " WHERE reference = 'too_much'"},
 		{"L7 every transaction has", "DELETE FROM ledger_references WHERE reference = 'in'"},
-		{"W1 what is available", "ALTER TABLE accounts DROP CONSTRAINT accounts_minimum; UPDATE accounts SET minimum_minor = 1000000 WHERE kind = 'customer_wallet'"},
+		{"W1 what is available", "ALTER TABLE accounts DROP CONSTRAINT accounts_minimum; UPDATE accounts SET minimum_minor = 1000000 WHERE " +
+			"kind = 'customer_wallet'"},
 		{"W1 pending counters", "UPDATE accounts SET pending_debits_minor = pending_debits_minor + 1 WHERE code = 'fees.revenue.USD'"},
 		{"W2 a hold is what", "UPDATE holds SET released_minor = released_minor + 1 WHERE status = 'active'"},
-		{"W2 a hold is what", "UPDATE holds SET captured_minor = captured_minor + 1, released_minor = released_minor - 1 WHERE status <> 'active'"},
+		{"W2 a hold is what",
+			"UPDATE holds SET captured_minor = captured_minor + 1, released_minor = released_minor - 1 WHERE status <> 'active'"},
 		{"W2 a hold is what", "UPDATE holds SET status = 'expired' WHERE status = 'released'"},
 		{"W2 the lines", "UPDATE holds SET lines = '[]' WHERE status = 'active'"},
 	} {
-		if _, err := owner.Exec(context.Background(), "BEGIN; ALTER TABLE postings DISABLE TRIGGER USER; ALTER TABLE transactions DISABLE TRIGGER USER; ALTER TABLE ledger_references DISABLE TRIGGER USER; "+c.damage); err != nil {
+		if _, err := owner.Exec(context.Background(),
+			"BEGIN; ALTER TABLE postings DISABLE TRIGGER USER; ALTER TABLE transactions DISABLE TRIGGER USER; ALTER TABLE ledger_references "+
+				"DISABLE TRIGGER USER; "+c.damage); err != nil {
 			t.Fatalf("%s: %v", c.damage, err)
 		}
 		found, err := check.In(context.Background(), owner)

@@ -39,7 +39,8 @@ func (r *run) readKeys(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	table, err := query(ctx, s.db, func(row pgx.CollectableRow, v *string) error { return row.Scan(v) }, "SELECT verifier_key FROM signing_keys ORDER BY verifier_key")
+	table, err := query(ctx, s.db, func(row pgx.CollectableRow, v *string) error { return row.Scan(v) },
+		"SELECT verifier_key FROM signing_keys ORDER BY verifier_key")
 	if err != nil {
 		return fmt.Errorf("read the signing keys: %w", err)
 	}
@@ -102,7 +103,8 @@ type storedCheckpoint struct {
 
 // checkpoints compares the table checkpoints, and the notes from outside with it.
 func (r *run) checkpoints(ctx context.Context, s *session, b *building, state *treeState) error {
-	sizes, err := query(ctx, s.db, func(row pgx.CollectableRow, v *int64) error { return row.Scan(v) }, "SELECT size FROM checkpoints ORDER BY size")
+	sizes, err := query(ctx, s.db, func(row pgx.CollectableRow, v *int64) error { return row.Scan(v) },
+		"SELECT size FROM checkpoints ORDER BY size")
 	if err != nil {
 		return fmt.Errorf("read the checkpoints: %w", err)
 	}
@@ -142,11 +144,13 @@ func (r *run) checkpoints(ctx context.Context, s *session, b *building, state *t
 	}
 	if r.keys.given != nil && !vouched && state.last.err == nil && len(sizes) > 0 {
 		r.add(Finding{Kind: Signature, Table: "checkpoints", Key: fmt.Sprintf("checkpoint %d", sizes[len(sizes)-1]), Index: -1,
-			Detail: "the newest checkpoint is not signed by a key that is known to be the ledger's, only by " + state.last.key + " of the table signing_keys"})
+			Detail: "the newest checkpoint is not signed by a key that is known to be the ledger's, only by " + state.last.key +
+				" of the table signing_keys"})
 	}
 	for _, n := range r.notes {
 		if _, there := slices.BinarySearch(sizes, int64(n.Size)); !there && int64(n.Size) <= b.size { // #nosec G115
-			r.add(Finding{Kind: Deleted, Table: "checkpoints", Key: fmt.Sprintf("checkpoint %d", n.Size), Index: -1, Detail: "it was kept outside, and there is no row of it"})
+			r.add(Finding{Kind: Deleted, Table: "checkpoints", Key: fmt.Sprintf("checkpoint %d", n.Size), Index: -1,
+				Detail: "it was kept outside, and there is no row of it"})
 		}
 	}
 	return nil

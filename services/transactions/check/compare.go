@@ -69,7 +69,8 @@ func (r *run) compare(ctx context.Context, s *session, list []batch) error {
 			from, to = earlier(from, at), later(to, at)
 		}
 		if len(taken) > 0 && len(suspects) == 0 && (!from.Time.Equal(moment(b.from)) || !to.Time.Equal(moment(b.to))) {
-			r.add(Finding{Kind: Altered, Table: b.table, Key: b.key(), Index: b.first, Detail: "recorded_from and recorded_to are not the times of its transactions"})
+			r.add(Finding{Kind: Altered, Table: b.table, Key: b.key(), Index: b.first,
+				Detail: "recorded_from and recorded_to are not the times of its transactions"})
 		}
 	}
 	if err := r.erased(ctx, s, missing); err != nil {
@@ -106,29 +107,35 @@ func (r *run) sound(s *session, p *suspect, x *row) bool {
 		return false
 	}
 	p.got, p.hasGot = s.encoder.LeafHash(&x.leaf), true
-	return (p.got == p.want || !p.hasWant && p.batch.first < 0) && x.leaf.Batch == p.batch.id && x.leaf.BatchPosition == p.position && x.repeats() == nil
+	return (p.got == p.want || !p.hasWant && p.batch.first < 0) && x.leaf.Batch == p.batch.id && x.leaf.BatchPosition == p.position &&
+		x.repeats() == nil
 }
 
 // repeats returns what the rows say twice, and not the same.
 func (r *row) repeats() *Finding {
 	t := &r.leaf
 	if r.refID != t.ID {
-		return &Finding{Kind: Altered, Table: "ledger_references", Key: "reference " + t.Reference, Detail: fmt.Sprintf("it belongs to transaction %s, and names another", t.ID)}
+		return &Finding{Kind: Altered, Table: "ledger_references", Key: "reference " + t.Reference,
+			Detail: fmt.Sprintf("it belongs to transaction %s, and names another", t.ID)}
 	}
 	for i := range r.postings {
 		p := &r.postings[i]
 		if !p.recorded.Equal(t.RecordedAt) {
-			return &Finding{Kind: Altered, Table: "postings", Key: postingKey(t.ID, p.position), Detail: "its recorded_at is not that of its transaction"}
+			return &Finding{Kind: Altered, Table: "postings", Key: postingKey(t.ID, p.position),
+				Detail: "its recorded_at is not that of its transaction"}
 		}
 		if !p.effective.Equal(t.EffectiveAt) {
-			return &Finding{Kind: Altered, Table: "postings", Key: postingKey(t.ID, p.position), Detail: "its effective_at is not that of its transaction"}
+			return &Finding{Kind: Altered, Table: "postings", Key: postingKey(t.ID, p.position),
+				Detail: "its effective_at is not that of its transaction"}
 		}
 	}
 	if r.hold != nil && !r.hold.created.Equal(t.RecordedAt) {
-		return &Finding{Kind: Altered, Table: "holds", Key: "hold " + t.ID.String(), Detail: "its created_at is not when its transaction was recorded"}
+		return &Finding{Kind: Altered, Table: "holds", Key: "hold " + t.ID.String(),
+			Detail: "its created_at is not when its transaction was recorded"}
 	}
 	if r.metadata != nil && !bytes.Equal(r.metadata.hash(), t.MetadataHash) {
-		return &Finding{Kind: Altered, Table: "transaction_metadata", Key: transactionKey(t.ID), Detail: "metadata and salt do not have the hash that the leaf covers"}
+		return &Finding{Kind: Altered, Table: "transaction_metadata", Key: transactionKey(t.ID),
+			Detail: "metadata and salt do not have the hash that the leaf covers"}
 	}
 	return nil
 }
@@ -154,7 +161,8 @@ func (r *run) erased(ctx context.Context, s *session, missing []suspect) error {
 		names[i] = missing[i].id.String()
 	}
 	list, err := query(ctx, s.db, func(row pgx.CollectableRow, v *string) error { return row.Scan(v) },
-		`SELECT DISTINCT object_id FROM audit_log WHERE object_type = 'ledger_transaction' AND object_id = ANY($1) AND action = 'ledger_transaction.metadata_erased'`, names)
+		`SELECT DISTINCT object_id FROM audit_log WHERE object_type = 'ledger_transaction' AND object_id = ANY($1) AND action =
+			'ledger_transaction.metadata_erased'`, names)
 	if err != nil {
 		return fmt.Errorf("read the audit log: %w", err)
 	}
@@ -167,7 +175,8 @@ func (r *run) erased(ctx context.Context, s *session, missing []suspect) error {
 			r.counts.erased.Add(1)
 			continue
 		}
-		r.add(Finding{Kind: Deleted, Table: "transaction_metadata", Key: transactionKey(missing[i].id), Index: missing[i].index(), Detail: "the metadata is gone, and the audit log has no erasure of it"})
+		r.add(Finding{Kind: Deleted, Table: "transaction_metadata", Key: transactionKey(missing[i].id), Index: missing[i].index(),
+			Detail: "the metadata is gone, and the audit log has no erasure of it"})
 	}
 	return nil
 }

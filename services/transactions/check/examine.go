@@ -63,7 +63,8 @@ func (r *run) explain(ctx context.Context, s *session, p *suspect, rows []*row) 
 
 // vanished explains an id that no transaction has.
 func (r *run) vanished(ctx context.Context, s *session, p *suspect) error {
-	gone := Finding{Kind: Deleted, Table: "transactions", Key: transactionKey(p.id), Index: p.index(), Detail: "the batch lists it, and there is no row of it"}
+	gone := Finding{Kind: Deleted, Table: "transactions", Key: transactionKey(p.id), Index: p.index(),
+		Detail: "the batch lists it, and there is no row of it"}
 	if r.diagnose.Add(-5) < 0 {
 		r.add(gone)
 		return nil
@@ -88,7 +89,8 @@ func (r *run) vanished(ctx context.Context, s *session, p *suspect) error {
 			Detail: fmt.Sprintf("at position %d it lists %s, where the leaf is that of transaction %s", p.position, p.id, there[0])})
 		return nil
 	}
-	r.add(Finding{Kind: Altered, Table: "transactions", Key: transactionKey(p.id), Index: p.index(), Detail: fmt.Sprintf("the row at its place has the id %s", there[0])})
+	r.add(Finding{Kind: Altered, Table: "transactions", Key: transactionKey(p.id), Index: p.index(),
+		Detail: fmt.Sprintf("the row at its place has the id %s", there[0])})
 	return nil
 }
 
@@ -98,7 +100,8 @@ func (r *run) diagnosed(ctx context.Context, s *session, p *suspect, x *row) err
 		r.add(r.altered(p, x))
 		return nil
 	}
-	for _, look := range []func(context.Context, *session, *suspect, *row) (*Finding, error){r.misplaced, r.reference, r.incomplete, r.single, r.lastPosting} {
+	for _, look := range []func(context.Context, *session, *suspect, *row) (*Finding, error){r.misplaced, r.reference, r.incomplete, r.single,
+		r.lastPosting} {
 		f, err := look(ctx, s, p, x)
 		if err != nil {
 			return err
@@ -123,7 +126,8 @@ func (r *run) diagnosed(ctx context.Context, s *session, p *suspect, x *row) err
 
 func (r *run) altered(p *suspect, x *row) Finding {
 	return Finding{Kind: Altered, Table: "transactions", Key: transactionKey(p.id), Index: p.index(),
-		Detail: fmt.Sprintf("its rows (reference %s, %d postings) do not give the leaf of batch %d, position %d", x.leaf.Reference, len(x.postings), p.batch.id, p.position)}
+		Detail: fmt.Sprintf("its rows (reference %s, %d postings) do not give the leaf of batch %d, position %d", x.leaf.Reference,
+			len(x.postings), p.batch.id, p.position)}
 }
 
 // misplaced: the transaction is sound by itself, but not where it stands.
@@ -139,7 +143,8 @@ func (r *run) misplaced(ctx context.Context, s *session, p *suspect, x *row) (*F
 		}
 		for j := range p.batch.ids {
 			if h, ok := p.batch.hash(j); ok && h == got {
-				return &Finding{Kind: Reordered, Table: p.batch.table, Key: p.batch.key(), Detail: fmt.Sprintf("the leaf hash of %s, position %d, stands at position %d", p.id, p.position, j)}, nil
+				return &Finding{Kind: Reordered, Table: p.batch.table, Key: p.batch.key(),
+					Detail: fmt.Sprintf("the leaf hash of %s, position %d, stands at position %d", p.id, p.position, j)}, nil
 			}
 		}
 		return nil, nil
@@ -150,7 +155,8 @@ func (r *run) misplaced(ctx context.Context, s *session, p *suspect, x *row) (*F
 	}) error {
 		return row.Scan(&v.id, &v.hash)
 	}, `SELECT transaction_ids[$2::int + 1], substring(leaf_hashes FROM 32 * $2::int + 1 FOR 32) FROM sealed_batches WHERE batch_id = $1
-		UNION ALL SELECT transaction_ids[$2::int + 1], substring(leaf_hashes FROM 32 * $2::int + 1 FOR 32) FROM seal_queue WHERE id = $1`, t.Batch, t.BatchPosition)
+		UNION ALL SELECT transaction_ids[$2::int + 1], substring(leaf_hashes FROM 32 * $2::int + 1 FOR 32) FROM seal_queue WHERE id = $1`,
+		t.Batch, t.BatchPosition)
 	if err != nil {
 		return nil, err
 	}
@@ -198,11 +204,13 @@ func (r *run) reference(ctx context.Context, s *session, p *suspect, x *row) (*F
 				return &Finding{Kind: Altered, Table: "ledger_references", Key: "reference " + t.Reference,
 					Detail: fmt.Sprintf("the row of transaction %s has the reference %s now", t.ID, other.name)}, nil
 			}
-			return &Finding{Kind: Altered, Table: "transactions", Key: transactionKey(t.ID), Detail: fmt.Sprintf("its reference is %s now, and was %s", t.Reference, name)}, nil
+			return &Finding{Kind: Altered, Table: "transactions", Key: transactionKey(t.ID),
+				Detail: fmt.Sprintf("its reference is %s now, and was %s", t.Reference, name)}, nil
 		}
 	}
 	if !x.hasRef {
-		return &Finding{Kind: Deleted, Table: "ledger_references", Key: "reference " + t.Reference, Detail: fmt.Sprintf("transaction %s has it, and there is no row of it", t.ID)}, nil
+		return &Finding{Kind: Deleted, Table: "ledger_references", Key: "reference " + t.Reference,
+			Detail: fmt.Sprintf("transaction %s has it, and there is no row of it", t.ID)}, nil
 	}
 	return nil, nil
 }
@@ -216,14 +224,16 @@ func (r *run) incomplete(_ context.Context, s *session, p *suspect, x *row) (*Fi
 		return p.hasWant && s.encoder.LeafHash(&fixed) == p.want
 	}
 	if x.opens() && x.hold == nil {
-		return &Finding{Kind: Deleted, Table: "holds", Key: "hold " + t.ID.String(), Detail: "its transaction opened it, and there is no row of it"}, nil
+		return &Finding{Kind: Deleted, Table: "holds", Key: "hold " + t.ID.String(),
+			Detail: "its transaction opened it, and there is no row of it"}, nil
 	}
 	if x.hold != nil && x.hold.odd != nil {
 		return &Finding{Kind: Altered, Table: "holds", Key: "hold " + t.ID.String(), Detail: x.hold.odd.Error()}, nil
 	}
 	for i := range x.postings {
 		if fits(slices.Delete(slices.Clone(t.Postings), i, i+1)) {
-			return &Finding{Kind: Inserted, Table: "postings", Key: postingKey(t.ID, x.postings[i].position), Detail: "the leaf has no such posting"}, nil
+			return &Finding{Kind: Inserted, Table: "postings", Key: postingKey(t.ID, x.postings[i].position),
+				Detail: "the leaf has no such posting"}, nil
 		}
 	}
 	for i := range t.Postings { // one posting was moved, or two were exchanged
@@ -238,7 +248,8 @@ func (r *run) incomplete(_ context.Context, s *session, p *suspect, x *row) (*Fi
 			if !x.ordered() {
 				kind = Altered
 			}
-			return &Finding{Kind: kind, Table: "postings", Key: postingKey(t.ID, x.postings[i].position), Detail: fmt.Sprintf("its position is %d now, and was another", x.postings[i].position)}, nil
+			return &Finding{Kind: kind, Table: "postings", Key: postingKey(t.ID, x.postings[i].position),
+				Detail: fmt.Sprintf("its position is %d now, and was another", x.postings[i].position)}, nil
 		}
 	}
 	if x.ordered() {
@@ -249,7 +260,8 @@ func (r *run) incomplete(_ context.Context, s *session, p *suspect, x *row) (*Fi
 		i++
 	}
 	if x.postings[i].position < i {
-		return &Finding{Kind: Inserted, Table: "postings", Key: postingKey(t.ID, x.postings[i].position), Detail: "the position is taken twice"}, nil
+		return &Finding{Kind: Inserted, Table: "postings", Key: postingKey(t.ID, x.postings[i].position), Detail: "the position is taken twice"},
+			nil
 	}
 	return &Finding{Kind: Deleted, Table: "postings", Key: postingKey(t.ID, i), Detail: "its transaction has later positions"}, nil
 }
@@ -267,7 +279,8 @@ func (r *run) lastPosting(ctx context.Context, s *session, _ *suspect, x *row) (
 			continue
 		}
 		entries, err := query(ctx, s.db, func(row pgx.CollectableRow, v *int) error { return row.Scan(v) },
-			"SELECT 1 FROM postings WHERE source_id = $1 AND source_sequence = $2 UNION ALL SELECT 1 FROM postings WHERE destination_id = $1 AND destination_sequence = $2 LIMIT 1", b.Account, b.Sequence)
+			"SELECT 1 FROM postings WHERE source_id = $1 AND source_sequence = $2 UNION ALL SELECT 1 FROM postings WHERE destination_id = $1 AND "+
+				"destination_sequence = $2 LIMIT 1", b.Account, b.Sequence)
 		if err != nil {
 			return nil, err
 		}
@@ -278,5 +291,6 @@ func (r *run) lastPosting(ctx context.Context, s *session, _ *suspect, x *row) (
 	if lost < 2 {
 		return nil, nil
 	}
-	return &Finding{Kind: Deleted, Table: "postings", Key: postingKey(t.ID, len(x.postings)), Detail: "its accounts have the balances after it, and no entry of it"}, nil
+	return &Finding{Kind: Deleted, Table: "postings", Key: postingKey(t.ID, len(x.postings)),
+		Detail: "its accounts have the balances after it, and no entry of it"}, nil
 }

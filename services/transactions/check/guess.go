@@ -37,7 +37,8 @@ func (r *run) single(ctx context.Context, s *session, p *suspect, x *row) (*Find
 		}
 		g.put(&fixed)
 		if s.encoder.LeafHash(&fixed) == p.want {
-			return &Finding{Kind: Altered, Table: g.table, Key: g.key, Detail: "the column " + g.column + " was changed: with what other rows say that it was, the leaf is right"}, nil
+			return &Finding{Kind: Altered, Table: g.table, Key: g.key, Detail: "the column " + g.column +
+				" was changed: with what other rows say that it was, the leaf is right"}, nil
 		}
 	}
 	return nil, nil
@@ -107,7 +108,8 @@ func (r *row) postingGuesses() []guess {
 	}
 	for i := range t.Postings {
 		put := func(column string, put func(p *proof.Posting)) {
-			list = append(list, guess{"postings", postingKey(t.ID, r.postings[i].position), column, func(t *proof.Transaction) { put(&t.Postings[i]) }})
+			list = append(list, guess{"postings", postingKey(t.ID, r.postings[i].position), column,
+				func(t *proof.Transaction) { put(&t.Postings[i]) }})
 		}
 		for n := -1; n < 20; n++ { // an original has at most 20 postings
 			put("reverses_position", func(p *proof.Posting) { p.ReversesPosition = n })
@@ -139,14 +141,16 @@ func (r *row) neighbours(ctx context.Context, s *session) ([]guess, error) {
 			column            string
 		}{
 			{p.Source, p.SourceSequence, p.SourceBalance, func(p *proof.Posting, b int64) { p.SourceBalance = b }, "source_balance_minor"},
-			{p.Destination, p.DestinationSequence, p.DestinationBalance, func(p *proof.Posting, b int64) { p.DestinationBalance = b }, "destination_balance_minor"},
+			{p.Destination, p.DestinationSequence, p.DestinationBalance, func(p *proof.Posting, b int64) { p.DestinationBalance = b },
+				"destination_balance_minor"},
 		} {
 			before, currency, err := entryBefore(ctx, s, side.account, side.sequence)
 			if err != nil {
 				return nil, err
 			}
 			put := func(column string, put func(p *proof.Posting)) {
-				list = append(list, guess{"postings", postingKey(t.ID, r.postings[i].position), column, func(t *proof.Transaction) { put(&t.Postings[i]) }})
+				list = append(list, guess{"postings", postingKey(t.ID, r.postings[i].position), column,
+					func(t *proof.Transaction) { put(&t.Postings[i]) }})
 			}
 			put("amount_minor", func(p *proof.Posting) { p.Amount = side.balance - before })
 			put("amount_minor", func(p *proof.Posting) { p.Amount = before - side.balance })
@@ -160,7 +164,8 @@ func (r *row) neighbours(ctx context.Context, s *session) ([]guess, error) {
 
 // entryBefore is the balance of an account before its entry of this sequence, and its currency.
 func entryBefore(ctx context.Context, s *session, account uuid.UUID, sequence int64) (balance int64, currency string, err error) {
-	rows, err := s.db.Query(ctx, `SELECT coalesce((SELECT source_balance_minor FROM postings WHERE source_id = $1 AND source_sequence = $2 LIMIT 1),
+	rows, err := s.db.Query(
+		ctx, `SELECT coalesce((SELECT source_balance_minor FROM postings WHERE source_id = $1 AND source_sequence = $2 LIMIT 1),
 			(SELECT destination_balance_minor FROM postings WHERE destination_id = $1 AND destination_sequence = $2 LIMIT 1), 0),
 		coalesce((SELECT currency FROM accounts WHERE id = $1), '')`, account, sequence-1)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 // maxNotes bounds a file of checkpoints, in bytes.
 const maxNotes = 1 << 30
 
-// Notes splits a file of checkpoints, each of which is followed by an empty line. A note has an empty line of its own, before its signatures.
+// Notes splits a file of checkpoints, each of which is followed by an empty line. A note has an empty line of its own, before its
+// signatures.
 func Notes(data []byte) (list [][]byte, err error) {
 	if len(data) > maxNotes {
 		return nil, fmt.Errorf("the file of checkpoints has more than %d bytes", maxNotes)

@@ -54,8 +54,9 @@ func (f Finding) String() string {
 
 // Options of a replay.
 type Options struct {
-	Workers     int                     // connections, at most the pool's less one; 0: one per core
-	Keys        []string                // public keys that are known to be the ledger's, as proof.Key.VerifierKey; none: those of the table signing_keys
+	Workers int // connections, at most the pool's less one; 0: one per core
+	// public keys that are known to be the ledger's, as proof.Key.VerifierKey; none: those of the table signing_keys
+	Keys        []string
 	Checkpoints [][]byte                // notes that were kept outside the database
 	Progress    func(done, total int64) // called from any goroutine, often; in transactions, of which each rule counts as some
 }
@@ -158,7 +159,8 @@ func replay(ctx context.Context, dbs []Querier, o Options) (Report, error) {
 	sessions := make([]*session, len(dbs))
 	for i, db := range dbs {
 		sessions[i] = &session{db: db}
-		if err := exec(ctx, db, "SELECT set_config('work_mem', $1, true), set_config('jit', 'off', true), set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)", workMem); err != nil {
+		if err := exec(ctx, db, "SELECT set_config('work_mem', $1, true), set_config('jit', 'off', true), set_config('statement_timeout', '0', "+
+			"true), set_config('idle_in_transaction_session_timeout', '0', true)", workMem); err != nil {
 			return Report{}, err
 		}
 	}
@@ -223,7 +225,8 @@ func (r *run) conclude(ctx context.Context, s *session, b *building, broken [][]
 	if err != nil {
 		return Report{}, err
 	}
-	for _, step := range []func(context.Context, *session, *building, *treeState) error{r.order, r.settle, r.tree, r.nodes, r.checkpoints, r.strangers} {
+	for _, step := range []func(context.Context, *session, *building, *treeState) error{r.order, r.settle, r.tree, r.nodes, r.checkpoints,
+		r.strangers} {
 		if err := step(ctx, s, b, &state); err != nil {
 			return Report{}, err
 		}
@@ -241,7 +244,8 @@ func (r *run) conclude(ctx context.Context, s *session, b *building, broken [][]
 	if r.Progress != nil {
 		r.Progress(r.total, r.total)
 	}
-	return Report{Transactions: r.counts.transactions.Load(), Postings: r.counts.postings.Load(), Sealed: r.sealed, Queued: r.counts.queued.Load(),
+	return Report{Transactions: r.counts.transactions.Load(), Postings: r.counts.postings.Load(), Sealed: r.sealed,
+		Queued: r.counts.queued.Load(),
 		Erased: r.counts.erased.Load(), Checkpoints: state.checkpoints, Outside: len(r.Checkpoints), StoredKeys: r.keys.stored, Root: b.root,
 		Newest: state.newest, Took: clock.Monotonic().Sub(r.started), Violations: r.findings, Omitted: r.omitted}, nil
 }
@@ -302,7 +306,8 @@ func (s *session) plan(ctx context.Context, probes bool) error {
 	if probes {
 		value = "off"
 	}
-	return exec(ctx, s.db, "SELECT set_config('enable_seqscan', $1, true), set_config('enable_hashjoin', $1, true), set_config('enable_mergejoin', $1, true)", value)
+	return exec(ctx, s.db, "SELECT set_config('enable_seqscan', $1, true), set_config('enable_hashjoin', $1, true), "+
+		"set_config('enable_mergejoin', $1, true)", value)
 }
 
 func exec(ctx context.Context, db Querier, sql string, args ...any) error {

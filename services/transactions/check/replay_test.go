@@ -22,7 +22,8 @@ func TestReplaySound(t *testing.T) {
 	t.Parallel()
 	w := history(t)
 	r := w.sound()
-	if r.Sealed < 512 || r.Queued != 3 || r.Transactions != r.Sealed+r.Queued || r.Checkpoints != int64(r.Outside) || r.StoredKeys != 0 || r.Newest == "" {
+	if r.Sealed < 512 || r.Queued != 3 || r.Transactions != r.Sealed+r.Queued || r.Checkpoints != int64(r.Outside) || r.StoredKeys != 0 ||
+		r.Newest == "" {
 		t.Errorf("%+v", r)
 	}
 }
@@ -38,7 +39,8 @@ func TestReplayBesideWriters(t *testing.T) {
 	var posted atomic.Int64
 	go func() {
 		for i := 0; ; i++ {
-			r := domain.Request{Reference: fmt.Sprint("beside:", i), Body: domain.Body{Action: domain.ActionPost, Type: "test", Channel: "bank", Postings: []domain.Posting{kes(a, b, 1)}}}
+			r := domain.Request{Reference: fmt.Sprint("beside:", i),
+				Body: domain.Body{Action: domain.ActionPost, Type: "test", Channel: "bank", Postings: []domain.Posting{kes(a, b, 1)}}}
 			_, err := w.PostTransactions(w.ctx, []domain.Request{r}, false)
 			if i%5 == 0 && err == nil {
 				_, err = w.Seal(w.ctx)
@@ -88,7 +90,8 @@ func TestErasureIsSound(t *testing.T) {
 	}
 }
 
-// TestTailCut removes the end of the ledger as a superuser could who leaves nothing that does not fit: only a checkpoint from outside tells.
+// TestTailCut removes the end of the ledger as a superuser could who leaves nothing that does not fit: only a checkpoint from outside
+// tells.
 func TestTailCut(t *testing.T) {
 	t.Parallel()
 	w := history(t)
@@ -106,10 +109,12 @@ func TestTailCut(t *testing.T) {
 	}
 	run(`CREATE TEMP TABLE gone AS SELECT unnest(transaction_ids) AS id FROM sealed_batches WHERE first_index >= $1`, cut)
 	run(`INSERT INTO gone SELECT unnest(transaction_ids) FROM seal_queue`)
-	run(`UPDATE accounts a SET debits_minor = debits_minor - e.debits, credits_minor = credits_minor - e.credits, sequence = sequence - e.entries FROM (
+	run(`UPDATE accounts a SET debits_minor = debits_minor - e.debits, credits_minor = credits_minor - e.credits, sequence = sequence -
+		e.entries FROM (
 		SELECT account_id, sum(debit) AS debits, sum(credit) AS credits, count(*) AS entries FROM (
 			SELECT source_id AS account_id, amount_minor AS debit, 0 AS credit FROM postings WHERE transaction_id IN (SELECT id FROM gone)
-			UNION ALL SELECT destination_id, 0, amount_minor FROM postings WHERE transaction_id IN (SELECT id FROM gone)) x GROUP BY account_id) e WHERE e.account_id = a.id`)
+			UNION ALL SELECT destination_id, 0, amount_minor FROM postings WHERE transaction_id IN (SELECT id FROM gone)) x GROUP BY account_id) e
+			WHERE e.account_id = a.id`)
 	run(`DELETE FROM ledger_references WHERE transaction_id IN (SELECT id FROM gone)`)
 	run(`DELETE FROM transaction_metadata WHERE transaction_id IN (SELECT id FROM gone)`)
 	run(`DELETE FROM transactions WHERE id IN (SELECT id FROM gone)`)
@@ -118,7 +123,8 @@ func TestTailCut(t *testing.T) {
 	run(`DELETE FROM seal_queue`)
 	run(`DELETE FROM checkpoints WHERE size > $1`, cut)
 	run(`DELETE FROM tree_nodes WHERE (node_index + 1) * (1 << level) > $1`, cut)
-	run(`UPDATE accounts a SET last_recorded_at = coalesce((SELECT max(recorded_at) FROM transactions t WHERE position(uuid_send(a.id) IN t.balances) > 0), 'epoch')`)
+	run(`UPDATE accounts a SET last_recorded_at = coalesce((SELECT max(recorded_at) FROM transactions t WHERE position(uuid_send(a.id) IN
+		t.balances) > 0), 'epoch')`)
 	tree := proof.NewTree()
 	for _, h := range w.leafHashes() {
 		tree.Append(h, nil)
@@ -159,7 +165,9 @@ func TestRewritten(t *testing.T) {
 	super := w.superuser()
 	var id uuid.UUID
 	var batch, position, index int64
-	if err := super.QueryRow(w.ctx, `UPDATE transactions SET type = 'other' WHERE id = (SELECT id FROM transactions t JOIN sealed_batches b ON b.batch_id = t.batch_id AND b.first_index > 100 ORDER BY random() LIMIT 1)
+	if err := super.QueryRow(w.ctx,
+		`UPDATE transactions SET type = 'other' WHERE id = (SELECT id FROM transactions t JOIN sealed_batches b ON b.batch_id = t.batch_id AND
+			b.first_index > 100 ORDER BY random() LIMIT 1)
 		RETURNING id, batch_id, batch_position`).Scan(&id, &batch, &position); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +176,9 @@ func TestRewritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	hash := proof.LeafHash(found[id])
-	if err := super.QueryRow(w.ctx, `UPDATE sealed_batches SET leaf_hashes = overlay(leaf_hashes PLACING $3 FROM 32 * $2::int + 1) WHERE batch_id = $1 RETURNING first_index + $2`, batch, position, hash[:]).Scan(&index); err != nil {
+	if err := super.QueryRow(w.ctx,
+		`UPDATE sealed_batches SET leaf_hashes = overlay(leaf_hashes PLACING $3 FROM 32 * $2::int + 1) WHERE batch_id = $1 RETURNING first_index
+			+ $2`, batch, position, hash[:]).Scan(&index); err != nil {
 		t.Fatal(err)
 	}
 	r := w.replay()
@@ -244,7 +254,8 @@ func TestKeyRotation(t *testing.T) {
 		keys   []string
 		sound  bool
 		stored int64
-	}{{[]string{newKey}, true, 1}, {[]string{oldKey, newKey}, true, 0}, {nil, true, 3}, {[]string{oldKey}, false, 1}, {[]string{strange}, false, 3}} {
+	}{{[]string{newKey}, true, 1}, {[]string{oldKey, newKey}, true, 0}, {nil, true, 3}, {[]string{oldKey}, false, 1},
+		{[]string{strange}, false, 3}} {
 		r := verify(c.keys...)
 		if sound := len(r.Violations) == 0; sound != c.sound || r.StoredKeys != c.stored {
 			t.Errorf("%d keys: %d only by stored ones, %v", len(c.keys), r.StoredKeys, r.Violations)
@@ -316,7 +327,8 @@ func TestNotes(t *testing.T) {
 		want int // -1: refused
 	}{
 		{"no empty line at the end", all, 2}, {"windows", bytes.ReplaceAll(all, []byte("\n"), []byte("\r\n")), 2}, {"one note", notes[0], 1},
-		{"empty", nil, -1}, {"white", []byte("\n \n"), -1}, {"text", []byte("hello"), -1}, {"cut", all[:bytes.LastIndex(all, []byte("\n\n"))], -1},
+		{"empty", nil, -1}, {"white", []byte("\n \n"), -1}, {"text", []byte("hello"), -1},
+		{"cut", all[:bytes.LastIndex(all, []byte("\n\n"))], -1},
 	} {
 		got, err := check.Notes(c.data)
 		if (err != nil) != (c.want < 0) || err == nil && len(got) != c.want || err == nil && !slices.EqualFunc(got, notes[:c.want], bytes.Equal) {

@@ -51,7 +51,8 @@ func moment(t pgtype.Timestamptz) time.Time {
 	return t.Time
 }
 
-const transactionColumns = `t.id, t.recorded_at, t.reference, t.action, t.type, t.channel, t.hold_id, t.hold_delta_minor, t.reverses_id, t.effective_at,
+const transactionColumns = `t.id, t.recorded_at, t.reference, t.action, t.type, t.channel, t.hold_id, t.hold_delta_minor,
+	t.reverses_id, t.effective_at,
 	t.metadata_hash, t.salt, t.batch_id, t.batch_position, t.balances, r.body_hash, r.transaction_id
 	FROM transactions t LEFT JOIN ledger_references r ON r.reference = t.reference WHERE `
 
@@ -136,7 +137,8 @@ func holdLines(stored []byte) ([]proof.HoldLine, error) {
 	for _, f := range fields {
 		var l proof.HoldLine
 		var remaining int64
-		if len(f) != 3 || json.Unmarshal(f["destination"], &l.Destination) != nil || json.Unmarshal(f["amount"], &l.Amount) != nil || json.Unmarshal(f["remaining"], &remaining) != nil {
+		if len(f) != 3 || json.Unmarshal(f["destination"], &l.Destination) != nil || json.Unmarshal(f["amount"], &l.Amount) != nil ||
+			json.Unmarshal(f["remaining"], &remaining) != nil {
 			return nil, errors.New("a line has not its three fields")
 		}
 		lines = append(lines, l)
@@ -173,7 +175,8 @@ func load(ctx context.Context, db Querier, ids []uuid.UUID, w *window) (map[uuid
 			facts = append(facts, r.leaf.ID)
 		}
 	}
-	postings, err := query(ctx, db, scanPosting, "SELECT "+postingColumns+"transaction_id = ANY($1)"+and+" ORDER BY transaction_id, position, recorded_at", args...)
+	postings, err := query(ctx, db, scanPosting, "SELECT "+postingColumns+"transaction_id = ANY($1)"+and+
+		" ORDER BY transaction_id, position, recorded_at", args...)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// strangers names rows that belong to nothing. Every row that was found where it belongs was counted: if a table has as many, it has no others.
+// strangers names rows that belong to nothing. Every row that was found where it belongs was counted: if a table has as many, it has no
+// others.
 func (r *run) strangers(ctx context.Context, s *session, _ *building, _ *treeState) error {
 	if err := s.scan(ctx); err != nil {
 		return err
@@ -16,7 +17,8 @@ func (r *run) strangers(ctx context.Context, s *session, _ *building, _ *treeSta
 	type numbers struct{ transactions, postings, holds, metadata int64 }
 	list, err := query(ctx, s.db, func(row pgx.CollectableRow, v *numbers) error {
 		return row.Scan(&v.transactions, &v.postings, &v.holds, &v.metadata)
-	}, "SELECT (SELECT count(*) FROM transactions), (SELECT count(*) FROM postings), (SELECT count(*) FROM holds), (SELECT count(*) FROM transaction_metadata)")
+	}, "SELECT (SELECT count(*) FROM transactions), (SELECT count(*) FROM postings), (SELECT count(*) FROM holds), (SELECT count(*) FROM "+
+		"transaction_metadata)")
 	if err != nil {
 		return fmt.Errorf("count the rows: %w", err)
 	}
@@ -113,7 +115,8 @@ func (r *run) strangeBatch(ctx context.Context, s *session, list []stranger) err
 
 func (r *run) strangePostings(ctx context.Context, s *session) error {
 	list, err := r.search(ctx, s, `SELECT p.transaction_id, p.position::bigint, 0::bigint FROM postings p
-		LEFT JOIN transactions t ON t.id = p.transaction_id AND t.recorded_at = p.recorded_at WHERE t.id IS NULL ORDER BY p.recorded_at, p.transaction_id, p.position`)
+		LEFT JOIN transactions t ON t.id = p.transaction_id AND t.recorded_at = p.recorded_at WHERE t.id IS NULL ORDER BY p.recorded_at,
+		p.transaction_id, p.position`)
 	for _, v := range list {
 		key := postingKey(v.id, int(v.position))
 		if !r.isNamed(transactionKey(v.id)) && !r.isNamed(key) {
@@ -139,7 +142,8 @@ func (r *run) strangeMetadata(ctx context.Context, s *session) error {
 		LEFT JOIN transactions t ON t.id = m.transaction_id AND t.metadata_hash IS NOT NULL WHERE t.id IS NULL ORDER BY m.transaction_id`)
 	for _, v := range list {
 		if !r.isNamed(transactionKey(v.id)) {
-			r.add(Finding{Kind: Inserted, Table: "transaction_metadata", Key: transactionKey(v.id), Index: -1, Detail: "no transaction has metadata of this hash"})
+			r.add(Finding{Kind: Inserted, Table: "transaction_metadata", Key: transactionKey(v.id), Index: -1,
+				Detail: "no transaction has metadata of this hash"})
 		}
 	}
 	return err

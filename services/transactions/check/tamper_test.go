@@ -21,7 +21,8 @@ import (
 
 // uncovered are the columns that a superuser can change unseen, and why. All others are in alterations.
 //
-//	accounts           id, code, owner_id, kind, status, minimum_minor, maximum_minor, created_at: who an account is and what it may do changes
+//	accounts           id, code, owner_id, kind, status, minimum_minor, maximum_minor, created_at: who an account is and what it may do
+// changes
 //	                   with life and is no part of a posting (currency and normal_side show as soon as an account has entries)
 //	ledger_references  recorded_at: only for operators; the posted time is the transaction's, the refused one the refusal's
 //	                   body_hash, transaction_id of refused references: no leaf is made for a refusal, which moves no money
@@ -52,60 +53,96 @@ const (
 	other   = "(1 + floor(random() * 1000)::int)"
 )
 
-// flipped is a column of bytes of which one has another value. The place is drawn once: with a draw for each use, one in 256 would be no change.
+// flipped is a column of bytes of which one has another value. The place is drawn once: with a draw for each use, one in 256 would be no
+// change.
 func flipped(column string) string {
-	return fmt.Sprintf("(SELECT set_byte(%[1]s, n, (get_byte(%[1]s, n) + 1 + floor(random() * 254)::int) %% 256) FROM (SELECT floor(random() * length(%[1]s))::int AS n) place)", column)
+	return fmt.Sprintf("(SELECT set_byte(%[1]s, n, (get_byte(%[1]s, n) + 1 + floor(random() * 254)::int) %% 256) FROM (SELECT "+
+		"floor(random() * length(%[1]s))::int AS n) place)", column)
 }
 
 func alterations() []alteration {
 	const ofTransaction, ofPosting, ofReference = "id::text", "transaction_id::text", "reference, transaction_id::text"
-	const ofBatch, ofNode, ofCheckpoint, ofTree = "'batch ' || batch_id", "'node ' || level || '/' || node_index", "'checkpoint ' || size", "'ledger_tree'"
+	const ofBatch, ofNode, ofCheckpoint, ofTree = "'batch ' || batch_id", "'node ' || level || '/' || node_index", "'checkpoint ' || size",
+		"'ledger_tree'"
 	var list []alteration
 	put := func(table, names string, columns map[string]string, where string) {
 		for column, value := range columns {
 			list = append(list, alteration{table, column, value, where, names})
 		}
 	}
-	put("transactions", ofTransaction, map[string]string{"id": uid, "recorded_at": "recorded_at + " + later, "reference": "'other:' || gen_random_uuid()",
-		"type": "type || 'x'", "channel": "CASE channel WHEN 'bank' THEN 'paystack' ELSE 'bank' END", "effective_at": "recorded_at - " + later,
-		"salt": bytes16, "batch_id": "batch_id + " + other, "batch_position": "batch_position + " + other, "balances": flipped("balances")}, "true")
-	put("transactions", ofTransaction, map[string]string{"action": "CASE action WHEN 'post' THEN 'capture' ELSE 'post' END"}, "action <> 'reverse'")
-	put("transactions", ofTransaction, map[string]string{"metadata_hash": "CASE WHEN random() < 0.5 THEN " + bytes32 + " END", "effective_at": "NULL"}, "metadata_hash IS NOT NULL AND effective_at IS NOT NULL")
+	put("transactions", ofTransaction,
+		map[string]string{"id": uid, "recorded_at": "recorded_at + " + later, "reference": "'other:' || gen_random_uuid()",
+			"type": "type || 'x'", "channel": "CASE channel WHEN 'bank' THEN 'paystack' ELSE 'bank' END", "effective_at": "recorded_at - " + later,
+			"salt": bytes16, "batch_id": "batch_id + " + other, "batch_position": "batch_position + " + other, "balances": flipped("balances")},
+		"true")
+	put("transactions", ofTransaction, map[string]string{"action": "CASE action WHEN 'post' THEN 'capture' ELSE 'post' END"},
+		"action <> 'reverse'")
+	put("transactions", ofTransaction,
+		map[string]string{"metadata_hash": "CASE WHEN random() < 0.5 THEN " + bytes32 + " END", "effective_at": "NULL"},
+		"metadata_hash IS NOT NULL AND effective_at IS NOT NULL")
 	put("transactions", ofTransaction, map[string]string{"metadata_hash": bytes32}, "metadata_hash IS NULL")
-	put("transactions", ofTransaction, map[string]string{"hold_id": uid, "hold_delta_minor": "hold_delta_minor + sign(hold_delta_minor) * " + other}, "hold_id IS NOT NULL")
+	put("transactions", ofTransaction,
+		map[string]string{"hold_id": uid, "hold_delta_minor": "hold_delta_minor + sign(hold_delta_minor) * " + other}, "hold_id IS NOT NULL")
 	put("transactions", ofTransaction, map[string]string{"reverses_id": uid}, "reverses_id IS NOT NULL")
-	put("postings", ofPosting, map[string]string{"transaction_id": uid, "position": "position + 10 + " + other, "recorded_at": "recorded_at + " + later, "source_id": uid, "destination_id": uid,
-		"currency": "'UGX'", "amount_minor": "amount_minor + " + other, "source_sequence": "source_sequence + " + other, "source_balance_minor": "source_balance_minor - " + other,
-		"destination_sequence": "destination_sequence + " + other, "destination_balance_minor": "destination_balance_minor + " + other, "effective_at": "recorded_at - " + later,
+	put("postings", ofPosting, map[string]string{"transaction_id": uid, "position": "position + 10 + " + other,
+		"recorded_at": "recorded_at + " + later, "source_id": uid, "destination_id": uid,
+		"currency": "'UGX'", "amount_minor": "amount_minor + " + other, "source_sequence": "source_sequence + " + other,
+		"source_balance_minor": "source_balance_minor - " + other,
+		"destination_sequence": "destination_sequence + " + other, "destination_balance_minor": "destination_balance_minor + " + other,
+		"effective_at":      "recorded_at - " + later,
 		"reverses_position": "coalesce(reverses_position, 0) + " + other}, "true")
 	put("postings", ofPosting, map[string]string{"reverses_position": "NULL"}, "reverses_position IS NOT NULL")
 	put("postings", ofPosting, map[string]string{"effective_at": "NULL"}, "effective_at IS NOT NULL")
 	put("ledger_references", ofReference, map[string]string{"reference": "'other:' || gen_random_uuid()"}, "true")
-	put("ledger_references", ofReference, map[string]string{"body_hash": bytes32, "transaction_id": uid}, "reference NOT IN (SELECT reference FROM ledger_refusals)")
-	put("ledger_references", ofReference, map[string]string{"transaction_id": "(SELECT id FROM transactions ORDER BY random() LIMIT 1)"}, "reference IN (SELECT reference FROM ledger_refusals)")
+	put("ledger_references", ofReference, map[string]string{"body_hash": bytes32, "transaction_id": uid},
+		"reference NOT IN (SELECT reference FROM ledger_refusals)")
+	put("ledger_references", ofReference, map[string]string{"transaction_id": "(SELECT id FROM transactions ORDER BY random() LIMIT 1)"},
+		"reference IN (SELECT reference FROM ledger_refusals)")
 	put("ledger_refusals", "reference", map[string]string{"reference": "'other:' || gen_random_uuid()"}, "true")
-	put("transaction_metadata", ofPosting, map[string]string{"transaction_id": uid, "metadata": `metadata || '{"receipt":"stolen"}'`, "salt": bytes16}, "true")
+	put("transaction_metadata", ofPosting,
+		map[string]string{"transaction_id": uid, "metadata": `metadata || '{"receipt":"stolen"}'`, "salt": bytes16}, "true")
 	put("transaction_metadata", ofPosting, map[string]string{"metadata": `'{"receipt":7}'`}, "true")
-	put("holds", ofTransaction, map[string]string{"id": uid, "account_id": uid, "currency": "'UGX'", "amount_minor": "amount_minor + " + other, "reason": "CASE reason WHEN 'requested' THEN 'over_cap' ELSE 'requested' END",
+	put("holds", ofTransaction, map[string]string{"id": uid, "account_id": uid, "currency": "'UGX'", "amount_minor": "amount_minor + " + other,
+		"reason":     "CASE reason WHEN 'requested' THEN 'over_cap' ELSE 'requested' END",
 		"created_at": "created_at + " + later}, "expires_at IS NULL AND status = 'active'")
-	put("holds", ofTransaction, map[string]string{"expires_at": "expires_at + " + later, "lines": "jsonb_set(lines, '{0,amount}', '7')"}, "expires_at IS NOT NULL")
-	put("holds", ofTransaction, map[string]string{"expires_at": "NULL", "lines": "jsonb_set(lines, '{0,destination}', to_jsonb(gen_random_uuid()))"}, "expires_at IS NOT NULL")
-	put("holds", ofTransaction, map[string]string{"captured_minor": "captured_minor + 1", "released_minor": "released_minor + 1", "lines": `jsonb_set(lines, '{0,remaining}', '1000')`}, "status = 'active' AND lines <> '[]' AND amount_minor - captured_minor - released_minor > 1")
+	put("holds", ofTransaction, map[string]string{"expires_at": "expires_at + " + later, "lines": "jsonb_set(lines, '{0,amount}', '7')"},
+		"expires_at IS NOT NULL")
+	put("holds", ofTransaction, map[string]string{"expires_at": "NULL",
+		"lines": "jsonb_set(lines, '{0,destination}', to_jsonb(gen_random_uuid()))"}, "expires_at IS NOT NULL")
+	put("holds", ofTransaction, map[string]string{"captured_minor": "captured_minor + 1", "released_minor": "released_minor + 1",
+		"lines": `jsonb_set(lines, '{0,remaining}', '1000')`},
+		"status = 'active' AND lines <> '[]' AND amount_minor - captured_minor - released_minor > 1")
 	put("holds", ofTransaction, map[string]string{"status": "'expired'"}, "status <> 'active'")
-	put("accounts", ofTransaction, map[string]string{"debits_minor": "debits_minor + " + other, "credits_minor": "credits_minor + " + other, "pending_credits_minor": "pending_credits_minor + " + other,
-		"pending_debits_minor": "pending_debits_minor + " + other, "sequence": "sequence + " + other, "last_recorded_at": "last_recorded_at + " + later}, "minimum_minor IS NULL")
-	put("accounts", ofTransaction, map[string]string{"currency": "'UGX'", "normal_side": "CASE normal_side WHEN 'debit' THEN 'credit' ELSE 'debit' END"}, "sequence > 0 AND minimum_minor IS NULL")
+	put("accounts", ofTransaction,
+		map[string]string{"debits_minor": "debits_minor + " + other, "credits_minor": "credits_minor + " + other,
+			"pending_credits_minor": "pending_credits_minor + " + other,
+			"pending_debits_minor":  "pending_debits_minor + " + other, "sequence": "sequence + " + other,
+			"last_recorded_at": "last_recorded_at + " + later}, "minimum_minor IS NULL")
+	put("accounts", ofTransaction,
+		map[string]string{"currency": "'UGX'", "normal_side": "CASE normal_side WHEN 'debit' THEN 'credit' ELSE 'debit' END"},
+		"sequence > 0 AND minimum_minor IS NULL")
 	put("accounts", ofTransaction, map[string]string{"over_cap_minor": "over_cap_minor - 1"}, "over_cap_minor > 0")
-	put("sealed_batches", ofBatch, map[string]string{"first_index": "first_index + 10000", "batch_id": "batch_id + 100000", "recorded_from": "recorded_from - " + later, "recorded_to": "recorded_to + " + later,
-		"leaf_hashes": flipped("leaf_hashes"), "transaction_ids": "array_replace(transaction_ids, transaction_ids[1 + floor(random() * size)::int], gen_random_uuid())", "size": "size + 1"}, "true")
-	put("sealed_batches", ofBatch, map[string]string{"first_index": "first_index - 1", "recorded_from": "recorded_to + interval '1 s'"}, "size > 1 AND first_index > 0")
-	put("seal_queue", "'batch ' || id , array_to_string(transaction_ids, ' ')", map[string]string{"id": "id + 100000", "recorded_from": "recorded_from - " + later, "recorded_to": "recorded_to + " + later, "leaf_hashes": flipped("leaf_hashes"),
-		"transaction_ids": "array_replace(transaction_ids, transaction_ids[1], gen_random_uuid())"}, "true")
+	put("sealed_batches", ofBatch,
+		map[string]string{"first_index": "first_index + 10000", "batch_id": "batch_id + 100000", "recorded_from": "recorded_from - " + later,
+			"recorded_to":     "recorded_to + " + later,
+			"leaf_hashes":     flipped("leaf_hashes"),
+			"transaction_ids": "array_replace(transaction_ids, transaction_ids[1 + floor(random() * size)::int], gen_random_uuid())",
+			"size":            "size + 1"}, "true")
+	put("sealed_batches", ofBatch, map[string]string{"first_index": "first_index - 1", "recorded_from": "recorded_to + interval '1 s'"},
+		"size > 1 AND first_index > 0")
+	put("seal_queue", "'batch ' || id , array_to_string(transaction_ids, ' ')",
+		map[string]string{"id": "id + 100000", "recorded_from": "recorded_from - " + later, "recorded_to": "recorded_to + " + later,
+			"leaf_hashes":     flipped("leaf_hashes"),
+			"transaction_ids": "array_replace(transaction_ids, transaction_ids[1], gen_random_uuid())"}, "true")
 	put("tree_nodes", ofNode, map[string]string{"level": "level + 8", "node_index": "node_index + " + other, "hash": flipped("hash")}, "true")
 	put("ledger_tree", ofTree, map[string]string{"size": "size + " + other, "frontier": flipped("frontier"), "root": flipped("root")}, "true")
 	put("ledger_tree", ofTree, map[string]string{"size": "size - 1", "frontier": "substring(frontier FROM 33)", "root": "sha256('')"}, "true")
-	put("checkpoints", ofCheckpoint, map[string]string{"size": "size + 100000", "root": flipped("root"), "note": "replace(note, chr(10) || chr(8212), '0' || chr(10) || chr(8212))"}, "true")
-	put("checkpoints", ofCheckpoint, map[string]string{"size": "size - 1", "note": "overlay(note PLACING 'A' FROM position(chr(8212) IN note) + 60)"}, "substring(note FROM position(chr(8212) IN note) + 60 FOR 1) <> 'A'")
+	put("checkpoints", ofCheckpoint,
+		map[string]string{"size": "size + 100000", "root": flipped("root"),
+			"note": "replace(note, chr(10) || chr(8212), '0' || chr(10) || chr(8212))"}, "true")
+	put("checkpoints", ofCheckpoint,
+		map[string]string{"size": "size - 1", "note": "overlay(note PLACING 'A' FROM position(chr(8212) IN note) + 60)"},
+		"substring(note FROM position(chr(8212) IN note) + 60 FOR 1) <> 'A'")
 	put("signing_keys", "split_part(verifier_key, '+', 2)", map[string]string{"verifier_key": "'x' || verifier_key"}, "true")
 	return list
 }
@@ -114,14 +151,16 @@ func alterations() []alteration {
 var copies = []struct{ table, fresh, where, names string }{
 	{"transactions", "id = gen_random_uuid(), reference = 'copy:' || reference", "true", "id::text"},
 	{"transactions", "recorded_at = recorded_at + interval '1 microsecond'", "true", "id::text"},
-	{"postings", "position = position + 1", "position = (SELECT max(q.position) FROM postings q WHERE q.transaction_id = x.transaction_id)", "transaction_id::text"},
+	{"postings", "position = position + 1", "position = (SELECT max(q.position) FROM postings q WHERE q.transaction_id = x.transaction_id)",
+		"transaction_id::text"},
 	{"postings", "recorded_at = recorded_at + interval '1 day'", "true", "transaction_id::text"},
 	{"postings", "transaction_id = gen_random_uuid()", "true", "transaction_id::text"},
 	{"ledger_references", "reference = 'copy:' || reference", "true", "reference"},
 	{"ledger_refusals", "reference = 'copy:' || reference", "true", "reference"},
 	{"ledger_refusals", "reference = (SELECT reference FROM transactions ORDER BY random() LIMIT 1)", "true", "reference"},
 	{"transaction_metadata", "transaction_id = gen_random_uuid()", "true", "transaction_id::text"},
-	{"transaction_metadata", "transaction_id = (SELECT id FROM transactions WHERE metadata_hash IS NULL ORDER BY random() LIMIT 1)", "true", "transaction_id::text"},
+	{"transaction_metadata", "transaction_id = (SELECT id FROM transactions WHERE metadata_hash IS NULL ORDER BY random() LIMIT 1)", "true",
+		"transaction_id::text"},
 	{"holds", "id = gen_random_uuid()", "true", "id::text"},
 	{"holds", "id = (SELECT id FROM transactions WHERE action = 'capture' ORDER BY random() LIMIT 1)", "true", "id::text"},
 	{"accounts", "id = gen_random_uuid(), code = 'copy.' || code", "sequence > 0", "id::text"},
@@ -135,8 +174,10 @@ var copies = []struct{ table, fresh, where, names string }{
 // deletions are rows that go.
 var deletions = []struct{ table, names string }{
 	{"transactions", "id::text"}, {"postings", "transaction_id::text"}, {"ledger_references", "reference"}, {"ledger_refusals", "reference"},
-	{"transaction_metadata", "transaction_id::text"}, {"holds", "id::text"}, {"sealed_batches", "'first index ' || first_index, 'batch ' || batch_id"},
-	{"seal_queue", "'batch ' || id"}, {"tree_nodes", "'node ' || level || '/' || node_index"}, {"ledger_tree", "'ledger_tree'"}, {"checkpoints", "'checkpoint ' || size"},
+	{"transaction_metadata", "transaction_id::text"}, {"holds", "id::text"},
+	{"sealed_batches", "'first index ' || first_index, 'batch ' || batch_id"},
+	{"seal_queue", "'batch ' || id"}, {"tree_nodes", "'node ' || level || '/' || node_index"}, {"ledger_tree", "'ledger_tree'"},
+	{"checkpoints", "'checkpoint ' || size"},
 }
 
 // swaps exchange columns of two rows.
@@ -170,14 +211,16 @@ type tampering struct {
 
 func tamperings() (list []tampering) {
 	for _, a := range alterations() {
-		sql := fmt.Sprintf(`WITH old AS (SELECT x.tableoid AS o, x.ctid AS c, ARRAY[%[5]s]::text[] AS names FROM %[1]s x WHERE %[4]s ORDER BY random() LIMIT 1)
+		sql := fmt.Sprintf(`WITH old AS (SELECT x.tableoid AS o, x.ctid AS c, ARRAY[%[5]s]::text[] AS names FROM %[1]s x WHERE %[4]s ORDER BY
+			random() LIMIT 1)
 			UPDATE %[1]s x SET %[2]s = %[3]s FROM old WHERE x.tableoid = old.o AND x.ctid = old.c AND (%[3]s) IS DISTINCT FROM x.%[2]s
 			RETURNING old.names || ARRAY[%[5]s]::text[]`, a.table, a.column, a.value, a.where, a.names)
 		list = append(list, tampering{a.table + " alter " + a.column, a.kinds(), one(sql)})
 	}
 	for _, d := range deletions {
 		list = append(list, tampering{d.table + " delete", []check.Kind{check.Deleted}, one(fmt.Sprintf(`DELETE FROM %[1]s x
-			USING (SELECT tableoid AS o, ctid AS c FROM %[1]s ORDER BY random() LIMIT 1) old WHERE x.tableoid = old.o AND x.ctid = old.c RETURNING ARRAY[%[2]s]::text[]`, d.table, d.names))})
+			USING (SELECT tableoid AS o, ctid AS c FROM %[1]s ORDER BY random() LIMIT 1) old WHERE x.tableoid = old.o AND x.ctid = old.c RETURNING
+			ARRAY[%[2]s]::text[]`, d.table, d.names))})
 	}
 	for _, c := range copies {
 		kinds := []check.Kind{check.Inserted}
@@ -199,8 +242,10 @@ func tamperings() (list []tampering) {
 			kinds = []check.Kind{check.Broken}
 		}
 		list = append(list, tampering{s.table + " swap " + s.columns, kinds, several(s.names,
-			fmt.Sprintf("CREATE TEMP TABLE copy AS SELECT row_number() OVER () AS rn, x.* FROM (SELECT y.tableoid AS o, y.ctid AS c, y.* FROM %s y WHERE %s ORDER BY random() LIMIT 2) x", s.table, s.where),
-			fmt.Sprintf("DELETE FROM %s x USING copy WHERE x.tableoid = copy.o AND x.ctid = copy.c AND (SELECT count(DISTINCT (%s, 0)) FROM copy) = 2", s.table, s.columns),
+			fmt.Sprintf("CREATE TEMP TABLE copy AS SELECT row_number() OVER () AS rn, x.* FROM (SELECT y.tableoid AS o, y.ctid AS c, y.* FROM %s "+
+				"y WHERE %s ORDER BY random() LIMIT 2) x", s.table, s.where),
+			fmt.Sprintf("DELETE FROM %s x USING copy WHERE x.tableoid = copy.o AND x.ctid = copy.c AND (SELECT count(DISTINCT (%s, 0)) FROM copy) "+
+				"= 2", s.table, s.columns),
 			fmt.Sprintf("UPDATE copy SET (%[1]s) = (SELECT %[1]s FROM copy d WHERE d.rn <> copy.rn)", s.columns),
 			"ALTER TABLE copy DROP COLUMN rn, DROP COLUMN o, DROP COLUMN c", fmt.Sprintf("INSERT INTO %s SELECT * FROM copy", s.table))})
 	}
@@ -228,7 +273,8 @@ func (a alteration) kinds() []check.Kind {
 // one is a statement that returns the names of what it changed.
 func one(sql string) func(context.Context, pgx.Tx) ([]string, error) {
 	return func(ctx context.Context, tx pgx.Tx) (names []string, err error) {
-		if _, err := tx.Exec(ctx, "ALTER TABLE sealed_batches DROP CONSTRAINT sealed_batches_hashes"); err != nil { // its size could not be changed alone
+		// its size could not be changed alone
+		if _, err := tx.Exec(ctx, "ALTER TABLE sealed_batches DROP CONSTRAINT sealed_batches_hashes"); err != nil {
 			return nil, err
 		}
 		return names, tx.QueryRow(ctx, sql).Scan(&names)
@@ -338,7 +384,8 @@ func TestTampering(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	y := &tally{random: rand.New(rand.NewPCG(seed, 1)), all: tamperings(), done: map[string]int{}, kinds: map[check.Kind]int{}} // #nosec G404 -- a test
+	y := &tally{random: rand.New(rand.NewPCG(seed, 1)), all: tamperings(), done: map[string]int{},
+		kinds: map[check.Kind]int{}} // #nosec G404 -- a test
 	y.wanted = changes(t, len(y.all))
 	t.Run("ledgers", func(t *testing.T) {
 		for n := range 2 {
@@ -381,7 +428,8 @@ func (w *world) tamper(conn *pgx.Conn, seed float64, c tampering, outside [][]by
 	}
 	names, err := c.do(ctx, tx)
 	var taken *pgconn.PgError
-	if errors.Is(err, pgx.ErrNoRows) || errors.As(err, &taken) && (taken.Code == "23505" || taken.Code == "23514") { // another row has this key, or the value is none
+	// another row has this key, or the value is none
+	if errors.Is(err, pgx.ErrNoRows) || errors.As(err, &taken) && (taken.Code == "23505" || taken.Code == "23514") {
 		return nil, check.Report{}
 	}
 	if err != nil {

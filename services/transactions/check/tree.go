@@ -34,7 +34,8 @@ func (r *run) build(ctx context.Context, s *session, order string, overrides map
 	if err := s.probe(ctx); err != nil {
 		return b, err
 	}
-	sizes, err := query(ctx, s.db, func(row pgx.CollectableRow, v *int64) error { return row.Scan(v) }, "SELECT size FROM checkpoints UNION SELECT size FROM ledger_tree")
+	sizes, err := query(ctx, s.db, func(row pgx.CollectableRow, v *int64) error { return row.Scan(v) },
+		"SELECT size FROM checkpoints UNION SELECT size FROM ledger_tree")
 	if err != nil {
 		return b, fmt.Errorf("read the sizes of the checkpoints: %w", err)
 	}
@@ -106,7 +107,8 @@ func (r *run) treeRow(ctx context.Context, s *session) (treeState, error) {
 		state = list[0]
 		state.there = true
 	}
-	newest, err := query(ctx, s.db, func(row pgx.CollectableRow, v *string) error { return row.Scan(v) }, "SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1")
+	newest, err := query(ctx, s.db, func(row pgx.CollectableRow, v *string) error { return row.Scan(v) },
+		"SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1")
 	if err != nil {
 		return state, fmt.Errorf("read the newest checkpoint: %w", err)
 	}
@@ -159,7 +161,8 @@ func (r *run) settle(ctx context.Context, s *session, b *building, state *treeSt
 			r.add(p.altered)
 		default:
 			f := Finding{Kind: Altered, Table: p.batch.table, Key: p.batch.key(), Index: p.index(),
-				Detail: fmt.Sprintf("the leaf hash at position %d is not that of transaction %s, whose own is the one that the tree has", p.position, p.id)}
+				Detail: fmt.Sprintf("the leaf hash at position %d is not that of transaction %s, whose own is the one that the tree has", p.position,
+					p.id)}
 			if wanted[p.got] {
 				f.Kind = Reordered
 			}

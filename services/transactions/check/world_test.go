@@ -101,7 +101,8 @@ func (w *world) outside() [][]byte {
 func (w *world) account(maximum *int64) uuid.UUID {
 	w.t.Helper()
 	id := uuid.Must(uuid.NewV7())
-	if _, _, err := w.PutAccount(w.ctx, domain.Account{ID: id, OwnerID: uuid.New(), Kind: domain.KindCustomerWallet, Currency: "KES", Maximum: maximum}); err != nil {
+	if _, _, err := w.PutAccount(w.ctx,
+		domain.Account{ID: id, OwnerID: uuid.New(), Kind: domain.KindCustomerWallet, Currency: "KES", Maximum: maximum}); err != nil {
 		w.t.Fatal(err)
 	}
 	return id
@@ -143,7 +144,8 @@ func (w *world) round(a, b uuid.UUID) {
 	w.t.Helper()
 	var list []domain.Request
 	for i := range 20 {
-		r := w.request(domain.Body{Action: domain.ActionPost, Postings: []domain.Posting{kes(rail, a, 1000+int64(i)), kes(a, fees, 3), kes(a, b, 100)}})
+		r := w.request(domain.Body{Action: domain.ActionPost,
+			Postings: []domain.Posting{kes(rail, a, 1000+int64(i)), kes(a, fees, 3), kes(a, b, 100)}})
 		if i%2 == 0 {
 			r.Metadata = map[string]string{"receipt": fmt.Sprint("R", w.n), "note": "«näin» \"x\""}
 		}
@@ -154,7 +156,8 @@ func (w *world) round(a, b uuid.UUID) {
 	}
 	w.post(domain.Posted, list...)
 	for i := range 2 {
-		h := w.one(domain.Body{Action: domain.ActionHold, ExpiresAt: new(time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)), Postings: []domain.Posting{kes(a, b, 50), kes(a, fees, 5)}})
+		h := w.one(domain.Body{Action: domain.ActionHold, ExpiresAt: new(time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)),
+			Postings: []domain.Posting{kes(a, b, 50), kes(a, fees, 5)}})
 		w.one(domain.Body{Action: domain.ActionCapture, HoldID: h.TransactionID, Postings: []domain.Posting{kes(a, b, 20)}})
 		w.one(domain.Body{Action: domain.ActionHold, Postings: []domain.Posting{kes(a, b, 10)}})
 		if i == 0 {
@@ -192,7 +195,8 @@ func history(t *testing.T) *world {
 		w.post(domain.Posted, list...)
 	}
 	w.seal()
-	w.post(domain.Posted, w.request(domain.Body{Action: domain.ActionPost, Metadata: map[string]string{"a": "b"}, Postings: []domain.Posting{kes(a, b, 2)}}))
+	w.post(domain.Posted, w.request(domain.Body{Action: domain.ActionPost, Metadata: map[string]string{"a": "b"},
+		Postings: []domain.Posting{kes(a, b, 2)}}))
 	w.post(domain.Posted, w.request(list[0].Body), w.request(list[0].Body))
 	return w
 }

@@ -194,7 +194,8 @@ func (h *history) open(n int) {
 		id := uuid.NewString()
 		var account any
 		h.persist("account", func() bool {
-			return h.send(http.MethodPut, "/v1/ledger/accounts/"+id, map[string]any{"owner_id": id, "kind": "customer_wallet", "currency": "KES"}, &account)
+			return h.send(http.MethodPut, "/v1/ledger/accounts/"+id, map[string]any{"owner_id": id, "kind": "customer_wallet", "currency": "KES"},
+				&account)
 		})
 		h.accounts = append(h.accounts, id)
 		h.post([]request{newRequest("post", 1_000, rail, id)}, false)
@@ -261,7 +262,8 @@ type paper struct {
 
 // paper books every posted outcome; the order does not matter, as the sums do not depend on it.
 func (h *history) paper() *paper {
-	p := &paper{balance: map[string]int64{}, held: map[string]int64{}, moved: map[string]posting{}, holds: map[string]posting{}, transactions: map[string]string{}, refusals: map[string]string{}}
+	p := &paper{balance: map[string]int64{}, held: map[string]int64{}, moved: map[string]posting{}, holds: map[string]posting{},
+		transactions: map[string]string{}, refusals: map[string]string{}}
 	for _, later := range []bool{false, true} { // captures and reversals need what they are of
 		for _, list := range h.lists {
 			for i, r := range list.requests {

@@ -96,7 +96,8 @@ func TestFailpoints(t *testing.T) {
 			sealed, published := w.number("SELECT size FROM ledger_tree"), w.number("SELECT coalesce(max(next_index), 0) FROM publications")
 			w.waitAnswered(60)
 			w.eventually("the other replica seals and publishes", func() bool {
-				return w.number("SELECT size FROM ledger_tree") > sealed && w.number("SELECT coalesce(max(next_index), 0) FROM publications") > published
+				return w.number("SELECT size FROM ledger_tree") > sealed &&
+					w.number("SELECT coalesce(max(next_index), 0) FROM publications") > published
 			})
 			victim.start("")
 			victim.waitReady()

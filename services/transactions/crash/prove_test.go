@@ -68,7 +68,8 @@ func (w *world) proveOutcomes(p *paper) {
 		}
 		seen[reference] = true
 		if p.transactions[reference] != id || p.refusals[reference] != code || (id == "") == (code == "") {
-			w.t.Errorf("%s is transaction %q, refused %q; its client was told %q, %q", reference, id, code, p.transactions[reference], p.refusals[reference])
+			w.t.Errorf("%s is transaction %q, refused %q; its client was told %q, %q", reference, id, code, p.transactions[reference],
+				p.refusals[reference])
 		}
 		return nil
 	}); err != nil {
@@ -100,7 +101,8 @@ func (w *world) proveBalances(p *paper) {
 func (w *world) proveSealed(lostNotes int) {
 	w.t.Helper()
 	for what, query := range map[string]string{
-		"gaps": `SELECT count(*) FROM (SELECT first_index, lag(first_index + size, 1, 0::bigint) OVER (ORDER BY first_index) AS due FROM sealed_batches) s WHERE first_index <> due`,
+		"gaps": `SELECT count(*) FROM (SELECT first_index, lag(first_index + size, 1, 0::bigint) OVER (ORDER BY first_index) AS due FROM
+			sealed_batches) s WHERE first_index <> due`,
 		"transactions that are sealed twice, or not at all": `SELECT count(*) FROM (SELECT id, count(s.leaf) AS n FROM transactions t
 			LEFT JOIN (SELECT unnest(transaction_ids) AS leaf FROM sealed_batches) s ON s.leaf = t.id GROUP BY id) c WHERE n <> 1`,
 	} {
@@ -187,7 +189,8 @@ func (w *world) proveEvents(p *paper) {
 // events reads the topic from its beginning to where its end was at first.
 func (w *world) events() (list []event.Event) {
 	w.t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.broker.Brokers()...), kgo.ConsumeTopics(app.Topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.broker.Brokers()...), kgo.ConsumeTopics(app.Topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		w.t.Fatal(err)
 	}

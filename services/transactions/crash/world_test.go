@@ -116,7 +116,8 @@ func (c *cluster) clone(t testing.TB) (appURL string) {
 	c.copies++
 	name := fmt.Sprintf("ledger_%d", c.copies)
 	admin := c.admin(t)
-	for _, stmt := range []string{"CREATE DATABASE " + name + " TEMPLATE " + base + " OWNER transactions_owner", "GRANT CONNECT ON DATABASE " + name + " TO transactions_app"} {
+	for _, stmt := range []string{"CREATE DATABASE " + name + " TEMPLATE " + base + " OWNER transactions_owner", "GRANT CONNECT ON DATABASE " +
+		name + " TO transactions_app"} {
 		if _, err := admin.Exec(t.Context(), stmt); err != nil {
 			t.Fatal(err)
 		}
@@ -201,9 +202,12 @@ func (r *replica) start(failpoint string) {
 	r.output, r.done = &bytes.Buffer{}, make(chan struct{})
 	r.cmd = exec.Command(path)
 	r.cmd.Stdout, r.cmd.Stderr = r.output, r.output
-	r.cmd.Env = append(os.Environ(), "SENDTIP_LISTEN="+r.listen, "SENDTIP_OPS_LISTEN="+r.ops, "SENDTIP_DATABASE_URL="+address.String(), "SENDTIP_LOG_LEVEL=warn",
-		"SENDTIP_KAFKA_BROKERS="+strings.Join(r.w.broker.Brokers(), ","), "SENDTIP_IDENTITY_KEY="+identityKey, "SENDTIP_KEK=MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
-		"SENDTIP_SIGNING_KEY="+r.w.secret, "SENDTIP_LEDGER_ORIGIN="+origin, "SENDTIP_CHECKPOINT_FILE="+r.checkpoints, "SENDTIP_FAILPOINT="+failpoint)
+	r.cmd.Env = append(os.Environ(), "SENDTIP_LISTEN="+r.listen, "SENDTIP_OPS_LISTEN="+r.ops, "SENDTIP_DATABASE_URL="+address.String(),
+		"SENDTIP_LOG_LEVEL=warn",
+		"SENDTIP_KAFKA_BROKERS="+strings.Join(r.w.broker.Brokers(), ","), "SENDTIP_IDENTITY_KEY="+identityKey,
+		"SENDTIP_KEK=MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+		"SENDTIP_SIGNING_KEY="+r.w.secret, "SENDTIP_LEDGER_ORIGIN="+origin, "SENDTIP_CHECKPOINT_FILE="+r.checkpoints, "SENDTIP_FAILPOINT="+
+			failpoint)
 	if err := r.cmd.Start(); err != nil {
 		r.w.t.Fatal(err)
 	}

@@ -100,7 +100,8 @@ func TestCheckpoint(t *testing.T) {
 	// The last character of 68 bytes in base64 has two bits that say nothing.
 	at := strings.LastIndex(signed, "=") - 1
 	spelled := []byte(signed)
-	spelled[at] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", spelled[at])^1]
+	spelled[at] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[strings.IndexByte(
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", spelled[at])^1]
 	refused("the same signature, spelled otherwise", string(spelled), known, proof.ErrMalformed)
 
 	// A key of another ledger that the verifier also knows says nothing about this one.
@@ -124,8 +125,10 @@ func TestParseCheckpoint(t *testing.T) {
 	if c, err := proof.ParseCheckpoint([]byte(good)); err != nil || c.Size != 12 || c.Root != leafNumber(1) || c.Origin != origin {
 		t.Errorf("%+v, %v", c, err)
 	}
-	for _, bad := range []string{"", "\n", good + "more\n", good[:len(good)-1], "\n" + strings.SplitN(good, "\n", 2)[1], strings.Replace(good, "12", "012", 1),
-		strings.Replace(good, "12", "-1", 1), strings.Replace(good, "12", "+12", 1), strings.Replace(good, "12", "9223372036854775808", 1), strings.Replace(good, "=\n", "\n", 1), origin + "\n1\nAAAA\n"} {
+	for _, bad := range []string{"", "\n", good + "more\n", good[:len(good)-1], "\n" + strings.SplitN(good, "\n", 2)[1],
+		strings.Replace(good, "12", "012", 1),
+		strings.Replace(good, "12", "-1", 1), strings.Replace(good, "12", "+12", 1), strings.Replace(good, "12", "9223372036854775808", 1),
+		strings.Replace(good, "=\n", "\n", 1), origin + "\n1\nAAAA\n"} {
 		if _, err := proof.ParseCheckpoint([]byte(bad)); !errors.Is(err, proof.ErrMalformed) {
 			t.Errorf("%q: %v", bad, err)
 		}

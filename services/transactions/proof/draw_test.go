@@ -32,9 +32,11 @@ func drawTransaction(t *rapid.T) proof.Transaction {
 		drawn++ // no two are equal
 		return rapid.Int64Range(1e11, 1<<43).Draw(t, "number")*1000 + drawn%1000
 	})
-	tx := proof.Transaction{ID: drawID(t), RecordedAt: drawTime(t), Reference: drawText(t), Action: drawText(t), Type: drawText(t), Channel: drawText(t),
-		Batch: rapid.Int64Range(1, 1<<40).Draw(t, "batch"), BatchPosition: rapid.IntRange(0, 255).Draw(t, "place"),
-		RequestHash: rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "request"), Salt: [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "salt"))}
+	tx := proof.Transaction{ID: drawID(t), RecordedAt: drawTime(t), Reference: drawText(t), Action: drawText(t), Type: drawText(t),
+		Channel: drawText(t),
+		Batch:   rapid.Int64Range(1, 1<<40).Draw(t, "batch"), BatchPosition: rapid.IntRange(0, 255).Draw(t, "place"),
+		RequestHash: rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "request"),
+		Salt:        [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "salt"))}
 	if rapid.Bool().Draw(t, "effective") {
 		tx.EffectiveAt = drawTime(t)
 	}
@@ -47,9 +49,11 @@ func drawTransaction(t *rapid.T) proof.Transaction {
 	accounts := rapid.SliceOfNDistinct(rapid.Custom(drawID), 3, 3, rapid.ID[uuid.UUID]).Draw(t, "accounts")
 	for range rapid.IntRange(0, 6).Draw(t, "postings") {
 		pair := rapid.Permutation(accounts).Draw(t, "pair")
-		tx.Postings = append(tx.Postings, proof.Posting{Source: pair[0], Destination: pair[1], Currency: drawText(t), Amount: rapid.Int64Range(1, 1e6).Draw(t, "amount"),
-			SourceSequence: number.Draw(t, "s"), SourceBalance: -number.Draw(t, "b"), DestinationSequence: number.Draw(t, "s"), DestinationBalance: number.Draw(t, "b"),
-			ReversesPosition: rapid.IntRange(-1, 3).Draw(t, "reverses position")})
+		tx.Postings = append(tx.Postings,
+			proof.Posting{Source: pair[0], Destination: pair[1], Currency: drawText(t), Amount: rapid.Int64Range(1, 1e6).Draw(t, "amount"),
+				SourceSequence: number.Draw(t, "s"), SourceBalance: -number.Draw(t, "b"), DestinationSequence: number.Draw(t, "s"),
+				DestinationBalance: number.Draw(t, "b"),
+				ReversesPosition:   rapid.IntRange(-1, 3).Draw(t, "reverses position")})
 	}
 	switch rapid.IntRange(0, 2).Draw(t, "hold") {
 	case 0:
@@ -65,7 +69,8 @@ func drawTransaction(t *rapid.T) proof.Transaction {
 		tx.HoldID, tx.HoldDelta = uuid.NewSHA1(tx.ID, nil), -7
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "balances") {
-		tx.Balances = proof.AppendBalance(tx.Balances, proof.Balance{Account: drawID(t), Balance: -number.Draw(t, "b"), Available: 2, Sequence: 3})
+		tx.Balances = proof.AppendBalance(tx.Balances,
+			proof.Balance{Account: drawID(t), Balance: -number.Draw(t, "b"), Available: 2, Sequence: 3})
 	}
 	return tx
 }

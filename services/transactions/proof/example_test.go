@@ -94,10 +94,12 @@ func exampleID(s string) uuid.UUID {
 	return uuid.MustParse("01937c5e-" + s + "-7c1b-9d7e-3f6b2a1c0d4e")
 }
 
-// exampleLedger is five transactions: a deposit, a transfer with fee and duty, a hold, its capture in part, a reversal of the transfer in part.
+// exampleLedger is five transactions: a deposit, a transfer with fee and duty, a hold, its capture in part, a reversal of the transfer in
+// part.
 func exampleLedger() (txs []proof.Transaction, titles []string, facts []map[string]string) {
 	alice, bob := exampleID("1111"), exampleID("2222")
-	rail, fees, duty := uuid.MustParse("5b0c6f0c-6f0e-5c43-9f4e-0f7b6f1a2b3c"), uuid.MustParse("8d1f3c52-0f43-5d0f-8f0a-2f4e5a6b7c8d"), uuid.MustParse("c4a1f0de-7b6a-5e2d-9c3b-1a2b3c4d5e6f")
+	rail, fees, duty := uuid.MustParse("5b0c6f0c-6f0e-5c43-9f4e-0f7b6f1a2b3c"), uuid.MustParse("8d1f3c52-0f43-5d0f-8f0a-2f4e5a6b7c8d"),
+		uuid.MustParse("c4a1f0de-7b6a-5e2d-9c3b-1a2b3c4d5e6f")
 	at := time.Date(2026, 11, 23, 9, 30, 0, 123456000, time.UTC)
 	add := func(title string, tx proof.Transaction, metadata map[string]string, balances ...proof.Balance) {
 		n := len(txs)
@@ -116,25 +118,42 @@ func exampleLedger() (txs []proof.Transaction, titles []string, facts []map[stri
 		txs, titles, facts = append(txs, tx), append(titles, title), append(facts, metadata)
 	}
 	post := func(s uuid.UUID, ss, sb int64, d uuid.UUID, ds, db, amount int64, reverses int) proof.Posting {
-		return proof.Posting{Source: s, SourceSequence: ss, SourceBalance: sb, Destination: d, DestinationSequence: ds, DestinationBalance: db, Amount: amount, Currency: "KES", ReversesPosition: reverses}
+		return proof.Posting{Source: s, SourceSequence: ss, SourceBalance: sb, Destination: d, DestinationSequence: ds, DestinationBalance: db,
+			Amount: amount, Currency: "KES", ReversesPosition: reverses}
 	}
-	add("Alice deposits KES 5,000.00 by M-Pesa, which happened a day before it was recorded", proof.Transaction{Reference: "c2b:SKK4X7QZ1P", Action: "post", Type: "deposit", Channel: "mpesa",
-		EffectiveAt: at.Add(-24 * time.Hour).Truncate(time.Hour), Postings: []proof.Posting{post(rail, 8, 500000, alice, 1, 500000, 500000, -1)}},
+	add("Alice deposits KES 5,000.00 by M-Pesa, which happened a day before it was recorded",
+		proof.Transaction{Reference: "c2b:SKK4X7QZ1P", Action: "post", Type: "deposit", Channel: "mpesa",
+			EffectiveAt: at.Add(-24 * time.Hour).Truncate(time.Hour),
+			Postings:    []proof.Posting{post(rail, 8, 500000, alice, 1, 500000, 500000, -1)}},
 		map[string]string{"receipt": "SKK4X7QZ1P", "note": `said "asante" \ paid`},
-		proof.Balance{Account: rail, Balance: 500000, Available: 500000, Sequence: 8}, proof.Balance{Account: alice, Balance: 500000, Available: 500000, Sequence: 1})
-	add("Alice sends Bob KES 1,000.00, with a fee and the duty on it", proof.Transaction{Reference: "01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e:post", Action: "post", Type: "transfer", Channel: "internal",
-		Postings: []proof.Posting{post(alice, 2, 400000, bob, 1, 100000, 100000, -1), post(alice, 3, 399000, fees, 1, 1000, 1000, -1), post(alice, 4, 398850, duty, 1, 150, 150, -1)}}, nil,
-		proof.Balance{Account: alice, Balance: 398850, Available: 398850, Sequence: 4}, proof.Balance{Account: bob, Balance: 100000, Available: 100000, Sequence: 1},
-		proof.Balance{Account: fees, Balance: 1000, Available: 1000, Sequence: 1}, proof.Balance{Account: duty, Balance: 150, Available: 150, Sequence: 1})
-	add("A withdrawal reserves KES 2,000.00 and its fee of Alice's", proof.Transaction{Reference: "01937c5e-8a50-7c1b-9d7e-3f6b2a1c0d4e:hold", Action: "hold", Type: "withdrawal", Channel: "mpesa", HoldDelta: 203000,
-		Hold: &proof.Hold{Account: alice, Currency: "KES", Amount: 203000, Reason: "requested", ExpiresAt: at.Add(time.Hour), Lines: []proof.HoldLine{{Destination: rail, Amount: 200000}, {Destination: fees, Amount: 3000}}}}, nil,
+		proof.Balance{Account: rail, Balance: 500000, Available: 500000, Sequence: 8},
+		proof.Balance{Account: alice, Balance: 500000, Available: 500000, Sequence: 1})
+	add("Alice sends Bob KES 1,000.00, with a fee and the duty on it",
+		proof.Transaction{Reference: "01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e:post", Action: "post", Type: "transfer", Channel: "internal",
+			Postings: []proof.Posting{post(alice, 2, 400000, bob, 1, 100000, 100000, -1), post(alice, 3, 399000, fees, 1, 1000, 1000, -1),
+				post(alice, 4, 398850, duty, 1, 150, 150, -1)}}, nil,
+		proof.Balance{Account: alice, Balance: 398850, Available: 398850, Sequence: 4},
+		proof.Balance{Account: bob, Balance: 100000, Available: 100000, Sequence: 1},
+		proof.Balance{Account: fees, Balance: 1000, Available: 1000, Sequence: 1},
+		proof.Balance{Account: duty, Balance: 150, Available: 150, Sequence: 1})
+	add("A withdrawal reserves KES 2,000.00 and its fee of Alice's",
+		proof.Transaction{Reference: "01937c5e-8a50-7c1b-9d7e-3f6b2a1c0d4e:hold", Action: "hold", Type: "withdrawal", Channel: "mpesa",
+			HoldDelta: 203000,
+			Hold: &proof.Hold{Account: alice, Currency: "KES", Amount: 203000, Reason: "requested", ExpiresAt: at.Add(time.Hour),
+				Lines: []proof.HoldLine{{Destination: rail, Amount: 200000}, {Destination: fees, Amount: 3000}}}}, nil,
 		proof.Balance{Account: alice, Balance: 398850, Available: 195850, Sequence: 4})
-	add("The withdrawal is captured, without its fee", proof.Transaction{Reference: "01937c5e-8a50-7c1b-9d7e-3f6b2a1c0d4e:capture", Action: "capture", Type: "withdrawal", Channel: "mpesa", HoldDelta: -200000,
-		Postings: []proof.Posting{post(alice, 5, 198850, rail, 9, 300000, 200000, -1)}}, nil,
-		proof.Balance{Account: alice, Balance: 198850, Available: 195850, Sequence: 5}, proof.Balance{Account: rail, Balance: 300000, Available: 300000, Sequence: 9})
-	add("KES 400.00 of the transfer to Bob are turned back", proof.Transaction{Reference: "ops:2026-11-23:17", Action: "reverse", Type: "correction", Channel: "internal", ReversesID: exampleID("a002"),
-		Postings: []proof.Posting{post(bob, 2, 60000, alice, 6, 238850, 40000, 0)}}, nil,
-		proof.Balance{Account: bob, Balance: 60000, Available: 60000, Sequence: 2}, proof.Balance{Account: alice, Balance: 238850, Available: 235850, Sequence: 6})
+	add("The withdrawal is captured, without its fee",
+		proof.Transaction{Reference: "01937c5e-8a50-7c1b-9d7e-3f6b2a1c0d4e:capture", Action: "capture", Type: "withdrawal", Channel: "mpesa",
+			HoldDelta: -200000,
+			Postings:  []proof.Posting{post(alice, 5, 198850, rail, 9, 300000, 200000, -1)}}, nil,
+		proof.Balance{Account: alice, Balance: 198850, Available: 195850, Sequence: 5},
+		proof.Balance{Account: rail, Balance: 300000, Available: 300000, Sequence: 9})
+	add("KES 400.00 of the transfer to Bob are turned back",
+		proof.Transaction{Reference: "ops:2026-11-23:17", Action: "reverse", Type: "correction", Channel: "internal",
+			ReversesID: exampleID("a002"),
+			Postings:   []proof.Posting{post(bob, 2, 60000, alice, 6, 238850, 40000, 0)}}, nil,
+		proof.Balance{Account: bob, Balance: 60000, Available: 60000, Sequence: 2},
+		proof.Balance{Account: alice, Balance: 238850, Available: 235850, Sequence: 6})
 	return txs, titles, facts
 }
 
@@ -184,7 +203,8 @@ func buildExample(t testing.TB) example {
 func exampleOf(title string, tx *proof.Transaction, facts map[string]string, salt [16]byte) exampleTransaction {
 	x := exampleTransaction{Title: title, Salt: hex.EncodeToString(tx.Salt[:]), LeafHash: hexOf(proof.LeafHash(tx))}
 	if facts != nil {
-		x.Metadata = &exampleMetadata{JSON: string(proof.MetadataJSON(facts)), Salt: hex.EncodeToString(salt[:]), Hash: hex.EncodeToString(tx.MetadataHash)}
+		x.Metadata = &exampleMetadata{JSON: string(proof.MetadataJSON(facts)), Salt: hex.EncodeToString(salt[:]),
+			Hash: hex.EncodeToString(tx.MetadataHash)}
 	}
 	for b := tx.Balances; len(b) > 0; b = b[40:] {
 		x.Balances = append(x.Balances, hex.EncodeToString(b[:40]))
@@ -272,7 +292,8 @@ func TestExampleByHand(t *testing.T) {
 			t.Errorf("%s: leaf", tx.Title)
 		}
 		if m := tx.Metadata; m != nil {
-			if hash := hex.EncodeToString(sha(4, unhex(t, m.Salt), []byte(m.JSON))); hash != m.Hash || !strings.Contains(tx.Parts[0].JSON, `"metadata_hash":"`+hash+`"`) {
+			if hash := hex.EncodeToString(sha(4, unhex(t, m.Salt), []byte(m.JSON))); hash != m.Hash ||
+				!strings.Contains(tx.Parts[0].JSON, `"metadata_hash":"`+hash+`"`) {
 				t.Errorf("%s: metadata", tx.Title)
 			}
 		}
@@ -333,7 +354,8 @@ func checkExampleReceipts(t *testing.T, e example) {
 		t.Errorf("%+v, %v", full, err)
 	}
 	own, err := proof.Verify(e.Receipts.Account, known)
-	if err != nil || len(own.Entries) != 1 || own.Entries[0].Account != e.Receipts.AccountID || own.Entries[0].Balance != 100000 || own.Header.Postings != 3 || own.Hidden != 6 {
+	if err != nil || len(own.Entries) != 1 || own.Entries[0].Account != e.Receipts.AccountID || own.Entries[0].Balance != 100000 ||
+		own.Header.Postings != 3 || own.Hidden != 6 {
 		t.Errorf("%+v, %v", own, err)
 	}
 }

@@ -74,21 +74,25 @@ func TestFullReceipt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v.Index != s.index || v.Hidden != 0 || v.LeafHash != proof.LeafHash(&tx) || !strings.HasPrefix(key.VerifierKey, v.Key+"+") || v.Checkpoint.Origin != origin {
+		if v.Index != s.index || v.Hidden != 0 || v.LeafHash != proof.LeafHash(&tx) || !strings.HasPrefix(key.VerifierKey, v.Key+"+") ||
+			v.Checkpoint.Origin != origin {
 			t.Fatalf("%+v", v)
 		}
 		if tx.MetadataHash != nil && !reflect.DeepEqual(v.Metadata, facts) {
 			t.Fatalf("%v", v.Metadata)
 		}
 		// What was proved makes the same transaction, but for its salt.
-		again := proof.Transaction{ID: v.Header.ID, RecordedAt: v.Header.RecordedAt, EffectiveAt: v.Header.EffectiveAt, Reference: v.Header.Reference,
-			Action: v.Header.Action, Type: v.Header.Type, Channel: v.Header.Channel,
+		again := proof.Transaction{ID: v.Header.ID, RecordedAt: v.Header.RecordedAt, EffectiveAt: v.Header.EffectiveAt,
+			Reference: v.Header.Reference,
+			Action:    v.Header.Action, Type: v.Header.Type, Channel: v.Header.Channel,
 			ReversesID: v.Header.ReversesID, MetadataHash: v.Header.MetadataHash, Batch: v.Header.Batch, BatchPosition: v.Header.BatchPosition,
-			Balances: proof.EncodeBalances(v.Balances), RequestHash: v.Outcome.RequestHash, HoldID: v.Outcome.HoldID, HoldDelta: v.Outcome.HoldDelta, Hold: v.Hold, Salt: tx.Salt}
+			Balances: proof.EncodeBalances(v.Balances), RequestHash: v.Outcome.RequestHash, HoldID: v.Outcome.HoldID, HoldDelta: v.Outcome.HoldDelta,
+			Hold: v.Hold, Salt: tx.Salt}
 		for i := 0; i < len(v.Entries); i += 2 {
 			d, c := v.Entries[i], v.Entries[i+1]
-			again.Postings = append(again.Postings, proof.Posting{Source: d.Account, Destination: c.Account, Currency: d.Currency, Amount: d.Amount, SourceSequence: d.Sequence,
-				SourceBalance: d.Balance, DestinationSequence: c.Sequence, DestinationBalance: c.Balance, ReversesPosition: d.ReversesPosition})
+			again.Postings = append(again.Postings,
+				proof.Posting{Source: d.Account, Destination: c.Account, Currency: d.Currency, Amount: d.Amount, SourceSequence: d.Sequence,
+					SourceBalance: d.Balance, DestinationSequence: c.Sequence, DestinationBalance: c.Balance, ReversesPosition: d.ReversesPosition})
 		}
 		if v.Header.Postings != len(tx.Postings) || proof.LeafHash(&again) != v.LeafHash {
 			t.Fatalf("the facts are not those of the transaction:\n%+v\n%+v", again, tx)
@@ -262,10 +266,11 @@ func TestReceiptErrors(t *testing.T) {
 			p[0] = proof.ReceiptPart{Hash: p[0].Disclosed.Hash()}
 			return p
 		}), known, proof.ErrPart},
-		"no parts":         {build(none, func([]proof.ReceiptPart) []proof.ReceiptPart { return nil }), known, proof.ErrPart},
-		"a part too many":  {build(none, func(p []proof.ReceiptPart) []proof.ReceiptPart { return append(p, p[1]) }), known, proof.ErrPart},
-		"a part too few":   {build(none, func(p []proof.ReceiptPart) []proof.ReceiptPart { return p[:len(p)-1] }), known, proof.ErrPart},
-		"sides swapped":    {build(none, func(p []proof.ReceiptPart) []proof.ReceiptPart { p[1], p[2] = p[2], p[1]; return p }), known, proof.ErrPart},
+		"no parts":        {build(none, func([]proof.ReceiptPart) []proof.ReceiptPart { return nil }), known, proof.ErrPart},
+		"a part too many": {build(none, func(p []proof.ReceiptPart) []proof.ReceiptPart { return append(p, p[1]) }), known, proof.ErrPart},
+		"a part too few":  {build(none, func(p []proof.ReceiptPart) []proof.ReceiptPart { return p[:len(p)-1] }), known, proof.ErrPart},
+		"sides swapped": {build(none, func(p []proof.ReceiptPart) []proof.ReceiptPart { p[1], p[2] = p[2], p[1]; return p }), known,
+			proof.ErrPart},
 		"white space":      {build(none, replace(1, ",", ", ")), known, proof.ErrPart},
 		"unknown key":      {build(none, replace(0, `"batch":`, `"bitch":`)), known, proof.ErrPart},
 		"key twice":        {build(none, replace(1, `"side":"debit"`, `"side":"debit","side":"debit"`)), known, proof.ErrPart},
@@ -299,9 +304,11 @@ func TestParseReceipt(t *testing.T) {
 	t.Parallel()
 	const hash = `"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="`
 	const salt = `"AAAAAAAAAAAAAAAAAAAAAA=="`
-	good := `{"format":"sendtip-receipt/1","index":3,"parts":[{"json":"{}","salt":` + salt + `},{"hash":` + hash + `}],"proof":[` + hash + `],"checkpoint":"c","metadata":{"json":"{}","salt":` + salt + `}}`
+	good := `{"format":"sendtip-receipt/1","index":3,"parts":[{"json":"{}","salt":` + salt + `},{"hash":` + hash + `}],"proof":[` + hash +
+		`],"checkpoint":"c","metadata":{"json":"{}","salt":` + salt + `}}`
 	r, err := proof.ParseReceipt([]byte(good))
-	if err != nil || r.Index != 3 || len(r.Parts) != 2 || r.Parts[0].Disclosed == nil || r.Parts[1].Disclosed != nil || len(r.Proof) != 1 || r.Metadata == nil {
+	if err != nil || r.Index != 3 || len(r.Parts) != 2 || r.Parts[0].Disclosed == nil || r.Parts[1].Disclosed != nil || len(r.Proof) != 1 ||
+		r.Metadata == nil {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	if string(r.Marshal()) != good+"\n" {
@@ -322,17 +329,25 @@ func TestParseReceipt(t *testing.T) {
 		return s
 	}
 	for what, bad := range map[string]string{
-		"nothing": "", "null": "null", "list": "[]", "empty": "{}", "torn": good[:len(good)-1], "two": good + good, "trailing": good + "x", "not UTF-8": swap(`"c"`, "\"\xff\""),
-		"format": swap("receipt/1", "receipt/2"), "unknown": swap(`"index"`, `"indeks"`), "case": swap(`"index"`, `"Index"`), "twice": swap(`"index":3`, `"index":3,"index":3`),
-		"negative": swap(`:3`, `:-1`), "fraction": swap(`:3`, `:3.0`), "text": swap(`:3`, `:"3"`), "huge": swap(`:3`, `:9007199254740992`), "null index": swap(`:3`, `:null`),
-		"no index": swap(`"index":3,`, ``), "part of both": swap(`"hash":`+hash, `"hash":`+hash+`,"salt":`+salt), "part without salt": swap(`,"salt":`+salt+`},{"hash"`, `},{"hash"`),
-		"part unknown": swap(`"hash"`, `"hsah"`), "part null": swap(`{"hash":`+hash+`}`, `null`), "hash short": swap(hash, `"AAAA"`), "hash unpadded": swap("AAA=", "AAA"),
-		"hash with bits": swap("AAA=", "AAB="), "hash with line break": swap("AAAA=", `AA\nAA=`), "salt long": swap(salt, hash), "proof null": swap(`[`+hash+`]`, `null`),
-		"proof nested": swap(`[`+hash+`]`, `[[`+hash+`]]`), "checkpoint number": swap(`"c"`, `1`), "metadata null": swap(`{"json":"{}","salt":`+salt+`}}`, `null}`),
+		"nothing": "", "null": "null", "list": "[]", "empty": "{}", "torn": good[:len(good)-1], "two": good + good, "trailing": good + "x",
+		"not UTF-8": swap(`"c"`, "\"\xff\""),
+		"format":    swap("receipt/1", "receipt/2"), "unknown": swap(`"index"`, `"indeks"`), "case": swap(`"index"`, `"Index"`),
+		"twice":    swap(`"index":3`, `"index":3,"index":3`),
+		"negative": swap(`:3`, `:-1`), "fraction": swap(`:3`, `:3.0`), "text": swap(`:3`, `:"3"`), "huge": swap(`:3`, `:9007199254740992`),
+		"null index": swap(`:3`, `:null`),
+		"no index":   swap(`"index":3,`, ``), "part of both": swap(`"hash":`+hash, `"hash":`+hash+`,"salt":`+salt),
+		"part without salt": swap(`,"salt":`+salt+`},{"hash"`, `},{"hash"`),
+		"part unknown":      swap(`"hash"`, `"hsah"`), "part null": swap(`{"hash":`+hash+`}`, `null`), "hash short": swap(hash, `"AAAA"`),
+		"hash unpadded":  swap("AAA=", "AAA"),
+		"hash with bits": swap("AAA=", "AAB="), "hash with line break": swap("AAAA=", `AA\nAA=`), "salt long": swap(salt, hash),
+		"proof null":   swap(`[`+hash+`]`, `null`),
+		"proof nested": swap(`[`+hash+`]`, `[[`+hash+`]]`), "checkpoint number": swap(`"c"`, `1`),
+		"metadata null":    swap(`{"json":"{}","salt":`+salt+`}}`, `null}`),
 		"metadata unknown": swap(`"metadata":{`, `"metadata":{"x":1,`), "metadata partial": swap(`"metadata":{"json":"{}",`, `"metadata":{`),
 		"metadata long": swap(`"metadata":{"json":"{}"`, `"metadata":{"json":"`+strings.Repeat("x", 33<<10)+`"`),
-		"proof long":    swap(`[`+hash+`]`, `[`+strings.Repeat(hash+",", 64)+hash+`]`), "parts long": swap(`{"hash":`+hash+`}`, strings.Repeat(`{"hash":`+hash+`},`, 1100)+`{"hash":`+hash+`}`),
-		"long": swap(`"c"`, `"`+strings.Repeat("x", proof.MaxReceipt)+`"`), "deep": strings.Repeat("[", 100000),
+		"proof long":    swap(`[`+hash+`]`, `[`+strings.Repeat(hash+",", 64)+hash+`]`),
+		"parts long":    swap(`{"hash":`+hash+`}`, strings.Repeat(`{"hash":`+hash+`},`, 1100)+`{"hash":`+hash+`}`),
+		"long":          swap(`"c"`, `"`+strings.Repeat("x", proof.MaxReceipt)+`"`), "deep": strings.Repeat("[", 100000),
 	} {
 		if _, err := proof.ParseReceipt([]byte(bad)); !errors.Is(err, proof.ErrMalformed) {
 			t.Errorf("%s: %v", what, err)
@@ -350,7 +365,8 @@ func FuzzVerify(f *testing.F) {
 	f.Add([]byte(example.Receipts.Full))
 	f.Add([]byte(example.Receipts.Account))
 	f.Add([]byte(`{"format":"sendtip-receipt/1","index":0,"parts":[],"proof":[],"checkpoint":""}`))
-	f.Add([]byte(`{"format":"sendtip-receipt/1","index":9007199254740991,"parts":[{"json":"{\"hold_id\":1}","salt":"AAAAAAAAAAAAAAAAAAAAAA=="}],"proof":[],"checkpoint":"a\n1\nA\n\n— a A\n"}`))
+	f.Add([]byte(`{"format":"sendtip-receipt/1","index":9007199254740991,"parts":[{"json":"{\"hold_id\":1}",
+		"salt":"AAAAAAAAAAAAAAAAAAAAAA=="}],"proof":[],"checkpoint":"a\n1\nA\n\n— a A\n"}`))
 	f.Add([]byte(`[[[[{"format":null`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		v, err := proof.Verify(data, known)

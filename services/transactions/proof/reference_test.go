@@ -33,7 +33,8 @@ func moment(t time.Time) string {
 }
 
 func referenceParts(t *proof.Transaction) []string {
-	header := map[string]any{"action": t.Action, "batch": t.Batch, "batch_position": t.BatchPosition, "channel": t.Channel, "id": t.ID.String(),
+	header := map[string]any{"action": t.Action, "batch": t.Batch, "batch_position": t.BatchPosition, "channel": t.Channel,
+		"id":       t.ID.String(),
 		"postings": len(t.Postings), "recorded_at": moment(t.RecordedAt), "reference": t.Reference, "type": t.Type}
 	if !t.EffectiveAt.IsZero() {
 		header["effective_at"] = moment(t.EffectiveAt)
@@ -46,7 +47,8 @@ func referenceParts(t *proof.Transaction) []string {
 	}
 	parts := []string{canonical(header)}
 	for i, p := range t.Postings {
-		debit := map[string]any{"account": p.Source.String(), "amount": p.Amount, "balance": p.SourceBalance, "currency": p.Currency, "position": i,
+		debit := map[string]any{"account": p.Source.String(), "amount": p.Amount, "balance": p.SourceBalance, "currency": p.Currency,
+			"position": i,
 			"sequence": p.SourceSequence, "side": "debit"}
 		credit := map[string]any{"account": p.Destination.String(), "amount": p.Amount, "balance": p.DestinationBalance, "currency": p.Currency,
 			"position": i, "sequence": p.DestinationSequence, "side": "credit"}

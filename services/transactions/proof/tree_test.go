@@ -131,7 +131,8 @@ func TestProofs(t *testing.T) {
 	const most = 1<<16 + 700
 	f := grow(t, most)
 	rapid.Check(t, func(t *rapid.T) {
-		size := rapid.OneOf(rapid.IntRange(1, most), rapid.SampledFrom([]int{1, 255, 256, 257, 511, 512, 1 << 15, 1<<16 - 1, 1 << 16, 1<<16 + 1, 1<<16 + 256})).Draw(t, "size")
+		size := rapid.OneOf(rapid.IntRange(1, most),
+			rapid.SampledFrom([]int{1, 255, 256, 257, 511, 512, 1 << 15, 1<<16 - 1, 1 << 16, 1<<16 + 1, 1<<16 + 256})).Draw(t, "size")
 		index := rapid.IntRange(0, size-1).Draw(t, "index")
 		f.reads = 0
 		inclusion, err := proof.Inclusion(context.Background(), f, uint64(index), uint64(size))
@@ -145,7 +146,8 @@ func TestProofs(t *testing.T) {
 			t.Fatal(err)
 		}
 		other := rapid.IntRange(0, size-1).Filter(func(i int) bool { return i != index || size == 1 }).Draw(t, "another")
-		if err := proof.VerifyInclusion(f.leaves[index], uint64(other), uint64(size), inclusion, f.roots[size]); other != index && !errors.Is(err, proof.ErrInclusion) {
+		if err := proof.VerifyInclusion(f.leaves[index], uint64(other), uint64(size), inclusion, f.roots[size]); other != index &&
+			!errors.Is(err, proof.ErrInclusion) {
 			t.Fatalf("%d passes for %d of %d: %v", index, other, size, err)
 		}
 		earlier := rapid.IntRange(0, size).Draw(t, "earlier")
@@ -158,7 +160,8 @@ func TestProofs(t *testing.T) {
 		}
 		forged := f.roots[earlier]
 		forged[3]++
-		if err := proof.VerifyConsistency(uint64(earlier), uint64(size), forged, f.roots[size], consistency); !errors.Is(err, proof.ErrConsistency) {
+		if err := proof.VerifyConsistency(uint64(earlier), uint64(size), forged, f.roots[size], consistency); !errors.Is(err,
+			proof.ErrConsistency) {
 			t.Fatalf("another root of %d passes: %v", earlier, err)
 		}
 	})
@@ -239,7 +242,8 @@ func TestWidthAt(t *testing.T) {
 		index int64
 		want  int
 	}{
-		{0, 0, 0, 0}, {1, 0, 0, 1}, {255, 0, 0, 255}, {256, 0, 0, 256}, {257, 0, 1, 1}, {255, 1, 0, 0}, {256, 1, 0, 1}, {65536, 1, 0, 256}, {65536, 1, 1, 0},
+		{0, 0, 0, 0}, {1, 0, 0, 1}, {255, 0, 0, 255}, {256, 0, 0, 256}, {257, 0, 1, 1}, {255, 1, 0, 0}, {256, 1, 0, 1}, {65536, 1, 0, 256},
+		{65536, 1, 1, 0},
 		{65536, 2, 0, 1}, {1 << 62, 7, 0, 64}, {1 << 62, 8, 0, 0}, {1 << 62, 0, 1 << 62, 0}, {10, -1, 0, 0}, {10, 0, -1, 0},
 	} {
 		if got := proof.WidthAt(c.size, c.level, c.index); got != c.want {

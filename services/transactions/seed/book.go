@@ -39,7 +39,8 @@ type changedHold struct {
 func newBook(accounts []domain.Account, tree *proof.Tree) *book {
 	b := &book{accounts: accounts, index: make(map[uuid.UUID]int, len(accounts)), holds: map[uuid.UUID]domain.HoldState{}, tree: tree,
 		was: make([]domain.Account, len(accounts)), isChanged: make([]bool, len(accounts)), holdChanges: map[uuid.UUID]changedHold{},
-		state: domain.State{Accounts: map[uuid.UUID]domain.Account{}, Holds: map[uuid.UUID]domain.HoldState{}, Originals: map[uuid.UUID]domain.Original{}}}
+		state: domain.State{Accounts: map[uuid.UUID]domain.Account{}, Holds: map[uuid.UUID]domain.HoldState{},
+			Originals: map[uuid.UUID]domain.Original{}}}
 	for i := range accounts {
 		b.index[accounts[i].ID] = i
 	}
@@ -47,7 +48,8 @@ func newBook(accounts []domain.Account, tree *proof.Tree) *book {
 }
 
 // decide applies a batch as the ledger's committer does, on the states of its accounts, and writes its rows into the chunk.
-func (b *book) decide(c *chunk, id int64, now time.Time, requests []domain.Request, originals map[uuid.UUID]domain.Original) domain.Decision {
+func (b *book) decide(c *chunk, id int64, now time.Time, requests []domain.Request,
+	originals map[uuid.UUID]domain.Original) domain.Decision {
 	clear(b.state.Accounts)
 	clear(b.state.Holds)
 	b.state.Originals, b.state.Now = originals, now

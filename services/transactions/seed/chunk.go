@@ -222,12 +222,14 @@ func leafOf(leaf *proof.Transaction, t *domain.Transaction, opened *domain.HoldS
 			DestinationBalance: p.DestinationBalance, ReversesPosition: p.ReversesPosition})
 	}
 	for _, b := range t.Balances {
-		leaf.Balances = proof.AppendBalance(leaf.Balances, proof.Balance{Account: b.AccountID, Balance: b.Balance, Available: b.Available, Sequence: b.Sequence})
+		leaf.Balances = proof.AppendBalance(leaf.Balances,
+			proof.Balance{Account: b.AccountID, Balance: b.Balance, Available: b.Available, Sequence: b.Sequence})
 	}
 	if opened == nil {
 		return
 	}
-	leaf.Hold = &proof.Hold{Account: opened.AccountID, Currency: opened.Currency, Amount: opened.Amount, Reason: string(opened.Reason), ExpiresAt: opened.ExpiresAt}
+	leaf.Hold = &proof.Hold{Account: opened.AccountID, Currency: opened.Currency, Amount: opened.Amount, Reason: string(opened.Reason),
+		ExpiresAt: opened.ExpiresAt}
 	for _, l := range opened.Lines {
 		leaf.Hold.Lines = append(leaf.Hold.Lines, proof.HoldLine{Destination: l.Destination, Amount: l.Amount})
 	}

@@ -167,7 +167,8 @@ func (d *draw) payIn(to int) {
 		}
 	}
 	receipt := d.receipt()
-	b := domain.Body{Action: domain.ActionPost, Type: "deposit", Channel: "mpesa", OverMaximum: true, Postings: []domain.Posting{d.posting(rail, d.id(to), amount)}}
+	b := domain.Body{Action: domain.ActionPost, Type: "deposit", Channel: "mpesa", OverMaximum: true,
+		Postings: []domain.Posting{d.posting(rail, d.id(to), amount)}}
 	if d.rnd.Float64() < shareReceipt {
 		b.Metadata = map[string]string{"receipt": receipt}
 	}
@@ -307,7 +308,8 @@ func (d *draw) doomed(from int) {
 	if d.rnd.IntN(4) == 0 {
 		to, amount = d.newID(), d.amount()
 	}
-	d.add(d.newID().String()+":post", domain.Body{Action: domain.ActionPost, Type: "transfer", Channel: "internal", Postings: []domain.Posting{d.posting(a.ID, to, amount)}})
+	d.add(d.newID().String()+":post",
+		domain.Body{Action: domain.ActionPost, Type: "transfer", Channel: "internal", Postings: []domain.Posting{d.posting(a.ID, to, amount)}})
 }
 
 func (d *draw) posting(from, to uuid.UUID, amount int64) domain.Posting {

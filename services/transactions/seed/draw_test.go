@@ -21,7 +21,8 @@ func drawn(customers int) *draw {
 	people := make([]int, customers)
 	for i := range customers {
 		people[i] = len(accounts)
-		a := domain.Account{ID: uuid.NewSHA1(rail, []byte{byte(i), byte(i >> 8)}), OwnerID: uuid.New(), Kind: domain.KindCustomerWallet, Currency: currency,
+		a := domain.Account{ID: uuid.NewSHA1(rail, []byte{byte(i), byte(i >> 8)}), OwnerID: uuid.New(), Kind: domain.KindCustomerWallet,
+			Currency:   currency,
 			NormalSide: domain.Credit, Status: domain.Active, Minimum: new(int64)}
 		if i%2 == 0 {
 			a.Maximum = &tiers[i%len(tiers)].maximum
@@ -88,7 +89,8 @@ func TestDraw(t *testing.T) {
 	if refused == 0 || refused > posted/20 {
 		t.Errorf("%d posted, %d refused", posted, refused)
 	}
-	for action, share := range map[domain.Action]float64{domain.ActionPost: 0.6, domain.ActionHold: 0.03, domain.ActionCapture: 0.02, domain.ActionRelease: 0.002, domain.ActionReverse: 0.002} {
+	for action, share := range map[domain.Action]float64{domain.ActionPost: 0.6, domain.ActionHold: 0.03, domain.ActionCapture: 0.02,
+		domain.ActionRelease: 0.002, domain.ActionReverse: 0.002} {
 		if float64(actions[action]) < share*float64(posted) {
 			t.Errorf("%d of %d are of the action %s", actions[action], posted, action)
 		}
@@ -107,7 +109,8 @@ func TestDraw(t *testing.T) {
 func TestCharge(t *testing.T) {
 	t.Parallel()
 	for _, x := range []struct{ amount, fee, duty int64 }{
-		{1_000, 500, 75}, {50_000, 500, 75}, {50_100, 501, 75}, {50_700, 507, 76}, {51_000, 510, 77}, {1_050_000, 10_500, 1575}, {15_000_000, 10_500, 1575},
+		{1_000, 500, 75}, {50_000, 500, 75}, {50_100, 501, 75}, {50_700, 507, 76}, {51_000, 510, 77}, {1_050_000, 10_500, 1575},
+		{15_000_000, 10_500, 1575},
 	} {
 		if fee, duty := charge(x.amount); fee != x.fee || duty != x.duty {
 			t.Errorf("%d: fee %d, duty %d, want %d, %d", x.amount, fee, duty, x.fee, x.duty)

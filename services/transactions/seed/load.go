@@ -49,7 +49,8 @@ func write(ctx context.Context, conn *pgx.Conn, c *chunk) error {
 
 // takeEffect writes what the next chunk builds on. Each statement says how many rows it must change: fewer mean that somebody else did.
 func (c *chunk) takeEffect(ctx context.Context, tx pgx.Tx) error {
-	err := copyRows(ctx, tx, &c.newHolds, "holds (id, account_id, currency, amount_minor, captured_minor, released_minor, lines, reason, status, expires_at, created_at)")
+	err := copyRows(ctx, tx, &c.newHolds,
+		"holds (id, account_id, currency, amount_minor, captured_minor, released_minor, lines, reason, status, expires_at, created_at)")
 	if err != nil {
 		return err
 	}
@@ -60,15 +61,18 @@ func (c *chunk) takeEffect(ctx context.Context, tx pgx.Tx) error {
 		sql  string
 		args []any
 	}{
-		{"holds", len(h.ids), `UPDATE holds h SET captured_minor = v.captured, released_minor = v.released, lines = v.lines::jsonb, status = v.status
+		{"holds", len(h.ids), `UPDATE holds h SET captured_minor = v.captured, released_minor = v.released, lines = v.lines::jsonb, status =
+			v.status
 			FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[]) AS v (id, captured, released, lines, status)
 			WHERE h.id = v.id AND h.status = 'active'`,
 			[]any{h.ids, h.captured, h.released, h.lines, h.statuses}},
-		{"accounts", len(a.ids), `UPDATE accounts a SET debits_minor = v.debits, credits_minor = v.credits, pending_debits_minor = v.pending_debits,
+		{"accounts", len(a.ids), `UPDATE accounts a SET debits_minor = v.debits, credits_minor = v.credits, pending_debits_minor =
+			v.pending_debits,
 				pending_credits_minor = v.pending_credits, over_cap_minor = v.over_cap, sequence = v.sequence, last_recorded_at = v.recorded
 			FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::timestamptz[],
 					$9::bigint[], $10::timestamptz[], $11::bigint[], $12::bigint[])
-				AS v (id, debits, credits, pending_debits, pending_credits, over_cap, sequence, recorded, was_sequence, was_recorded, was_pending_debits, was_pending_credits)
+				AS v (id, debits, credits, pending_debits, pending_credits, over_cap, sequence, recorded, was_sequence, was_recorded,
+				was_pending_debits, was_pending_credits)
 			WHERE a.id = v.id AND a.sequence = v.was_sequence AND a.last_recorded_at = v.was_recorded
 				AND a.pending_debits_minor = v.was_pending_debits AND a.pending_credits_minor = v.was_pending_credits`,
 			[]any{a.ids, a.debits, a.credits, a.pendingDebits, a.pendingCredits, a.overCap, a.sequences, a.recorded,

@@ -29,12 +29,15 @@ const (
 
 // Refusals to start. Each says what to do.
 var (
-	ErrServing     = errors.New("the transactions service is connected to this ledger, and seeding would contradict what it posts: stop it first")
+	ErrServing = errors.New(
+		"the transactions service is connected to this ledger, and seeding would contradict what it posts: stop it first")
 	ErrUnsealed    = errors.New("the ledger has transactions that are not sealed: run the platform for a few seconds, stop it, and try again")
-	ErrUnpublished = errors.New("the ledger has transactions whose events are not published, and seeding would skip them: run the platform for a few seconds, stop it, and try again")
-	ErrNoLedger    = errors.New("there is no ledger in this database, or not in its present form: run `sendtip migrate`")
-	ErrNoTime      = errors.New("the ledger's last transaction is too recent to add that many after it: wait a moment, or seed fewer")
-	ErrInterfered  = errors.New("somebody else writes to the ledger; what was seeded before is complete and sound")
+	ErrUnpublished = errors.New(
+		"the ledger has transactions whose events are not published, and seeding would skip them: run the platform for a few seconds, stop it, " +
+			"and try again")
+	ErrNoLedger   = errors.New("there is no ledger in this database, or not in its present form: run `sendtip migrate`")
+	ErrNoTime     = errors.New("the ledger's last transaction is too recent to add that many after it: wait a moment, or seed fewer")
+	ErrInterfered = errors.New("somebody else writes to the ledger; what was seeded before is complete and sound")
 )
 
 // guard is the connection that keeps others out, and the ledger as it was found.
@@ -52,13 +55,16 @@ type guard struct {
 // waiting for the disk at each commit. A crash may lose the last chunks, and leaves those before complete.
 func session(ctx context.Context, conn *pgx.Conn) error {
 	var owner *string
-	if err := conn.QueryRow(ctx, "SELECT quote_ident(tableowner) FROM pg_tables WHERE schemaname = 'public' AND tablename = 'sealed_batches'").Scan(&owner); err != nil {
+	if err := conn.QueryRow(
+		ctx, "SELECT quote_ident(tableowner) FROM pg_tables WHERE schemaname = 'public' AND tablename = 'sealed_batches'").Scan(
+		&owner); err != nil {
 		if pg.IsNoRows(err) {
 			return ErrNoLedger
 		}
 		return fmt.Errorf("look for the ledger: %w", err)
 	}
-	_, err := conn.Exec(ctx, "SET ROLE "+*owner+"; SET synchronous_commit = off; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '30s'")
+	_, err := conn.Exec(ctx, "SET ROLE "+*owner+
+		"; SET synchronous_commit = off; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '30s'")
 	if err != nil {
 		return fmt.Errorf("the role may not act as the owner of the ledger's tables: give the address of transactions_owner: %w", err)
 	}
@@ -92,14 +98,16 @@ func enter(ctx context.Context, conn *pgx.Conn) (*guard, error) {
 
 func (g *guard) alone(ctx context.Context) error {
 	var serving, sealer, publisher bool
-	err := g.conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = 'transactions_app')`).Scan(&serving)
+	err := g.conn.QueryRow(
+		ctx, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = 'transactions_app')`).Scan(&serving)
 	if err != nil {
 		return fmt.Errorf("look for the service: %w", err)
 	}
 	if serving {
 		return ErrServing
 	}
-	if err := g.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1), pg_try_advisory_lock($2)", sealerLock, publisherLock).Scan(&sealer, &publisher); err != nil {
+	if err := g.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1), pg_try_advisory_lock($2)", sealerLock, publisherLock).Scan(&sealer,
+		&publisher); err != nil {
 		return fmt.Errorf("lock the ledger: %w", err)
 	}
 	if sealer && publisher {
@@ -115,8 +123,10 @@ func (g *guard) alone(ctx context.Context) error {
 func (g *guard) settled(ctx context.Context) error {
 	var size, next, queued int64
 	var frontier []byte
-	err := g.conn.QueryRow(ctx, `SELECT t.size, t.frontier, coalesce((SELECT next_index FROM publications WHERE name = $1), 0), (SELECT count(*) FROM seal_queue),
-		(SELECT count(*) FROM ledger_references), pg_database_size(current_database()) FROM ledger_tree t`, publication).Scan(&size, &frontier, &next, &queued, &g.requests, &g.bytes)
+	err := g.conn.QueryRow(
+		ctx, `SELECT t.size, t.frontier, coalesce((SELECT next_index FROM publications WHERE name = $1), 0), (SELECT count(*) FROM seal_queue),
+		(SELECT count(*) FROM ledger_references), pg_database_size(current_database()) FROM ledger_tree t`, publication).Scan(&size, &frontier,
+		&next, &queued, &g.requests, &g.bytes)
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
 	}
@@ -173,7 +183,8 @@ func makePartition(ctx context.Context, tx pgx.Tx, parent string, month time.Tim
 		return err
 	}
 	const day = "2006-01-02 15:04:05+00"
-	_, err := tx.Exec(ctx, fmt.Sprintf(`CREATE TABLE public.%[1]s (LIKE public.%[2]s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
+	_, err := tx.Exec(ctx, fmt.Sprintf(
+		`CREATE TABLE public.%[1]s (LIKE public.%[2]s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
 		ALTER TABLE public.%[2]s ATTACH PARTITION public.%[1]s FOR VALUES FROM ('%[3]s') TO ('%[4]s');
 		CREATE TRIGGER %[2]s_no_truncate BEFORE TRUNCATE ON public.%[1]s FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_append_only()`,
 		part, parent, month.Format(day), month.AddDate(0, 1, 0).Format(day)))
@@ -206,11 +217,13 @@ func (g *guard) openAccounts(ctx context.Context, missing int, rnd *rand.Rand) e
 		list.time(at)
 	}
 	return pgx.BeginFunc(ctx, g.conn, func(tx pgx.Tx) error {
-		if err := copyRows(ctx, tx, &list, "accounts (id, owner_id, kind, currency, normal_side, minimum_minor, maximum_minor, created_at)"); err != nil {
+		if err := copyRows(ctx, tx, &list,
+			"accounts (id, owner_id, kind, currency, normal_side, minimum_minor, maximum_minor, created_at)"); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO audit_log (actor, operation, action, object_type, object_id, detail)
-			SELECT 'service:bench', 'benchSeed', 'ledger_account.opened', 'ledger_account', id::text, jsonb_strip_nulls(jsonb_build_object('status', status, 'kind', kind,
+			SELECT 'service:bench', 'benchSeed', 'ledger_account.opened', 'ledger_account', id::text, jsonb_strip_nulls(jsonb_build_object('status',
+			status, 'kind', kind,
 				'currency', currency, 'minimum_minor', minimum_minor::text, 'maximum_minor', maximum_minor::text))
 			FROM accounts WHERE xmin = pg_current_xact_id()::xid`)
 		if err != nil {
@@ -232,13 +245,15 @@ func maximum(rnd *rand.Rand) *int64 {
 
 // readAccounts reads all of them, and returns how many customers can take part.
 func (g *guard) readAccounts(ctx context.Context) (int, error) {
-	list, err := g.conn.Query(ctx, `SELECT id, coalesce(code, ''), kind, currency, normal_side, status, debits_minor, credits_minor, pending_debits_minor,
+	list, err := g.conn.Query(ctx,
+		`SELECT id, coalesce(code, ''), kind, currency, normal_side, status, debits_minor, credits_minor, pending_debits_minor,
 		pending_credits_minor, over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at FROM accounts ORDER BY id`)
 	if err != nil {
 		return 0, fmt.Errorf("read the accounts: %w", err)
 	}
 	g.accounts, err = pgx.CollectRows(list, func(row pgx.CollectableRow) (a domain.Account, err error) {
-		err = row.Scan(&a.ID, &a.Code, &a.Kind, &a.Currency, &a.NormalSide, &a.Status, &a.Debits, &a.Credits, &a.PendingDebits, &a.PendingCredits, &a.OverCap,
+		err = row.Scan(&a.ID, &a.Code, &a.Kind, &a.Currency, &a.NormalSide, &a.Status, &a.Debits, &a.Credits, &a.PendingDebits, &a.PendingCredits,
+			&a.OverCap,
 			&a.Minimum, &a.Maximum, &a.Sequence, &a.LastRecordedAt)
 		return a, err
 	})

@@ -276,14 +276,18 @@ func (s *seeding) batchID(ctx context.Context) (int64, error) {
 }
 
 func (s *seeding) result(ctx context.Context, started time.Time) (Result, error) {
-	r := Result{Transactions: int64(s.Transactions), Postings: s.book.postings, Holds: s.book.opened, Refused: s.book.refused, Accounts: int64(s.opened),
-		Took: clock.Monotonic().Sub(started), Size: int64(s.tree.Size()), Root: s.tree.Root()} // #nosec G115
+	r := Result{Transactions: int64(s.Transactions), Postings: s.book.postings, Holds: s.book.opened, Refused: s.book.refused,
+		Accounts: int64(s.opened),
+		Took:     clock.Monotonic().Sub(started), Size: int64(s.tree.Size()), Root: s.tree.Root()} // #nosec G115
 	// A commit that waits for the disk takes all before it along.
-	if _, err := s.guard.conn.Exec(ctx, "SET synchronous_commit = on; UPDATE publications SET next_index = next_index WHERE name = '"+publication+"'"); err != nil {
+	if _, err := s.guard.conn.Exec(ctx, "SET synchronous_commit = on; UPDATE publications SET next_index = next_index WHERE name = '"+
+		publication+"'"); err != nil {
 		return r, fmt.Errorf("write to the disk: %w", err)
 	}
 	// Queries must not wait for autovacuum to plan for what is there now.
-	if _, err := s.guard.conn.Exec(ctx, "ANALYZE accounts, ledger_references, ledger_refusals, transactions, postings, transaction_metadata, holds, sealed_batches, tree_nodes"); err != nil {
+	if _, err := s.guard.conn.Exec(ctx,
+		"ANALYZE accounts, ledger_references, ledger_refusals, transactions, postings, transaction_metadata, holds, "+
+			"sealed_batches, tree_nodes"); err != nil {
 		return r, fmt.Errorf("analyze: %w", err)
 	}
 	var bytes int64

@@ -117,28 +117,30 @@ func TestSeed(t *testing.T) {
 	pool := w.reader()
 	first := w.seed(w.options())
 	report := w.sound(2000)
-	if report.Root != first.Root || first.Transactions != 2000 || first.Accounts != 100 || first.Postings != report.Postings || first.Size != 2000 {
+	if report.Root != first.Root || first.Transactions != 2000 || first.Accounts != 100 || first.Postings != report.Postings ||
+		first.Size != 2000 {
 		t.Errorf("the result is %+v, the ledger %+v", first, report)
 	}
 	for what, query := range map[string]string{
-		"pay-ins":             `SELECT count(*) FROM transactions WHERE type = 'deposit' AND action = 'post'`,
-		"receipts":            `SELECT count(*) FROM transaction_metadata`,
-		"three postings":      `SELECT count(*) FROM postings WHERE position = 2`,
-		"captures":            `SELECT count(*) FROM transactions WHERE action = 'capture'`,
-		"releases":            `SELECT count(*) FROM transactions WHERE action = 'release'`,
-		"active holds":        `SELECT count(*) FROM holds WHERE status = 'active'`,
-		"reversals":           `SELECT count(*) FROM transactions WHERE action = 'reverse'`,
-		"refusals":            `SELECT count(*) FROM ledger_refusals`,
-		"backdated":           `SELECT count(*) FROM transactions WHERE effective_at < recorded_at`,
-		"capped accounts":     `SELECT count(*) FROM accounts WHERE maximum_minor > 0`,
-		"days":                `SELECT (count(DISTINCT recorded_at::date) >= 7)::int FROM transactions`,
-		"months":              `SELECT (count(DISTINCT tableoid) >= 3)::int FROM postings`,
-		"own partitions":      `SELECT (count(*) = 0)::int FROM transactions_default`,
-		"opened before":       `SELECT (max(created_at) < (SELECT min(recorded_at) FROM transactions))::int FROM accounts WHERE code IS NULL`,
-		"ended by now":        `SELECT (max(recorded_at) < now())::int FROM transactions`,
-		"audited":             `SELECT (count(*) = 100)::int FROM audit_log WHERE action = 'ledger_account.opened'`,
-		"published":           `SELECT (next_index = 2000)::int FROM publications`,
-		"readable partitions": `SELECT has_table_privilege('transactions_app', 'postings_' || to_char(now() - interval '1 month', 'YYYY_MM'), 'INSERT')::int`,
+		"pay-ins":         `SELECT count(*) FROM transactions WHERE type = 'deposit' AND action = 'post'`,
+		"receipts":        `SELECT count(*) FROM transaction_metadata`,
+		"three postings":  `SELECT count(*) FROM postings WHERE position = 2`,
+		"captures":        `SELECT count(*) FROM transactions WHERE action = 'capture'`,
+		"releases":        `SELECT count(*) FROM transactions WHERE action = 'release'`,
+		"active holds":    `SELECT count(*) FROM holds WHERE status = 'active'`,
+		"reversals":       `SELECT count(*) FROM transactions WHERE action = 'reverse'`,
+		"refusals":        `SELECT count(*) FROM ledger_refusals`,
+		"backdated":       `SELECT count(*) FROM transactions WHERE effective_at < recorded_at`,
+		"capped accounts": `SELECT count(*) FROM accounts WHERE maximum_minor > 0`,
+		"days":            `SELECT (count(DISTINCT recorded_at::date) >= 7)::int FROM transactions`,
+		"months":          `SELECT (count(DISTINCT tableoid) >= 3)::int FROM postings`,
+		"own partitions":  `SELECT (count(*) = 0)::int FROM transactions_default`,
+		"opened before":   `SELECT (max(created_at) < (SELECT min(recorded_at) FROM transactions))::int FROM accounts WHERE code IS NULL`,
+		"ended by now":    `SELECT (max(recorded_at) < now())::int FROM transactions`,
+		"audited":         `SELECT (count(*) = 100)::int FROM audit_log WHERE action = 'ledger_account.opened'`,
+		"published":       `SELECT (next_index = 2000)::int FROM publications`,
+		"readable partitions": `SELECT has_table_privilege('transactions_app', 'postings_' || to_char(now() - interval '1 month', 'YYYY_MM'),
+			'INSERT')::int`,
 	} {
 		if w.number(pool, query) == 0 {
 			t.Errorf("there is nothing of: %s", what)
@@ -175,7 +177,8 @@ func TestServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var busiest, transaction uuid.UUID
-	if err := pool.QueryRow(w.ctx, "SELECT id FROM accounts WHERE kind = 'customer_wallet' ORDER BY sequence DESC LIMIT 1").Scan(&busiest); err != nil {
+	if err := pool.QueryRow(w.ctx,
+		"SELECT id FROM accounts WHERE kind = 'customer_wallet' ORDER BY sequence DESC LIMIT 1").Scan(&busiest); err != nil {
 		t.Fatal(err)
 	}
 	for _, kind := range []string{"deposit", "transfer", "withdrawal", "reversal"} {
@@ -191,8 +194,10 @@ func TestServed(t *testing.T) {
 		}
 	}
 	w.statement(a, busiest)
-	out, err := a.PostTransactions(w.ctx, []domain.Request{{Reference: "after", Body: domain.Body{Action: domain.ActionPost, Type: "deposit", Channel: "mpesa", OverMaximum: true,
-		Postings: []domain.Posting{{Source: domain.SystemAccountID("rail.mpesa.paybill.KES"), Destination: busiest, Amount: 100, Currency: "KES"}}}}}, false)
+	out, err := a.PostTransactions(w.ctx,
+		[]domain.Request{{Reference: "after", Body: domain.Body{Action: domain.ActionPost, Type: "deposit", Channel: "mpesa", OverMaximum: true,
+			Postings: []domain.Posting{{Source: domain.SystemAccountID("rail.mpesa.paybill.KES"), Destination: busiest, Amount: 100,
+				Currency: "KES"}}}}}, false)
 	if err != nil || out[0].Status != domain.Posted {
 		t.Fatalf("a transaction after the seed: %+v, %v", out, err)
 	}
@@ -277,7 +282,8 @@ func TestCut(t *testing.T) {
 	for i, cut := range []func(stop func()){
 		func(stop func()) { stop() },
 		func(func()) {
-			const kill = `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND (query LIKE 'COPY%' OR query LIKE 'UPDATE accounts%')`
+			const kill = `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND (query LIKE 'COPY%'
+				OR query LIKE 'UPDATE accounts%')`
 			if _, err := admin.Exec(w.ctx, kill); err != nil {
 				t.Error(err)
 			}
@@ -323,7 +329,8 @@ func TestRefused(t *testing.T) {
 			t.Errorf("seeded with %+v", o)
 		}
 	}
-	if _, err := seed.Run(w.ctx, strings.Replace(w.db.AdminURL, "/"+w.db.Name, "/postgres", 1), w.options()); !errors.Is(err, seed.ErrNoLedger) {
+	if _, err := seed.Run(w.ctx, strings.Replace(w.db.AdminURL, "/"+w.db.Name, "/postgres", 1), w.options()); !errors.Is(err,
+		seed.ErrNoLedger) {
 		t.Errorf("without a ledger: %v", err)
 	}
 	w.seed(w.options())

@@ -47,7 +47,8 @@ func (w *world) spent(ctx context.Context) (c cost, err error) {
 		c.service = self + children
 	}
 	c.postgres, c.machine = postgresSpent(w.postmaster), machineSpent()
-	if err := w.admin.QueryRow(ctx, `SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, (pg_current_wal_insert_lsn() - '0/0')::bigint`).
+	if err := w.admin.QueryRow(ctx,
+		`SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, (pg_current_wal_insert_lsn() - '0/0')::bigint`).
 		Scan(&c.commits, &c.walBytes); err != nil {
 		return c, fmt.Errorf("read the database's counters: %w", err)
 	}

@@ -67,8 +67,10 @@ func (w *world) field(ctx context.Context) (*field, error) {
 
 // existing are customers' accounts at random that a round will not lift above their maximum.
 func (w *world) existing(ctx context.Context) (out []account, err error) {
-	rows, err := w.admin.Query(ctx, `SELECT id, owner_id FROM accounts WHERE kind = 'customer_wallet' AND currency = 'KES' AND status = 'active'
-		AND (maximum_minor IS NULL OR maximum_minor >= credits_minor - debits_minor + $1) ORDER BY random() LIMIT $2`, 10*fundsMinor, w.o.accounts)
+	rows, err := w.admin.Query(ctx,
+		`SELECT id, owner_id FROM accounts WHERE kind = 'customer_wallet' AND currency = 'KES' AND status = 'active'
+		AND (maximum_minor IS NULL OR maximum_minor >= credits_minor - debits_minor + $1) ORDER BY random() LIMIT $2`, 10*fundsMinor,
+		w.o.accounts)
 	if err != nil {
 		return nil, fmt.Errorf("list accounts: %w", err)
 	}
@@ -142,7 +144,8 @@ func fund(minor int64) func(c *wire, header string, list []account) error {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = append(b, `{"reference":"`+uuid.NewString()+`:fund","action":"post","type":"deposit","channel":"mpesa","postings":[{"source":"rail.mpesa.paybill.KES","destination":"`...)
+			b = append(b, `{"reference":"`+uuid.NewString()+
+				`:fund","action":"post","type":"deposit","channel":"mpesa","postings":[{"source":"rail.mpesa.paybill.KES","destination":"`...)
 			b = append(b, a.text...)
 			b = append(b, `","amount":{"amount":`+strconv.FormatInt(minor, 10)+`,"currency":"KES"}}]}`...)
 		}

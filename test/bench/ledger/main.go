@@ -29,7 +29,8 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "shorter rounds and fewer accounts")
 	flag.BoolVar(&o.write, "write", false, "replace the generated part of docs/ledger-performance.md")
 	flag.BoolVar(&o.statements, "statements", false, "count SQL statements with pg_stat_statements (slower)")
-	flag.BoolVar(&o.inprocess, "inprocess", false, "run the platform in this process, for a profile; costs CPU and memory of the load generator are then in its figures")
+	flag.BoolVar(&o.inprocess, "inprocess", false,
+		"run the platform in this process, for a profile; costs CPU and memory of the load generator are then in its figures")
 	flag.BoolVar(&o.nocheck, "nocheck", false, "do not prove the ledger afterwards (it reads every row)")
 	flag.IntVar(&o.accounts, "accounts", 0, "accounts that take part; 0 means 10000, or 2000 with -quick")
 	flag.IntVar(&o.base, "port-base", 27000, "base of the platform's ports")

@@ -81,9 +81,11 @@ func (r *report) markdown() string {
 	}
 	p("\n| Same database, same machine | Per second | Cores used by other programs, %% |\n|---|---:|---:|")
 	for _, x := range r.baselines {
-		p("| pgbench %s, prepared, %d clients, scale %d | %.0f | %d |", x.script, baselineClients, baselineScale, x.perSecond, share(x.others, x.took))
+		p("| pgbench %s, prepared, %d clients, scale %d | %.0f | %d |", x.script, baselineClients, baselineScale, x.perSecond,
+			share(x.others, x.took))
 	}
-	p("| the ledger's rows by COPY, %d transactions per commit, %d connections | %.0f | %d |", bulkRows, bulkConnections, r.bulk.perSecond, share(r.bulk.others, r.bulk.took))
+	p("| the ledger's rows by COPY, %d transactions per commit, %d connections | %.0f | %d |", bulkRows, bulkConnections, r.bulk.perSecond,
+		share(r.bulk.others, r.bulk.took))
 	r.rates(p, "Directly at the service", func(k kind) bool { return !k.gateway })
 	r.rates(p, "Through the gateway's internal listener", func(k kind) bool { return k.gateway })
 	r.costs(p)
@@ -91,16 +93,19 @@ func (r *report) markdown() string {
 	for _, x := range r.pages {
 		p("| %s | %.1f | %.1f | ≤ %d ms |", x.title, ms(quantile(x.times, 500)), ms(quantile(x.times, 990)), pageTarget.Milliseconds())
 	}
-	p("\nTargets: hot and unique at least %.1f × pgbench tpcb-like, batches at least %.1f of the bulk load, p99 at most %d ms with 64 clients.",
+	p("\nTargets: hot and unique at least %.1f × pgbench tpcb-like, batches at least %.1f of the bulk load, "+
+		"p99 at most %d ms with 64 clients.",
 		ratioTarget, fractionTarget, p99Target.Milliseconds())
 	if busy := r.disturbance(); busy > 5 {
-		p("**Other programs used up to %d %% of the cores during these rounds: the rates are too low; CPU per transaction is what to read.**", busy)
+		p("**Other programs used up to %d %% of the cores during these rounds: the rates are too low; CPU per transaction is what to read.**",
+			busy)
 	}
 	switch {
 	case len(r.broken) > 0:
 		p("\nNot proved: %s.", strings.Join(r.broken, "; "))
 	case r.proved > 0:
-		p("\nProved after the load: every invariant of the ledger holds over %d transactions, and each that was answered as posted is there.", r.proved)
+		p("\nProved after the load: every invariant of the ledger holds over %d transactions, and each that was answered as posted is there.",
+			r.proved)
 	}
 	return b.String()
 }
@@ -114,7 +119,8 @@ func (r *report) rates(p printer, title string, of func(kind) bool) {
 			continue
 		}
 		if !header {
-			p("\n| %s | Clients | Transactions/s | ÷ pgbench tpcb-like | p50 ms | p99 ms | max ms | oldest unsealed ms | then sealed and published within ms |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|", title)
+			p("\n| %s | Clients | Transactions/s | ÷ pgbench tpcb-like | p50 ms | p99 ms | max ms | oldest unsealed ms | then sealed and "+
+				"published within ms |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|", title)
 			header = true
 		}
 		note := ""
@@ -124,13 +130,15 @@ func (r *report) rates(p printer, title string, of func(kind) bool) {
 		case x.gateway:
 			note = ", the rate limit refused none"
 		}
-		p("| %s%s | %d | %.0f | %.2f | %.1f | %.1f | %.1f | %.0f | %.0f |", x.title, note, x.clients, x.rate(), r.ratio(x.rate()), ms(x.at(500)), ms(x.at(990)),
+		p("| %s%s | %d | %.0f | %.2f | %.1f | %.1f | %.1f | %.0f | %.0f |", x.title, note, x.clients, x.rate(), r.ratio(x.rate()), ms(x.at(500)),
+			ms(x.at(990)),
 			ms(x.at(1000)), ms(x.lag), ms(x.drained))
 	}
 }
 
 func (r *report) costs(p printer) {
-	p("\n| Per transaction | Transactions per batch | Commits | WAL bytes | CPU µs, service | CPU µs, PostgreSQL | CPU µs, load | Allocations | Statements per batch |")
+	p("\n| Per transaction | Transactions per batch | Commits | WAL bytes | CPU µs, service | CPU µs, PostgreSQL | CPU µs, load | " +
+		"Allocations | Statements per batch |")
 	p("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for _, x := range r.rounds {
 		n := float64(max(1, x.transactions()))
@@ -139,7 +147,8 @@ func (r *report) costs(p printer) {
 		if r.o.inprocess {
 			load = "in the service's"
 		}
-		p("| %s, %d clients | %s | %.4f | %.0f | %.0f | %.0f | %s | %s | %s |", x.name, x.clients, per(n, float64(x.cost.batches)), float64(x.cost.commits)/n,
+		p("| %s, %d clients | %s | %.4f | %.0f | %.0f | %.0f | %s | %s | %s |", x.name, x.clients, per(n, float64(x.cost.batches)),
+			float64(x.cost.commits)/n,
 			float64(x.cost.walBytes)/n, micros(x.cost.service), micros(x.cost.postgres), load, per(x.cost.mallocs, n),
 			per(float64(x.cost.statements), float64(x.cost.batches)))
 	}
@@ -206,8 +215,10 @@ func (r *report) line() string {
 	if len(r.baselines) > 0 {
 		tpcb = r.baselines[0].perSecond
 	}
-	return fmt.Sprintf("ledger hot_per_s=%.0f unique_per_s=%.0f batch_per_s=%.0f p99_ms=%.1f pgbench_tpcb_per_s=%.0f ratio_hot=%.2f ratio_unique=%.2f bulk_limit_per_s=%.0f fraction_of_limit=%.2f",
-		hot.rate(), unique.rate(), batch.rate(), ms(max(hot.at(990), unique.at(990))), tpcb, r.ratio(hot.rate()), r.ratio(unique.rate()), r.bulk.perSecond, fraction)
+	return fmt.Sprintf("ledger hot_per_s=%.0f unique_per_s=%.0f batch_per_s=%.0f p99_ms=%.1f pgbench_tpcb_per_s=%.0f ratio_hot=%.2f "+
+		"ratio_unique=%.2f bulk_limit_per_s=%.0f fraction_of_limit=%.2f",
+		hot.rate(), unique.rate(), batch.rate(), ms(max(hot.at(990), unique.at(990))), tpcb, r.ratio(hot.rate()), r.ratio(unique.rate()),
+		r.bulk.perSecond, fraction)
 }
 
 // The generated part of docs/ledger-performance.md stands between these lines; the rest of the file is written by hand.
@@ -215,8 +226,9 @@ const (
 	beginMark, endMark = "<!-- begin: make bench-ledger -->", "<!-- end: make bench-ledger -->"
 	intro              = `# Performance of the ledger
 
-` + "`make bench-ledger`" + ` starts a platform of its own, drives the ledger over HTTP on loopback, proves it afterwards, and prints what stands below
-(` + "`go run ./test/bench/ledger -write`" + ` writes it here). Durability is on: an answer means that the transaction is on disk, applied, and will be
+` + "`make bench-ledger`" + ` starts a platform of its own, drives the ledger over HTTP on loopback, proves it afterwards, and prints what
+stands below (` + "`go run ./test/bench/ledger -write`" +
+		` writes it here). Durability is on: an answer means that the transaction is on disk, applied, and will be
 found again. Identity check, sealing and events run as ever. The rates are compared with what the same PostgreSQL does in the same minutes:
 pgbench for single transactions, COPY for batches.
 
@@ -238,5 +250,6 @@ func (r *report) write(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return fmt.Errorf("make the folder: %w", err)
 	}
-	return os.WriteFile(path, []byte(before+beginMark+"\n\n"+r.markdown()+"\n"+r.line()+"\n\n"+endMark+after), 0o644) //nolint:gosec // a document at a path of the repository
+	return os.WriteFile(path, []byte(before+beginMark+"\n\n"+r.markdown()+"\n"+r.line()+"\n\n"+endMark+after),
+		0o644) //nolint:gosec // a document at a path of the repository
 }

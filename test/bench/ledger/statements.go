@@ -29,8 +29,9 @@ func (w *world) countStatements(ctx context.Context) (int64, error) {
 
 // printStatements shows what the run's statements cost; the rounds are not told apart.
 func (w *world) printStatements(ctx context.Context) error {
-	rows, err := w.admin.Query(ctx, `SELECT s.calls, s.total_exec_time, s.mean_exec_time, s.rows, s.wal_bytes::bigint, regexp_replace(s.query, '\s+', ' ', 'g') `+
-		ownStatements+` ORDER BY s.total_exec_time DESC LIMIT 40`)
+	rows, err := w.admin.Query(ctx,
+		`SELECT s.calls, s.total_exec_time, s.mean_exec_time, s.rows, s.wal_bytes::bigint, regexp_replace(s.query, '\s+', ' ', 'g') `+
+			ownStatements+` ORDER BY s.total_exec_time DESC LIMIT 40`)
 	if err != nil {
 		return fmt.Errorf("count statements: %w", err)
 	}
@@ -60,7 +61,9 @@ func (w *world) statementRound(ctx context.Context, f *field, k kind, r *report)
 	if err != nil {
 		return err
 	}
-	r.counted = fmt.Sprintf("Statements per batch, BEGIN and COMMIT with them and the sealer's and publisher's: %s, counted in a %s round of its own, with %s transactions per batch.",
+	r.counted = fmt.Sprintf(
+		"Statements per batch, BEGIN and COMMIT with them and the sealer's and publisher's: %s, counted in a %s round of its own, with %s "+
+			"transactions per batch.",
 		per(float64(x.cost.statements), float64(x.cost.batches)), k.name, per(float64(x.transactions()), float64(x.cost.batches)))
 	return nil
 }

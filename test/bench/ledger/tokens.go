@@ -60,7 +60,8 @@ func (t *tokens) user(id uuid.UUID) (string, error) {
 }
 
 func (t *tokens) mint(subject, scope string) (string, error) {
-	token, err := auth.Mint(t.identity, time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: subject, Audience: jwt.ClaimStrings{"transactions"}}, Scope: scope})
+	token, err := auth.Mint(t.identity, time.Now(),
+		auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: subject, Audience: jwt.ClaimStrings{"transactions"}}, Scope: scope})
 	if err != nil {
 		return "", fmt.Errorf("mint token: %w", err)
 	}

@@ -145,7 +145,8 @@ func (w *world) databaseURL(database string) string {
 	if err != nil {
 		return "" // pg.Open says so
 	}
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(postgres.Superuser, password), Host: loopback(w.ports.Postgres()), Path: "/" + database,
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(postgres.Superuser, password), Host: loopback(w.ports.Postgres()), Path: "/" +
+		database,
 		RawQuery: "sslmode=disable"}
 	return u.String()
 }
@@ -249,7 +250,8 @@ func (w *world) lag(ctx context.Context) (time.Duration, error) {
 	if err != nil || !there {
 		return 0, err
 	}
-	micros, err := w.number(ctx, `SELECT coalesce(extract(epoch FROM clock_timestamp() - min(recorded_from)) * 1000000, 0)::bigint FROM seal_queue`)
+	micros, err := w.number(
+		ctx, `SELECT coalesce(extract(epoch FROM clock_timestamp() - min(recorded_from)) * 1000000, 0)::bigint FROM seal_queue`)
 	return time.Duration(micros) * time.Microsecond, err
 }
 

@@ -63,7 +63,8 @@ func fill(root, text string) (string, error) {
 			failed = err
 			return old
 		}
-		return "<!-- settings: " + m[1] + m[2] + " -->\n| Variable | Default | Must be | Meaning |\n|---|---|---|---|\n" + strings.Join(rows, "") + end
+		return "<!-- settings: " + m[1] + m[2] + " -->\n| Variable | Default | Must be | Meaning |\n|---|---|---|---|\n" +
+			strings.Join(rows, "") + end
 	})
 	return filled, failed
 }
@@ -140,10 +141,14 @@ func secret(t ast.Expr) string {
 
 // words of the rules of kit/config.
 var words = map[string]string{
-	"required": "set", "production": "set in production", "absent": "absent in production", "with": "set with `%s`", "own": "your own in production",
-	"https": "https in production", "tls": "`rediss://` in production", "min": "%s or more", "max": "%s characters at most", "digits": "%s digits",
-	"url": "an address", "listen": "`host:port` or `:port`", "hostport": "`host:port`", "database": "`postgres://…`", "key": "32 bytes or more",
-	"kek": "32 bytes, base64", "level": "a level", "email": "an e-mail address", "country": "two capital letters", "phone": "a phone number", "environment": "a word",
+	"required": "set", "production": "set in production", "absent": "absent in production", "with": "set with `%s`",
+	"own":   "your own in production",
+	"https": "https in production", "tls": "`rediss://` in production", "min": "%s or more", "max": "%s characters at most",
+	"digits": "%s digits",
+	"url":    "an address", "listen": "`host:port` or `:port`", "hostport": "`host:port`", "database": "`postgres://…`",
+	"key": "32 bytes or more",
+	"kek": "32 bytes, base64", "level": "a level", "email": "an e-mail address", "country": "two capital letters", "phone": "a phone number",
+	"environment": "a word",
 }
 
 func musts(rules string) string {

@@ -21,7 +21,8 @@ func TestTables(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const config = "package x\n\ntype Config struct {\n\tCommon Common\n\t// the key\n\t// of it\n\tKey Secret `env:\"SENDTIP_KEY\" is:\"required key\"`\n" +
+	const config = "package x\n\ntype Config struct {\n\tCommon Common\n\t// the key\n\t// of it\n\tKey Secret `env:\"SENDTIP_KEY\" " +
+		"is:\"required key\"`\n" +
 		"\tSize int `env:\"SENDTIP_SIZE\" envDefault:\"5\" is:\"min=1\"` // how many\n}\n"
 	write("services/x/config.go", config)
 	write("services/x/README.md", "# x\n\n<!-- settings: services/x/config.go Config -->\nold\n"+end+"\nbehind\n")
@@ -33,7 +34,8 @@ func TestTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = "# x\n\n<!-- settings: services/x/config.go Config -->\n| Variable | Default | Must be | Meaning |\n|---|---|---|---|\n" +
-		"| `SENDTIP_KEY` (secret) | – | set, 32 bytes or more | the key of it |\n| `SENDTIP_SIZE` | `5` | 1 or more | how many |\n" + end + "\nbehind\n"
+		"| `SENDTIP_KEY` (secret) | – | set, 32 bytes or more | the key of it |\n| `SENDTIP_SIZE` | `5` | 1 or more | how many |\n" + end +
+		"\nbehind\n"
 	if string(got) != want {
 		t.Errorf("got\n%s", got)
 	}

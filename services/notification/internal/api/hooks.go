@@ -9,7 +9,8 @@ import (
 )
 
 // ReceiveSmsReport answers POST /v1/hooks/sm/{token}.
-func (s *Server) ReceiveSmsReport(ctx context.Context, r notificationapi.ReceiveSmsReportRequestObject) (notificationapi.ReceiveSmsReportResponseObject, error) {
+func (s *Server) ReceiveSmsReport(ctx context.Context,
+	r notificationapi.ReceiveSmsReportRequestObject) (notificationapi.ReceiveSmsReportResponseObject, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, fmt.Errorf("read report: %w", err)

@@ -10,7 +10,8 @@ import (
 )
 
 // ListNotifications answers GET /v1/notifications.
-func (s *Server) ListNotifications(ctx context.Context, r notificationapi.ListNotificationsRequestObject) (notificationapi.ListNotificationsResponseObject, error) {
+func (s *Server) ListNotifications(ctx context.Context,
+	r notificationapi.ListNotificationsRequestObject) (notificationapi.ListNotificationsResponseObject, error) {
 	items, next, err := s.app.ListNotifications(ctx, page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor})
 	if err != nil {
 		return nil, err

@@ -129,7 +129,8 @@ func TestListNotifications(t *testing.T) {
 		t.Errorf("pages are %+v and %+v", first, second)
 	}
 	item := second.Data[0]
-	if item.Type != "transfer_received" || item.Channel != "sms" || item.State != "pending" || item.CreatedAt.Location() != time.UTC || item.ID >= first.Data[1].ID {
+	if item.Type != "transfer_received" || item.Channel != "sms" || item.State != "pending" || item.CreatedAt.Location() != time.UTC ||
+		item.ID >= first.Data[1].ID {
 		t.Errorf("item is %+v", item)
 	}
 	other := w.do(get(""), w.identity("user:"+uuid.NewString(), "profile"))
@@ -184,7 +185,8 @@ func TestReceiveSmsReport(t *testing.T) {
 		}
 	}
 	var reports, jobs int
-	if err := w.Pool.QueryRow(t.Context(), "SELECT (SELECT count(*) FROM delivery_reports), (SELECT count(*) FROM river_job)").Scan(&reports, &jobs); err != nil {
+	if err := w.Pool.QueryRow(t.Context(), "SELECT (SELECT count(*) FROM delivery_reports), (SELECT count(*) FROM river_job)").Scan(&reports,
+		&jobs); err != nil {
 		t.Fatal(err)
 	}
 	if reports != 1 || jobs != 1 {
@@ -198,15 +200,18 @@ func TestReceiveSmsReportTakesAnything(t *testing.T) {
 	w := setup(t)
 	token := w.identity("provider:notification", "")
 	for contentType, body := range map[string]string{
-		formType: "id=%zz-secret-value", "application/json": `{"id":"ATXid_1","status":"success"}`, "text/plain": "id=ATXid_2&status=Sent", "application/octet-stream": "\x00\xff",
-		"": "id=ATXid_3&status=Sent", "multipart/form-data; boundary=b": "--b--", "not a type": "{",
+		formType: "id=%zz-secret-value", "application/json": `{"id":"ATXid_1","status":"success"}`, "text/plain": "id=ATXid_2&status=Sent",
+		"application/octet-stream": "\x00\xff",
+		"":                         "id=ATXid_3&status=Sent", "multipart/form-data; boundary=b": "--b--", "not a type": "{",
 	} {
 		if rec := w.do(post(w.hook, contentType, body), token); rec.Code != http.StatusOK {
 			t.Errorf("%q: %d %s", contentType, rec.Code, rec.Body)
 		}
 	}
 	var received, unreadable int
-	if err := w.Pool.QueryRow(t.Context(), "SELECT count(*) FILTER (WHERE outcome = 'received'), count(*) FILTER (WHERE outcome = 'unreadable') FROM delivery_reports").Scan(&received, &unreadable); err != nil {
+	if err := w.Pool.QueryRow(t.Context(),
+		"SELECT count(*) FILTER (WHERE outcome = 'received'), count(*) FILTER (WHERE outcome = 'unreadable') FROM delivery_reports").Scan(
+		&received, &unreadable); err != nil {
 		t.Fatal(err)
 	}
 	if received != 3 || unreadable != 4 {

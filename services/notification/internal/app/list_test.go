@@ -103,7 +103,8 @@ func TestListNotificationsWithALostText(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := as(t.Context(), "user:"+w.peer.user.String(), "profile")
-	for i, lost := range [][]byte{foreign, damaged, w.row(t, queued[0]).message, {1}} { // of another key, damaged inside, of another row, cut off
+	// of another key, damaged inside, of another row, cut off
+	for i, lost := range [][]byte{foreign, damaged, w.row(t, queued[0]).message, {1}} {
 		if n := w.exec(t, "UPDATE notifications SET message = $1 WHERE id = $2", lost, queued[1]); n != 1 {
 			t.Fatalf("%d rows changed", n)
 		}

@@ -116,9 +116,11 @@ func (m *Mailer) client() (*gomail.Client, error) {
 	if m.cfg.RequireTLS {
 		policy = gomail.TLSMandatory
 	}
-	options := []gomail.Option{gomail.WithPort(m.port), gomail.WithTimeout(smtpTimeout), gomail.WithTLSPolicy(policy), gomail.WithHELO(m.domain)}
+	options := []gomail.Option{gomail.WithPort(m.port), gomail.WithTimeout(smtpTimeout), gomail.WithTLSPolicy(policy),
+		gomail.WithHELO(m.domain)}
 	if m.cfg.Username != "" {
-		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(m.cfg.Username), gomail.WithPassword(m.cfg.Password))
+		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(m.cfg.Username),
+			gomail.WithPassword(m.cfg.Password))
 	}
 	return gomail.NewClient(m.host, options...)
 }

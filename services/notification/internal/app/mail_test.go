@@ -48,7 +48,8 @@ func TestSendEmail(t *testing.T) {
 	if len(got) != 1 || got[0].To[0] != email || got[0].From != "no-reply@sendtip.example" || got[0].Subject != "You received KES 1,000.00" {
 		t.Fatalf("mails are %+v", got)
 	}
-	if text := strings.ReplaceAll(got[0].Text, "\r\n", "\n"); !strings.HasPrefix(text, "Hello Amina,\n\nYou have received money.\n\nAmount: KES 1,000.00\n") {
+	if text := strings.ReplaceAll(got[0].Text, "\r\n", "\n"); !strings.HasPrefix(text,
+		"Hello Amina,\n\nYou have received money.\n\nAmount: KES 1,000.00\n") {
 		t.Errorf("text is %q", text)
 	}
 	if w.send(t, id); len(w.mails(t)) != 1 {

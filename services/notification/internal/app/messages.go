@@ -47,7 +47,8 @@ func (a *App) QueueMessages(ctx context.Context, tx pgx.Tx, notices []Notice) er
 		if codes[id] {
 			user = uuid.Nil // a challenge
 		}
-		rows.Ids, rows.SourceEventIds, rows.RecipientIds = append(rows.Ids, id), append(rows.SourceEventIds, n.SourceEventID), append(rows.RecipientIds, n.RecipientID)
+		rows.Ids, rows.SourceEventIds, rows.RecipientIds = append(rows.Ids, id), append(rows.SourceEventIds, n.SourceEventID),
+			append(rows.RecipientIds, n.RecipientID)
 		rows.UserIds, rows.Templates = append(rows.UserIds, user), append(rows.Templates, string(n.Template))
 		rows.Params, rows.OccurredAts = append(rows.Params, string(params)), append(rows.OccurredAts, n.OccurredAt)
 	}

@@ -15,7 +15,8 @@ import (
 	"github.com/sendtip/sendtip/services/notification/internal/domain"
 )
 
-// prepare asks user for what the message needs and renders it. A reason means that it can never be sent; an error, that user did not answer.
+// prepare asks user for what the message needs and renders it. A reason means that it can never be sent; an error, that user did not
+// answer.
 func (a *App) prepare(ctx context.Context, n notificationdb.Notification) (outgoing, string, error) {
 	fill := domain.Fill{OccurredAt: n.OccurredAt}
 	if err := json.Unmarshal(n.Params, &fill.Params); err != nil {

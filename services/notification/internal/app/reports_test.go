@@ -39,7 +39,8 @@ func (w *world) report(t *testing.T, raw []byte) time.Duration {
 // judge runs the judgement of every report, those that are judged too.
 func (w *world) judge(t *testing.T) (wait time.Duration) {
 	t.Helper()
-	rows, err := w.db.Pool.Query(t.Context(), "SELECT (args->>'report_id')::uuid FROM river_job WHERE kind = 'notification.judge_report' ORDER BY id")
+	rows, err := w.db.Pool.Query(t.Context(),
+		"SELECT (args->>'report_id')::uuid FROM river_job WHERE kind = 'notification.judge_report' ORDER BY id")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,16 +72,22 @@ func TestReports(t *testing.T) {
 		reason  string
 		events  []string
 	}{
-		"delivered":              {[]report{{"Sent", ""}, {"Submitted", ""}, {"Success", ""}}, domain.Delivered, "", []string{"notification.delivered"}},
-		"failed":                 {[]report{{"Failed", "UserInBlackList"}}, domain.Failed, "opted_out", []string{"notification.failed"}},
-		"rejected":               {[]report{{"Rejected", "DoNotDisturbRejection"}}, domain.Failed, "do_not_disturb", []string{"notification.failed"}},
-		"expired on the way":     {[]report{{"Expired", ""}}, domain.Failed, "expired", []string{"notification.failed"}},
-		"doubled":                {[]report{{"Success", ""}, {"Success", ""}, {"Success", ""}}, domain.Delivered, "", []string{"notification.delivered"}},
-		"out of order":           {[]report{{"Success", ""}, {"Sent", ""}, {"Buffered", ""}}, domain.Delivered, "", []string{"notification.delivered"}},
-		"failed after delivered": {[]report{{"Success", ""}, {"Failed", "DeliveryFailure"}}, domain.Delivered, "", []string{"notification.delivered"}},
-		"delivered after failed": {[]report{{"Failed", "DeliveryFailure"}, {"Success", ""}}, domain.Failed, "delivery_failed", []string{"notification.failed"}},
-		"never final":            {[]report{{"Sent", ""}, {"Buffered", ""}}, domain.Sent, "", nil},
-		"unknown status":         {[]report{{"Teleported", ""}}, domain.Sent, "", nil},
+		"delivered": {[]report{{"Sent", ""}, {"Submitted", ""}, {"Success", ""}}, domain.Delivered, "",
+			[]string{"notification.delivered"}},
+		"failed": {[]report{{"Failed", "UserInBlackList"}}, domain.Failed, "opted_out", []string{"notification.failed"}},
+		"rejected": {[]report{{"Rejected", "DoNotDisturbRejection"}}, domain.Failed, "do_not_disturb",
+			[]string{"notification.failed"}},
+		"expired on the way": {[]report{{"Expired", ""}}, domain.Failed, "expired", []string{"notification.failed"}},
+		"doubled": {[]report{{"Success", ""}, {"Success", ""}, {"Success", ""}}, domain.Delivered, "",
+			[]string{"notification.delivered"}},
+		"out of order": {[]report{{"Success", ""}, {"Sent", ""}, {"Buffered", ""}}, domain.Delivered, "",
+			[]string{"notification.delivered"}},
+		"failed after delivered": {[]report{{"Success", ""}, {"Failed", "DeliveryFailure"}}, domain.Delivered, "",
+			[]string{"notification.delivered"}},
+		"delivered after failed": {[]report{{"Failed", "DeliveryFailure"}, {"Success", ""}}, domain.Failed, "delivery_failed",
+			[]string{"notification.failed"}},
+		"never final":    {[]report{{"Sent", ""}, {"Buffered", ""}}, domain.Sent, "", nil},
+		"unknown status": {[]report{{"Teleported", ""}}, domain.Sent, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -156,7 +163,8 @@ func TestReportWithoutMessage(t *testing.T) {
 func TestReportUnreadable(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	for _, raw := range []string{"", "status=Success", "id=ATXid_1", `{"id":"ATXid_1","status":"Succ`, "id=%zz", "id=%00&status=%00", "\xff\xfe"} {
+	for _, raw := range []string{"", "status=Success", "id=ATXid_1", `{"id":"ATXid_1","status":"Succ`, "id=%zz", "id=%00&status=%00",
+		"\xff\xfe"} {
 		if err := w.app.ReceiveSmsReport(t.Context(), w.token(), []byte(raw)); err != nil {
 			t.Errorf("%q: %v", raw, err)
 		}
@@ -221,7 +229,8 @@ func TestReportThatCannotBeOpened(t *testing.T) {
 	if wait, err := w.app.JudgeReport(t.Context(), id); wait != 0 || err != nil {
 		t.Errorf("%s, %v", wait, err)
 	}
-	if n := w.count(t, "SELECT count(*) FROM delivery_reports WHERE outcome = 'unreadable' AND judged_at IS NOT NULL"); n != 1 || w.alarms(t, "unreadable_report") != 1 {
+	if n := w.count(t, "SELECT count(*) FROM delivery_reports WHERE outcome = 'unreadable' AND judged_at IS NOT NULL"); n != 1 ||
+		w.alarms(t, "unreadable_report") != 1 {
 		t.Errorf("%d set aside, %d alarms", n, w.alarms(t, "unreadable_report"))
 	}
 }

@@ -133,7 +133,8 @@ func (a *App) settle(ctx context.Context, n notificationdb.Notification, got ans
 	if !a.Now().Add(wait).Before(domain.Deadline(template, n.OccurredAt)) {
 		return 0, a.close(ctx, n.ID, domain.Failed, got.reason) // the last attempt
 	}
-	a.Log.WarnContext(ctx, "message refused for now", "notification", n.ID, "channel", n.Channel, "reason", got.reason, "retry_in_ms", wait.Milliseconds())
+	a.Log.WarnContext(ctx, "message refused for now", "notification", n.ID, "channel", n.Channel, "reason", got.reason, "retry_in_ms",
+		wait.Milliseconds())
 	return wait, a.close(ctx, n.ID, domain.Pending, got.reason)
 }
 
@@ -166,7 +167,8 @@ func (a *App) close(ctx context.Context, id uuid.UUID, next domain.State, reason
 	})
 }
 
-func (a *App) markState(ctx context.Context, tx pgx.Tx, n notificationdb.Notification, next domain.State, reason string, now time.Time) error {
+func (a *App) markState(ctx context.Context, tx pgx.Tx, n notificationdb.Notification, next domain.State, reason string,
+	now time.Time) error {
 	p := notificationdb.MarkStateParams{ID: n.ID, State: string(next), Now: now}
 	if reason != "" {
 		p.ReasonCode = &reason

@@ -34,7 +34,8 @@ func TestSendMessage(t *testing.T) {
 		t.Errorf("row is %+v", r)
 	}
 	got := w.inbox(t, phone)
-	if len(got) != 1 || got[0].From != "SENDTIP" || !strings.HasPrefix(got[0].Text, "SENDTIP: You received KES 1,000.00 on 23/11/2026 12:30.") {
+	if len(got) != 1 || got[0].From != "SENDTIP" ||
+		!strings.HasPrefix(got[0].Text, "SENDTIP: You received KES 1,000.00 on 23/11/2026 12:30.") {
 		t.Fatalf("the phone has %+v", got)
 	}
 	var kept domain.Message
@@ -250,7 +251,8 @@ func TestSendMessageThatCannotBeRendered(t *testing.T) {
 			t.Parallel()
 			w := setup(t)
 			id := uuid.Must(uuid.NewV7())
-			if _, err := w.db.Pool.Exec(t.Context(), `INSERT INTO notifications (id, source_event_id, recipient_id, user_id, channel, template, params, occurred_at, created_at, updated_at)
+			if _, err := w.db.Pool.Exec(t.Context(),
+				`INSERT INTO notifications (id, source_event_id, recipient_id, user_id, channel, template, params, occurred_at, created_at, updated_at)
 				VALUES ($1, $1, $2, $2, 'sms', $3, $4, $5, $5, $5)`, id, w.peer.user, row[0], row[1], w.clock()); err != nil {
 				t.Fatal(err)
 			}
@@ -271,7 +273,8 @@ func TestSendMessageThatCannotBeRendered(t *testing.T) {
 func TestQueueMessagesWithControlCharacters(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	id := w.queue(t, app.Notice{Template: domain.DepositReceived, Params: domain.Params{Reference: uuid.NewString(), Amount: kes(100), Receipt: "SK\x00L1\n2"}})
+	id := w.queue(t, app.Notice{Template: domain.DepositReceived,
+		Params: domain.Params{Reference: uuid.NewString(), Amount: kes(100), Receipt: "SK\x00L1\n2"}})
 	w.send(t, id)
 	if got := w.inbox(t, phone); len(got) != 1 || !strings.HasSuffix(got[0].Text, "Receipt SKL12.") {
 		t.Errorf("the phone has %+v", got)
@@ -358,7 +361,9 @@ func TestSendMessageAcceptedWithoutID(t *testing.T) {
 	w := setup(t)
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		rw.WriteHeader(http.StatusCreated)
-		_, _ = rw.Write([]byte(`{"SMSMessageData":{"Message":"Sent","Recipients":[{"statusCode":102,"number":"+254711000111","status":"Queued","cost":"0","messageId":"None"}]}}`))
+		_, _ = rw.Write([]byte(
+			`{"SMSMessageData":{"Message":"Sent","Recipients":[{"statusCode":102,"number":"+254711000111","status":"Queued","cost":"0",
+				"messageId":"None"}]}}`))
 	}))
 	t.Cleanup(srv.Close)
 	unnamed := w.with(func(d *app.Deps) { d.SMS = africastalking.New(africastalking.Config{BaseURL: srv.URL}) })

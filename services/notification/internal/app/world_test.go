@@ -59,7 +59,8 @@ var start = servicetest.Start
 func setup(t *testing.T) *world {
 	t.Helper()
 	base := servicetest.New(t, "notification", notificationsql.Migrations(), jobs.Queues)
-	w := &world{db: base.DB, sealer: base.Sealer, logs: base.Logs, meters: prometheus.NewRegistry(), clock: base.Now, wait: base.Advance, peer: newUserPeer()}
+	w := &world{db: base.DB, sealer: base.Sealer, logs: base.Logs, meters: prometheus.NewRegistry(), clock: base.Now, wait: base.Advance,
+		peer: newUserPeer()}
 	doer := base.Peers(openapi.FS, servicetest.Peer{File: "user.yaml", Handler: w.peer.handler(t)})
 	w.startSandbox(t)
 	texts, err := domain.NewTexts("SENDTIP")
@@ -355,7 +356,8 @@ func (p *userPeer) giveEmail() {
 }
 
 func notFound() common.NotFoundApplicationProblemPlusJSONResponse {
-	return common.NotFoundApplicationProblemPlusJSONResponse{Type: "https://docs.sendtip.dev/problems/not_found", Title: "Not Found", Status: 404, Code: "not_found", RequestID: "r"}
+	return common.NotFoundApplicationProblemPlusJSONResponse{Type: "https://docs.sendtip.dev/problems/not_found", Title: "Not Found",
+		Status: 404, Code: "not_found", RequestID: "r"}
 }
 
 // GetContacts answers for the one customer there is.

@@ -37,9 +37,10 @@ func TestAfterReport(t *testing.T) {
 		reason string
 		ok     bool
 	}{
-		"delivered":              {domain.Sent, success, domain.Delivered, "", true},
-		"failed":                 {domain.Sent, failed, domain.Failed, "opted_out", true},
-		"absent":                 {domain.Sent, domain.Report{Final: true, Status: "AbsentSubscriber"}, domain.Failed, "recipient_unreachable", true},
+		"delivered": {domain.Sent, success, domain.Delivered, "", true},
+		"failed":    {domain.Sent, failed, domain.Failed, "opted_out", true},
+		"absent": {domain.Sent, domain.Report{Final: true, Status: "AbsentSubscriber"}, domain.Failed, "recipient_unreachable",
+			true},
 		"failed without reason":  {domain.Sent, domain.Report{Final: true, Status: "Failed"}, domain.Failed, "delivery_failed", true},
 		"intermediate":           {domain.Sent, domain.Report{Status: "Submitted"}, domain.Sent, "", false},
 		"success after failed":   {domain.Failed, success, domain.Failed, "", false},

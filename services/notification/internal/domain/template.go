@@ -140,7 +140,8 @@ func functions(language string, zone *time.Location) template.FuncMap {
 	}
 }
 
-// shortReference is the last block of an id, the part that is random: enough to find an object with its owner's help, short enough to read out.
+// shortReference is the last block of an id, the part that is random: enough to find an object with its owner's help, short enough to read
+// out.
 func shortReference(id string) string {
 	return strings.ToUpper(id[strings.LastIndexByte(id, '-')+1:])
 }

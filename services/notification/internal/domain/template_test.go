@@ -77,25 +77,29 @@ var golden = []struct {
 		language: "en", template: domain.TopupSucceeded,
 		sms:     "SENDTIP: KES 250.00 was added to your wallet on 23/11/2026 12:30. Receipt SKL1A2B3C4. Ref 3F6B2A1C0D4E.",
 		subject: "Top-up of KES 250.00",
-		email:   "Your wallet has been topped up.\n\nAmount: KES 250.00\nDate: 23/11/2026 12:30\nReceipt: SKL1A2B3C4\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email: "Your wallet has been topped up.\n\nAmount: KES 250.00\nDate: 23/11/2026 12:30\nReceipt: SKL1A2B3C4\nReference: " +
+			"01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "en", template: domain.TopupFailed,
 		sms:     "SENDTIP: Your top-up of KES 250.00 did not go through: it was cancelled on the phone. No money was added to your wallet.",
 		subject: "Top-up of KES 250.00 did not go through",
-		email:   "Your top-up of KES 250.00 on 23/11/2026 12:30 did not go through: it was cancelled on the phone. No money was added to your wallet.\n\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email: "Your top-up of KES 250.00 on 23/11/2026 12:30 did not go through: it was cancelled on the phone. No money was added to your " +
+			"wallet.\n\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "en", template: domain.DepositReceived,
 		sms:     "SENDTIP: We received your deposit of KES 500.00 on 23/11/2026 12:30. Receipt SKL1A2B3C5.",
 		subject: "Deposit of KES 500.00",
-		email:   "Your deposit has been added to your wallet.\n\nAmount: KES 500.00\nDate: 23/11/2026 12:30\nReceipt: SKL1A2B3C5\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email: "Your deposit has been added to your wallet.\n\nAmount: KES 500.00\nDate: 23/11/2026 12:30\nReceipt: SKL1A2B3C5\nReference: " +
+			"01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "en", template: domain.TransferSent,
 		sms:     "SENDTIP: You sent KES 1,000.00 on 23/11/2026 12:30. Fee KES 23.00, excise duty KES 3.45. Ref 3F6B2A1C0D4E.",
 		subject: "You sent KES 1,000.00",
-		email:   "You have sent money.\n\nAmount: KES 1,000.00\nFee: KES 23.00\nExcise duty: KES 3.45\nDate: 23/11/2026 12:30\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email: "You have sent money.\n\nAmount: KES 1,000.00\nFee: KES 23.00\nExcise duty: KES 3.45\nDate: 23/11/2026 12:30\nReference: " +
+			"01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "en", template: domain.TransferReceived,
@@ -105,9 +109,11 @@ var golden = []struct {
 	},
 	{
 		language: "en", template: domain.TransferFailed,
-		sms:     "SENDTIP: Your transfer of KES 1,000.00 did not go through: your balance was too low. No money left your wallet. Ref 3F6B2A1C0D4E.",
+		sms: "SENDTIP: Your transfer of KES 1,000.00 did not go through: your balance was too low. No money left your wallet. Ref " +
+			"3F6B2A1C0D4E.",
 		subject: "Transfer of KES 1,000.00 did not go through",
-		email:   "Your transfer of KES 1,000.00 on 23/11/2026 12:30 did not go through: your balance was too low. No money left your wallet.\n\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email: "Your transfer of KES 1,000.00 on 23/11/2026 12:30 did not go through: your balance was too low. No money left your " +
+			"wallet.\n\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "sw", template: domain.OTP,
@@ -141,25 +147,29 @@ var golden = []struct {
 		language: "sw", template: domain.TopupSucceeded,
 		sms:     "SENDTIP: KES 250.00 zimeongezwa kwenye pochi yako tarehe 23/11/2026 12:30. Risiti SKL1A2B3C4. Kumb. 3F6B2A1C0D4E.",
 		subject: "Umeongeza KES 250.00",
-		email:   "Pesa zimeongezwa kwenye pochi yako.\n\nKiasi: KES 250.00\nTarehe: 23/11/2026 12:30\nRisiti: SKL1A2B3C4\nNambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email: "Pesa zimeongezwa kwenye pochi yako.\n\nKiasi: KES 250.00\nTarehe: 23/11/2026 12:30\nRisiti: SKL1A2B3C4\nNambari ya " +
+			"kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "sw", template: domain.TopupFailed,
 		sms:     "SENDTIP: Ombi la kuongeza KES 250.00 halikufaulu: lilighairiwa kwenye simu. Hakuna pesa zilizoongezwa kwenye pochi yako.",
 		subject: "Ombi la kuongeza KES 250.00 halikufaulu",
-		email:   "Ombi la kuongeza KES 250.00 tarehe 23/11/2026 12:30 halikufaulu: lilighairiwa kwenye simu. Hakuna pesa zilizoongezwa kwenye pochi yako.\n\nNambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email: "Ombi la kuongeza KES 250.00 tarehe 23/11/2026 12:30 halikufaulu: lilighairiwa kwenye simu. Hakuna pesa zilizoongezwa kwenye " +
+			"pochi yako.\n\nNambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "sw", template: domain.DepositReceived,
 		sms:     "SENDTIP: KES 500.00 zimewekwa kwenye pochi yako tarehe 23/11/2026 12:30. Risiti SKL1A2B3C5.",
 		subject: "KES 500.00 zimewekwa kwenye pochi yako",
-		email:   "Pesa zimewekwa kwenye pochi yako.\n\nKiasi: KES 500.00\nTarehe: 23/11/2026 12:30\nRisiti: SKL1A2B3C5\nNambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email: "Pesa zimewekwa kwenye pochi yako.\n\nKiasi: KES 500.00\nTarehe: 23/11/2026 12:30\nRisiti: SKL1A2B3C5\nNambari ya kumbukumbu: " +
+			"01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "sw", template: domain.TransferSent,
 		sms:     "SENDTIP: Umetuma KES 1,000.00 tarehe 23/11/2026 12:30. Ada KES 23.00, ushuru wa bidhaa KES 3.45. Kumb. 3F6B2A1C0D4E.",
 		subject: "Umetuma KES 1,000.00",
-		email:   "Umetuma pesa.\n\nKiasi: KES 1,000.00\nAda: KES 23.00\nUshuru wa bidhaa: KES 3.45\nTarehe: 23/11/2026 12:30\nNambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email: "Umetuma pesa.\n\nKiasi: KES 1,000.00\nAda: KES 23.00\nUshuru wa bidhaa: KES 3.45\nTarehe: 23/11/2026 12:30\nNambari ya " +
+			"kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "sw", template: domain.TransferReceived,
@@ -169,15 +179,19 @@ var golden = []struct {
 	},
 	{
 		language: "sw", template: domain.TransferFailed,
-		sms:     "SENDTIP: Ombi la kutuma KES 1,000.00 halikufaulu: salio lako halikutosha. Hakuna pesa zilizotoka kwenye pochi yako. Kumb. 3F6B2A1C0D4E.",
+		sms: "SENDTIP: Ombi la kutuma KES 1,000.00 halikufaulu: salio lako halikutosha. Hakuna pesa zilizotoka kwenye pochi yako. Kumb. " +
+			"3F6B2A1C0D4E.",
 		subject: "Ombi la kutuma KES 1,000.00 halikufaulu",
-		email:   "Ombi la kutuma KES 1,000.00 tarehe 23/11/2026 12:30 halikufaulu: salio lako halikutosha. Hakuna pesa zilizotoka kwenye pochi yako.\n\nNambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+		email: "Ombi la kutuma KES 1,000.00 tarehe 23/11/2026 12:30 halikufaulu: salio lako halikutosha. Hakuna pesa zilizotoka kwenye pochi " +
+			"yako.\n\nNambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 }
 
 var frames = map[string][2]string{
-	"en": {"Hello Amina,\n\n", "\n\nIf you did not expect this message, contact us immediately. Our staff will never ask for your PIN or a code.\n\nSENDTIP\n"},
-	"sw": {"Habari Amina,\n\n", "\n\nIkiwa hukutarajia ujumbe huu, wasiliana nasi mara moja. Wafanyakazi wetu hawatawahi kukuomba PIN yako wala msimbo wowote.\n\nSENDTIP\n"},
+	"en": {"Hello Amina,\n\n", "\n\nIf you did not expect this message, contact us immediately. Our staff will never ask for your PIN or a " +
+		"code.\n\nSENDTIP\n"},
+	"sw": {"Habari Amina,\n\n", "\n\nIkiwa hukutarajia ujumbe huu, wasiliana nasi mara moja. Wafanyakazi wetu hawatawahi kukuomba PIN yako " +
+		"wala msimbo wowote.\n\nSENDTIP\n"},
 }
 
 func texts(t *testing.T) *domain.Texts {
@@ -259,8 +273,10 @@ func TestRenderEveryAmount(t *testing.T) {
 	t.Parallel()
 	x := texts(t)
 	fees := map[string]map[int64]string{
-		"en": {0: " No fee. ", 1: " Fee KES 0.01, excise duty KES 0.01. ", money.Max: " Fee KES 90,071,992,547,409.91, excise duty KES 90,071,992,547,409.91. "},
-		"sw": {0: " Hakuna ada. ", 1: " Ada KES 0.01, ushuru wa bidhaa KES 0.01. ", money.Max: " Ada KES 90,071,992,547,409.91, ushuru wa bidhaa KES 90,071,992,547,409.91. "},
+		"en": {0: " No fee. ", 1: " Fee KES 0.01, excise duty KES 0.01. ",
+			money.Max: " Fee KES 90,071,992,547,409.91, excise duty KES 90,071,992,547,409.91. "},
+		"sw": {0: " Hakuna ada. ", 1: " Ada KES 0.01, ushuru wa bidhaa KES 0.01. ",
+			money.Max: " Ada KES 90,071,992,547,409.91, ushuru wa bidhaa KES 90,071,992,547,409.91. "},
 	}
 	for _, language := range domain.Languages {
 		for _, template := range domain.All {
@@ -312,8 +328,10 @@ func TestRenderWithoutFee(t *testing.T) {
 		t.Fatal(err)
 	}
 	for language, want := range map[string][2]string{
-		"en": {"SENDTIP: You sent KES 50.00 on 23/11/2026 12:30. No fee. Ref 3F6B2A1C0D4E.", "You have sent money.\n\nAmount: KES 50.00\nFee: none\nDate: 23/11/2026 12:30\nReference: " + id},
-		"sw": {"SENDTIP: Umetuma KES 50.00 tarehe 23/11/2026 12:30. Hakuna ada. Kumb. 3F6B2A1C0D4E.", "Umetuma pesa.\n\nKiasi: KES 50.00\nAda: hakuna\nTarehe: 23/11/2026 12:30\nNambari ya kumbukumbu: " + id},
+		"en": {"SENDTIP: You sent KES 50.00 on 23/11/2026 12:30. No fee. Ref 3F6B2A1C0D4E.",
+			"You have sent money.\n\nAmount: KES 50.00\nFee: none\nDate: 23/11/2026 12:30\nReference: " + id},
+		"sw": {"SENDTIP: Umetuma KES 50.00 tarehe 23/11/2026 12:30. Hakuna ada. Kumb. 3F6B2A1C0D4E.",
+			"Umetuma pesa.\n\nKiasi: KES 50.00\nAda: hakuna\nTarehe: 23/11/2026 12:30\nNambari ya kumbukumbu: " + id},
 	} {
 		for i, channel := range []domain.Channel{domain.SMS, domain.Email} {
 			m, err := texts(t).Render(domain.TransferSent, channel, language, fill(old))
@@ -339,23 +357,28 @@ func TestRenderVariants(t *testing.T) {
 		fill     domain.Fill
 		want     string
 	}{
-		"regional tag":   {domain.WalletOpened, domain.SMS, "sw-KE", fill(facts[domain.WalletOpened]), "SENDTIP: Pochi yako ya KES imefunguliwa."},
+		"regional tag": {domain.WalletOpened, domain.SMS, "sw-KE", fill(facts[domain.WalletOpened]),
+			"SENDTIP: Pochi yako ya KES imefunguliwa."},
 		"other language": {domain.WalletOpened, domain.SMS, "rw", fill(facts[domain.WalletOpened]), "SENDTIP: Your KES wallet is open."},
 		"unknown reason": {domain.TopupFailed, domain.SMS, "en", with(domain.TopupFailed, func(f *domain.Fill) { f.ReasonCode = "<b>evil</b>" }),
 			"SENDTIP: Your top-up of KES 250.00 did not go through: it could not be completed. No money was added to your wallet."},
-		"alias of a reason": {domain.TransferFailed, domain.SMS, "en", with(domain.TransferFailed, func(f *domain.Fill) { f.ReasonCode = "customer_suspended" }),
+		"alias of a reason": {domain.TransferFailed, domain.SMS, "en",
+			with(domain.TransferFailed, func(f *domain.Fill) { f.ReasonCode = "customer_suspended" }),
 			"SENDTIP: Your transfer of KES 1,000.00 did not go through: an account is blocked. No money left your wallet. Ref 3F6B2A1C0D4E."},
 		"no receipt": {domain.TopupSucceeded, domain.SMS, "en", with(domain.TopupSucceeded, func(f *domain.Fill) { f.Receipt = "" }),
 			"SENDTIP: KES 250.00 was added to your wallet on 23/11/2026 12:30. Ref 3F6B2A1C0D4E."},
-		"no decimals": {domain.TransferReceived, domain.SMS, "en", with(domain.TransferReceived, func(f *domain.Fill) { f.Amount = money.Money{Amount: 1500, Currency: "UGX"} }),
+		"no decimals": {domain.TransferReceived, domain.SMS, "en",
+			with(domain.TransferReceived, func(f *domain.Fill) { f.Amount = money.Money{Amount: 1500, Currency: "UGX"} }),
 			"SENDTIP: You received UGX 1,500 on 23/11/2026 12:30. Ref 3F6B2A1C0D4E."},
-		"past midnight in Nairobi": {domain.TransferReceived, domain.SMS, "en", with(domain.TransferReceived, func(f *domain.Fill) { f.OccurredAt = time.Date(2026, 12, 31, 21, 30, 0, 0, time.UTC) }),
+		"past midnight in Nairobi": {domain.TransferReceived, domain.SMS, "en",
+			with(domain.TransferReceived, func(f *domain.Fill) { f.OccurredAt = time.Date(2026, 12, 31, 21, 30, 0, 0, time.UTC) }),
 			"SENDTIP: You received KES 1,000.00 on 01/01/2027 00:30. Ref 3F6B2A1C0D4E."},
 		"registration code": {domain.OTP, domain.SMS, "en", with(domain.OTP, func(f *domain.Fill) { f.Purpose = "registration" }),
 			"SENDTIP: Your sign-up code is 482913, valid until 12:35. Never share it with anyone; our staff will never ask for it."},
 		"other purpose": {domain.OTP, domain.SMS, "sw", with(domain.OTP, func(f *domain.Fill) { f.Purpose = "new_one" }),
 			"SENDTIP: Msimbo wako ni 482913, unatumika hadi 12:35. Usimpe mtu yeyote msimbo huu, hata wafanyakazi wetu."},
-		"name on several lines": {domain.WalletOpened, domain.Email, "en", with(domain.WalletOpened, func(f *domain.Fill) { f.FirstName = "A\r\n\r\nPay 0700 {{.Code}}" }),
+		"name on several lines": {domain.WalletOpened, domain.Email, "en",
+			with(domain.WalletOpened, func(f *domain.Fill) { f.FirstName = "A\r\n\r\nPay 0700 {{.Code}}" }),
 			"Hello A Pay 0700 {{.Code}},\n\nYour KES wallet was opened on 23/11/2026 12:30." + frames["en"][1]},
 		"no name": {domain.WalletOpened, domain.Email, "sw", with(domain.WalletOpened, func(f *domain.Fill) { f.FirstName = "" }),
 			"Habari,\n\nPochi yako ya KES imefunguliwa tarehe 23/11/2026 12:30." + frames["sw"][1]},

@@ -65,7 +65,8 @@ func (w *world) messages(t *testing.T) []message {
 func (w *world) queued(t *testing.T, queue string) int {
 	t.Helper()
 	var n int
-	if err := w.Pool.QueryRow(t.Context(), "SELECT count(*) FROM river_job WHERE kind = 'notification.send_message' AND queue = $1", queue).Scan(&n); err != nil {
+	if err := w.Pool.QueryRow(t.Context(), "SELECT count(*) FROM river_job WHERE kind = 'notification.send_message' AND queue = $1",
+		queue).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -103,19 +104,25 @@ func TestHandlers(t *testing.T) {
 			[]message{{"kyc_review_needed", "sms", alice, &alice, domain.Params{Reference: id}}}},
 		"wallet.opened": {walletTopic, payload.WalletOpened{WalletID: wallet, UserID: alice, Currency: "KES"},
 			[]message{{"wallet_opened", "sms", alice, &alice, domain.Params{Reference: wallet.String(), Currency: "KES"}}}},
-		"wallet.topup_succeeded": {walletTopic, payload.WalletTopupSucceeded{TopupID: object, WalletID: wallet, UserID: alice, Amount: kes(25000), Receipt: &receipt},
+		"wallet.topup_succeeded": {walletTopic,
+			payload.WalletTopupSucceeded{TopupID: object, WalletID: wallet, UserID: alice, Amount: kes(25000), Receipt: &receipt},
 			[]message{{"topup_succeeded", "sms", alice, &alice, domain.Params{Reference: id, Amount: paid(25000), Receipt: receipt}}}},
-		"wallet.topup_failed": {walletTopic, payload.WalletTopupFailed{TopupID: object, WalletID: wallet, UserID: alice, Amount: kes(25000), ReasonCode: "cancelled"},
+		"wallet.topup_failed": {walletTopic,
+			payload.WalletTopupFailed{TopupID: object, WalletID: wallet, UserID: alice, Amount: kes(25000), ReasonCode: "cancelled"},
 			[]message{{"topup_failed", "sms", alice, &alice, domain.Params{Reference: id, Amount: paid(25000), ReasonCode: "cancelled"}}}},
-		"wallet.deposit_received": {walletTopic, payload.WalletDepositReceived{DepositID: object, WalletID: wallet, UserID: alice, Amount: kes(50000), Receipt: receipt},
+		"wallet.deposit_received": {walletTopic,
+			payload.WalletDepositReceived{DepositID: object, WalletID: wallet, UserID: alice, Amount: kes(50000), Receipt: receipt},
 			[]message{{"deposit_received", "sms", alice, &alice, domain.Params{Reference: id, Amount: paid(50000), Receipt: receipt}}}},
 		"wallet.transfer_completed": {walletTopic, completed(bob),
 			[]message{
 				{"transfer_sent", "sms", alice, &alice, domain.Params{Reference: id, Amount: paid(100000), Fee: paid(2300), Excise: paid(345)}},
 				{"transfer_received", "sms", bob, &bob, domain.Params{Reference: id, Amount: paid(100000)}},
 			}},
-		"wallet.transfer_failed": {walletTopic, payload.WalletTransferFailed{TransferID: object, SenderUserID: alice, SenderWalletID: wallet, Amount: kes(100000), ReasonCode: "insufficient_funds"},
-			[]message{{"transfer_failed", "sms", alice, &alice, domain.Params{Reference: id, Amount: paid(100000), ReasonCode: "insufficient_funds"}}}},
+		"wallet.transfer_failed": {walletTopic,
+			payload.WalletTransferFailed{TransferID: object, SenderUserID: alice, SenderWalletID: wallet, Amount: kes(100000),
+				ReasonCode: "insufficient_funds"},
+			[]message{{"transfer_failed", "sms", alice, &alice,
+				domain.Params{Reference: id, Amount: paid(100000), ReasonCode: "insufficient_funds"}}}},
 	} {
 		t.Run(eventType, func(t *testing.T) {
 			t.Parallel()

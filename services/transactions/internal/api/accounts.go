@@ -9,7 +9,8 @@ import (
 )
 
 // PutAccount answers PUT /v1/ledger/accounts/{account_id}.
-func (s *Server) PutAccount(ctx context.Context, r transactionsapi.PutAccountRequestObject) (transactionsapi.PutAccountResponseObject, error) {
+func (s *Server) PutAccount(ctx context.Context, r transactionsapi.PutAccountRequestObject) (transactionsapi.PutAccountResponseObject,
+	error) {
 	want := domain.Account{ID: r.AccountID, OwnerID: r.Body.OwnerID, Kind: domain.Kind(r.Body.Kind), Currency: r.Body.Currency,
 		Minimum: r.Body.MinimumMinor, Maximum: r.Body.MaximumMinor}
 	if r.Body.Status != nil {
@@ -26,7 +27,8 @@ func (s *Server) PutAccount(ctx context.Context, r transactionsapi.PutAccountReq
 }
 
 // GetLedgerAccount answers GET /v1/ledger/accounts/{account_id}.
-func (s *Server) GetLedgerAccount(ctx context.Context, r transactionsapi.GetLedgerAccountRequestObject) (transactionsapi.GetLedgerAccountResponseObject, error) {
+func (s *Server) GetLedgerAccount(ctx context.Context,
+	r transactionsapi.GetLedgerAccountRequestObject) (transactionsapi.GetLedgerAccountResponseObject, error) {
 	a, err := s.app.GetAccount(ctx, r.AccountID)
 	if err != nil {
 		return nil, err
@@ -35,7 +37,8 @@ func (s *Server) GetLedgerAccount(ctx context.Context, r transactionsapi.GetLedg
 }
 
 // ListSystemAccounts answers GET /v1/ledger/system-accounts.
-func (s *Server) ListSystemAccounts(ctx context.Context, _ transactionsapi.ListSystemAccountsRequestObject) (transactionsapi.ListSystemAccountsResponseObject, error) {
+func (s *Server) ListSystemAccounts(ctx context.Context,
+	_ transactionsapi.ListSystemAccountsRequestObject) (transactionsapi.ListSystemAccountsResponseObject, error) {
 	accounts, totals, err := s.app.ListSystemAccounts(ctx)
 	if err != nil {
 		return nil, err
@@ -53,7 +56,8 @@ func (s *Server) ListSystemAccounts(ctx context.Context, _ transactionsapi.ListS
 }
 
 // GetBalance answers GET /v1/accounts/{account_id}/balance.
-func (s *Server) GetBalance(ctx context.Context, r transactionsapi.GetBalanceRequestObject) (transactionsapi.GetBalanceResponseObject, error) {
+func (s *Server) GetBalance(ctx context.Context, r transactionsapi.GetBalanceRequestObject) (transactionsapi.GetBalanceResponseObject,
+	error) {
 	a, err := s.app.GetBalance(ctx, r.AccountID)
 	if err != nil {
 		return nil, err

@@ -42,7 +42,8 @@ func TestJourney(t *testing.T) {
 	if len(out.Outcomes) != 1 || out.Outcomes[0].Status != "posted" || out.Outcomes[0].HoldID == nil {
 		t.Fatalf("%+v", out)
 	}
-	release := object{"transactions": []object{{"reference": "r", "action": "release", "type": "x", "channel": "internal", "hold_id": out.Outcomes[0].HoldID, "amount": kes(1)}}}
+	release := object{"transactions": []object{{"reference": "r", "action": "release", "type": "x", "channel": "internal",
+		"hold_id": out.Outcomes[0].HoldID, "amount": kes(1)}}}
 	var refused transactionsapi.PostTransactionsResult
 	w.call(t, "POST", "/v1/ledger/transactions", service, release, &refused)
 	if o := refused.Outcomes[0]; o.Status != "refused" || *o.Code != "over_maximum" {
@@ -144,7 +145,9 @@ func TestFailureDoors(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	w.problem(t, "POST", posting, service, post("a", "suspense.KES", "fees.revenue.KES", 0), 422, "amount_invalid")
-	w.problem(t, "POST", posting, service, `{"transactions":[{"reference":"a","action":"post","type":"x","channel":"internal","postings":[{"source":"suspense.KES","destination":"fees.revenue.KES","amount":{"amount":1e400,"currency":"KES"}}]}]}`, 400, "invalid_request")
+	w.problem(t, "POST", posting, service,
+		`{"transactions":[{"reference":"a","action":"post","type":"x","channel":"internal","postings":[{"source":"suspense.KES",
+			"destination":"fees.revenue.KES","amount":{"amount":1e400,"currency":"KES"}}]}]}`, 400, "invalid_request")
 }
 
 // TestLostDatabase: without its database the ledger answers 503 with Retry-After, never a refusal.
@@ -157,7 +160,8 @@ func TestLostDatabase(t *testing.T) {
 	t.Cleanup(pool.Close)
 	w := &world{url: serve(t, pool), routes: contract(t)}
 	service := token(t, "service:wallet", allScopes)
-	for path, body := range map[string]any{"/v1/ledger/transactions": post("a", "suspense.KES", "fees.revenue.KES", 1), "/v1/ledger/outcomes/a": nil} {
+	for path, body := range map[string]any{"/v1/ledger/transactions": post("a", "suspense.KES", "fees.revenue.KES", 1),
+		"/v1/ledger/outcomes/a": nil} {
 		method := "GET"
 		if body != nil {
 			method = "POST"

@@ -20,7 +20,8 @@ var csvHeader = []string{"sequence", "recorded_at", "effective_at", "type", "cha
 	"amount_minor", "amount", "balance_after_minor", "balance_after", "reference", "transaction_id"}
 
 // ExportStatement answers GET /v1/accounts/{account_id}/statement.csv.
-func (s *Server) ExportStatement(ctx context.Context, r transactionsapi.ExportStatementRequestObject) (transactionsapi.ExportStatementResponseObject, error) {
+func (s *Server) ExportStatement(ctx context.Context,
+	r transactionsapi.ExportStatementRequestObject) (transactionsapi.ExportStatementResponseObject, error) {
 	export, err := s.app.ExportStatement(ctx, r.AccountID, filter(r.Params.From, r.Params.To, r.Params.Channel, r.Params.Type))
 	if err != nil {
 		return nil, err
@@ -81,8 +82,10 @@ func csvRow(e *transactionsdb.ListEntriesRow) []string {
 	if e.EffectiveAt != nil {
 		effective = csvTime(*e.EffectiveAt)
 	}
-	return []string{strconv.FormatInt(e.Sequence, 10), csvTime(e.RecordedAt), effective, csvText(e.Type), csvText(e.Channel), e.Direction, csvText(e.Currency),
-		strconv.FormatInt(e.AmountMinor, 10), decimal(e.AmountMinor, e.Currency), strconv.FormatInt(e.BalanceMinor, 10), decimal(e.BalanceMinor, e.Currency),
+	return []string{strconv.FormatInt(e.Sequence, 10), csvTime(e.RecordedAt), effective, csvText(e.Type), csvText(e.Channel), e.Direction,
+		csvText(e.Currency),
+		strconv.FormatInt(e.AmountMinor, 10), decimal(e.AmountMinor, e.Currency), strconv.FormatInt(e.BalanceMinor, 10),
+		decimal(e.BalanceMinor, e.Currency),
 		csvText(e.Reference), e.TransactionID.String()}
 }
 

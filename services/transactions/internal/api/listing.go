@@ -12,7 +12,8 @@ import (
 )
 
 // ListLedgerTransactions answers GET /v1/ledger/transactions.
-func (s *Server) ListLedgerTransactions(ctx context.Context, r transactionsapi.ListLedgerTransactionsRequestObject) (transactionsapi.ListLedgerTransactionsResponseObject, error) {
+func (s *Server) ListLedgerTransactions(ctx context.Context,
+	r transactionsapi.ListLedgerTransactionsRequestObject) (transactionsapi.ListLedgerTransactionsResponseObject, error) {
 	p := r.Params
 	q := app.TransactionQuery{Filter: filter(p.From, p.To, p.Channel, p.Type), AccountID: idOf(p.AccountID), Reference: value(p.Reference),
 		Request: page.Request{Limit: p.Limit, Cursor: p.Cursor}}

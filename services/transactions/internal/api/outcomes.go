@@ -33,7 +33,8 @@ func (list outcomes) VisitPostTransactionsResponse(w http.ResponseWriter) error 
 	return err
 }
 
-// appendOutcome writes one outcome. References, codes and currencies are of patterns that need no escapes, and details are our own sentences.
+// appendOutcome writes one outcome. References, codes and currencies are of patterns that need no escapes, and details are our own
+// sentences.
 func appendOutcome(b []byte, o *domain.Outcome) []byte {
 	b = append(b, '{')
 	for i := range o.Balances {

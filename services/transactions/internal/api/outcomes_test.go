@@ -54,8 +54,9 @@ func drawOutcome(t *rapid.T) domain.Outcome {
 	}
 	amount := rapid.Int64Range(-domain.MaxAmount, domain.MaxAmount)
 	for range rapid.IntRange(0, 3).Draw(t, "balances") {
-		o.Balances = append(o.Balances, domain.OutcomeBalance{AccountID: id.Draw(t, "account"), Currency: "KES", Balance: amount.Draw(t, "balance"),
-			Available: amount.Draw(t, "available"), Sequence: rapid.Int64Range(0, domain.MaxAmount).Draw(t, "sequence")})
+		o.Balances = append(o.Balances,
+			domain.OutcomeBalance{AccountID: id.Draw(t, "account"), Currency: "KES", Balance: amount.Draw(t, "balance"),
+				Available: amount.Draw(t, "available"), Sequence: rapid.Int64Range(0, domain.MaxAmount).Draw(t, "sequence")})
 	}
 	return o
 }

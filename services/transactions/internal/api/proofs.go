@@ -18,16 +18,19 @@ var (
 )
 
 // GetCheckpoint answers GET /v1/ledger-log/checkpoint.
-func (s *Server) GetCheckpoint(ctx context.Context, _ transactionsapi.GetCheckpointRequestObject) (transactionsapi.GetCheckpointResponseObject, error) {
+func (s *Server) GetCheckpoint(ctx context.Context,
+	_ transactionsapi.GetCheckpointRequestObject) (transactionsapi.GetCheckpointResponseObject, error) {
 	c, err := s.app.NewestCheckpoint(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return transactionsapi.GetCheckpoint200TextResponse{Body: c.Note, Headers: transactionsapi.GetCheckpoint200ResponseHeaders{CacheControl: &notLong}}, nil
+	return transactionsapi.GetCheckpoint200TextResponse{Body: c.Note,
+		Headers: transactionsapi.GetCheckpoint200ResponseHeaders{CacheControl: &notLong}}, nil
 }
 
 // GetLogTile answers GET /v1/ledger-log/tiles/{level}/{index}.
-func (s *Server) GetLogTile(ctx context.Context, r transactionsapi.GetLogTileRequestObject) (transactionsapi.GetLogTileResponseObject, error) {
+func (s *Server) GetLogTile(ctx context.Context, r transactionsapi.GetLogTileRequestObject) (transactionsapi.GetLogTileResponseObject,
+	error) {
 	width := 0
 	if r.Params.Width != nil {
 		if width = int(*r.Params.Width); width == 0 { // for the use case zero means that none was sent
@@ -51,16 +54,19 @@ func (s *Server) GetLogTile(ctx context.Context, r transactionsapi.GetLogTileReq
 }
 
 // GetInclusionProof answers GET /v1/ledger-log/inclusion-proofs.
-func (s *Server) GetInclusionProof(ctx context.Context, r transactionsapi.GetInclusionProofRequestObject) (transactionsapi.GetInclusionProofResponseObject, error) {
+func (s *Server) GetInclusionProof(ctx context.Context,
+	r transactionsapi.GetInclusionProofRequestObject) (transactionsapi.GetInclusionProofResponseObject, error) {
 	p, err := s.app.InclusionProof(ctx, r.Params.Index, r.Params.Size)
 	if err != nil {
 		return nil, err
 	}
-	return transactionsapi.GetInclusionProof200JSONResponse{Index: int64(p.Index), Size: int64(p.Size), LeafHash: encoded(p.LeafHash[:]), Hashes: hashes(p.Hashes)}, nil
+	return transactionsapi.GetInclusionProof200JSONResponse{Index: int64(p.Index), Size: int64(p.Size), LeafHash: encoded(p.LeafHash[:]),
+		Hashes: hashes(p.Hashes)}, nil
 }
 
 // GetConsistencyProof answers GET /v1/ledger-log/consistency-proofs.
-func (s *Server) GetConsistencyProof(ctx context.Context, r transactionsapi.GetConsistencyProofRequestObject) (transactionsapi.GetConsistencyProofResponseObject, error) {
+func (s *Server) GetConsistencyProof(ctx context.Context,
+	r transactionsapi.GetConsistencyProofRequestObject) (transactionsapi.GetConsistencyProofResponseObject, error) {
 	p, err := s.app.ConsistencyProof(ctx, r.Params.First, r.Params.Second)
 	if err != nil {
 		return nil, err
@@ -69,7 +75,8 @@ func (s *Server) GetConsistencyProof(ctx context.Context, r transactionsapi.GetC
 }
 
 // ListLedgerKeys answers GET /v1/ledger-log/keys.
-func (s *Server) ListLedgerKeys(ctx context.Context, _ transactionsapi.ListLedgerKeysRequestObject) (transactionsapi.ListLedgerKeysResponseObject, error) {
+func (s *Server) ListLedgerKeys(ctx context.Context,
+	_ transactionsapi.ListLedgerKeysRequestObject) (transactionsapi.ListLedgerKeysResponseObject, error) {
 	keys, err := s.app.ListLedgerKeys(ctx)
 	if err != nil {
 		return nil, err
@@ -82,7 +89,8 @@ func (s *Server) ListLedgerKeys(ctx context.Context, _ transactionsapi.ListLedge
 }
 
 // GetReceipt answers GET /v1/accounts/{account_id}/receipts/{transaction_id}.
-func (s *Server) GetReceipt(ctx context.Context, r transactionsapi.GetReceiptRequestObject) (transactionsapi.GetReceiptResponseObject, error) {
+func (s *Server) GetReceipt(ctx context.Context, r transactionsapi.GetReceiptRequestObject) (transactionsapi.GetReceiptResponseObject,
+	error) {
 	receipt, err := s.app.GetReceipt(ctx, r.AccountID, r.TransactionID)
 	if err != nil {
 		return nil, err
@@ -91,7 +99,8 @@ func (s *Server) GetReceipt(ctx context.Context, r transactionsapi.GetReceiptReq
 }
 
 // GetLedgerReceipt answers GET /v1/ledger/transactions/{transaction_id}/receipt.
-func (s *Server) GetLedgerReceipt(ctx context.Context, r transactionsapi.GetLedgerReceiptRequestObject) (transactionsapi.GetLedgerReceiptResponseObject, error) {
+func (s *Server) GetLedgerReceipt(ctx context.Context,
+	r transactionsapi.GetLedgerReceiptRequestObject) (transactionsapi.GetLedgerReceiptResponseObject, error) {
 	receipt, err := s.app.GetLedgerReceipt(ctx, r.TransactionID)
 	if err != nil {
 		return nil, err
@@ -100,7 +109,8 @@ func (s *Server) GetLedgerReceipt(ctx context.Context, r transactionsapi.GetLedg
 }
 
 // EraseTransactionMetadata answers DELETE /v1/admin/ledger/transactions/{transaction_id}/metadata.
-func (s *Server) EraseTransactionMetadata(ctx context.Context, r transactionsapi.EraseTransactionMetadataRequestObject) (transactionsapi.EraseTransactionMetadataResponseObject, error) {
+func (s *Server) EraseTransactionMetadata(ctx context.Context,
+	r transactionsapi.EraseTransactionMetadataRequestObject) (transactionsapi.EraseTransactionMetadataResponseObject, error) {
 	if err := s.app.EraseMetadata(ctx, r.TransactionID); err != nil {
 		return nil, err
 	}
@@ -118,7 +128,8 @@ func receiptResult(r *proof.Receipt) transactionsapi.ReceiptResult {
 	if r == nil {
 		return transactionsapi.ReceiptResult{Status: receiptPending}
 	}
-	out := &transactionsapi.Receipt{Format: proof.ReceiptFormat, Index: int64(r.Index), Parts: make([]transactionsapi.ReceiptPart, len(r.Parts)),
+	out := &transactionsapi.Receipt{Format: proof.ReceiptFormat, Index: int64(r.Index),
+		Parts: make([]transactionsapi.ReceiptPart, len(r.Parts)),
 		Proof: hashes(r.Proof), Checkpoint: r.Checkpoint}
 	for i, p := range r.Parts {
 		if p.Disclosed == nil {

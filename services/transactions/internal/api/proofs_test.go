@@ -62,7 +62,8 @@ func setupProvable(t testing.TB) *provable {
 	a := app.New(app.Pools{Shared: db.Pool, Committers: db.Pool}, time.Now, slog.New(slog.DiscardHandler),
 		app.Sealer{Origin: ledgerOrigin, Signers: []note.Signer{signer.Signer}, VerifierKeys: []string{signer.VerifierKey}}, pager(t))
 	operator := newID()
-	return &provable{world: &world{url: serveLedger(t, a), routes: contract(t)}, app: a, db: db, known: known, service: token(t, "service:wallet", allScopes),
+	return &provable{world: &world{url: serveLedger(t, a), routes: contract(t)}, app: a, db: db, known: known,
+		service: token(t, "service:wallet", allScopes),
 		anybody: token(t, "anonymous", ""), operator: token(t, "user:"+operator, "profile admin:ledger"), operatorID: operator}
 }
 
@@ -190,13 +191,15 @@ func TestReceipts(t *testing.T) {
 	p.sign(t)
 
 	v := p.verified(t, path(bob, transferID), bobToken)
-	if v.Header.ID.String() != transferID || v.Header.Reference != "t:1" || v.Header.Postings != 2 || len(v.Entries) != 1 || v.Checkpoint.Size != 2 || v.Index != 1 {
+	if v.Header.ID.String() != transferID || v.Header.Reference != "t:1" || v.Header.Postings != 2 || len(v.Entries) != 1 ||
+		v.Checkpoint.Size != 2 || v.Index != 1 {
 		t.Errorf("%+v", v)
 	}
 	if e := v.Entries[0]; e.Account.String() != bob || e.Amount != 700 || e.Balance != 700 || e.Sequence != 1 || e.Side != proof.Credit {
 		t.Errorf("%+v", e)
 	}
-	if data := p.receipt(t, path(bob, transferID), bobToken); bytes.Contains(data, []byte(alice)) || bytes.Contains(data, []byte("4300")) || bytes.Contains(data, []byte("4287")) {
+	if data := p.receipt(t, path(bob, transferID), bobToken); bytes.Contains(data, []byte(alice)) || bytes.Contains(data, []byte("4300")) ||
+		bytes.Contains(data, []byte("4287")) {
 		t.Errorf("the receipt says something of the sender's account: %s", data)
 	}
 	if v := p.verified(t, path(alice, transferID), aliceToken); len(v.Entries) != 2 || v.Entries[1].Balance != 4287 {
@@ -227,12 +230,14 @@ func TestHoldReceipts(t *testing.T) {
 	hold["transactions"].([]object)[0]["action"] = "hold"
 	holdID := p.post(t, hold)
 	step := func(reference, action string, amount int64) string {
-		return p.post(t, object{"transactions": []object{{"reference": reference, "action": action, "type": "x", "channel": "internal", "hold_id": holdID, "amount": kes(amount)}}})
+		return p.post(t, object{"transactions": []object{{"reference": reference, "action": action, "type": "x", "channel": "internal",
+			"hold_id": holdID, "amount": kes(amount)}}})
 	}
 	captureID, releaseID := step("c", "capture", 600), step("r", "release", 400)
 	p.seal(t)
 	path := func(account, id string) string { return "/v1/accounts/" + account + "/receipts/" + id }
-	if v := p.verified(t, path(alice, holdID), aliceToken); v.Hold == nil || v.Hold.Amount != 1000 || v.Hold.Account.String() != alice || len(v.Entries) != 0 {
+	if v := p.verified(t, path(alice, holdID), aliceToken); v.Hold == nil || v.Hold.Amount != 1000 || v.Hold.Account.String() != alice ||
+		len(v.Entries) != 0 {
 		t.Errorf("%+v", v)
 	}
 	if v := p.verified(t, path(alice, releaseID), aliceToken); v.Header.Action != "release" || v.Outcome != nil {
@@ -301,7 +306,8 @@ func TestLog(t *testing.T) {
 		var got transactionsapi.InclusionProof
 		p.call(t, "GET", fmt.Sprintf("%s/inclusion-proofs?index=%d&size=%d", logPath, c.index, c.size), p.anybody, nil, &got)
 		root := rootOf(leaves[:c.size])
-		if err := proof.VerifyInclusion(leaves[c.index], c.index, c.size, decoded(t, got.Hashes), root); err != nil || decoded(t, []string{got.LeafHash})[0] != leaves[c.index] {
+		if err := proof.VerifyInclusion(leaves[c.index], c.index, c.size, decoded(t, got.Hashes), root); err != nil ||
+			decoded(t, []string{got.LeafHash})[0] != leaves[c.index] {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
@@ -372,11 +378,16 @@ func TestImpossibleProofs(t *testing.T) {
 		status int
 		code   string
 	}{
-		"/inclusion-proofs?index=2": {422, "index_beyond_size"}, "/inclusion-proofs?index=1&size=1": {422, "index_beyond_size"}, "/inclusion-proofs?index=-1": {422, "index_beyond_size"},
-		"/inclusion-proofs?index=0&size=3": {422, "size_beyond_checkpoint"}, "/inclusion-proofs?index=0&size=-1": {400, "invalid_request"}, "/inclusion-proofs": {400, "invalid_request"},
-		"/inclusion-proofs?index=x": {400, "invalid_request"}, "/consistency-proofs?first=2&second=1": {422, "sizes_reversed"}, "/consistency-proofs?first=3": {422, "sizes_reversed"},
-		"/consistency-proofs?first=1&second=3": {422, "size_beyond_checkpoint"}, "/consistency-proofs?first=-1": {400, "invalid_request"}, "/tiles/0/0?width=3": {404, "not_found"},
-		"/tiles/0/0?width=0": {400, "invalid_request"}, "/tiles/0/0?width=257": {400, "invalid_request"}, "/tiles/0/0?width=-1": {400, "invalid_request"}, "/tiles/0/1": {404, "not_found"},
+		"/inclusion-proofs?index=2": {422, "index_beyond_size"}, "/inclusion-proofs?index=1&size=1": {422, "index_beyond_size"},
+		"/inclusion-proofs?index=-1":       {422, "index_beyond_size"},
+		"/inclusion-proofs?index=0&size=3": {422, "size_beyond_checkpoint"}, "/inclusion-proofs?index=0&size=-1": {400, "invalid_request"},
+		"/inclusion-proofs":         {400, "invalid_request"},
+		"/inclusion-proofs?index=x": {400, "invalid_request"}, "/consistency-proofs?first=2&second=1": {422, "sizes_reversed"},
+		"/consistency-proofs?first=3":          {422, "sizes_reversed"},
+		"/consistency-proofs?first=1&second=3": {422, "size_beyond_checkpoint"}, "/consistency-proofs?first=-1": {400, "invalid_request"},
+		"/tiles/0/0?width=3": {404, "not_found"},
+		"/tiles/0/0?width=0": {400, "invalid_request"}, "/tiles/0/0?width=257": {400, "invalid_request"},
+		"/tiles/0/0?width=-1": {400, "invalid_request"}, "/tiles/0/1": {404, "not_found"},
 		"/tiles/1/0": {404, "not_found"}, "/tiles/9/0": {404, "not_found"}, "/tiles/-1/0": {404, "not_found"}, "/tiles/0/-1": {404, "not_found"},
 		"/tiles/0/9223372036854775807": {404, "not_found"}, "/tiles/x/0": {400, "invalid_request"},
 	} {
@@ -413,7 +424,8 @@ func TestErasure(t *testing.T) {
 	}
 	var rows, named int
 	err := p.db.Pool.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM transaction_metadata), (SELECT count(*) FROM audit_log
-		WHERE action = 'ledger_transaction.metadata_erased' AND object_id = $1 AND actor = $2 AND request_id <> '')`, id, "user:"+p.operatorID).Scan(&rows, &named)
+		WHERE action = 'ledger_transaction.metadata_erased' AND object_id = $1 AND actor = $2 AND request_id <> '')`, id, "user:"+
+		p.operatorID).Scan(&rows, &named)
 	if err != nil || rows != 0 || named != 1 {
 		t.Errorf("%d rows of metadata, %d of the audit log, %v", rows, named, err)
 	}
@@ -430,7 +442,8 @@ func TestChangedRow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, sql := range []string{"ALTER TABLE transactions DISABLE TRIGGER USER", "UPDATE transactions SET type = 'gift'", "ALTER TABLE transactions ENABLE TRIGGER USER"} {
+	for _, sql := range []string{"ALTER TABLE transactions DISABLE TRIGGER USER", "UPDATE transactions SET type = 'gift'",
+		"ALTER TABLE transactions ENABLE TRIGGER USER"} {
 		if _, err := owner.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
@@ -448,11 +461,13 @@ func TestProofAuthorization(t *testing.T) {
 	for _, path := range []string{"/checkpoint", "/tiles/0/0", "/inclusion-proofs?index=0", "/consistency-proofs?first=0", "/keys"} {
 		p.problem(t, "GET", logPath+path, "", nil, 401, "unauthenticated") // did not come through the gateway
 		p.problem(t, "GET", logPath+path, "not.a.token", nil, 401, "unauthenticated")
-		if res := p.call(t, "GET", logPath+path, p.anybody, nil, nil); res.StatusCode != 404 && path != "/keys" || res.StatusCode != 200 && path == "/keys" {
+		if res := p.call(t, "GET", logPath+path, p.anybody, nil, nil); res.StatusCode != 404 && path != "/keys" || res.StatusCode != 200 &&
+			path == "/keys" {
 			t.Errorf("%s: %d", path, res.StatusCode)
 		}
 	}
-	receipt, full, erase := "/v1/accounts/"+id+"/receipts/"+id, "/v1/ledger/transactions/"+id+"/receipt", "/v1/admin/ledger/transactions/"+id+"/metadata"
+	receipt, full, erase := "/v1/accounts/"+id+"/receipts/"+id, "/v1/ledger/transactions/"+id+"/receipt", "/v1/admin/ledger/transactions/"+id+
+		"/metadata"
 	for _, c := range []struct{ method, path string }{{"GET", receipt}, {"GET", full}, {"DELETE", erase}} {
 		p.problem(t, c.method, c.path, "", nil, 401, "unauthenticated")
 		p.problem(t, c.method, c.path, "not.a.token", nil, 401, "unauthenticated")

@@ -34,7 +34,8 @@ func (w *world) owned(t testing.TB, currency string) (id, me string) {
 	t.Helper()
 	id, owner := newID(), newID()
 	body := object{"owner_id": owner, "kind": "customer_wallet", "currency": currency, "minimum_minor": -1_000_000}
-	if res := w.call(t, "PUT", "/v1/ledger/accounts/"+id, token(t, "service:wallet", allScopes), body, nil); res.StatusCode != http.StatusCreated {
+	if res := w.call(t, "PUT", "/v1/ledger/accounts/"+id, token(t, "service:wallet", allScopes), body,
+		nil); res.StatusCode != http.StatusCreated {
 		t.Fatalf("open: %d", res.StatusCode)
 	}
 	return id, token(t, "user:"+owner, "wallet:read")
@@ -70,7 +71,8 @@ func TestReadings(t *testing.T) {
 		"recorded_at=0001-01-01T00:00:00Z":                                    0, "effective_at=0001-01-01T00:00:00Z": 0,
 		"effective_at=2026-01-31T10:00:00.5Z": 500, "effective_at=2026-01-31T10:00:00Z": 0,
 	} {
-		for path, token := range map[string]string{"/v1/ledger/accounts/" + id + "/balance?": service, "/v1/accounts/" + id + "/balance-at?": me} {
+		for path, token := range map[string]string{"/v1/ledger/accounts/" + id + "/balance?": service, "/v1/accounts/" + id +
+			"/balance-at?": me} {
 			b = transactionsapi.BalanceAt{}
 			w.call(t, "GET", path+query, token, nil, &b)
 			if b.Balance.Amount != want || b.Balance.Currency != "KES" || b.Available != nil || b.AccountID.String() != id {
@@ -86,7 +88,8 @@ func TestReadings(t *testing.T) {
 	for path, token := range map[string]string{"/v1/ledger/accounts/": service, "/v1/accounts/": me} {
 		var page transactionsapi.Statement
 		w.call(t, "GET", path+id+"/statement?channel=mpesa&from="+at(*one.RecordedAt), token, nil, &page)
-		if len(page.Data) != 1 || page.Data[0].Reference != "one" || page.Data[0].EffectiveAt == nil || !page.Data[0].EffectiveAt.Equal(time.Date(2026, 1, 31, 10, 0, 0, 5e8, time.UTC)) {
+		if len(page.Data) != 1 || page.Data[0].Reference != "one" || page.Data[0].EffectiveAt == nil ||
+			!page.Data[0].EffectiveAt.Equal(time.Date(2026, 1, 31, 10, 0, 0, 5e8, time.UTC)) {
 			t.Errorf("%s: %+v", path, page)
 		}
 		w.call(t, "GET", path+id+"/statement?type=transfer&to="+at(*one.RecordedAt), token, nil, &page)
@@ -97,8 +100,10 @@ func TestReadings(t *testing.T) {
 
 	var list transactionsapi.LedgerTransactionList
 	const listing = "/v1/ledger/transactions"
-	for query, want := range map[string]string{"": "two one", "?limit=1": "two", "?channel=mpesa": "one", "?type=transfer&account_id=" + id: "two one", "?reference=one": "one",
-		"?metadata_key=receipt&metadata_value=ABC": "one", "?metadata_key=receipt&metadata_value=AB": "", "?to=" + at(*one.RecordedAt): "", "?from=" + at(*one.RecordedAt) + "&channel=internal": "two"} {
+	for query, want := range map[string]string{"": "two one", "?limit=1": "two", "?channel=mpesa": "one", "?type=transfer&account_id=" +
+		id: "two one", "?reference=one": "one",
+		"?metadata_key=receipt&metadata_value=ABC": "one", "?metadata_key=receipt&metadata_value=AB": "", "?to=" + at(*one.RecordedAt): "",
+		"?from=" + at(*one.RecordedAt) + "&channel=internal": "two"} {
 		list = transactionsapi.LedgerTransactionList{}
 		w.call(t, "GET", listing+query, service, nil, &list)
 		var got []string
@@ -111,7 +116,8 @@ func TestReadings(t *testing.T) {
 	}
 	w.call(t, "GET", listing+"?limit=1", service, nil, &list)
 	w.call(t, "GET", listing+"?limit=1&cursor="+*list.NextCursor, service, nil, &list)
-	if len(list.Data) != 1 || list.Data[0].Reference != "one" || list.Data[0].Metadata["receipt"] != "ABC" || len(list.Data[0].Postings) != 1 || list.Data[0].EffectiveAt == nil {
+	if len(list.Data) != 1 || list.Data[0].Reference != "one" || list.Data[0].Metadata["receipt"] != "ABC" ||
+		len(list.Data[0].Postings) != 1 || list.Data[0].EffectiveAt == nil {
 		t.Errorf("%+v", list)
 	}
 }
@@ -125,7 +131,8 @@ func TestReadingProblems(t *testing.T) {
 	const moment = "recorded_at=2026-01-01T00:00:00Z"
 	for path, mine := range map[string]bool{
 		"/v1/ledger/transactions": false, "/v1/ledger/accounts/" + id + "/balance": false, "/v1/ledger/accounts/" + id + "/statement": false,
-		"/v1/accounts/" + id + "/balance-at?" + moment: true, "/v1/accounts/" + id + "/statement": true, "/v1/accounts/" + id + "/statement.csv": true,
+		"/v1/accounts/" + id + "/balance-at?" + moment: true, "/v1/accounts/" + id + "/statement": true, "/v1/accounts/" + id +
+			"/statement.csv": true,
 	} {
 		w.problem(t, "GET", path, "", nil, 401, "unauthenticated")
 		w.problem(t, "GET", path, token(t, "user:"+newID(), "profile wallet:write"), nil, 403, "forbidden")
@@ -167,7 +174,8 @@ func TestReadingProblems(t *testing.T) {
 		"/v1/accounts/" + id + "/statement?cursor=3":        me} {
 		w.problem(t, "GET", path, as, nil, 422, "cursor_invalid")
 	}
-	for _, path := range []string{"/v1/ledger/transactions?account_id=" + unknown, "/v1/ledger/accounts/" + unknown + "/balance", "/v1/ledger/accounts/" + unknown + "/statement"} {
+	for _, path := range []string{"/v1/ledger/transactions?account_id=" + unknown, "/v1/ledger/accounts/" + unknown + "/balance",
+		"/v1/ledger/accounts/" + unknown + "/statement"} {
 		w.problem(t, "GET", path, service, nil, 404, "not_found")
 	}
 }
@@ -190,7 +198,8 @@ func (w *world) download(t testing.TB, path, token string) [][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const header = "sequence,recorded_at,effective_at,type,channel,direction,currency,amount_minor,amount,balance_after_minor,balance_after,reference,transaction_id"
+	const header = "sequence,recorded_at,effective_at,type,channel,direction,currency,amount_minor,amount," +
+		"balance_after_minor,balance_after,reference,transaction_id"
 	if strings.Join(rows[0], ",") != header {
 		t.Errorf("header %v", rows[0])
 	}
@@ -226,7 +235,8 @@ func TestExportStatement(t *testing.T) {
 	stamp := func(o transactionsapi.Outcome) string { return o.RecordedAt.UTC().Format(time.RFC3339Nano) }
 	rows := w.download(t, path, me)
 	want := [][]string{
-		{"1", stamp(one), "2026-01-31T10:00:00.5Z", "transfer", "internal", "credit", "KES", "123456", "1234.56", "123456", "1234.56", "one", one.TransactionID.String()},
+		{"1", stamp(one), "2026-01-31T10:00:00.5Z", "transfer", "internal", "credit", "KES", "123456", "1234.56", "123456", "1234.56", "one",
+			one.TransactionID.String()},
 		{"2", stamp(two), "", "transfer", "internal", "debit", "KES", "123461", "1234.61", "-5", "-0.05", "two", two.TransactionID.String()},
 	}
 	if fmt.Sprint(rows) != fmt.Sprint(want) {

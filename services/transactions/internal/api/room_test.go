@@ -42,7 +42,8 @@ func TestHeldAboveMaximum(t *testing.T) {
 	service := token(t, "service:wallet", allScopes)
 	owner, wallet := newID(), newID()
 	me := token(t, "user:"+owner, "wallet:read")
-	w.call(t, "PUT", "/v1/ledger/accounts/"+wallet, service, object{"owner_id": owner, "kind": "customer_wallet", "currency": "KES", "maximum_minor": 1000}, nil)
+	w.call(t, "PUT", "/v1/ledger/accounts/"+wallet, service,
+		object{"owner_id": owner, "kind": "customer_wallet", "currency": "KES", "maximum_minor": 1000}, nil)
 	shown := func() string {
 		var account transactionsapi.LedgerAccount
 		w.call(t, "GET", "/v1/ledger/accounts/"+wallet, service, nil, &account)
@@ -63,7 +64,8 @@ func TestHeldAboveMaximum(t *testing.T) {
 	if got := shown(); got != "- - - " {
 		t.Errorf("nothing is held: %s", got)
 	}
-	in := w.post(t, object{"reference": "in", "action": "post", "postings": postings("rail.mpesa.paybill.KES", wallet, 1200), "over_maximum": "hold"})
+	in := w.post(t, object{"reference": "in", "action": "post", "postings": postings("rail.mpesa.paybill.KES", wallet, 1200),
+		"over_maximum": "hold"})
 	if got := shown(); got != "200KES 200KES 200KES " {
 		t.Errorf("200 are held: %s", got)
 	}
@@ -89,7 +91,8 @@ func TestHeldAboveMaximum(t *testing.T) {
 	if past.HeldAboveMaximum != nil {
 		t.Errorf("of an earlier moment nothing is known: %+v", past)
 	}
-	if o := w.post(t, object{"reference": "all", "action": "release", "hold_id": in.HoldID, "amount": kes(1)}); *o.Code != "over_maximum" || o.Released != nil {
+	if o := w.post(t, object{"reference": "all", "action": "release", "hold_id": in.HoldID, "amount": kes(1)}); *o.Code != "over_maximum" ||
+		o.Released != nil {
 		t.Errorf("%+v", o)
 	}
 	list := one(release)
@@ -105,8 +108,10 @@ func TestValuesThatMeanNone(t *testing.T) {
 	owner, wallet := newID(), newID()
 	w.call(t, "PUT", "/v1/ledger/accounts/"+wallet, service, object{"owner_id": owner, "kind": "customer_wallet", "currency": "KES"}, nil)
 	w.post(t, object{"reference": "in", "action": "post", "postings": postings("rail.mpesa.paybill.KES", wallet, 1000)})
-	for i, at := range []string{"1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "0000-01-01T00:00:00Z", "1969-12-31T19:00:00-05:00", "2000-01-01T00:00:00Z", "2025-01-01T00:00:00.000000001Z"} {
-		hold := object{"reference": fmt.Sprint("hold:", i), "action": "hold", "postings": postings(wallet, "rail.mpesa.paybill.KES", 1), "expires_at": at}
+	for i, at := range []string{"1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "0000-01-01T00:00:00Z", "1969-12-31T19:00:00-05:00",
+		"2000-01-01T00:00:00Z", "2025-01-01T00:00:00.000000001Z"} {
+		hold := object{"reference": fmt.Sprint("hold:", i), "action": "hold", "postings": postings(wallet, "rail.mpesa.paybill.KES", 1),
+			"expires_at": at}
 		for range 2 {
 			if o := w.post(t, hold); o.Status != "refused" || *o.Code != "expiry_passed" {
 				t.Errorf("until %s: %+v", at, o)
@@ -134,19 +139,24 @@ func TestValuesThatMeanNone(t *testing.T) {
 		{move(object{"amount": kes(0)}), 422, "field_not_allowed"},
 		{move(object{"metadata": object{"a": "\x00"}}), 422, "metadata_invalid"},
 		{one(object{"reference": "none", "action": "release", "hold_id": newID(), "amount": kes(0)}), 422, "amount_invalid"},
-		{one(object{"reference": "none", "action": "release", "hold_id": newID(), "amount": object{"amount": 1, "currency": ""}}), 422, "currency_invalid"},
+		{one(object{"reference": "none", "action": "release", "hold_id": newID(), "amount": object{"amount": 1, "currency": ""}}), 422,
+			"currency_invalid"},
 	} {
 		w.problem(t, "POST", "/v1/ledger/transactions", service, c.body, c.status, c.code)
 	}
-	if o := w.post(t, object{"reference": "to_none", "action": "post", "postings": postings("rail.mpesa.paybill.KES", none, 1)}); *o.Code != "account_not_found" {
+	if o := w.post(t, object{"reference": "to_none", "action": "post",
+		"postings": postings("rail.mpesa.paybill.KES", none, 1)}); *o.Code != "account_not_found" {
 		t.Errorf("%+v", o)
 	}
-	w.problem(t, "PUT", "/v1/ledger/accounts/"+none, service, object{"owner_id": owner, "kind": "customer_wallet", "currency": "KES"}, 422, "account_rules_invalid")
-	w.problem(t, "PUT", "/v1/ledger/accounts/"+newID(), service, object{"owner_id": uuid.Nil, "kind": "customer_wallet", "currency": "KES"}, 422, "account_rules_invalid")
+	w.problem(t, "PUT", "/v1/ledger/accounts/"+none, service, object{"owner_id": owner, "kind": "customer_wallet", "currency": "KES"}, 422,
+		"account_rules_invalid")
+	w.problem(t, "PUT", "/v1/ledger/accounts/"+newID(), service, object{"owner_id": uuid.Nil, "kind": "customer_wallet", "currency": "KES"},
+		422, "account_rules_invalid")
 	w.problem(t, "GET", "/v1/ledger/transactions?account_id="+none, service, nil, 404, "not_found")
 	// The far past and future are times, and nothing of them fails.
 	for _, at := range []string{"0000-01-01T00:00:00Z", "0001-01-01T00:00:00.000001Z", "1500-01-01T00:00:00Z"} {
-		if o := w.post(t, object{"reference": "back:" + at[:4], "action": "post", "postings": postings("rail.mpesa.paybill.KES", wallet, 1), "effective_at": at}); o.Status != "posted" {
+		if o := w.post(t, object{"reference": "back:" + at[:4], "action": "post", "postings": postings("rail.mpesa.paybill.KES", wallet, 1),
+			"effective_at": at}); o.Status != "posted" {
 			t.Errorf("%s: %+v", at, o)
 		}
 	}
@@ -160,9 +170,12 @@ func TestHostileReading(t *testing.T) {
 	owner, wallet := newID(), newID()
 	me := token(t, "user:"+owner, "wallet:read")
 	w.call(t, "PUT", "/v1/ledger/accounts/"+wallet, service, object{"owner_id": owner, "kind": "customer_wallet", "currency": "KES"}, nil)
-	w.post(t, object{"reference": "in", "action": "post", "postings": postings("rail.mpesa.paybill.KES", wallet, 10), "effective_at": "0000-01-01T00:00:00Z"})
-	w.post(t, object{"reference": "held", "action": "hold", "postings": postings(wallet, "rail.mpesa.paybill.KES", 1), "expires_at": "9999-12-31T23:59:59.999999Z"})
-	times := []string{"0000-01-01T00:00:00Z", "0000-01-01T00:00:00%2B14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "1970-01-01T00:00:00Z"}
+	w.post(t, object{"reference": "in", "action": "post", "postings": postings("rail.mpesa.paybill.KES", wallet, 10),
+		"effective_at": "0000-01-01T00:00:00Z"})
+	w.post(t, object{"reference": "held", "action": "hold", "postings": postings(wallet, "rail.mpesa.paybill.KES", 1),
+		"expires_at": "9999-12-31T23:59:59.999999Z"})
+	times := []string{"0000-01-01T00:00:00Z", "0000-01-01T00:00:00%2B14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00",
+		"1970-01-01T00:00:00Z"}
 	texts := []string{"%00", "%ff", "a%00b", "%C3%28", "%E2%80%8B", "%27%22%5C"}
 	var paths []string
 	for _, at := range times {
@@ -175,10 +188,12 @@ func TestHostileReading(t *testing.T) {
 		paths = append(paths, "/v1/ledger/transactions?from="+at, "/v1/ledger/transactions?to="+at)
 	}
 	for _, s := range texts {
-		for _, q := range []string{"reference=", "type=", "cursor=", "cursor=i", "cursor=s", "channel=", "metadata_value=x&metadata_key=", "metadata_key=x&metadata_value="} {
+		for _, q := range []string{"reference=", "type=", "cursor=", "cursor=i", "cursor=s", "channel=", "metadata_value=x&metadata_key=",
+			"metadata_key=x&metadata_value="} {
 			paths = append(paths, "/v1/ledger/transactions?"+q+s)
 		}
-		paths = append(paths, "/v1/ledger/outcomes/"+s, "/v1/ledger/accounts/"+wallet+"/statement?cursor="+s, "/v1/ledger/accounts/"+wallet+"/statement?type="+s)
+		paths = append(paths, "/v1/ledger/outcomes/"+s, "/v1/ledger/accounts/"+wallet+"/statement?cursor="+s, "/v1/ledger/accounts/"+wallet+
+			"/statement?type="+s)
 	}
 	for _, path := range paths {
 		as := service

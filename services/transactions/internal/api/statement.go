@@ -14,8 +14,10 @@ import (
 )
 
 // GetAccountBalance answers GET /v1/ledger/accounts/{account_id}/balance.
-func (s *Server) GetAccountBalance(ctx context.Context, r transactionsapi.GetAccountBalanceRequestObject) (transactionsapi.GetAccountBalanceResponseObject, error) {
-	b, err := s.app.GetAccountBalance(ctx, r.AccountID, domain.AsOf{Recorded: moment(r.Params.RecordedAt), Effective: moment(r.Params.EffectiveAt)})
+func (s *Server) GetAccountBalance(ctx context.Context,
+	r transactionsapi.GetAccountBalanceRequestObject) (transactionsapi.GetAccountBalanceResponseObject, error) {
+	b, err := s.app.GetAccountBalance(ctx, r.AccountID,
+		domain.AsOf{Recorded: moment(r.Params.RecordedAt), Effective: moment(r.Params.EffectiveAt)})
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +25,8 @@ func (s *Server) GetAccountBalance(ctx context.Context, r transactionsapi.GetAcc
 }
 
 // GetBalanceAt answers GET /v1/accounts/{account_id}/balance-at.
-func (s *Server) GetBalanceAt(ctx context.Context, r transactionsapi.GetBalanceAtRequestObject) (transactionsapi.GetBalanceAtResponseObject, error) {
+func (s *Server) GetBalanceAt(ctx context.Context, r transactionsapi.GetBalanceAtRequestObject) (transactionsapi.GetBalanceAtResponseObject,
+	error) {
 	b, err := s.app.GetBalanceAt(ctx, r.AccountID, domain.AsOf{Recorded: moment(r.Params.RecordedAt), Effective: moment(r.Params.EffectiveAt)})
 	if err != nil {
 		return nil, err
@@ -32,7 +35,8 @@ func (s *Server) GetBalanceAt(ctx context.Context, r transactionsapi.GetBalanceA
 }
 
 func balanceAt(b app.Balance) transactionsapi.BalanceAt {
-	out := transactionsapi.BalanceAt{AccountID: b.Account.ID, Balance: moneyOf(b.Balance, b.Account.Currency), Sequence: b.Sequence, AsOf: b.AsOf}
+	out := transactionsapi.BalanceAt{AccountID: b.Account.ID, Balance: moneyOf(b.Balance, b.Account.Currency), Sequence: b.Sequence,
+		AsOf: b.AsOf}
 	if b.Available != nil {
 		available := moneyOf(*b.Available, b.Account.Currency)
 		out.Available = &available
@@ -42,7 +46,8 @@ func balanceAt(b app.Balance) transactionsapi.BalanceAt {
 }
 
 // ListStatement answers GET /v1/accounts/{account_id}/statement.
-func (s *Server) ListStatement(ctx context.Context, r transactionsapi.ListStatementRequestObject) (transactionsapi.ListStatementResponseObject, error) {
+func (s *Server) ListStatement(ctx context.Context,
+	r transactionsapi.ListStatementRequestObject) (transactionsapi.ListStatementResponseObject, error) {
 	found, err := s.app.ListStatement(ctx, r.AccountID, app.StatementQuery{
 		Request: page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor},
 		Filter:  filter(r.Params.From, r.Params.To, r.Params.Channel, r.Params.Type)})
@@ -53,7 +58,8 @@ func (s *Server) ListStatement(ctx context.Context, r transactionsapi.ListStatem
 }
 
 // ListAccountStatement answers GET /v1/ledger/accounts/{account_id}/statement.
-func (s *Server) ListAccountStatement(ctx context.Context, r transactionsapi.ListAccountStatementRequestObject) (transactionsapi.ListAccountStatementResponseObject, error) {
+func (s *Server) ListAccountStatement(ctx context.Context,
+	r transactionsapi.ListAccountStatementRequestObject) (transactionsapi.ListAccountStatementResponseObject, error) {
 	found, err := s.app.ListAccountStatement(ctx, r.AccountID, app.StatementQuery{
 		Request: page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor},
 		Filter:  filter(r.Params.From, r.Params.To, r.Params.Channel, r.Params.Type)})

@@ -15,7 +15,8 @@ import (
 const maxTransactions = 100
 
 // PostTransactions answers POST /v1/ledger/transactions.
-func (s *Server) PostTransactions(ctx context.Context, r transactionsapi.PostTransactionsRequestObject) (transactionsapi.PostTransactionsResponseObject, error) {
+func (s *Server) PostTransactions(ctx context.Context,
+	r transactionsapi.PostTransactionsRequestObject) (transactionsapi.PostTransactionsResponseObject, error) {
 	if n := len(r.Body.Transactions); n == 0 || n > maxTransactions {
 		return nil, fault.ErrInvalid.WithField("/transactions", "transactions_invalid", "A request must have 1 to 100 transactions.")
 	}
@@ -23,7 +24,8 @@ func (s *Server) PostTransactions(ctx context.Context, r transactionsapi.PostTra
 	for i := range r.Body.Transactions {
 		t := &r.Body.Transactions[i]
 		if t.OverMaximum != nil && !t.OverMaximum.Valid() {
-			return nil, fault.ErrInvalid.WithField(fmt.Sprintf("/transactions/%d/over_maximum", i), "over_maximum_invalid", "There is no such choice.")
+			return nil, fault.ErrInvalid.WithField(fmt.Sprintf("/transactions/%d/over_maximum", i), "over_maximum_invalid",
+				"There is no such choice.")
 		}
 		if isNil(t.HoldID) {
 			return nil, fault.ErrInvalid.WithField(fmt.Sprintf("/transactions/%d/hold_id", i), "hold_id_invalid", "The nil UUID is not a hold.")
@@ -46,7 +48,8 @@ func (s *Server) PostTransactions(ctx context.Context, r transactionsapi.PostTra
 }
 
 // GetOutcome answers GET /v1/ledger/outcomes/{reference}.
-func (s *Server) GetOutcome(ctx context.Context, r transactionsapi.GetOutcomeRequestObject) (transactionsapi.GetOutcomeResponseObject, error) {
+func (s *Server) GetOutcome(ctx context.Context, r transactionsapi.GetOutcomeRequestObject) (transactionsapi.GetOutcomeResponseObject,
+	error) {
 	o, err := s.app.GetOutcome(ctx, r.Reference)
 	if err != nil {
 		return nil, err
@@ -55,7 +58,8 @@ func (s *Server) GetOutcome(ctx context.Context, r transactionsapi.GetOutcomeReq
 }
 
 // GetLedgerTransaction answers GET /v1/ledger/transactions/{transaction_id}.
-func (s *Server) GetLedgerTransaction(ctx context.Context, r transactionsapi.GetLedgerTransactionRequestObject) (transactionsapi.GetLedgerTransactionResponseObject, error) {
+func (s *Server) GetLedgerTransaction(ctx context.Context,
+	r transactionsapi.GetLedgerTransactionRequestObject) (transactionsapi.GetLedgerTransactionResponseObject, error) {
 	t, err := s.app.GetTransaction(ctx, r.TransactionID)
 	if err != nil {
 		return nil, err

@@ -108,7 +108,8 @@ func contract(t testing.TB) routers.Router {
 
 func token(t testing.TB, subject, scopes string) string {
 	t.Helper()
-	s, err := auth.Mint(key, time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: subject, Audience: jwt.ClaimStrings{"transactions"}}, Scope: scopes})
+	s, err := auth.Mint(key, time.Now(),
+		auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: subject, Audience: jwt.ClaimStrings{"transactions"}}, Scope: scopes})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,7 +82,8 @@ func (a *App) sequenceAt(ctx context.Context, account domain.Account, moment tim
 		return account.Sequence, nil
 	}
 	step := int64(1) << (bits.Len64(uint64(account.Sequence)) - 1) // #nosec G115 -- a sequence is never negative
-	n, err := a.q.FindSequence(ctx, a.pool, transactionsdb.FindSequenceParams{Step: step, Last: account.Sequence, RecordedAt: moment, AccountID: account.ID})
+	n, err := a.q.FindSequence(ctx, a.pool,
+		transactionsdb.FindSequenceParams{Step: step, Last: account.Sequence, RecordedAt: moment, AccountID: account.ID})
 	if err != nil {
 		return 0, fmt.Errorf("find the entry of a moment: %w", err)
 	}

@@ -37,8 +37,8 @@ const (
 )
 
 // TestBank runs transfers, holds, captures, releases, reversals, atomic lists, and the closing and opening of accounts by 16 callers of two
-// replicas, while readers take the totals: in every snapshot each currency sums to zero, customers have what was paid in, and nobody has less
-// than nothing (L2, W1). The world proves the rest at the end.
+// replicas, while readers take the totals: in every snapshot each currency sums to zero, customers have what was paid in, and nobody has
+// less than nothing (L2, W1). The world proves the rest at the end.
 func TestBank(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -48,7 +48,9 @@ func TestBank(t *testing.T) {
 		currency := []string{"KES", "KES", "UGX"}[i%3]
 		a := w.customer(t, currency, 0)
 		b.slots = append(b.slots, bankSlot{a, currency})
-		w.posted(t, w.request(domain.ActionPost, domain.Posting{Source: domain.SystemAccountID("commission.payable." + currency), Destination: a.ID, Amount: bankFunds, Currency: currency}))
+		w.posted(t, w.request(domain.ActionPost,
+			domain.Posting{Source: domain.SystemAccountID("commission.payable." + currency), Destination: a.ID, Amount: bankFunds,
+				Currency: currency}))
 		funds[currency] += bankFunds
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -90,7 +92,8 @@ func TestBank(t *testing.T) {
 
 // missing is what has not happened so far, of all that must.
 func (b *bank) missing() (never []string) {
-	for _, what := range []string{"post posted", "post insufficient_funds", "hold posted", "capture posted", "release posted", "reverse posted", "post batch_refused", "closed"} {
+	for _, what := range []string{"post posted", "post insufficient_funds", "hold posted", "capture posted", "release posted",
+		"reverse posted", "post batch_refused", "closed"} {
 		if _, ok := b.done.Load(what); !ok {
 			never = append(never, what)
 		}
@@ -141,14 +144,16 @@ func (b *bank) act(rng *rand.Rand, ledger *app.App) error {
 	case 0:
 		other, another := b.pair(rng) // maybe in the other currency
 		_, err := b.post(ledger, true, b.request(domain.ActionPost, posting(1+rng.Int64N(900))),
-			b.request(domain.ActionPost, domain.Posting{Source: other.ID, Destination: another.ID, Amount: 1 + rng.Int64N(2_000), Currency: other.Currency}))
+			b.request(domain.ActionPost, domain.Posting{Source: other.ID, Destination: another.ID, Amount: 1 + rng.Int64N(2_000),
+				Currency: other.Currency}))
 		return err
 	case 1, 2:
 		out, err := b.post(ledger, false, b.request(domain.ActionHold, posting(100)))
 		if err != nil || out[0].Status != domain.Posted {
 			return err
 		}
-		if _, err = b.post(ledger, false, part(domain.ActionCapture, out[0].HoldID, uuid.Nil, 1+rng.Int64N(60)), part(domain.ActionRelease, out[0].HoldID, uuid.Nil, 10),
+		if _, err = b.post(ledger, false, part(domain.ActionCapture, out[0].HoldID, uuid.Nil, 1+rng.Int64N(60)),
+			part(domain.ActionRelease, out[0].HoldID, uuid.Nil, 10),
 			part(domain.ActionCapture, out[0].HoldID, uuid.Nil, 90)); err != nil { // the last is too much by now
 			return err
 		}
@@ -161,7 +166,8 @@ func (b *bank) act(rng *rand.Rand, ledger *app.App) error {
 		if err != nil || out[0].Status != domain.Posted {
 			return err
 		}
-		_, err = b.post(ledger, false, part(domain.ActionReverse, uuid.Nil, out[0].TransactionID, 30), part(domain.ActionReverse, uuid.Nil, out[0].TransactionID, 20))
+		_, err = b.post(ledger, false, part(domain.ActionReverse, uuid.Nil, out[0].TransactionID, 30),
+			part(domain.ActionReverse, uuid.Nil, out[0].TransactionID, 20))
 		return err
 	case 4:
 		return b.closeOne(rng, ledger)
@@ -178,7 +184,9 @@ func (b *bank) closeOne(rng *rand.Rand, ledger *app.App) error {
 		return err
 	}
 	if free := now.Available(); free > 0 {
-		if _, err := b.post(ledger, false, b.request(domain.ActionPost, domain.Posting{Source: account.ID, Destination: to.ID, Amount: free, Currency: account.Currency})); err != nil {
+		if _, err := b.post(ledger, false,
+			b.request(domain.ActionPost, domain.Posting{Source: account.ID, Destination: to.ID, Amount: free,
+				Currency: account.Currency})); err != nil {
 			return err
 		}
 	}
@@ -191,7 +199,8 @@ func (b *bank) closeOne(rng *rand.Rand, ledger *app.App) error {
 		return err
 	}
 	b.count("closed")
-	fresh, _, err := ledger.PutAccount(b.ctx, domain.Account{ID: newID(), OwnerID: newID(), Kind: domain.KindCustomerWallet, Currency: account.Currency})
+	fresh, _, err := ledger.PutAccount(b.ctx,
+		domain.Account{ID: newID(), OwnerID: newID(), Kind: domain.KindCustomerWallet, Currency: account.Currency})
 	if err != nil {
 		return err
 	}
@@ -207,24 +216,26 @@ func (b *bank) closeOne(rng *rand.Rand, ledger *app.App) error {
 
 // readTotals compares one snapshot with what must be true in each.
 func (b *bank) readTotals(funds map[string]int64) error {
-	return pgx.BeginTxFunc(context.Background(), b.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		rows, err := tx.Query(context.Background(), `SELECT currency, sum(debits_minor - credits_minor)::bigint,
+	return pgx.BeginTxFunc(context.Background(), b.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly},
+		func(tx pgx.Tx) error {
+			rows, err := tx.Query(context.Background(), `SELECT currency, sum(debits_minor - credits_minor)::bigint,
 			coalesce(sum(credits_minor - debits_minor) FILTER (WHERE kind = 'customer_wallet'), 0)::bigint,
 			count(*) FILTER (WHERE kind = 'customer_wallet' AND credits_minor - debits_minor - pending_debits_minor < 0),
-			sum(pending_debits_minor)::bigint - coalesce((SELECT sum(h.amount_minor - h.captured_minor - h.released_minor) FROM holds h WHERE h.currency = accounts.currency), 0)::bigint
+			sum(pending_debits_minor)::bigint - coalesce((SELECT sum(h.amount_minor - h.captured_minor - h.released_minor) FROM holds h WHERE
+			h.currency = accounts.currency), 0)::bigint
 			FROM accounts GROUP BY currency`)
-		if err != nil {
-			return err
-		}
-		var currency string
-		var total, customers, negative, unheld int64
-		_, err = pgx.ForEachRow(rows, []any{&currency, &total, &customers, &negative, &unheld}, func() error {
-			if total != 0 || customers != funds[currency] || negative != 0 || unheld != 0 {
-				return fmt.Errorf("%s: total %d, customers have %d of %d, %d accounts below zero, %d counted as held but not by a hold",
-					currency, total, customers, funds[currency], negative, unheld)
+			if err != nil {
+				return err
 			}
-			return nil
+			var currency string
+			var total, customers, negative, unheld int64
+			_, err = pgx.ForEachRow(rows, []any{&currency, &total, &customers, &negative, &unheld}, func() error {
+				if total != 0 || customers != funds[currency] || negative != 0 || unheld != 0 {
+					return fmt.Errorf("%s: total %d, customers have %d of %d, %d accounts below zero, %d counted as held but not by a hold",
+						currency, total, customers, funds[currency], negative, unheld)
+				}
+				return nil
+			})
+			return err
 		})
-		return err
-	})
 }

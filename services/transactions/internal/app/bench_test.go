@@ -31,7 +31,8 @@ func BenchmarkPost(b *testing.B) {
 					if from == to {
 						to = accounts[(i+1)%128]
 					}
-					out, err := w.PostTransactions(w.ctx, []domain.Request{w.request(domain.ActionPost, kes(from, to, 100), kes(from, fees, 10), kes(from, excise, 2))}, false)
+					out, err := w.PostTransactions(w.ctx,
+						[]domain.Request{w.request(domain.ActionPost, kes(from, to, 100), kes(from, fees, 10), kes(from, excise, 2))}, false)
 					if err != nil || out[0].Status != domain.Posted {
 						b.Errorf("%+v %v", out, err)
 						return

@@ -66,7 +66,8 @@ func (a *App) SignCheckpoint(ctx context.Context) error {
 	if err == nil && last.Size >= tree.Size {
 		return nil
 	}
-	signed, err := proof.Checkpoint{Origin: a.sealer.Origin, Size: uint64(tree.Size), Root: [proof.HashSize]byte(tree.Root)}.Sign(a.sealer.Signers...)
+	signed, err := proof.Checkpoint{Origin: a.sealer.Origin, Size: uint64(tree.Size),
+		Root: [proof.HashSize]byte(tree.Root)}.Sign(a.sealer.Signers...)
 	if err != nil {
 		return fmt.Errorf("sign: %w", err)
 	}

@@ -48,7 +48,8 @@ func (w *world) cutReplica(t testing.TB, log slog.Handler) (*app.App, *proxy) {
 	}
 	direct.RawQuery = "" // as docs/testing.md writes the address of a server of one's own
 	p, address := newProxy(t, direct.String(), w.pool)
-	committers, err := pg.Open(t.Context(), address, pg.Options{MaxConns: app.CommitConns, LockTimeout: 10 * time.Second, Params: app.CommitParams()})
+	committers, err := pg.Open(t.Context(), address,
+		pg.Options{MaxConns: app.CommitConns, LockTimeout: 10 * time.Second, Params: app.CommitParams()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +58,8 @@ func (w *world) cutReplica(t testing.TB, log slog.Handler) (*app.App, *proxy) {
 }
 
 // TestCommitIsCut breaks the connection at every second COMMIT of two replicas: after the server has it, before it has it, and with its
-// process ended in between. The committer repeats the batch, so each caller is told its one outcome, nearly always at the first asking (F3, L8).
+// process ended in between. The committer repeats the batch, so each caller is told its one outcome, nearly always at the first asking (F3,
+// L8).
 func TestCommitIsCut(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -88,9 +90,11 @@ func TestCommitIsCut(t *testing.T) {
 	for i := range 12 {
 		wg.Go(func() {
 			for deadline := time.Now().Add(time.Minute); done() < 55 && !t.Failed(); {
-				list := []domain.Request{w.request(domain.ActionPost, kes(alice.ID, bob.ID, 1)), w.request(domain.ActionPost, kes(bob.ID, alice.ID, 100_000))}
+				list := []domain.Request{w.request(domain.ActionPost, kes(alice.ID, bob.ID, 1)),
+					w.request(domain.ActionPost, kes(bob.ID, alice.ID, 100_000))}
 				out, err := ledgers[i%2].PostTransactions(w.ctx, list, false)
-				for ; errors.Is(err, fault.ErrUnavailable) && time.Now().Before(deadline); out, err = ledgers[i%2].PostTransactions(w.ctx, list, false) {
+				for ; errors.Is(err, fault.ErrUnavailable) &&
+					time.Now().Before(deadline); out, err = ledgers[i%2].PostTransactions(w.ctx, list, false) {
 					gaveUp.Add(1) // a batch that is cut again and again for 4 s, on a machine that has other things to do
 				}
 				if err != nil {

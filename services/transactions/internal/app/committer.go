@@ -30,7 +30,8 @@ func (c committer) BeginTx(ctx context.Context, _ pgx.TxOptions) (pgx.Tx, error)
 	return &pipelinedTx{conn: conn}, nil
 }
 
-// pipelinedTx is a transaction that begins with its first pipeline. Methods of pgx.Tx that it does not have itself panic: nothing calls them.
+// pipelinedTx is a transaction that begins with its first pipeline. Methods of pgx.Tx that it does not have itself panic: nothing calls
+// them.
 type pipelinedTx struct {
 	pgx.Tx
 	conn  *pgxpool.Conn

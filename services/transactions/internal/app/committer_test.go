@@ -10,8 +10,8 @@ import (
 	transactionssql "github.com/sendtip/sendtip/sql/transactions"
 )
 
-// TestCommitOfAnAbortedTransaction: PostgreSQL answers COMMIT with ROLLBACK, and no error, when something in the transaction has failed. That
-// must never be taken for a commit.
+// TestCommitOfAnAbortedTransaction: PostgreSQL answers COMMIT with ROLLBACK, and no error, when something in the transaction has failed.
+// That must never be taken for a commit.
 func TestCommitOfAnAbortedTransaction(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Open(t, "transactions", transactionssql.Migrations())
@@ -33,7 +33,8 @@ func TestCommitOfAnAbortedTransaction(t *testing.T) {
 		want         error
 	}{{"sound", "SELECT 1", false, nil}, {"aborted", "SELECT 1 / 0", true, pgx.ErrTxCommitRollback}} {
 		tx := begin()
-		if err := send(tx, "INSERT INTO ledger_references (reference, body_hash, transaction_id) VALUES ('"+c.name+"', sha256('x'), gen_random_uuid())"); err != nil {
+		if err := send(tx, "INSERT INTO ledger_references (reference, body_hash, transaction_id) VALUES ('"+c.name+
+			"', sha256('x'), gen_random_uuid())"); err != nil {
 			t.Fatal(err)
 		}
 		rows, err := tx.Query(t.Context(), c.second)
@@ -59,7 +60,8 @@ func TestCommitOfAnAbortedTransaction(t *testing.T) {
 		t.Error(err)
 	}
 	var references []string
-	if err := db.Pool.QueryRow(t.Context(), "SELECT array_agg(reference) FROM ledger_references").Scan(&references); err != nil || len(references) != 1 || references[0] != "sound" {
+	if err := db.Pool.QueryRow(t.Context(), "SELECT array_agg(reference) FROM ledger_references").Scan(&references); err != nil ||
+		len(references) != 1 || references[0] != "sound" {
 		t.Errorf("%q was committed, %v", references, err)
 	}
 	if n := db.Pool.Stat().AcquiredConns(); n != 0 {

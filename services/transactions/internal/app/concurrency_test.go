@@ -65,13 +65,18 @@ func TestAppendOnly(t *testing.T) {
 		t.Error("the row is in the default partition")
 	}
 	for _, stmt := range []string{
-		"UPDATE postings SET amount_minor = 1", "DELETE FROM postings", "TRUNCATE postings", "TRUNCATE " + partition, "UPDATE " + partition + " SET amount_minor = 1",
-		"DELETE FROM " + partition, "UPDATE transactions SET type = 'x'", "DELETE FROM transactions", "TRUNCATE transactions", "TRUNCATE transactions_default",
+		"UPDATE postings SET amount_minor = 1", "DELETE FROM postings", "TRUNCATE postings", "TRUNCATE " + partition, "UPDATE " + partition +
+			" SET amount_minor = 1",
+		"DELETE FROM " + partition, "UPDATE transactions SET type = 'x'", "DELETE FROM transactions", "TRUNCATE transactions",
+		"TRUNCATE transactions_default",
 		"UPDATE ledger_references SET transaction_id = gen_random_uuid()", "DELETE FROM ledger_references", "TRUNCATE ledger_references",
 		"UPDATE ledger_refusals SET code = 'x'", "DELETE FROM ledger_refusals", "TRUNCATE ledger_refusals",
-		"UPDATE sealed_batches SET size = 1", "DELETE FROM sealed_batches", "TRUNCATE sealed_batches", "UPDATE tree_nodes SET hash = ''", "DELETE FROM tree_nodes",
-		"TRUNCATE tree_nodes", "UPDATE checkpoints SET note = ''", "DELETE FROM checkpoints", "TRUNCATE checkpoints", "UPDATE signing_keys SET first_size = 0",
-		"DELETE FROM signing_keys", "TRUNCATE signing_keys", "UPDATE transaction_metadata SET metadata = '{}'", "DELETE FROM transaction_metadata", "TRUNCATE transaction_metadata",
+		"UPDATE sealed_batches SET size = 1", "DELETE FROM sealed_batches", "TRUNCATE sealed_batches", "UPDATE tree_nodes SET hash = ''",
+		"DELETE FROM tree_nodes",
+		"TRUNCATE tree_nodes", "UPDATE checkpoints SET note = ''", "DELETE FROM checkpoints", "TRUNCATE checkpoints",
+		"UPDATE signing_keys SET first_size = 0",
+		"DELETE FROM signing_keys", "TRUNCATE signing_keys", "UPDATE transaction_metadata SET metadata = '{}'",
+		"DELETE FROM transaction_metadata", "TRUNCATE transaction_metadata",
 		"UPDATE accounts SET owner_id = gen_random_uuid()", "UPDATE accounts SET currency = 'USD'", "UPDATE accounts SET normal_side = 'debit'",
 		"DELETE FROM accounts", "TRUNCATE accounts CASCADE",
 	} {
@@ -84,7 +89,8 @@ func TestAppendOnly(t *testing.T) {
 			t.Errorf("as the owner, %s: %v", stmt, err)
 		}
 	}
-	for _, stmt := range []string{"DROP TABLE postings", "ALTER TABLE postings DISABLE TRIGGER ALL", "CREATE TABLE x (y int)", "DELETE FROM holds", "UPDATE holds SET amount_minor = 1"} {
+	for _, stmt := range []string{"DROP TABLE postings", "ALTER TABLE postings DISABLE TRIGGER ALL", "CREATE TABLE x (y int)",
+		"DELETE FROM holds", "UPDATE holds SET amount_minor = 1"} {
 		if _, err := w.pool.Exec(context.Background(), stmt); err == nil {
 			t.Errorf("the service's role may %s", stmt)
 		}
@@ -128,7 +134,8 @@ func TestConnectionsDie(t *testing.T) {
 			kills.Add(tag.RowsAffected())
 		}
 		if !felt() {
-			t.Errorf("%d connections were ended within a batch, %d batches repeated, %d answers lost: the faults are not felt", kills.Load(), repeated.n.Load(), unknown.Load())
+			t.Errorf("%d connections were ended within a batch, %d batches repeated, %d answers lost: the faults are not felt", kills.Load(),
+				repeated.n.Load(), unknown.Load())
 		}
 	})
 	for range 8 {
@@ -151,5 +158,6 @@ func TestConnectionsDie(t *testing.T) {
 	}
 	wg.Wait()
 	w.wantBalance(t, bob.ID, posted.Load(), posted.Load())
-	t.Logf("%d connections were ended within a batch, %d batches repeated, %d answers lost, %d posted", kills.Load(), repeated.n.Load(), unknown.Load(), posted.Load())
+	t.Logf("%d connections were ended within a batch, %d batches repeated, %d answers lost, %d posted", kills.Load(), repeated.n.Load(),
+		unknown.Load(), posted.Load())
 }

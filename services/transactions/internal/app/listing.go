@@ -177,7 +177,8 @@ func (l *listing) byNames(ctx context.Context, ids []uuid.UUID, before uuid.UUID
 
 // byID goes down all transactions. Partitions outside the period are left out, and so are ids that are too young or too old for it.
 func (l *listing) byID(ctx context.Context, before uuid.UUID) (*string, error) {
-	p := transactionsdb.ListTransactionHeadsParams{Before: before, RecordedFrom: l.From, RecordedTo: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), PageSize: l.chunk()}
+	p := transactionsdb.ListTransactionHeadsParams{Before: before, RecordedFrom: l.From,
+		RecordedTo: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), PageSize: l.chunk()}
 	if !l.From.IsZero() {
 		p.First = idAt(l.From.Add(-idSlack))
 	}
@@ -215,7 +216,8 @@ func (l *listing) byAccount(ctx context.Context, account domain.Account, before 
 	var above uuid.UUID
 	for scanned := int64(0); before > first && scanned < maxScan; {
 		low := max(first, before-int64(l.chunk()))
-		entries, err := l.q.ListEntries(ctx, l.pool, transactionsdb.ListEntriesParams{AccountID: account.ID, First: low, Before: before + 1, PageSize: maxScan})
+		entries, err := l.q.ListEntries(ctx, l.pool,
+			transactionsdb.ListEntriesParams{AccountID: account.ID, First: low, Before: before + 1, PageSize: maxScan})
 		if err != nil {
 			return nil, err
 		}
@@ -292,7 +294,8 @@ func (l *listing) related(ctx context.Context, heads []head) ([]head, error) {
 	}
 	if len(heads) > 0 && l.AccountID != uuid.Nil {
 		from, to := span(heads)
-		if err := keep(l.q.ListOfAccount(ctx, planned{l.pool}, transactionsdb.ListOfAccountParams{Ids: idsOf(heads), RecordedFrom: from, RecordedTo: to, AccountID: l.AccountID})); err != nil {
+		if err := keep(l.q.ListOfAccount(ctx, planned{l.pool},
+			transactionsdb.ListOfAccountParams{Ids: idsOf(heads), RecordedFrom: from, RecordedTo: to, AccountID: l.AccountID})); err != nil {
 			return nil, err
 		}
 	}

@@ -16,8 +16,10 @@ type metrics struct {
 
 func newMetrics() metrics {
 	return metrics{
-		batches:      prometheus.NewCounter(prometheus.CounterOpts{Name: "ledger_batches_total", Help: "Database transactions that decided requests."}),
-		transactions: prometheus.NewCounter(prometheus.CounterOpts{Name: "ledger_transactions_total", Help: "Requests that were decided, repeats included."}),
+		batches: prometheus.NewCounter(prometheus.CounterOpts{Name: "ledger_batches_total",
+			Help: "Database transactions that decided requests."}),
+		transactions: prometheus.NewCounter(prometheus.CounterOpts{Name: "ledger_transactions_total",
+			Help: "Requests that were decided, repeats included."}),
 		unsealed: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ledger_unsealed_seconds",
 			Help: "Age of the oldest committed transaction that has no place in the tree."}),
 		strayed: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ledger_default_partition_used",
@@ -27,9 +29,10 @@ func newMetrics() metrics {
 
 // Register exports the ledger's metrics.
 func (a *App) Register(r prometheus.Registerer) {
-	r.MustRegister(a.metrics.batches, a.metrics.transactions, a.metrics.unsealed, a.metrics.strayed, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "ledger_waiting_transactions", Help: "Transactions that wait to be committed.",
-	}, func() float64 { return float64(a.group.depth()) }))
+	r.MustRegister(a.metrics.batches, a.metrics.transactions, a.metrics.unsealed, a.metrics.strayed,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ledger_waiting_transactions", Help: "Transactions that wait to be committed.",
+		}, func() float64 { return float64(a.group.depth()) }))
 }
 
 // measureUnsealed keeps the last figure when the database does not answer: the pass that failed for the same reason is reported.

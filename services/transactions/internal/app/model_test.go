@@ -217,7 +217,8 @@ func newMachine(t testing.TB, w *world, ledgers []*app.App, rt *rapid.T) *machin
 }
 
 func (m *machine) draw(rt *rapid.T) domain.Request {
-	r := m.request(rapid.SampledFrom([]domain.Action{domain.ActionPost, domain.ActionPost, domain.ActionHold, domain.ActionCapture, domain.ActionRelease, domain.ActionReverse}).Draw(rt, "action"))
+	r := m.request(rapid.SampledFrom([]domain.Action{domain.ActionPost, domain.ActionPost, domain.ActionHold, domain.ActionCapture,
+		domain.ActionRelease, domain.ActionReverse}).Draw(rt, "action"))
 	amount := rapid.Int64Range(1, 120).Draw(rt, "amount")
 	switch r.Action {
 	case domain.ActionPost, domain.ActionHold:
@@ -231,7 +232,8 @@ func (m *machine) draw(rt *rapid.T) domain.Request {
 	}
 	r.UpToMaximum = r.Action == domain.ActionRelease && rapid.Bool().Draw(rt, "up_to_maximum")
 	if r.Action == domain.ActionHold && rapid.Bool().Draw(rt, "expires") {
-		r.ExpiresAt = new(rapid.SampledFrom([]time.Time{{}, time.Unix(0, 0).UTC(), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}).Draw(rt, "expires_at"))
+		r.ExpiresAt = new(rapid.SampledFrom([]time.Time{{}, time.Unix(0, 0).UTC(), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
+			time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}).Draw(rt, "expires_at"))
 	}
 	if len(r.Postings) == 0 && !r.UpToMaximum {
 		r.HasAmount, r.Amount, r.Currency = true, amount, "KES"
@@ -269,8 +271,8 @@ func (m *machine) list(rt *rapid.T) (list []domain.Request, together bool) {
 	return list, together
 }
 
-// expect decides a list by the model, which it changes, and returns what each is to be told, without ids and times. After it, learn is to be
-// called with what was told.
+// expect decides a list by the model, which it changes, and returns what each is to be told, without ids and times. After it, learn is to
+// be called with what was told.
 func (m *machine) expect(list []domain.Request, together bool) (codes []string, learn func(outcomes []domain.Outcome)) {
 	codes = make([]string, len(list))
 	effects := make([]func(uuid.UUID), len(list))
@@ -381,8 +383,10 @@ func foreseeable(o domain.Outcome) domain.Outcome {
 
 // fingerprint changes with every row of the ledger.
 func (m *machine) fingerprint(rt *rapid.T) (f string) {
-	if err := m.pool.QueryRow(context.Background(), `SELECT (SELECT count(*) FROM ledger_references) || '/' || (SELECT count(*) FROM ledger_refusals) || '/' ||
-		(SELECT count(*) FROM transactions) || '/' || (SELECT count(*) FROM postings) || '/' || (SELECT count(*) FROM transaction_metadata) || '/' ||
+	if err := m.pool.QueryRow(context.Background(),
+		`SELECT (SELECT count(*) FROM ledger_references) || '/' || (SELECT count(*) FROM ledger_refusals) || '/' ||
+		(SELECT count(*) FROM transactions) || '/' || (SELECT count(*) FROM postings) || '/' || (SELECT count(*) FROM transaction_metadata) ||
+		'/' ||
 		(SELECT count(*) FROM seal_queue) || '/' || (SELECT md5(string_agg(a::text, ',' ORDER BY id)) FROM accounts a) || '/' ||
 		coalesce((SELECT md5(string_agg(h::text, ',' ORDER BY id)) FROM holds h), '')`).Scan(&f); err != nil {
 		rt.Fatal(err)
@@ -429,7 +433,8 @@ func (m *machine) put(rt *rapid.T) {
 func (m *machine) compare(rt *rapid.T) {
 	var a paperAccount
 	var id uuid.UUID
-	rows, err := m.pool.Query(context.Background(), `SELECT id, credits_minor - debits_minor, pending_debits_minor, pending_credits_minor, over_cap_minor, coalesce(maximum_minor, 0), status
+	rows, err := m.pool.Query(context.Background(),
+		`SELECT id, credits_minor - debits_minor, pending_debits_minor, pending_credits_minor, over_cap_minor, coalesce(maximum_minor, 0), status
 		FROM accounts WHERE id = ANY($1)`, slices.Collect(maps.Keys(m.paper.accounts)))
 	if err != nil {
 		rt.Fatal(err)
@@ -446,7 +451,8 @@ func (m *machine) compare(rt *rapid.T) {
 		return
 	}
 	var left int64
-	rows, err = m.pool.Query(context.Background(), "SELECT id, amount_minor - captured_minor - released_minor FROM holds WHERE id = ANY($1)", slices.Collect(maps.Keys(m.paper.holds)))
+	rows, err = m.pool.Query(context.Background(), "SELECT id, amount_minor - captured_minor - released_minor FROM holds WHERE id = ANY($1)",
+		slices.Collect(maps.Keys(m.paper.holds)))
 	if err != nil {
 		rt.Fatal(err)
 	}
@@ -472,8 +478,8 @@ func (m *machine) lookUp(rt *rapid.T) {
 	}
 }
 
-// TestLedgerAgainstModel runs random lists of every action, atomic ones, dry runs, repeats, changes of accounts, and look-ups on two replicas
-// of a real ledger beside a model of one page.
+// TestLedgerAgainstModel runs random lists of every action, atomic ones, dry runs, repeats, changes of accounts, and look-ups on two
+// replicas of a real ledger beside a model of one page.
 func TestLedgerAgainstModel(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

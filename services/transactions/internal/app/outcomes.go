@@ -87,7 +87,8 @@ func settledRow(row transactionsdb.GetOutcomesRow) (settled, error) {
 		return s, fmt.Errorf("balances of transaction %s: %w", row.TransactionID, err)
 	}
 	for _, b := range balances {
-		s.outcome.Balances = append(s.outcome.Balances, domain.OutcomeBalance{AccountID: b.Account, Balance: b.Balance, Available: b.Available, Sequence: b.Sequence})
+		s.outcome.Balances = append(s.outcome.Balances,
+			domain.OutcomeBalance{AccountID: b.Account, Balance: b.Balance, Available: b.Available, Sequence: b.Sequence})
 	}
 	s.stored = len(row.Metadata) > 0 || !row.HadMetadata
 	if len(row.Metadata) > 0 {

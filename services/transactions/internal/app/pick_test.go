@@ -13,7 +13,8 @@ func TestAtomicListsShareNoReference(t *testing.T) {
 	request := func(reference string, list int64) domain.Request {
 		return domain.Request{Reference: reference, AtomicList: list}
 	}
-	b := &batch{requests: []domain.Request{request("b", 0), request("a", 1), request("b", 1), request("c", 2), request("d", 2), request("c", 3), request("d", 3),
+	b := &batch{requests: []domain.Request{request("b", 0), request("a", 1), request("b", 1), request("c", 2), request("d", 2),
+		request("c", 3), request("d", 3),
 		request("known", 4), request("e", 4), request("f", 0)}}
 	b.pick(map[string]bool{"a": true, "b": true, "c": true, "d": true, "e": true, "f": true})
 	want := map[string]bool{"a": true, "b": false, "c": false, "d": false, "e": true, "f": false}

@@ -95,7 +95,8 @@ func (a *App) ConsistencyProof(ctx context.Context, first int64, second *int64) 
 	return p, err
 }
 
-// signedSize returns the size that was asked for, or the newest one. Only what is signed is proved: the root of anything else is nobody's word.
+// signedSize returns the size that was asked for, or the newest one. Only what is signed is proved: the root of anything else is nobody's
+// word.
 func (a *App) signedSize(ctx context.Context, size *int64, parameter string) (uint64, error) {
 	newest, err := a.NewestCheckpoint(ctx)
 	switch {

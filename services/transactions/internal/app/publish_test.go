@@ -41,8 +41,8 @@ func (b *topic) PublishAll(_ context.Context, list []event.Event) error {
 	return nil
 }
 
-// TestAnotherReplicaPublishes: events are the same whether the replica that publishes has committed their transactions itself, or reads them,
-// and none is lost when the broker is gone in between.
+// TestAnotherReplicaPublishes: events are the same whether the replica that publishes has committed their transactions itself, or reads
+// them, and none is lost when the broker is gone in between.
 func TestAnotherReplicaPublishes(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -80,7 +80,8 @@ func TestAnotherReplicaPublishes(t *testing.T) {
 	if err := json.Unmarshal(e.Data, &said); err != nil {
 		t.Fatal(err)
 	}
-	if want := domain.Distinct([]uuid.UUID{alice.ID, rail, fees}); e.ID != several.TransactionID || e.Type != app.TransactionPosted || said.TransactionID != several.TransactionID || !reflect.DeepEqual(said.AccountIds, want) {
+	if want := domain.Distinct([]uuid.UUID{alice.ID, rail, fees}); e.ID != several.TransactionID || e.Type != app.TransactionPosted ||
+		said.TransactionID != several.TransactionID || !reflect.DeepEqual(said.AccountIds, want) {
 		t.Errorf("%+v %+v", e, said)
 	}
 	// What this replica commits from now on, it need not read.
@@ -135,7 +136,8 @@ func TestCheckpointFile(t *testing.T) {
 		go func() { ended <- w.replicaWith(t, with).SealLoop(ctx) }()
 		deadline := time.Now().Add(10 * time.Second)
 		for tick := time.NewTicker(5 * time.Millisecond); ; <-tick.C {
-			if data, err := os.ReadFile(path); err == nil && strings.Contains(string(data), fmt.Sprintf("%s\n%d\n", with.Origin, size)) { // #nosec G304
+			if data, err := os.ReadFile(path); err == nil &&
+				strings.Contains(string(data), fmt.Sprintf("%s\n%d\n", with.Origin, size)) { // #nosec G304
 				tick.Stop()
 				break
 			}
@@ -171,7 +173,8 @@ func TestCheckpointFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := w.count(t, "SELECT count(*) FROM checkpoints")
-	if err := w.replicaWith(t, app.Sealer{Origin: "not\na name", Signers: []note.Signer{with.Signers[0]}}).SignCheckpoint(w.ctx); err == nil || w.count(t, "SELECT count(*) FROM checkpoints") != before {
+	if err := w.replicaWith(t, app.Sealer{Origin: "not\na name", Signers: []note.Signer{with.Signers[0]}}).SignCheckpoint(w.ctx); err == nil ||
+		w.count(t, "SELECT count(*) FROM checkpoints") != before {
 		t.Errorf("signed under an impossible name: %v", err)
 	}
 }

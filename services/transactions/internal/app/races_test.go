@@ -34,8 +34,8 @@ func (w *world) race(t *testing.T, requests []domain.Request) []domain.Outcome {
 	return outcomes
 }
 
-// TestReferenceRace posts ten references fifty times at once: one with the same body each time, which has one effect and fifty equal outcomes,
-// and others with 25 bodies of two twins each, of which one body wins and all others are refused (L7).
+// TestReferenceRace posts ten references fifty times at once: one with the same body each time, which has one effect and fifty equal
+// outcomes, and others with 25 bodies of two twins each, of which one body wins and all others are refused (L7).
 func TestReferenceRace(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

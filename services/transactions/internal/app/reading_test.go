@@ -37,8 +37,9 @@ func (m *modelAccount) add(change int64, id uuid.UUID, r domain.Request, recorde
 	if m.NormalSide == domain.Debit {
 		change = -change
 	}
-	e := modelEntry{sequence: int64(len(m.entries)) + 1, change: change, balance: change, transaction: id, recorded: recorded, effective: recorded,
-		channel: r.Channel, kind: r.Type}
+	e := modelEntry{sequence: int64(len(m.entries)) + 1, change: change, balance: change, transaction: id, recorded: recorded,
+		effective: recorded,
+		channel:   r.Channel, kind: r.Type}
 	if r.EffectiveAt != nil {
 		e.effective = *r.EffectiveAt
 	}
@@ -60,7 +61,8 @@ func (m *modelAccount) balance(counts func(modelEntry) bool) (sum int64) {
 // newestFirst returns the entries that pass the filter.
 func (m *modelAccount) newestFirst(f domain.Filter) (out []modelEntry) {
 	for _, e := range slices.Backward(m.entries) {
-		if !e.recorded.Before(f.From) && (f.To.IsZero() || e.recorded.Before(f.To)) && (f.Channel == "" || e.channel == f.Channel) && (f.Type == "" || e.kind == f.Type) {
+		if !e.recorded.Before(f.From) && (f.To.IsZero() || e.recorded.Before(f.To)) && (f.Channel == "" || e.channel == f.Channel) &&
+			(f.Type == "" || e.kind == f.Type) {
 			out = append(out, e)
 		}
 	}
@@ -88,7 +90,8 @@ func newHistory(t testing.TB, w *world, rt *rapid.T) *history {
 		h.accounts = append(h.accounts, &modelAccount{Account: a})
 	}
 	for range rapid.IntRange(1, 6).Draw(rt, "calls") {
-		w.skew.Add(int64(rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Hour, 24 * time.Hour, 40 * 24 * time.Hour}).Draw(rt, "pause")))
+		w.skew.Add(int64(rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Hour, 24 * time.Hour, 40 * 24 * time.Hour}).Draw(rt,
+			"pause")))
 		h.post(t, rt)
 	}
 	return h
@@ -111,7 +114,8 @@ func (h *history) post(t testing.TB, rt *rapid.T) {
 		requests[i].Channel, requests[i].Type = rapid.SampledFrom(someChannels).Draw(rt, "channel"), rapid.SampledFrom(someTypes).Draw(rt, "type")
 		requests[i].Metadata = map[string]string{"run": h.run}
 		if rapid.Bool().Draw(rt, "backdated") {
-			requests[i].EffectiveAt = new(h.now().Add(-time.Duration(rapid.Int64Range(0, int64(60*24*time.Hour)).Draw(rt, "back"))).Truncate(time.Microsecond))
+			requests[i].EffectiveAt = new(h.now().Add(-time.Duration(rapid.Int64Range(0, int64(60*24*time.Hour)).Draw(rt,
+				"back"))).Truncate(time.Microsecond))
 			h.times = append(h.times, *requests[i].EffectiveAt)
 		}
 	}
@@ -198,7 +202,8 @@ func (h *history) checkBalances(rt *rapid.T, m *modelAccount) {
 		rt.Fatalf("effective until %s: %+v, %v, want %d", at, b, err, byEffective)
 	}
 	b, err = h.GetAccountBalance(h.ctx, m.ID, domain.AsOf{})
-	if err != nil || b.Balance != m.balance(func(modelEntry) bool { return true }) || b.Available == nil || b.Sequence != int64(len(m.entries)) {
+	if err != nil || b.Balance != m.balance(func(modelEntry) bool { return true }) || b.Available == nil ||
+		b.Sequence != int64(len(m.entries)) {
 		rt.Fatalf("now: %+v, %v", b, err)
 	}
 }
@@ -221,7 +226,8 @@ func (h *history) checkStatement(rt *rapid.T, m *modelAccount, f domain.Filter, 
 			if e.Direction != string(m.NormalSide) {
 				change = -change
 			}
-			got = append(got, modelEntry{e.Sequence, change, e.BalanceMinor, e.TransactionID, e.RecordedAt.UTC(), effective.UTC(), e.Channel, e.Type})
+			got = append(got, modelEntry{e.Sequence, change, e.BalanceMinor, e.TransactionID, e.RecordedAt.UTC(), effective.UTC(), e.Channel,
+				e.Type})
 		}
 		if q.Cursor = page.Next; q.Cursor == nil {
 			break
@@ -329,12 +335,15 @@ func TestListTransactions(t *testing.T) {
 		q    app.TransactionQuery
 		want []uuid.UUID
 	}{
-		"period":            {app.TransactionQuery{Filter: period}, ids(func(_ int, m made) bool { return inPeriod(m) })},
-		"channel":           {app.TransactionQuery{Filter: domain.Filter{Channel: "bank"}}, ids(func(i int, _ made) bool { return i%3 == 1 })},
-		"type and period":   {app.TransactionQuery{Filter: domain.Filter{From: from, To: to, Type: "fee"}}, ids(func(i int, m made) bool { return i%2 == 1 && inPeriod(m) })},
-		"fact":              {app.TransactionQuery{Facts: map[string]string{"third": "2"}}, ids(func(i int, _ made) bool { return i%3 == 2 })},
-		"fact and type":     {app.TransactionQuery{Facts: map[string]string{"third": "2"}, Filter: domain.Filter{Type: "fee"}}, ids(func(i int, _ made) bool { return i%3 == 2 && i%2 == 1 })},
-		"fact and account":  {app.TransactionQuery{Facts: map[string]string{"third": "2"}, AccountID: bob.ID}, ids(func(i int, _ made) bool { return i%3 == 2 })},
+		"period":  {app.TransactionQuery{Filter: period}, ids(func(_ int, m made) bool { return inPeriod(m) })},
+		"channel": {app.TransactionQuery{Filter: domain.Filter{Channel: "bank"}}, ids(func(i int, _ made) bool { return i%3 == 1 })},
+		"type and period": {app.TransactionQuery{Filter: domain.Filter{From: from, To: to, Type: "fee"}},
+			ids(func(i int, m made) bool { return i%2 == 1 && inPeriod(m) })},
+		"fact": {app.TransactionQuery{Facts: map[string]string{"third": "2"}}, ids(func(i int, _ made) bool { return i%3 == 2 })},
+		"fact and type": {app.TransactionQuery{Facts: map[string]string{"third": "2"}, Filter: domain.Filter{Type: "fee"}},
+			ids(func(i int, _ made) bool { return i%3 == 2 && i%2 == 1 })},
+		"fact and account": {app.TransactionQuery{Facts: map[string]string{"third": "2"}, AccountID: bob.ID},
+			ids(func(i int, _ made) bool { return i%3 == 2 })},
 		"fact, no account":  {app.TransactionQuery{Facts: map[string]string{"third": "2"}, AccountID: rail}, nil},
 		"value of another":  {app.TransactionQuery{Facts: map[string]string{"n": "third"}}, nil},
 		"reference":         {app.TransactionQuery{Reference: all[9].request.Reference}, []uuid.UUID{all[9].id}},
@@ -354,7 +363,8 @@ func TestListTransactions(t *testing.T) {
 	}
 
 	whole, err := w.ListTransactions(w.ctx, app.TransactionQuery{Request: rows(1)})
-	if err != nil || len(whole.Transactions) != 1 || whole.Transactions[0].ID != hold.TransactionID || len(whole.Transactions[0].Postings) != 0 {
+	if err != nil || len(whole.Transactions) != 1 || whole.Transactions[0].ID != hold.TransactionID ||
+		len(whole.Transactions[0].Postings) != 0 {
 		t.Fatalf("the hold is the newest: %+v, %v", whole, err)
 	}
 	single, err := w.GetTransaction(w.ctx, all[9].id)
@@ -378,7 +388,8 @@ func TestListsWhileEntriesArrive(t *testing.T) {
 		before = append(before, w.posted(t, w.request(domain.ActionPost, kes(alice.ID, bob.ID, 5), kes(alice.ID, bob.ID, 3))).TransactionID)
 	}
 	slices.Reverse(before)
-	for name, q := range map[string]app.TransactionQuery{"all": {}, "account": {AccountID: bob.ID}, "type": {Filter: domain.Filter{Type: "test", Channel: "internal"}}} {
+	for name, q := range map[string]app.TransactionQuery{"all": {}, "account": {AccountID: bob.ID},
+		"type": {Filter: domain.Filter{Type: "test", Channel: "internal"}}} {
 		q.Request = rows(4)
 		var got []uuid.UUID
 		for {

@@ -129,7 +129,8 @@ func (a *App) touches(ctx context.Context, t *proof.Transaction, account uuid.UU
 }
 
 // receipt proves the transaction in the tree of the newest checkpoint, or returns nil if that does not cover it.
-func (a *App) receipt(ctx context.Context, t *proof.Transaction, build func(index uint64, path []proof.Hash, checkpoint string) proof.Receipt) (*proof.Receipt, error) {
+func (a *App) receipt(ctx context.Context, t *proof.Transaction,
+	build func(index uint64, path []proof.Hash, checkpoint string) proof.Receipt) (*proof.Receipt, error) {
 	sealed, err := a.q.GetLeafIndex(ctx, a.pool, t.ID)
 	if pg.IsNoRows(err) {
 		return nil, nil

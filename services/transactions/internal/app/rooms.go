@@ -13,7 +13,8 @@ import (
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
 
-// roomEvery is how often room is looked for: a debit, a capture or a higher maximum frees money that is held above it so much later at most.
+// roomEvery is how often room is looked for: a debit, a capture or a higher maximum frees money that is held above it so much later at
+// most.
 const roomEvery = 2 * time.Second
 
 // FreeRoom releases money that is held above a maximum as far as there is room, the oldest hold of an account first, through the path of

@@ -54,7 +54,8 @@ func (w *world) free(t testing.TB, want int) {
 // wantNothing looks that nothing is stored under a reference.
 func (w *world) wantNothing(t testing.TB, reference string) {
 	t.Helper()
-	if n := w.count(t, "SELECT (SELECT count(*) FROM ledger_references WHERE reference = $1) + (SELECT count(*) FROM ledger_refusals WHERE reference = $1)", reference); n != 0 {
+	if n := w.count(t, "SELECT (SELECT count(*) FROM ledger_references WHERE reference = $1) + (SELECT count(*) FROM ledger_refusals WHERE "+
+		"reference = $1)", reference); n != 0 {
 		t.Errorf("%s has %d rows", reference, n)
 	}
 	if _, err := w.GetOutcome(w.ctx, reference); !errors.Is(err, fault.ErrNotFound) {
@@ -108,7 +109,8 @@ func TestReleaseUpToMaximum(t *testing.T) {
 	bob := w.customer(t, "KES", 0)
 	w.fund(t, bob.ID, 100)
 	w.refused(t, w.upTo(w.posted(t, w.request(domain.ActionHold, kes(bob.ID, rail, 30))).HoldID), "hold_mismatch")
-	if _, err := w.PostTransactions(w.ctx, []domain.Request{w.upTo(o.HoldID)}, true); !errors.Is(err, fault.New(fault.Unprocessable, "field_not_allowed", "")) {
+	if _, err := w.PostTransactions(w.ctx, []domain.Request{w.upTo(o.HoldID)}, true); !errors.Is(err,
+		fault.New(fault.Unprocessable, "field_not_allowed", "")) {
 		t.Errorf("in an atomic list: %v", err)
 	}
 }
@@ -123,7 +125,8 @@ func TestReleasedIsToldOfEveryRelease(t *testing.T) {
 	for _, c := range []struct {
 		r        domain.Request
 		released int64
-	}{{w.on(domain.ActionRelease, h.HoldID, 30), 30}, {w.on(domain.ActionCapture, h.HoldID, 20), 0}, {w.on(domain.ActionRelease, h.HoldID, 0), 50}} {
+	}{{w.on(domain.ActionRelease, h.HoldID, 30), 30}, {w.on(domain.ActionCapture, h.HoldID, 20), 0},
+		{w.on(domain.ActionRelease, h.HoldID, 0), 50}} {
 		o := w.posted(t, c.r)
 		stored, err := w.GetOutcome(w.ctx, c.r.Reference)
 		if err != nil || o.Released != c.released || !reflect.DeepEqual(o, stored) {
@@ -145,7 +148,8 @@ func TestNoRoomLeavesItsNeighboursAlone(t *testing.T) {
 	taken.Reference = r.Reference
 	makes := w.request(domain.ActionPost, kes(alice.ID, rail, 10))
 	later := w.upTo(o.HoldID)
-	list := []domain.Request{r, w.request(domain.ActionPost, kes(bob.ID, rail, 7)), r, taken, w.request(domain.ActionPost, kes(bob.ID, rail, 1_000)), makes, later}
+	list := []domain.Request{r, w.request(domain.ActionPost, kes(bob.ID, rail, 7)), r, taken,
+		w.request(domain.ActionPost, kes(bob.ID, rail, 1_000)), makes, later}
 	codes := func(out []domain.Outcome, err error) (list []string) {
 		if err != nil {
 			t.Fatal(err)
@@ -201,7 +205,8 @@ func TestFreeRoom(t *testing.T) {
 	w.wantBalance(t, alice.ID, 1_250, 1_250)
 	w.wantBalance(t, bob.ID, 1_500, 1_000)
 	var references []string
-	rows, err := w.pool.Query(t.Context(), "SELECT reference FROM transactions WHERE type = 'hold_room' AND hold_id = $1 ORDER BY id", second.HoldID)
+	rows, err := w.pool.Query(t.Context(), "SELECT reference FROM transactions WHERE type = 'hold_room' AND hold_id = $1 ORDER BY id",
+		second.HoldID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,13 +224,14 @@ func TestFreeRoom(t *testing.T) {
 	// Nobody else may use such a reference.
 	r := w.on(domain.ActionRelease, second.HoldID, 0)
 	r.Reference = hold + ":room:4"
-	if _, err := w.PostTransactions(w.ctx, []domain.Request{r}, false); !errors.Is(err, fault.New(fault.Unprocessable, "reference_reserved", "")) {
+	if _, err := w.PostTransactions(w.ctx, []domain.Request{r}, false); !errors.Is(err,
+		fault.New(fault.Unprocessable, "reference_reserved", "")) {
 		t.Errorf("the ledger's reference: %v", err)
 	}
 }
 
-// TestFreeRoomAfterACrash: the answer to a release was lost, or it was answered and not counted. It is sent again under its number, and what
-// there is room for now goes under the next. A number that somebody used before it was reserved is passed over.
+// TestFreeRoomAfterACrash: the answer to a release was lost, or it was answered and not counted. It is sent again under its number, and
+// what there is room for now goes under the next. A number that somebody used before it was reserved is passed over.
 func TestFreeRoomAfterACrash(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -248,8 +254,11 @@ func TestFreeRoomAfterACrash(t *testing.T) {
 		t.Errorf("%d releases", n)
 	}
 	// As if an older version had let a caller use the next reference.
-	if _, err := w.pool.Exec(t.Context(), `WITH r AS (INSERT INTO ledger_references (reference, body_hash, transaction_id) VALUES ($1, sha256('x'), gen_random_uuid()) RETURNING reference)
-		INSERT INTO ledger_refusals (reference, code, detail, recorded_at) SELECT reference, 'hold_not_found', 'x', now() FROM r`, o.HoldID.String()+":room:3"); err != nil {
+	if _, err := w.pool.Exec(t.Context(),
+		`WITH r AS (INSERT INTO ledger_references (reference, body_hash, transaction_id) VALUES ($1, sha256('x'), gen_random_uuid()) RETURNING
+			reference)
+		INSERT INTO ledger_refusals (reference, code, detail, recorded_at) SELECT reference, 'hold_not_found', 'x', now() FROM r`,
+		o.HoldID.String()+":room:3"); err != nil {
 		t.Fatal(err)
 	}
 	w.maximum(t, alice, 1_300)
@@ -317,16 +326,17 @@ func TestFreeRoomLooksAtFewAccounts(t *testing.T) {
 
 // wealth is what came into an account less what went out of it.
 func (w *world) wealth(rt *rapid.T, id uuid.UUID) (n int64) {
-	if err := w.pool.QueryRow(context.Background(), `SELECT coalesce(sum(amount), 0)::bigint FROM (SELECT amount_minor AS amount FROM postings WHERE destination_id = $1
+	if err := w.pool.QueryRow(context.Background(),
+		`SELECT coalesce(sum(amount), 0)::bigint FROM (SELECT amount_minor AS amount FROM postings WHERE destination_id = $1
 		UNION ALL SELECT -amount_minor FROM postings WHERE source_id = $1) x`, id).Scan(&n); err != nil {
 		rt.Fatal(err)
 	}
 	return n
 }
 
-// TestRoomIsUsed draws credits, debits, holds with captures, releases and higher maximums, which run at the same time as two replicas of the
-// loop. What is available and what is held are what came in less what went out; in no snapshot is the maximum passed; and once all is quiet
-// no room is left while something is held above the maximum.
+// TestRoomIsUsed draws credits, debits, holds with captures, releases and higher maximums, which run at the same time as two replicas of
+// the loop. What is available and what is held are what came in less what went out; in no snapshot is the maximum passed; and once all is
+// quiet no room is left while something is held above the maximum.
 func TestRoomIsUsed(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -405,7 +415,8 @@ func TestRoomIsUsed(t *testing.T) {
 // withinMaximum looks at one snapshot of an account.
 func (w *world) withinMaximum(id uuid.UUID) error {
 	var counted, maximum int64
-	err := w.pool.QueryRow(context.Background(), "SELECT credits_minor - debits_minor - over_cap_minor, maximum_minor FROM accounts WHERE id = $1", id).Scan(&counted, &maximum)
+	err := w.pool.QueryRow(context.Background(),
+		"SELECT credits_minor - debits_minor - over_cap_minor, maximum_minor FROM accounts WHERE id = $1", id).Scan(&counted, &maximum)
 	if err == nil && counted > maximum {
 		return fmt.Errorf("%d count against a maximum of %d", counted, maximum)
 	}

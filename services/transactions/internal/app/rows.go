@@ -71,13 +71,19 @@ func newBatchRows(d domain.Decision) batchRows {
 	}
 	return batchRows{postings: m, WriteTransactionsParams: transactionsdb.WriteTransactionsParams{
 		LeafHashes: make([]byte, 0, proof.HashSize*n),
-		Ids:        make([]uuid.UUID, n), RecordedAt: make([]time.Time, n), ReferencesList: make([]string, n), Actions: make([]string, n), Types: make([]string, n),
-		Channels: make([]string, n), HoldDeltasMinor: make([]int64, n), Salts: make([][]byte, n), BatchPositions: make([]int16, n), Balances: make([][]byte, n),
-		PostingTransactionIds: make([]uuid.UUID, 0, m), Positions: make([]int16, 0, m), PostingRecordedAt: make([]time.Time, 0, m), SourceIds: make([]uuid.UUID, 0, m),
-		DestinationIds: make([]uuid.UUID, 0, m), Currencies: make([]string, 0, m), AmountsMinor: make([]int64, 0, m), SourceSequences: make([]int64, 0, m),
+		Ids:        make([]uuid.UUID, n), RecordedAt: make([]time.Time, n), ReferencesList: make([]string, n), Actions: make([]string, n),
+		Types:    make([]string, n),
+		Channels: make([]string, n), HoldDeltasMinor: make([]int64, n), Salts: make([][]byte, n), BatchPositions: make([]int16, n),
+		Balances:              make([][]byte, n),
+		PostingTransactionIds: make([]uuid.UUID, 0, m), Positions: make([]int16, 0, m), PostingRecordedAt: make([]time.Time, 0, m),
+		SourceIds:      make([]uuid.UUID, 0, m),
+		DestinationIds: make([]uuid.UUID, 0, m), Currencies: make([]string, 0, m), AmountsMinor: make([]int64, 0, m),
+		SourceSequences:     make([]int64, 0, m),
 		SourceBalancesMinor: make([]int64, 0, m), DestinationSequences: make([]int64, 0, m), DestinationBalancesMinor: make([]int64, 0, m),
-		AccountIds: make([]uuid.UUID, k), AccountSequences: make([]int64, k), AccountRecordedAt: make([]time.Time, k), DebitsMinor: make([]int64, k),
-		CreditsMinor: make([]int64, k), PendingDebitsMinor: make([]int64, k), PendingCreditsMinor: make([]int64, k), OverCapMinor: make([]int64, k),
+		AccountIds: make([]uuid.UUID, k), AccountSequences: make([]int64, k), AccountRecordedAt: make([]time.Time, k),
+		DebitsMinor:  make([]int64, k),
+		CreditsMinor: make([]int64, k), PendingDebitsMinor: make([]int64, k), PendingCreditsMinor: make([]int64, k),
+		OverCapMinor: make([]int64, k),
 	}}
 }
 
@@ -134,8 +140,9 @@ func column[T any](c *[]T, n int) []T {
 
 // leafOf says what the leaf of a new transaction covers.
 func leafOf(leaf *proof.Transaction, t *domain.Transaction, opened *domain.HoldState) {
-	*leaf = proof.Transaction{ID: t.ID, RecordedAt: t.RecordedAt, EffectiveAt: value(t.Request.EffectiveAt), Reference: t.Reference, Action: string(t.Action),
-		Type: t.Type, Channel: t.Channel, HoldID: t.HoldID, HoldDelta: t.HoldDelta, ReversesID: t.ReversesID, Salt: t.Request.Salt,
+	*leaf = proof.Transaction{ID: t.ID, RecordedAt: t.RecordedAt, EffectiveAt: value(t.Request.EffectiveAt), Reference: t.Reference,
+		Action: string(t.Action),
+		Type:   t.Type, Channel: t.Channel, HoldID: t.HoldID, HoldDelta: t.HoldDelta, ReversesID: t.ReversesID, Salt: t.Request.Salt,
 		RequestHash: t.Request.BodyHash, Postings: leaf.Postings[:0], Balances: make([]byte, 0, proof.BalanceSize*len(t.Balances))}
 	for i := range t.Postings {
 		p := &t.Postings[i]
@@ -144,7 +151,8 @@ func leafOf(leaf *proof.Transaction, t *domain.Transaction, opened *domain.HoldS
 			DestinationBalance: p.DestinationBalance, ReversesPosition: p.ReversesPosition})
 	}
 	for _, b := range t.Balances {
-		leaf.Balances = proof.AppendBalance(leaf.Balances, proof.Balance{Account: b.AccountID, Balance: b.Balance, Available: b.Available, Sequence: b.Sequence})
+		leaf.Balances = proof.AppendBalance(leaf.Balances,
+			proof.Balance{Account: b.AccountID, Balance: b.Balance, Available: b.Available, Sequence: b.Sequence})
 	}
 	if opened != nil {
 		leaf.Hold = leafHold(opened.AccountID, opened.Currency, opened.Amount, string(opened.Reason), opened.ExpiresAt, opened.Lines)
@@ -245,9 +253,11 @@ func holdLines(h domain.HoldState) (string, error) {
 
 func account(row transactionsdb.Account) domain.Account {
 	a := domain.Account{
-		ID: row.ID, Kind: domain.Kind(row.Kind), Currency: row.Currency, NormalSide: domain.Side(row.NormalSide), Status: domain.Status(row.Status),
+		ID: row.ID, Kind: domain.Kind(row.Kind), Currency: row.Currency, NormalSide: domain.Side(row.NormalSide),
+		Status: domain.Status(row.Status),
 		Debits: row.DebitsMinor, Credits: row.CreditsMinor, PendingDebits: row.PendingDebitsMinor, PendingCredits: row.PendingCreditsMinor,
-		OverCap: row.OverCapMinor, Minimum: row.MinimumMinor, Maximum: row.MaximumMinor, Sequence: row.Sequence, LastRecordedAt: row.LastRecordedAt,
+		OverCap: row.OverCapMinor, Minimum: row.MinimumMinor, Maximum: row.MaximumMinor, Sequence: row.Sequence,
+		LastRecordedAt: row.LastRecordedAt,
 	}
 	if row.Code != nil {
 		a.Code = *row.Code

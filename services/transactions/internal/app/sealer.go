@@ -100,7 +100,8 @@ func (s *sealing) append(queued []transactionsdb.ListQueueRow) {
 
 func (s *sealing) write(ctx context.Context, q *transactionsdb.Queries, tx pgx.Tx, now time.Time) error {
 	p := pg.NewPipeline(tx)
-	if err := q.InsertSealed(ctx, p, transactionsdb.InsertSealedParams{Now: now, Ids: s.ids, FirstIndexes: s.firsts, Adopted: s.adopted}); err != nil {
+	if err := q.InsertSealed(ctx, p,
+		transactionsdb.InsertSealedParams{Now: now, Ids: s.ids, FirstIndexes: s.firsts, Adopted: s.adopted}); err != nil {
 		return err
 	}
 	if err := q.DeleteQueued(ctx, p, s.ids); err != nil {

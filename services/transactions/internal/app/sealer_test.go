@@ -9,7 +9,8 @@ import (
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
 
-// TestSealerTakesLateBatches: a batch that took a lower number becomes visible after one with a higher number is in the tree. It is not lost.
+// TestSealerTakesLateBatches: a batch that took a lower number becomes visible after one with a higher number is in the tree. It is not
+// lost.
 func TestSealerTakesLateBatches(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

@@ -49,7 +49,8 @@ func TestRefusedLeavesOnlyItsReference(t *testing.T) {
 	before := w.count(t, "SELECT (SELECT count(*) FROM transactions) + (SELECT count(*) FROM postings) + (SELECT count(*) FROM seal_queue)")
 	r := w.request(domain.ActionPost, kes(alice.ID, bob.ID, 101))
 	first := w.refused(t, r, "insufficient_funds")
-	if after := w.count(t, "SELECT (SELECT count(*) FROM transactions) + (SELECT count(*) FROM postings) + (SELECT count(*) FROM seal_queue)"); after != before {
+	after := w.count(t, "SELECT (SELECT count(*) FROM transactions) + (SELECT count(*) FROM postings) + (SELECT count(*) FROM seal_queue)")
+	if after != before {
 		t.Errorf("%d rows more", after-before)
 	}
 	w.wantBalance(t, alice.ID, 100, 100)

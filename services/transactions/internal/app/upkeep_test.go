@@ -18,8 +18,10 @@ func (w *world) partitions(t testing.TB) (n, gaps int64) {
 	n = w.count(t, "SELECT count(*) FROM pg_inherits WHERE inhparent IN ('transactions'::regclass, 'postings'::regclass)")
 	gaps = w.count(t, `WITH bounds AS (
 		SELECT inhparent, (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)')) AS b
-		FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT' AND inhparent IN ('transactions'::regclass, 'postings'::regclass))
-		SELECT count(*) FROM (SELECT b[1]::timestamptz AS start, lag(b[2]::timestamptz) OVER (PARTITION BY inhparent ORDER BY b[1]::timestamptz) AS before FROM bounds) x WHERE before <> start`)
+		FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT' AND inhparent IN
+		('transactions'::regclass, 'postings'::regclass))
+		SELECT count(*) FROM (SELECT b[1]::timestamptz AS start, lag(b[2]::timestamptz) OVER (PARTITION BY inhparent ORDER BY b[1]::timestamptz)
+		AS before FROM bounds) x WHERE before <> start`)
 	return n, gaps
 }
 
@@ -49,8 +51,8 @@ func (w *world) forgetMonth(t testing.TB, owner *pgx.Conn) {
 	}
 }
 
-// createPartitions makes partitions and returns how many, with this month. It looks that there is nothing to do afterwards, anew if the month
-// changes meanwhile.
+// createPartitions makes partitions and returns how many, with this month. It looks that there is nothing to do afterwards, anew if the
+// month changes meanwhile.
 func (w *world) createPartitions(t testing.TB) (made int, month time.Time) {
 	t.Helper()
 	now := func() time.Time {
@@ -94,8 +96,8 @@ func TestPartitionsOfTheClocksMonth(t *testing.T) {
 	}
 }
 
-// TestCreatePartitions begins with a ledger that was migrated this month, and with one that was migrated a month ago: other tests' databases
-// may be older than a month's end.
+// TestCreatePartitions begins with a ledger that was migrated this month, and with one that was migrated a month ago: other tests'
+// databases may be older than a month's end.
 func TestCreatePartitions(t *testing.T) {
 	t.Parallel()
 	for _, monthsAgo := range []int{0, 1} {

@@ -61,7 +61,8 @@ func open(t testing.TB) *world {
 // pools adds the connections that a ledger commits on.
 func pools(t testing.TB, url string, shared *pgxpool.Pool) app.Pools {
 	t.Helper()
-	committers, err := pg.Open(t.Context(), url, pg.Options{MaxConns: app.CommitConns, LockTimeout: 10 * time.Second, Params: app.CommitParams()})
+	committers, err := pg.Open(t.Context(), url,
+		pg.Options{MaxConns: app.CommitConns, LockTimeout: 10 * time.Second, Params: app.CommitParams()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -133,7 +133,8 @@ func (l *ledger) decideTogether(requests []Request) {
 }
 
 func (l *ledger) refuse(r *Request, refusal *Refusal) {
-	l.outcomes = append(l.outcomes, Outcome{Reference: r.Reference, Status: Refused, Code: refusal.Code, Detail: refusal.Detail, RecordedAt: l.Now})
+	l.outcomes = append(l.outcomes,
+		Outcome{Reference: r.Reference, Status: Refused, Code: refusal.Code, Detail: refusal.Detail, RecordedAt: l.Now})
 }
 
 func (l *ledger) decide(r *Request) {
@@ -279,7 +280,8 @@ func (d *draft) newHold(h HoldState) {
 func (d *draft) commit() Outcome {
 	l := d.ledger
 	d.tx.RecordedAt = l.recordedAt(d.touched)
-	o := Outcome{Reference: d.tx.Reference, Status: Posted, TransactionID: d.tx.ID, HoldID: d.tx.HoldID, Released: d.released, Currency: d.currency, RecordedAt: d.tx.RecordedAt,
+	o := Outcome{Reference: d.tx.Reference, Status: Posted, TransactionID: d.tx.ID, HoldID: d.tx.HoldID, Released: d.released,
+		Currency: d.currency, RecordedAt: d.tx.RecordedAt,
 		Balances: make([]OutcomeBalance, 0, len(d.touched))}
 	for i := range d.touched {
 		at, a := d.touched[i].at, &l.accounts[d.touched[i].at]
@@ -289,7 +291,8 @@ func (d *draft) commit() Outcome {
 			l.seen[at] = true
 			l.changed = append(l.changed, at)
 		}
-		o.Balances = append(o.Balances, OutcomeBalance{AccountID: a.ID, Currency: a.Currency, Balance: a.Balance(), Available: a.Available(), Sequence: a.Sequence})
+		o.Balances = append(o.Balances,
+			OutcomeBalance{AccountID: a.ID, Currency: a.Currency, Balance: a.Balance(), Available: a.Available(), Sequence: a.Sequence})
 	}
 	if d.hold != nil {
 		if d.hold.CreatedAt.IsZero() {

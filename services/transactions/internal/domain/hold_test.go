@@ -26,35 +26,38 @@ func TestHoldRefusals(t *testing.T) {
 		body  Body
 		code  string
 	}{
-		"hold of two currencies":        {nil, Body{Action: ActionHold, Postings: []Posting{posting(alice, bob, 1), ugx}}, "currency_mismatch"},
-		"hold in another currency":      {nil, Body{Action: ActionHold, Postings: []Posting{ugx}}, "currency_mismatch"},
-		"hold to nobody":                {nil, Body{Action: ActionHold, Postings: []Posting{posting(alice, carol, 1)}}, "account_not_found"},
-		"hold of nobody":                {nil, Body{Action: ActionHold, Postings: []Posting{posting(carol, bob, 1)}}, "account_not_found"},
-		"hold that counts too far":      {nil, Body{Action: ActionHold, Postings: []Posting{posting(bank, bob, 1)}}, "balance_overflow"},
-		"hold too much":                 {nil, Body{Action: ActionHold, Postings: []Posting{posting(alice, bob, 51)}}, "insufficient_funds"},
-		"capture from another account":  {[]HoldLine{line(bob, 50)}, on(ActionCapture, posting(bob, alice, 1)), "hold_mismatch"},
-		"capture in another currency":   {[]HoldLine{line(bob, 50)}, on(ActionCapture, ugx), "currency_mismatch"},
-		"capture of another currency":   {[]HoldLine{line(bob, 50)}, part(ActionCapture, 1, "UGX"), "currency_mismatch"},
-		"capture a part of two lines":   {[]HoldLine{line(bob, 25), line(alice, 25)}, part(ActionCapture, 1, "KES"), "hold_mismatch"},
-		"capture too much":              {[]HoldLine{line(bob, 50)}, part(ActionCapture, 51, "KES"), "capture_above_hold"},
-		"capture too much in postings":  {[]HoldLine{line(bob, 50)}, on(ActionCapture, posting(alice, bob, 30), posting(alice, bob, 21)), "capture_above_hold"},
+		"hold of two currencies":       {nil, Body{Action: ActionHold, Postings: []Posting{posting(alice, bob, 1), ugx}}, "currency_mismatch"},
+		"hold in another currency":     {nil, Body{Action: ActionHold, Postings: []Posting{ugx}}, "currency_mismatch"},
+		"hold to nobody":               {nil, Body{Action: ActionHold, Postings: []Posting{posting(alice, carol, 1)}}, "account_not_found"},
+		"hold of nobody":               {nil, Body{Action: ActionHold, Postings: []Posting{posting(carol, bob, 1)}}, "account_not_found"},
+		"hold that counts too far":     {nil, Body{Action: ActionHold, Postings: []Posting{posting(bank, bob, 1)}}, "balance_overflow"},
+		"hold too much":                {nil, Body{Action: ActionHold, Postings: []Posting{posting(alice, bob, 51)}}, "insufficient_funds"},
+		"capture from another account": {[]HoldLine{line(bob, 50)}, on(ActionCapture, posting(bob, alice, 1)), "hold_mismatch"},
+		"capture in another currency":  {[]HoldLine{line(bob, 50)}, on(ActionCapture, ugx), "currency_mismatch"},
+		"capture of another currency":  {[]HoldLine{line(bob, 50)}, part(ActionCapture, 1, "UGX"), "currency_mismatch"},
+		"capture a part of two lines":  {[]HoldLine{line(bob, 25), line(alice, 25)}, part(ActionCapture, 1, "KES"), "hold_mismatch"},
+		"capture too much":             {[]HoldLine{line(bob, 50)}, part(ActionCapture, 51, "KES"), "capture_above_hold"},
+		"capture too much in postings": {[]HoldLine{line(bob, 50)}, on(ActionCapture, posting(alice, bob, 30), posting(alice, bob, 21)),
+			"capture_above_hold"},
 		"capture along no line":         {nil, on(ActionCapture), "hold_mismatch"},
 		"capture to nobody":             {[]HoldLine{line(bob, 50)}, on(ActionCapture, posting(alice, carol, 1)), "account_not_found"},
 		"capture whose line leads away": {[]HoldLine{line(carol, 50)}, on(ActionCapture, posting(alice, bob, 1)), "account_not_found"},
 		"release of another currency":   {[]HoldLine{line(bob, 50)}, part(ActionRelease, 1, "UGX"), "currency_mismatch"},
 		"release too much":              {[]HoldLine{line(bob, 50)}, part(ActionRelease, 51, "KES"), "release_above_hold"},
-		"release of a requested hold":   {[]HoldLine{line(bob, 50)}, Body{Action: ActionRelease, HoldID: bank, UpToMaximum: true}, "hold_mismatch"},
-		"release of no hold":            {nil, Body{Action: ActionRelease, HoldID: carol}, "hold_not_found"},
-		"capture all":                   {[]HoldLine{line(bob, 50)}, on(ActionCapture), ""},
-		"capture one of two lines":      {[]HoldLine{line(bob, 0), line(bob, 50)}, on(ActionCapture), ""},
-		"release all":                   {[]HoldLine{line(bob, 50)}, Body{Action: ActionRelease, HoldID: bank}, ""},
+		"release of a requested hold": {[]HoldLine{line(bob, 50)}, Body{Action: ActionRelease, HoldID: bank, UpToMaximum: true},
+			"hold_mismatch"},
+		"release of no hold":       {nil, Body{Action: ActionRelease, HoldID: carol}, "hold_not_found"},
+		"capture all":              {[]HoldLine{line(bob, 50)}, on(ActionCapture), ""},
+		"capture one of two lines": {[]HoldLine{line(bob, 0), line(bob, 50)}, on(ActionCapture), ""},
+		"release all":              {[]HoldLine{line(bob, 50)}, Body{Action: ActionRelease, HoldID: bank}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			minimum := int64(0)
 			s := state(Account{ID: alice, NormalSide: Credit, Credits: 100, PendingDebits: 50, Minimum: &minimum},
 				Account{ID: bob, NormalSide: Credit, PendingCredits: 50}, Account{ID: bank, NormalSide: Debit, PendingDebits: maxCounter})
-			s.Holds = map[uuid.UUID]HoldState{bank: {ID: bank, AccountID: alice, Currency: "KES", Amount: 50, Lines: c.lines, Reason: HoldRequested, Status: HoldActive}}
+			s.Holds = map[uuid.UUID]HoldState{bank: {ID: bank, AccountID: alice, Currency: "KES", Amount: 50, Lines: c.lines, Reason: HoldRequested,
+				Status: HoldActive}}
 			d := Decide(s, []Request{{TransactionID: carol, Reference: "r", Body: c.body}})
 			if d.Outcomes[0].Code != c.code {
 				t.Fatalf("%+v, want %q", d.Outcomes[0], c.code)
@@ -123,7 +126,8 @@ func TestAccountRules(t *testing.T) {
 func TestAccountChange(t *testing.T) {
 	t.Parallel()
 	number := func(n int64) *int64 { return &n }
-	was := Account{ID: alice, OwnerID: bob, Kind: KindCustomerWallet, Currency: "KES", NormalSide: Credit, Status: Active, Credits: 100, PendingDebits: 30, Minimum: number(0)}
+	was := Account{ID: alice, OwnerID: bob, Kind: KindCustomerWallet, Currency: "KES", NormalSide: Credit, Status: Active, Credits: 100,
+		PendingDebits: 30, Minimum: number(0)}
 	for name, c := range map[string]struct {
 		change  func(a *Account)
 		want    error
@@ -156,7 +160,8 @@ func TestAccountChange(t *testing.T) {
 	empty := was
 	empty.Debits, empty.PendingDebits = 100, 0
 	for name, left := range map[string]func(a *Account){
-		"money": func(a *Account) { a.Credits++ }, "a hold": func(a *Account) { a.PendingDebits, a.Minimum = 1, nil }, "money to come": func(a *Account) { a.PendingCredits = 1 },
+		"money": func(a *Account) { a.Credits++ }, "a hold": func(a *Account) { a.PendingDebits, a.Minimum = 1, nil },
+		"money to come": func(a *Account) { a.PendingCredits = 1 },
 	} {
 		a := empty
 		left(&a)

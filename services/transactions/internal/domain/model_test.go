@@ -154,7 +154,8 @@ func (m *model) applyToHold(r Request) string {
 
 // clone is a model that can be thrown away.
 func (m *model) clone() *model {
-	c := &model{balance: maps.Clone(m.balance), reserved: maps.Clone(m.reserved), overCap: maps.Clone(m.overCap), maximum: m.maximum, freed: m.freed, now: m.now,
+	c := &model{balance: maps.Clone(m.balance), reserved: maps.Clone(m.reserved), overCap: maps.Clone(m.overCap), maximum: m.maximum,
+		freed: m.freed, now: m.now,
 		holds: map[uuid.UUID]*modelHold{}, transactions: map[uuid.UUID]*modelTransaction{}}
 	for id, h := range m.holds {
 		c.holds[id] = &modelHold{h.account, h.to, h.left, h.overCap}
@@ -222,7 +223,8 @@ func draw(t *rapid.T, accounts, ids []uuid.UUID, n int) Request {
 		r.Postings = []Posting{{Source: pair[0], Destination: pair[1], Amount: amount, Currency: "KES"}}
 		r.OverMaximum = r.Action == ActionPost && rapid.Bool().Draw(t, "over_maximum")
 		if r.Action == ActionHold && rapid.Bool().Draw(t, "expires") {
-			r.ExpiresAt = new(rapid.SampledFrom([]time.Time{{}, time.Unix(0, 0).UTC(), time.Unix(1e9, 0).UTC(), time.Unix(1e9, 1000).UTC(), latest}).Draw(t, "expires_at"))
+			r.ExpiresAt = new(rapid.SampledFrom([]time.Time{{}, time.Unix(0, 0).UTC(), time.Unix(1e9, 0).UTC(), time.Unix(1e9, 1000).UTC(),
+				latest}).Draw(t, "expires_at"))
 		}
 	case ActionReverse:
 		r.OriginalID, r.HasAmount, r.Amount, r.Currency = target, true, amount, "KES"
@@ -244,9 +246,11 @@ func draw(t *rapid.T, accounts, ids []uuid.UUID, n int) Request {
 func TestDecideAgainstModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		s := State{Accounts: map[uuid.UUID]Account{}, Holds: map[uuid.UUID]HoldState{}, Originals: map[uuid.UUID]Original{}, Now: time.Unix(1e9, 0).UTC()}
-		m := &model{balance: map[uuid.UUID]int64{}, reserved: map[uuid.UUID]int64{}, overCap: map[uuid.UUID]int64{}, maximum: map[uuid.UUID]int64{},
-			holds: map[uuid.UUID]*modelHold{}, transactions: map[uuid.UUID]*modelTransaction{}, freed: map[uuid.UUID]int64{}, now: s.Now}
+		s := State{Accounts: map[uuid.UUID]Account{}, Holds: map[uuid.UUID]HoldState{}, Originals: map[uuid.UUID]Original{},
+			Now: time.Unix(1e9, 0).UTC()}
+		m := &model{balance: map[uuid.UUID]int64{}, reserved: map[uuid.UUID]int64{}, overCap: map[uuid.UUID]int64{},
+			maximum: map[uuid.UUID]int64{},
+			holds:   map[uuid.UUID]*modelHold{}, transactions: map[uuid.UUID]*modelTransaction{}, freed: map[uuid.UUID]int64{}, now: s.Now}
 		var accounts []uuid.UUID
 		for i := range 5 {
 			a := Account{ID: uuid.NewSHA1(uuid.Nil, []byte{byte(i)}), Currency: "KES", NormalSide: Credit, Status: Active}
@@ -337,7 +341,8 @@ func compare(t *rapid.T, s State, m *model) {
 		debits += a.Debits
 		credits += a.Credits
 		if a.Balance() != m.balance[id] || a.Held() != m.reserved[id] || a.OverCap != m.overCap[id] {
-			t.Fatalf("account has %d, %d held, %d over; the model %d, %d, %d", a.Balance(), a.Held(), a.OverCap, m.balance[id], m.reserved[id], m.overCap[id])
+			t.Fatalf("account has %d, %d held, %d over; the model %d, %d, %d", a.Balance(), a.Held(), a.OverCap, m.balance[id], m.reserved[id],
+				m.overCap[id])
 		}
 		if a.Minimum != nil && a.Available() < 0 {
 			t.Fatalf("available is %d", a.Available())
@@ -358,7 +363,8 @@ func compare(t *rapid.T, s State, m *model) {
 func TestBatchingChangesNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		start := State{Accounts: map[uuid.UUID]Account{}, Holds: map[uuid.UUID]HoldState{}, Originals: map[uuid.UUID]Original{}, Now: time.Unix(1e9, 0).UTC()}
+		start := State{Accounts: map[uuid.UUID]Account{}, Holds: map[uuid.UUID]HoldState{}, Originals: map[uuid.UUID]Original{},
+			Now: time.Unix(1e9, 0).UTC()}
 		var accounts []uuid.UUID
 		for i := range 4 {
 			side := []Side{Credit, Debit}[i%2]
@@ -379,7 +385,8 @@ func TestBatchingChangesNothing(t *testing.T) {
 			{TransactionID: ids[0], Reference: "a", Body: Body{Action: ActionPost, Postings: []Posting{at}}},
 			{TransactionID: ids[1], Reference: "b", Body: Body{Action: ActionHold, Postings: []Posting{at}}}}))
 		atOnce := Decide(start, requests)
-		single := State{Accounts: maps.Clone(start.Accounts), Holds: maps.Clone(start.Holds), Originals: maps.Clone(start.Originals), Now: start.Now}
+		single := State{Accounts: maps.Clone(start.Accounts), Holds: maps.Clone(start.Holds), Originals: maps.Clone(start.Originals),
+			Now: start.Now}
 		for i, r := range requests {
 			d := Decide(single, []Request{r})
 			if !reflect.DeepEqual(d.Outcomes[0], atOnce.Outcomes[i]) {

@@ -8,7 +8,8 @@ import (
 )
 
 // ErrStatementTooLong refuses to export a period with more entries than one file may have.
-var ErrStatementTooLong = fault.New(fault.Unprocessable, "statement_too_long", "The period has more than 10,000 entries; ask for a shorter one.")
+var ErrStatementTooLong = fault.New(fault.Unprocessable, "statement_too_long",
+	"The period has more than 10,000 entries; ask for a shorter one.")
 
 // Filter narrows a list. Zero values filter nothing.
 type Filter struct {

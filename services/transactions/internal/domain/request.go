@@ -208,7 +208,8 @@ func all(s string, ok func(c byte) bool) bool {
 
 // Expiry is the release that the ledger sends for a hold whose time is over.
 func Expiry(holdID uuid.UUID) Request {
-	return Request{Reference: holdID.String() + ExpirySuffix, Body: Body{Action: ActionRelease, Type: "hold_expiry", Channel: "internal", HoldID: holdID}}
+	return Request{Reference: holdID.String() + ExpirySuffix,
+		Body: Body{Action: ActionRelease, Type: "hold_expiry", Channel: "internal", HoldID: holdID}}
 }
 
 // Room is the number-th release that the ledger sends for a hold of money above the maximum, of what there is room for.
@@ -235,8 +236,8 @@ func (r *Request) expires() bool {
 	return strings.HasSuffix(r.Reference, ExpirySuffix) && r.Reference == r.HoldID.String()+ExpirySuffix
 }
 
-// Validate returns a fault that names everything malformed in callers' requests, before anything is written. Its code is that of the first fault.
-// In an atomic list no reference comes twice, and nothing that might not be stored. Nothing is effective after now.
+// Validate returns a fault that names everything malformed in callers' requests, before anything is written. Its code is that of the first
+// fault. In an atomic list no reference comes twice, and nothing that might not be stored. Nothing is effective after now.
 func Validate(requests []Request, atomic bool, now time.Time) error {
 	v := &validator{now: now}
 	seen := map[string]bool{}
@@ -351,7 +352,8 @@ func (v *validator) times(r *Request, moves bool) {
 }
 
 func (v *validator) money(pointer string, amount int64, currency string) {
-	v.refuse(amount > 0 && amount <= MaxAmount, pointer+"/amount", "amount_invalid", "The amount is not a whole number of minor units from 1 to 2^53-1.")
+	v.refuse(amount > 0 && amount <= MaxAmount, pointer+"/amount", "amount_invalid",
+		"The amount is not a whole number of minor units from 1 to 2^53-1.")
 	v.refuse(isCurrency(currency), pointer+"/currency", "currency_invalid", "The currency is malformed.")
 }
 

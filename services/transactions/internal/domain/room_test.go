@@ -7,7 +7,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// TestReleaseUpToMaximum: both sides of what there is room for, which is the maximum less the balance that counts, whatever else is on hold.
+// TestReleaseUpToMaximum: both sides of what there is room for, which is the maximum less the balance that counts, whatever else is on
+// hold.
 func TestReleaseUpToMaximum(t *testing.T) {
 	t.Parallel()
 	limit := func(n int64) *int64 { return &n }
@@ -32,7 +33,8 @@ func TestReleaseUpToMaximum(t *testing.T) {
 			t.Parallel()
 			c.account.ID, c.account.NormalSide, c.account.OverCap, c.account.Minimum = alice, Credit, 30, limit(0)
 			s := state(c.account)
-			s.Holds = map[uuid.UUID]HoldState{bob: {ID: bob, AccountID: alice, Currency: "KES", Amount: 40, Captured: 10, Reason: HoldOverCap, Status: HoldActive}}
+			s.Holds = map[uuid.UUID]HoldState{bob: {ID: bob, AccountID: alice, Currency: "KES", Amount: 40, Captured: 10, Reason: HoldOverCap,
+				Status: HoldActive}}
 			d := Decide(s, []Request{{TransactionID: bank, Reference: "r", Body: Body{Action: ActionRelease, HoldID: bob, UpToMaximum: true}}})
 			o := d.Outcomes[0]
 			if o.Code != c.code || o.Released != c.released || o.Unstored() != (c.code == "no_room") {
@@ -42,7 +44,8 @@ func TestReleaseUpToMaximum(t *testing.T) {
 				return
 			}
 			a, h := d.Accounts[0], d.Holds[0]
-			if a.OverCap != 30-c.released || a.PendingDebits != c.account.PendingDebits-c.released || h.Released != c.released || d.Transactions[0].HoldDelta != -c.released {
+			if a.OverCap != 30-c.released || a.PendingDebits != c.account.PendingDebits-c.released || h.Released != c.released ||
+				d.Transactions[0].HoldDelta != -c.released {
 				t.Errorf("%+v %+v %+v", a, h, d.Transactions[0])
 			}
 		})
@@ -70,7 +73,8 @@ func TestExpiryPassed(t *testing.T) {
 			t.Parallel()
 			s := state(Account{ID: alice, NormalSide: Credit, Credits: 9, LastRecordedAt: c.last}, Account{ID: bob, NormalSide: Credit})
 			s.Now = now
-			d := Decide(s, []Request{{TransactionID: bank, Reference: "r", Body: Body{Action: ActionHold, ExpiresAt: &c.expires, Postings: []Posting{posting(alice, bob, 5)}}}})
+			d := Decide(s, []Request{{TransactionID: bank, Reference: "r",
+				Body: Body{Action: ActionHold, ExpiresAt: &c.expires, Postings: []Posting{posting(alice, bob, 5)}}}})
 			if d.Outcomes[0].Code != c.code || c.code == "" && !d.NewHolds[0].ExpiresAt.Equal(c.expires) {
 				t.Errorf("%+v, want %q", d, c.code)
 			}

@@ -54,7 +54,8 @@ func Load(ctx context.Context, db transactionsdb.DBTX, ids []uuid.UUID) (map[uui
 }
 
 func transaction(row *transactionsdb.ListLeafTransactionsRow) *proof.Transaction {
-	t := &proof.Transaction{ID: row.ID, RecordedAt: row.RecordedAt, Reference: row.Reference, Action: row.Action, Type: row.Type, Channel: row.Channel,
+	t := &proof.Transaction{ID: row.ID, RecordedAt: row.RecordedAt, Reference: row.Reference, Action: row.Action, Type: row.Type,
+		Channel:   row.Channel,
 		HoldDelta: row.HoldDeltaMinor, MetadataHash: row.MetadataHash, Batch: row.BatchID, BatchPosition: int(row.BatchPosition),
 		Balances: row.Balances, RequestHash: row.BodyHash}
 	copy(t.Salt[:], row.Salt)

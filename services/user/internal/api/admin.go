@@ -42,11 +42,13 @@ func details(name, born, number string) userapi.KycDetails {
 }
 
 // DecideKycReview takes an operator's decision.
-func (s *Server) DecideKycReview(ctx context.Context, r userapi.DecideKycReviewRequestObject) (userapi.DecideKycReviewResponseObject, error) {
+func (s *Server) DecideKycReview(ctx context.Context, r userapi.DecideKycReviewRequestObject) (userapi.DecideKycReviewResponseObject,
+	error) {
 	if !r.Body.Decision.Valid() {
 		return nil, fault.ErrInvalid.WithField("/decision", "enum", "The decision must be approve or reject.")
 	}
-	k, err := s.app.DecideKycReview(ctx, app.DecisionInput{KycID: r.KycID, Approve: r.Body.Decision == userapi.KycDecisionDecisionApprove, Reason: r.Body.Reason})
+	k, err := s.app.DecideKycReview(ctx,
+		app.DecisionInput{KycID: r.KycID, Approve: r.Body.Decision == userapi.KycDecisionDecisionApprove, Reason: r.Body.Reason})
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +78,8 @@ func statusAnswer(u app.UserStatus) userapi.UserStatus {
 }
 
 // ListRevocations tells gateways which sessions are dead.
-func (s *Server) ListRevocations(ctx context.Context, r userapi.ListRevocationsRequestObject) (userapi.ListRevocationsResponseObject, error) {
+func (s *Server) ListRevocations(ctx context.Context, r userapi.ListRevocationsRequestObject) (userapi.ListRevocationsResponseObject,
+	error) {
 	now, revocations, err := s.app.ListRevocations(ctx, r.Params.Since)
 	if err != nil {
 		return nil, err

@@ -18,9 +18,12 @@ import (
 func TestAuthorization(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	forOther, err := auth.Mint(identityKey, time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:wallet", Audience: jwt.ClaimStrings{"wallet"}}, Scope: "users:lookup"})
+	forOther, err := auth.Mint(identityKey, time.Now(),
+		auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:wallet", Audience: jwt.ClaimStrings{"wallet"}},
+			Scope: "users:lookup"})
 	w.must(err)
-	forged, err := auth.Mint(bytes.Repeat([]byte{8}, 32), time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + uuid.NewString(), Audience: jwt.ClaimStrings{"user"}}})
+	forged, err := auth.Mint(bytes.Repeat([]byte{8}, 32), time.Now(),
+		auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + uuid.NewString(), Audience: jwt.ClaimStrings{"user"}}})
 	w.must(err)
 	all := w.operations()
 	if len(all) != 24 {
@@ -60,7 +63,8 @@ func TestPublicOperations(t *testing.T) {
 		}
 	}
 	slices.Sort(open)
-	want := []string{"completePinReset", "completeRegistration", "createSession", "getJwks", "receiveKycCallback", "refreshSession", "startLoginChallenge", "startPinReset", "startRegistration"}
+	want := []string{"completePinReset", "completeRegistration", "createSession", "getJwks", "receiveKycCallback", "refreshSession",
+		"startLoginChallenge", "startPinReset", "startRegistration"}
 	if !slices.Equal(open, want) {
 		t.Errorf("open operations %v, want %v", open, want)
 	}
@@ -98,28 +102,40 @@ func TestFailureDoors(t *testing.T) {
 		status int
 		code   string
 	}{
-		"body is no JSON":         {anonymous("POST", "/v1/registrations", []byte(`{"phone":`)), 400, "invalid_request"},
-		"body has another type":   {anonymous("POST", "/v1/registrations", []byte(`{"phone":17}`)), 400, "invalid_request"},
-		"no body":                 {anonymous("POST", "/v1/sessions", nil), 400, "invalid_request"},
-		"path parameter":          {as("GET", "/v1/kyc-verifications/17", nil), 400, "invalid_request"},
-		"query parameter":         {call{method: "GET", path: "/v1/internal/revocations?since=yesterday", subject: "service:gateway", scopes: "users:revocations"}, 400, "invalid_request"},
-		"no idempotency key":      {as("POST", "/v1/kyc-verifications", kyc("30112230")), 400, "invalid_request"},
-		"refresh without key":     {anonymous("POST", "/v1/sessions/refresh", map[string]any{"refresh_token": "rt_0123456789abcdef", "device_id": device}), 400, "invalid_request"},
-		"unknown decision":        {admin("POST", "/v1/admin/kyc-reviews/"+uuid.NewString()+"/decision", map[string]any{"decision": "maybe", "reason": "because"}), 400, "invalid_request"},
-		"nothing to change":       {as("PATCH", "/v1/me", map[string]any{}), 400, "invalid_request"},
-		"e-mail without at":       {as("PATCH", "/v1/me", map[string]any{"email": "amina"}), 400, "invalid_request"},
-		"handler":                 {anonymous("POST", "/v1/registrations", map[string]any{"phone": "+254202222222", "country": "KE", "language": "en"}), 422, "phone_invalid"},
-		"country":                 {anonymous("POST", "/v1/registrations", map[string]any{"phone": phone, "country": "US", "language": "en"}), 422, "country_unsupported"},
-		"no such route":           {as("GET", "/v1/nothing", nil), 404, "not_found"},
-		"no such method":          {as("PUT", "/v1/me", nil), 405, "method_not_allowed"},
-		"callback is too large":   {anonymous("POST", "/v1/hooks/ky/AAAAAAAAAAAAAAAA/"+uuid.NewString(), bytes.Repeat([]byte{'x'}, maxBody+1)), 413, "payload_too_large"},
-		"callback of nobody":      {anonymous("POST", "/v1/hooks/ky/AAAAAAAAAAAAAAAA/"+uuid.NewString(), []byte(`{}`)), 404, "not_found"},
-		"wrong credentials":       {anonymous("POST", "/v1/sessions", map[string]any{"phone": phone, "pin": "9999", "device_id": device}), 401, "invalid_credentials"},
-		"nobody's phone":          {anonymous("POST", "/v1/sessions", map[string]any{"phone": "+254712000000", "pin": "9999", "device_id": device}), 403, "device_unknown"},
-		"unknown refresh token":   {withKey(anonymous("POST", "/v1/sessions/refresh", map[string]any{"refresh_token": "rt_0123456789abcdef", "device_id": device})), 401, "refresh_invalid"},
-		"kyc details":             {withKey(as("POST", "/v1/kyc-verifications", kyc("not a number"))), 422, "kyc_invalid"},
-		"unknown recipient":       {call{method: "POST", path: "/v1/internal/recipient-lookups", subject: "service:wallet", scopes: "users:lookup", body: map[string]any{"phone": "+254712000000"}}, 404, "recipient_not_found"},
-		"operation not to be had": {as("POST", "/v1/step-ups", map[string]any{"pin": pin, "operation": "deleteAll", "approves": map[string]any{"quote_id": uuid.NewString()}}), 422, "operation_unknown"},
+		"body is no JSON":       {anonymous("POST", "/v1/registrations", []byte(`{"phone":`)), 400, "invalid_request"},
+		"body has another type": {anonymous("POST", "/v1/registrations", []byte(`{"phone":17}`)), 400, "invalid_request"},
+		"no body":               {anonymous("POST", "/v1/sessions", nil), 400, "invalid_request"},
+		"path parameter":        {as("GET", "/v1/kyc-verifications/17", nil), 400, "invalid_request"},
+		"query parameter": {call{method: "GET", path: "/v1/internal/revocations?since=yesterday", subject: "service:gateway",
+			scopes: "users:revocations"}, 400, "invalid_request"},
+		"no idempotency key": {as("POST", "/v1/kyc-verifications", kyc("30112230")), 400, "invalid_request"},
+		"refresh without key": {anonymous("POST", "/v1/sessions/refresh",
+			map[string]any{"refresh_token": "rt_0123456789abcdef", "device_id": device}), 400, "invalid_request"},
+		"unknown decision": {admin("POST", "/v1/admin/kyc-reviews/"+uuid.NewString()+"/decision",
+			map[string]any{"decision": "maybe", "reason": "because"}), 400, "invalid_request"},
+		"nothing to change": {as("PATCH", "/v1/me", map[string]any{}), 400, "invalid_request"},
+		"e-mail without at": {as("PATCH", "/v1/me", map[string]any{"email": "amina"}), 400, "invalid_request"},
+		"handler": {anonymous("POST", "/v1/registrations",
+			map[string]any{"phone": "+254202222222", "country": "KE", "language": "en"}), 422, "phone_invalid"},
+		"country": {anonymous("POST", "/v1/registrations", map[string]any{"phone": phone, "country": "US", "language": "en"}),
+			422, "country_unsupported"},
+		"no such route":  {as("GET", "/v1/nothing", nil), 404, "not_found"},
+		"no such method": {as("PUT", "/v1/me", nil), 405, "method_not_allowed"},
+		"callback is too large": {anonymous("POST", "/v1/hooks/ky/AAAAAAAAAAAAAAAA/"+uuid.NewString(), bytes.Repeat([]byte{'x'}, maxBody+1)),
+			413, "payload_too_large"},
+		"callback of nobody": {anonymous("POST", "/v1/hooks/ky/AAAAAAAAAAAAAAAA/"+uuid.NewString(), []byte(`{}`)), 404, "not_found"},
+		"wrong credentials": {anonymous("POST", "/v1/sessions", map[string]any{"phone": phone, "pin": "9999", "device_id": device}), 401,
+			"invalid_credentials"},
+		"nobody's phone": {anonymous("POST", "/v1/sessions",
+			map[string]any{"phone": "+254712000000", "pin": "9999", "device_id": device}), 403, "device_unknown"},
+		"unknown refresh token": {withKey(anonymous("POST", "/v1/sessions/refresh",
+			map[string]any{"refresh_token": "rt_0123456789abcdef", "device_id": device})), 401, "refresh_invalid"},
+		"kyc details": {withKey(as("POST", "/v1/kyc-verifications", kyc("not a number"))), 422, "kyc_invalid"},
+		"unknown recipient": {call{method: "POST", path: "/v1/internal/recipient-lookups", subject: "service:wallet",
+			scopes: "users:lookup", body: map[string]any{"phone": "+254712000000"}}, 404, "recipient_not_found"},
+		"operation not to be had": {as("POST", "/v1/step-ups",
+			map[string]any{"pin": pin, "operation": "deleteAll", "approves": map[string]any{"quote_id": uuid.NewString()}}), 422,
+			"operation_unknown"},
 	} {
 		a := w.do(c.call)
 		if a.status != c.status || a.str("code") != c.code {
@@ -136,7 +152,8 @@ func TestFailureDoors(t *testing.T) {
 func TestDatabaseDown(t *testing.T) {
 	t.Parallel()
 	w := serve(t, deadPool(t))
-	a := w.expect(anonymous("POST", "/v1/sessions", map[string]any{"phone": phone, "pin": pin, "device_id": device}), http.StatusServiceUnavailable, "unavailable")
+	a := w.expect(anonymous("POST", "/v1/sessions", map[string]any{"phone": phone, "pin": pin, "device_id": device}),
+		http.StatusServiceUnavailable, "unavailable")
 	if a.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
@@ -147,7 +164,8 @@ func TestDatabaseDown(t *testing.T) {
 
 // admin is a call as an operator that does not exist: enough for what is refused before the record is read.
 func admin(method, path string, body any) call {
-	return call{method: method, path: path, subject: "user:" + uuid.NewString(), session: uuid.NewString(), scopes: "admin:kyc admin:users", body: body}
+	return call{method: method, path: path, subject: "user:" + uuid.NewString(), session: uuid.NewString(), scopes: "admin:kyc admin:users",
+		body: body}
 }
 
 func withKey(c call) call {

@@ -17,20 +17,25 @@ func TestCustomerJourney(t *testing.T) {
 	w := setup(t)
 	as, registered := w.register(phone)
 	me := w.do(as("GET", "/v1/me", nil))
-	if me.status != 200 || me.str("phone") != phone || me.str("kyc_status") != "none" || me.str("user_id") != registered.str("user", "user_id") {
+	if me.status != 200 || me.str("phone") != phone || me.str("kyc_status") != "none" ||
+		me.str("user_id") != registered.str("user", "user_id") {
 		t.Fatalf("me: %d %s", me.status, me.raw)
 	}
 	if strings.Contains(string(me.raw), "email") || strings.Contains(string(me.raw), "first_name") {
 		t.Errorf("absent means none: %s", me.raw)
 	}
-	if a := w.do(as("PATCH", "/v1/me", map[string]any{"email": "amina@example.com", "language": "sw"})); a.status != 200 || a.str("email") != "amina@example.com" {
+	if a := w.do(as("PATCH", "/v1/me", map[string]any{"email": "amina@example.com", "language": "sw"})); a.status != 200 ||
+		a.str("email") != "amina@example.com" {
 		t.Errorf("patch: %d %s", a.status, a.raw)
 	}
-	stepUp := w.do(as("POST", "/v1/step-ups", map[string]any{"pin": pin, "operation": "createTransfer", "approves": map[string]any{"quote_id": uuid.NewString()}}))
+	stepUp := w.do(as("POST", "/v1/step-ups",
+		map[string]any{"pin": pin, "operation": "createTransfer", "approves": map[string]any{"quote_id": uuid.NewString()}}))
 	if stepUp.status != 201 || stepUp.str("token") == "" {
 		t.Errorf("step-up: %d %s", stepUp.status, stepUp.raw)
 	}
-	w.expect(as("POST", "/v1/step-ups", map[string]any{"pin": "9999", "operation": "createTransfer", "approves": map[string]any{"quote_id": uuid.NewString()}}), 403, "pin_invalid")
+	w.expect(as("POST", "/v1/step-ups",
+		map[string]any{"pin": "9999", "operation": "createTransfer", "approves": map[string]any{"quote_id": uuid.NewString()}}), 403,
+		"pin_invalid")
 
 	submitted := w.do(withKey(as("POST", "/v1/kyc-verifications", kyc("30112230"))))
 	if submitted.status != 202 || submitted.str("status") != "pending" || submitted.header.Get("Idempotency-Replayed") != "" {
@@ -46,11 +51,13 @@ func TestCustomerJourney(t *testing.T) {
 	if a := w.do(as("GET", "/v1/kyc-verifications/"+id, nil)); a.str("status") != "verified" || a.str("decided_at") == "" {
 		t.Errorf("kyc: %d %s", a.status, a.raw)
 	}
-	found := w.do(call{method: "POST", path: "/v1/internal/recipient-lookups", subject: "service:wallet", scopes: "users:lookup", body: map[string]any{"phone": phone}})
+	found := w.do(call{method: "POST", path: "/v1/internal/recipient-lookups", subject: "service:wallet", scopes: "users:lookup",
+		body: map[string]any{"phone": phone}})
 	if found.status != 200 || found.str("masked_name") != "Amina W." || found.body["tier"] != 1.0 {
 		t.Errorf("recipient: %d %s", found.status, found.raw)
 	}
-	contacts := w.do(call{method: "GET", path: "/v1/internal/users/" + me.str("user_id") + "/contacts", subject: "service:notification", scopes: "users:contacts"})
+	contacts := w.do(call{method: "GET", path: "/v1/internal/users/" + me.str("user_id") + "/contacts", subject: "service:notification",
+		scopes: "users:contacts"})
 	if contacts.status != 200 || contacts.str("first_name") != "Amina" || contacts.str("language") != "sw" {
 		t.Errorf("contacts: %d %s", contacts.status, contacts.raw)
 	}
@@ -86,15 +93,19 @@ func TestSessionJourney(t *testing.T) {
 	if session.status != http.StatusCreated || session.str("token_type") != "Bearer" {
 		t.Fatalf("sign in: %d %s", session.status, session.raw)
 	}
-	exchange := withKey(anonymous("POST", "/v1/sessions/refresh", map[string]any{"refresh_token": session.str("refresh_token"), "device_id": "tablet-0123456789"}))
+	exchange := withKey(anonymous("POST", "/v1/sessions/refresh",
+		map[string]any{"refresh_token": session.str("refresh_token"), "device_id": "tablet-0123456789"}))
 	first, second := w.do(exchange), w.do(exchange)
-	if first.status != 201 || second.status != 201 || first.str("refresh_token") != second.str("refresh_token") || second.header.Get("Idempotency-Replayed") != "true" {
+	if first.status != 201 || second.status != 201 || first.str("refresh_token") != second.str("refresh_token") ||
+		second.header.Get("Idempotency-Replayed") != "true" {
 		t.Errorf("refresh: %d %s, %d %s", first.status, first.raw, second.status, second.raw)
 	}
 	exchange.headers = map[string]string{"Idempotency-Key": "another-key-0123456789"}
 	w.expect(exchange, 401, "refresh_reused")
-	list := w.do(call{method: "GET", path: "/v1/internal/revocations?since=" + time.Now().Add(-time.Minute).UTC().Format(time.RFC3339), subject: "service:gateway", scopes: "users:revocations"})
-	if data, _ := list.body["data"].([]any); list.status != 200 || len(data) != 1 || !strings.Contains(string(list.raw), session.str("session_id")) {
+	list := w.do(call{method: "GET", path: "/v1/internal/revocations?since=" + time.Now().Add(-time.Minute).UTC().Format(time.RFC3339),
+		subject: "service:gateway", scopes: "users:revocations"})
+	if data, _ := list.body["data"].([]any); list.status != 200 || len(data) != 1 ||
+		!strings.Contains(string(list.raw), session.str("session_id")) {
 		t.Errorf("revocations: %d %s", list.status, list.raw)
 	}
 	keys := w.do(anonymous("GET", "/v1/jwks", nil))
@@ -117,8 +128,11 @@ func TestSignOut(t *testing.T) {
 			t.Errorf("sign out: %d %s", a.status, a.raw)
 		}
 	}
-	w.expect(withKey(anonymous("POST", "/v1/sessions/refresh", map[string]any{"refresh_token": registered.str("tokens", "refresh_token"), "device_id": device})), 401, "refresh_invalid")
-	w.expect(as("POST", "/v1/step-ups", map[string]any{"pin": pin, "operation": "createTransfer", "approves": map[string]any{"quote_id": uuid.NewString()}}), 401, "session_ended")
+	w.expect(withKey(anonymous("POST", "/v1/sessions/refresh",
+		map[string]any{"refresh_token": registered.str("tokens", "refresh_token"), "device_id": device})), 401, "refresh_invalid")
+	w.expect(as("POST", "/v1/step-ups",
+		map[string]any{"pin": pin, "operation": "createTransfer", "approves": map[string]any{"quote_id": uuid.NewString()}}), 401,
+		"session_ended")
 }
 
 func TestOperatorJourney(t *testing.T) {
@@ -129,7 +143,8 @@ func TestOperatorJourney(t *testing.T) {
 	kycID := w.do(withKey(as("POST", "/v1/kyc-verifications", kyc("30112237")))).str("kyc_id")
 	w.decide(kycID)
 	page := w.do(operator("GET", "/v1/admin/kyc-reviews?limit=1", nil))
-	if data, _ := page.body["data"].([]any); page.status != 200 || len(data) != 1 || page.body["next_cursor"] != nil || !strings.Contains(string(page.raw), "Amina Wanjiru") {
+	if data, _ := page.body["data"].([]any); page.status != 200 || len(data) != 1 || page.body["next_cursor"] != nil ||
+		!strings.Contains(string(page.raw), "Amina Wanjiru") {
 		t.Fatalf("reviews: %d %s", page.status, page.raw)
 	}
 	decision := operator("POST", "/v1/admin/kyc-reviews/"+kycID+"/decision", map[string]any{"decision": "approve", "reason": "Card seen."})
@@ -141,7 +156,8 @@ func TestOperatorJourney(t *testing.T) {
 	decision.body = map[string]any{"decision": "reject", "reason": "On second thought."}
 	w.expect(decision, 409, "kyc_not_in_review")
 	user := registered.str("user", "user_id")
-	if a := w.do(operator("POST", "/v1/admin/users/"+user+"/suspension", map[string]any{"reason": "Lost phone."})); a.status != 200 || a.str("status") != "suspended" {
+	if a := w.do(operator("POST", "/v1/admin/users/"+user+"/suspension", map[string]any{"reason": "Lost phone."})); a.status != 200 ||
+		a.str("status") != "suspended" {
 		t.Errorf("suspension: %d %s", a.status, a.raw)
 	}
 	w.expect(anonymous("POST", "/v1/sessions", map[string]any{"phone": phone, "pin": pin, "device_id": device}), 403, "user_suspended")

@@ -38,7 +38,8 @@ func (s *Server) GetKyc(ctx context.Context, r userapi.GetKycRequestObject) (use
 }
 
 // ReceiveKycCallback stores what Smile ID sends, unread: its form is its own matter.
-func (s *Server) ReceiveKycCallback(ctx context.Context, r userapi.ReceiveKycCallbackRequestObject) (userapi.ReceiveKycCallbackResponseObject, error) {
+func (s *Server) ReceiveKycCallback(ctx context.Context,
+	r userapi.ReceiveKycCallbackRequestObject) (userapi.ReceiveKycCallbackResponseObject, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, fmt.Errorf("read callback: %w", err)

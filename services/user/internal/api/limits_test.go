@@ -39,7 +39,8 @@ func TestLimitUnreachable(t *testing.T) {
 	t.Cleanup(func() { _ = admin.Close(context.WithoutCancel(t.Context())) })
 	rows := func() (n int) {
 		t.Helper()
-		w.must(db.Pool.QueryRow(t.Context(), "SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM otp_challenges) + (SELECT count(*) FROM pin_attempts)").Scan(&n))
+		w.must(db.Pool.QueryRow(t.Context(),
+			"SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM otp_challenges) + (SELECT count(*) FROM pin_attempts)").Scan(&n))
 		return n
 	}
 	before := rows()

@@ -29,12 +29,14 @@ func (s *Server) UpdateProfile(ctx context.Context, r userapi.UpdateProfileReque
 func profileAnswer(p domain.Profile) userapi.Profile {
 	return userapi.Profile{
 		UserID: p.ID, Phone: p.Phone, Email: optional(userapi.Email(p.Email)), FirstName: optional(p.FirstName), LastName: optional(p.LastName),
-		Country: p.Country, Language: p.Language, Status: p.Status, KycStatus: p.KycStatus, Tier: p.Tier, Roles: []string{p.Role}, CreatedAt: p.CreatedAt,
+		Country: p.Country, Language: p.Language, Status: p.Status, KycStatus: p.KycStatus, Tier: p.Tier, Roles: []string{p.Role},
+		CreatedAt: p.CreatedAt,
 	}
 }
 
 // LookupRecipient finds who can be paid at a phone.
-func (s *Server) LookupRecipient(ctx context.Context, r userapi.LookupRecipientRequestObject) (userapi.LookupRecipientResponseObject, error) {
+func (s *Server) LookupRecipient(ctx context.Context, r userapi.LookupRecipientRequestObject) (userapi.LookupRecipientResponseObject,
+	error) {
 	p, err := s.app.LookupRecipient(ctx, r.Body.Phone)
 	if err != nil {
 		return nil, err
@@ -48,7 +50,8 @@ func (s *Server) GetContacts(ctx context.Context, r userapi.GetContactsRequestOb
 	if err != nil {
 		return nil, err
 	}
-	return userapi.GetContacts200JSONResponse{Phone: p.Phone, Email: optional(userapi.Email(p.Email)), Language: p.Language, FirstName: optional(p.FirstName)}, nil
+	return userapi.GetContacts200JSONResponse{Phone: p.Phone, Email: optional(userapi.Email(p.Email)), Language: p.Language,
+		FirstName: optional(p.FirstName)}, nil
 }
 
 // GetStanding tells what a customer may do.
@@ -57,7 +60,8 @@ func (s *Server) GetStanding(ctx context.Context, r userapi.GetStandingRequestOb
 	if err != nil {
 		return nil, err
 	}
-	return userapi.GetStanding200JSONResponse{UserID: st.UserID, Status: st.Status, Tier: st.Tier, Country: st.Country, Version: st.Version}, nil
+	return userapi.GetStanding200JSONResponse{UserID: st.UserID, Status: st.Status, Tier: st.Tier, Country: st.Country, Version: st.Version},
+		nil
 }
 
 // TakeOtp gives a code to the service that sends it.

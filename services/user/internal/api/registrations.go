@@ -8,7 +8,8 @@ import (
 )
 
 // StartRegistration sends a code.
-func (s *Server) StartRegistration(ctx context.Context, r userapi.StartRegistrationRequestObject) (userapi.StartRegistrationResponseObject, error) {
+func (s *Server) StartRegistration(ctx context.Context, r userapi.StartRegistrationRequestObject) (userapi.StartRegistrationResponseObject,
+	error) {
 	c, err := s.app.StartRegistration(ctx, r.Body.Phone, r.Body.Country, r.Body.Language)
 	if err != nil {
 		return nil, err
@@ -17,8 +18,10 @@ func (s *Server) StartRegistration(ctx context.Context, r userapi.StartRegistrat
 }
 
 // CompleteRegistration makes the customer.
-func (s *Server) CompleteRegistration(ctx context.Context, r userapi.CompleteRegistrationRequestObject) (userapi.CompleteRegistrationResponseObject, error) {
-	p, t, err := s.app.CompleteRegistration(ctx, app.RegistrationInput{ID: r.RegistrationID, Otp: r.Body.Otp, Pin: r.Body.Pin, Device: r.Body.DeviceID})
+func (s *Server) CompleteRegistration(ctx context.Context,
+	r userapi.CompleteRegistrationRequestObject) (userapi.CompleteRegistrationResponseObject, error) {
+	p, t, err := s.app.CompleteRegistration(ctx,
+		app.RegistrationInput{ID: r.RegistrationID, Otp: r.Body.Otp, Pin: r.Body.Pin, Device: r.Body.DeviceID})
 	if err != nil {
 		return nil, err
 	}

@@ -96,7 +96,8 @@ func serve(t *testing.T, pool *pgxpool.Pool) *world {
 	t.Cleanup(server.Close)
 	w.url = server.URL
 	w.app, err = app.New(app.Deps{
-		Pool: pool, Sealer: w.sealer, Keys: keys, Jobs: queue, Env: "test", PublicURL: provider.URL + "/nowhere", Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Pool: pool, Sealer: w.sealer, Keys: keys, Jobs: queue, Env: "test", PublicURL: provider.URL + "/nowhere", Now: time.Now,
+		Log:   slog.New(slog.DiscardHandler),
 		Smile: smileid.New(smileid.Config{BaseURL: provider.URL, PartnerID: sandbox.DefaultSmilePartnerID, APIKey: sandbox.DefaultSmileAPIKey}),
 	})
 	w.must(err)
@@ -194,8 +195,9 @@ func (w *world) do(c call) answer {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if c.subject != "" {
-		token, err := auth.Mint(identityKey, time.Now(), auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: c.subject, Audience: jwt.ClaimStrings{"user"}},
-			Scope: c.scopes, SessionID: c.session, Operation: "test"})
+		token, err := auth.Mint(identityKey, time.Now(),
+			auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: c.subject, Audience: jwt.ClaimStrings{"user"}},
+				Scope: c.scopes, SessionID: c.session, Operation: "test"})
 		w.must(err)
 		req.Header.Set(auth.IdentityHeader, token)
 	}
@@ -219,7 +221,8 @@ func (w *world) do(c call) answer {
 func (w *world) check(req *http.Request, a answer) {
 	w.Helper()
 	if a.status >= 400 {
-		if a.header.Get("Content-Type") != "application/problem+json" || a.str("code") == "" || a.str("request_id") == "" || a.body["status"] != float64(a.status) {
+		if a.header.Get("Content-Type") != "application/problem+json" || a.str("code") == "" || a.str("request_id") == "" ||
+			a.body["status"] != float64(a.status) {
 			w.Errorf("%s %s: %d is no problem: %s", req.Method, req.URL.Path, a.status, a.raw)
 		}
 	}
@@ -309,7 +312,8 @@ func (w *world) register(phone string) (as func(method, path string, body any) c
 
 func (w *world) code(challenge string) string {
 	w.Helper()
-	a := w.do(call{method: "POST", path: "/v1/internal/otp-challenges/" + challenge + "/code", subject: "service:notification", scopes: "users:otp"})
+	a := w.do(call{method: "POST", path: "/v1/internal/otp-challenges/" + challenge + "/code", subject: "service:notification",
+		scopes: "users:otp"})
 	if a.status != http.StatusOK {
 		w.Fatalf("code: %d %s", a.status, a.raw)
 	}
@@ -321,7 +325,8 @@ func (w *world) operator() (as func(method, path string, body any) call, id uuid
 	id, err := w.app.CreateAdmin(w.Context(), "+254799000001", "5821", device)
 	w.must(err)
 	return func(method, path string, body any) call {
-		return call{method: method, path: path, subject: "user:" + id.String(), session: uuid.NewString(), scopes: customers + " admin:kyc admin:users", body: body}
+		return call{method: method, path: path, subject: "user:" + id.String(), session: uuid.NewString(), scopes: customers +
+			" admin:kyc admin:users", body: body}
 	}, id
 }
 

@@ -8,7 +8,8 @@ import (
 )
 
 // StartLoginChallenge sends a code for a new device.
-func (s *Server) StartLoginChallenge(ctx context.Context, r userapi.StartLoginChallengeRequestObject) (userapi.StartLoginChallengeResponseObject, error) {
+func (s *Server) StartLoginChallenge(ctx context.Context,
+	r userapi.StartLoginChallengeRequestObject) (userapi.StartLoginChallengeResponseObject, error) {
 	c, err := s.app.StartLoginChallenge(ctx, r.Body.Phone, r.Body.DeviceID)
 	if err != nil {
 		return nil, err
@@ -31,7 +32,8 @@ func (s *Server) CreateSession(ctx context.Context, r userapi.CreateSessionReque
 
 // RefreshSession exchanges a refresh token.
 func (s *Server) RefreshSession(ctx context.Context, r userapi.RefreshSessionRequestObject) (userapi.RefreshSessionResponseObject, error) {
-	t, err := s.app.RefreshSession(ctx, app.RefreshInput{Token: r.Body.RefreshToken, Device: r.Body.DeviceID, IdempotencyKey: r.Params.IdempotencyKey})
+	t, err := s.app.RefreshSession(ctx,
+		app.RefreshInput{Token: r.Body.RefreshToken, Device: r.Body.DeviceID, IdempotencyKey: r.Params.IdempotencyKey})
 	if err != nil {
 		return nil, err
 	}

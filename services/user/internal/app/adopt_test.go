@@ -58,7 +58,8 @@ func TestAdoption(t *testing.T) {
 	w, refresh := adopted(t)
 	amina, err := w.app.LookupRecipient(w.service("users:lookup"), phone)
 	w.must(err)
-	if amina.Phone != phone || amina.Email != "amina@example.com" || amina.MaskedName() != "Amina W." || amina.Tier != 1 || amina.Language != "en-KE" || amina.KycStatus != "verified" {
+	if amina.Phone != phone || amina.Email != "amina@example.com" || amina.MaskedName() != "Amina W." || amina.Tier != 1 ||
+		amina.Language != "en-KE" || amina.KycStatus != "verified" {
 		t.Errorf("%+v", amina)
 	}
 	w.must(w.signIn(pin))
@@ -68,13 +69,16 @@ func TestAdoption(t *testing.T) {
 		return w.one("SELECT id FROM otp_challenges WHERE purpose = $1 AND consumed_at IS NULL", purpose)
 	}
 	login := challenge("login")
-	_, err = w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: "tablet-0123456789", ChallengeID: &login, Otp: w.code(login)})
+	_, err = w.app.CreateSession(w.anyone(),
+		app.SessionInput{Phone: phone, Pin: pin, Device: "tablet-0123456789", ChallengeID: &login, Otp: w.code(login)})
 	w.must(err)
 	reset := challenge("pin_reset")
-	w.must(w.app.CompletePinReset(w.anyone(), app.PinResetInput{ID: reset, Otp: w.code(reset), Pin: "8361", Device: device, IDNumber: "30112230"}))
+	w.must(w.app.CompletePinReset(w.anyone(),
+		app.PinResetInput{ID: reset, Otp: w.code(reset), Pin: "8361", Device: device, IDNumber: "30112230"}))
 	w.must(w.signIn("8361"))
 	registration := challenge("registration")
-	p, _, err := w.app.CompleteRegistration(w.anyone(), app.RegistrationInput{ID: registration, Otp: w.code(registration), Pin: pin, Device: device})
+	p, _, err := w.app.CompleteRegistration(w.anyone(),
+		app.RegistrationInput{ID: registration, Otp: w.code(registration), Pin: pin, Device: device})
 	w.must(err)
 	if p.Phone != "+254712000005" || p.Language != "sw" {
 		t.Errorf("%+v", p)
@@ -103,7 +107,8 @@ func TestAdoptedVerifications(t *testing.T) {
 	operator := w.as(admin, uuid.New(), "admin:kyc")
 	reviews, _, err := w.app.ListKycReviews(operator, page.Request{})
 	w.must(err)
-	if len(reviews) != 1 || reviews[0].Unreadable || reviews[0].Submitted.FullName() != "Amina Wanjiru" || reviews[0].Returned == nil || reviews[0].Reason != domain.ReasonUnknown {
+	if len(reviews) != 1 || reviews[0].Unreadable || reviews[0].Submitted.FullName() != "Amina Wanjiru" || reviews[0].Returned == nil ||
+		reviews[0].Reason != domain.ReasonUnknown {
 		t.Fatalf("%+v", reviews)
 	}
 	k, err := w.app.DecideKycReview(operator, app.DecisionInput{KycID: reviews[0].ID, Approve: true, Reason: "Seen the card"})
@@ -113,7 +118,8 @@ func TestAdoptedVerifications(t *testing.T) {
 	}
 	id := w.one("SELECT id FROM kyc_verifications WHERE status = 'pending'")
 	user := w.one("SELECT user_id FROM kyc_verifications WHERE id = $1", id)
-	if got := w.settled(customer{id: user, ctx: w.as(user, uuid.New(), "kyc")}, id); got.Status != "review" || got.Reason != domain.ReasonDuplicate {
+	if got := w.settled(customer{id: user, ctx: w.as(user, uuid.New(), "kyc")}, id); got.Status != "review" ||
+		got.Reason != domain.ReasonDuplicate {
 		t.Errorf("the document of a customer who was verified before: %+v", got)
 	}
 }

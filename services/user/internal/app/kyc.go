@@ -33,7 +33,8 @@ type Kyc struct {
 }
 
 func kycOf(k userdb.KycVerification) Kyc {
-	out := Kyc{ID: k.ID, UserID: k.UserID, Status: k.Status, Reason: k.ReasonCode, Country: k.Country, IDType: k.IDType, SubmittedAt: k.SubmittedAt.UTC()}
+	out := Kyc{ID: k.ID, UserID: k.UserID, Status: k.Status, Reason: k.ReasonCode, Country: k.Country, IDType: k.IDType,
+		SubmittedAt: k.SubmittedAt.UTC()}
 	if k.DecidedAt != nil {
 		at := k.DecidedAt.UTC()
 		out.DecidedAt = &at

@@ -23,7 +23,8 @@ import (
 )
 
 func details(number string) domain.Submission {
-	return domain.Submission{Country: "KE", IDType: "NATIONAL_ID", IDNumber: number, FirstName: "Amina", LastName: "Wanjiru", DateOfBirth: "1990-04-12"}
+	return domain.Submission{Country: "KE", IDType: "NATIONAL_ID", IDNumber: number, FirstName: "Amina", LastName: "Wanjiru",
+		DateOfBirth: "1990-04-12"}
 }
 
 func (w *world) submit(c customer, number, key string) (app.Kyc, error) {
@@ -224,8 +225,10 @@ func TestKycForgedVerification(t *testing.T) {
 	w.must(w.box.SetScript(t.Context(), control.Script{KYCCallback: "lose"}))
 	stamp := smileid.FormatTimestamp(time.Now())
 	forged := func(k app.Kyc, number string) []byte {
-		return fmt.Appendf(nil, `{"SmileJobID":"0000056574","PartnerParams":{"user_id":%q,"job_id":%q,"job_type":5},"ResultType":"ID Verification","ResultText":"ID Number Validated",
-			"ResultCode":"1012","IsFinalResult":"true","Actions":{"Verify_ID_Number":"Verified","Return_Personal_Info":"Returned"},"Country":"KE","IDType":"NATIONAL_ID",
+		return fmt.Appendf(nil, `{"SmileJobID":"0000056574","PartnerParams":{"user_id":%q,"job_id":%q,"job_type":5},
+			"ResultType":"ID Verification","ResultText":"ID Number Validated",
+			"ResultCode":"1012","IsFinalResult":"true","Actions":{"Verify_ID_Number":"Verified","Return_Personal_Info":"Returned"},"Country":"KE",
+			"IDType":"NATIONAL_ID",
 			"IDNumber":%q,"FullName":"AMINA WANJIRU","DOB":"1990-04-12","timestamp":%q,"signature":%q}`,
 			k.UserID, k.ID, number, stamp, smileid.Sign(sandbox.DefaultSmileAPIKey, sandbox.DefaultSmilePartnerID, stamp))
 	}
@@ -238,9 +241,11 @@ func TestKycForgedVerification(t *testing.T) {
 		k, err := w.submit(customer, c.number, "key-a")
 		w.must(err)
 		body, token := forged(k, c.number), w.deps.Sealer.Token("kyc", k.ID.String())
-		if r, err := smileid.ParseCallback(body); err != nil || r.JobID != k.ID.String() || domain.Decide(details(c.number), domain.AuthorityResult{
-			Code: r.ResultCode, Final: r.Final, Country: r.Country, IDType: r.IDType, IDNumber: r.IDNumber, FullName: r.FullName, DateOfBirth: r.DOB,
-		}).Outcome != domain.OutcomeVerified {
+		if r, err := smileid.ParseCallback(body); err != nil || r.JobID != k.ID.String() ||
+			domain.Decide(details(c.number), domain.AuthorityResult{
+				Code: r.ResultCode, Final: r.Final, Country: r.Country, IDType: r.IDType, IDNumber: r.IDNumber, FullName: r.FullName,
+				DateOfBirth: r.DOB,
+			}).Outcome != domain.OutcomeVerified {
 			t.Fatalf("the forgery would not do: %+v, %v", r, err)
 		}
 		for range 2 { // before the question and after it
@@ -359,8 +364,10 @@ func TestKycStrangeAnswer(t *testing.T) {
 			_, _ = rw.Write([]byte(`{"success":true}`))
 			return
 		}
-		_, _ = fmt.Fprintf(rw, `{"timestamp":%q,"signature":%q,"job_complete":true,"job_success":true,"code":"2302","result":{"ResultCode":"1012","IsFinalResult":"true",
-			"FullName":"Amina Wanjiru","DOB":"1990-04-12","PartnerParams":{"user_id":"somebody","job_id":%q,"job_type":5}}}`, stamp, smileid.Sign("k", "085", stamp), job)
+		_, _ = fmt.Fprintf(rw, `{"timestamp":%q,"signature":%q,"job_complete":true,"job_success":true,"code":"2302","result":{"ResultCode":"1012",
+			"IsFinalResult":"true",
+			"FullName":"Amina Wanjiru","DOB":"1990-04-12","PartnerParams":{"user_id":"somebody","job_id":%q,"job_type":5}}}`, stamp,
+			smileid.Sign("k", "085", stamp), job)
 	}))
 	defer peer.Close()
 	w.with(smileid.New(smileid.Config{BaseURL: peer.URL, PartnerID: "085", APIKey: "k"}))
@@ -450,7 +457,8 @@ func TestKycReviews(t *testing.T) {
 		t.Errorf("repeated decisions: %v", errs)
 	}
 	types, last := w.events()
-	if i := slices.Index(types, "user.kyc_verified"); i < 0 || slices.Contains(types[i+1:], "user.kyc_verified") || last["user_id"] != open[0].UserID.String() {
+	if i := slices.Index(types, "user.kyc_verified"); i < 0 || slices.Contains(types[i+1:], "user.kyc_verified") ||
+		last["user_id"] != open[0].UserID.String() {
 		t.Errorf("events %v, last %v", types, last)
 	}
 	k, err := w.app.DecideKycReview(admin, app.DecisionInput{KycID: open[1].ID, Reason: "Not the same person"})
@@ -488,7 +496,8 @@ func TestKycUnreadable(t *testing.T) {
 		open = append(open, w.decided(customers[i], "3011224"+fmt.Sprint(i)+"7"))
 	}
 	spoil := func(column string, id uuid.UUID) {
-		_, err := w.db.Pool.Exec(t.Context(), "UPDATE kyc_verifications SET "+column+" = set_byte("+column+", 60, get_byte("+column+", 60) # 1) WHERE id = $1", id)
+		_, err := w.db.Pool.Exec(t.Context(), "UPDATE kyc_verifications SET "+column+" = set_byte("+column+", 60, get_byte("+column+
+			", 60) # 1) WHERE id = $1", id)
 		w.must(err)
 	}
 	spoil("submission_sealed", open[1].ID)
@@ -500,7 +509,8 @@ func TestKycUnreadable(t *testing.T) {
 	}
 	for i, r := range reviews {
 		submitted, returned, unreadable := i != 1, i != 2, i == 1 || i == 2
-		if r.ID != open[i].ID || (r.Submitted.FirstName == "Amina") != submitted || (r.Returned != nil) != returned || r.Unreadable != unreadable || r.IDType != "NATIONAL_ID" {
+		if r.ID != open[i].ID || (r.Submitted.FirstName == "Amina") != submitted || (r.Returned != nil) != returned ||
+			r.Unreadable != unreadable || r.IDType != "NATIONAL_ID" {
 			t.Errorf("row %d: %+v", i, r)
 		}
 	}

@@ -158,7 +158,8 @@ func (a *App) closeKyc(ctx context.Context, id uuid.UUID, sub domain.Submission,
 	return err
 }
 
-func (a *App) writeDecision(ctx context.Context, tx pgx.Tx, id uuid.UUID, sub domain.Submission, d domain.Decision, result *domain.AuthorityResult) error {
+func (a *App) writeDecision(ctx context.Context, tx pgx.Tx, id uuid.UUID, sub domain.Submission, d domain.Decision,
+	result *domain.AuthorityResult) error {
 	k, err := a.q.LockKyc(ctx, tx, id)
 	if err != nil {
 		return fmt.Errorf("lock kyc: %w", err)
@@ -219,9 +220,11 @@ func (a *App) settleKyc(ctx context.Context, tx pgx.Tx, k userdb.KycVerification
 	}
 	switch p.Status {
 	case domain.KycVerified:
-		return a.publish(ctx, tx, "user.kyc_verified", u.ID, events.UserKycVerified{UserID: u.ID, Tier: int64(change.Tier), Country: u.Country, Version: version})
+		return a.publish(ctx, tx, "user.kyc_verified", u.ID,
+			events.UserKycVerified{UserID: u.ID, Tier: int64(change.Tier), Country: u.Country, Version: version})
 	case domain.KycRejected:
-		return a.publish(ctx, tx, "user.kyc_rejected", u.ID, events.UserKycRejected{UserID: u.ID, KycID: k.ID, ReasonCode: p.ReasonCode, Version: version})
+		return a.publish(ctx, tx, "user.kyc_rejected", u.ID,
+			events.UserKycRejected{UserID: u.ID, KycID: k.ID, ReasonCode: p.ReasonCode, Version: version})
 	}
 	return a.publish(ctx, tx, "user.kyc_review_needed", u.ID, events.UserKycReviewNeeded{UserID: u.ID, KycID: k.ID, Version: version})
 }

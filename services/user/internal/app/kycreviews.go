@@ -58,7 +58,8 @@ func (a *App) ListKycReviews(ctx context.Context, in page.Request) ([]Review, *s
 
 // review opens a submission. One that cannot be opened must not hide all others.
 func (a *App) review(ctx context.Context, r userdb.ListKycReviewsRow) Review {
-	out := Review{Kyc: Kyc{ID: r.ID, UserID: r.UserID, Status: domain.KycReview, Reason: r.ReasonCode, Country: r.Country, IDType: r.IDType, SubmittedAt: r.SubmittedAt.UTC()}}
+	out := Review{Kyc: Kyc{ID: r.ID, UserID: r.UserID, Status: domain.KycReview, Reason: r.ReasonCode, Country: r.Country, IDType: r.IDType,
+		SubmittedAt: r.SubmittedAt.UTC()}}
 	var errSubmitted, errReturned error
 	out.Submitted, errSubmitted = a.submission(r.ID, r.SubmissionSealed)
 	out.Returned, errReturned = a.result(r.ID, r.ResultSealed)
@@ -151,7 +152,8 @@ func (a *App) decide(ctx context.Context, tx pgx.Tx, operator uuid.UUID, in Deci
 	if err != nil {
 		return Kyc{}, err
 	}
-	if err := audit.Record(ctx, tx, a.now(), audit.Entry{Action: "kyc.decided", ObjectType: "kyc", ObjectID: k.ID.String(), Detail: detail}); err != nil {
+	if err := audit.Record(ctx, tx, a.now(),
+		audit.Entry{Action: "kyc.decided", ObjectType: "kyc", ObjectID: k.ID.String(), Detail: detail}); err != nil {
 		return Kyc{}, err
 	}
 	k, err = a.q.GetKyc(ctx, tx, k.ID)

@@ -27,7 +27,8 @@ func (w *world) stranger(n int, phone string) error {
 	case 2:
 		_, err = w.app.StartPinReset(w.anyone(), phone, elsewhere)
 	default:
-		_, err = w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: elsewhere, ChallengeID: ptr(uuid.New()), Otp: "123456"})
+		_, err = w.app.CreateSession(w.anyone(),
+			app.SessionInput{Phone: phone, Pin: pin, Device: elsewhere, ChallengeID: ptr(uuid.New()), Otp: "123456"})
 	}
 	return err
 }

@@ -14,12 +14,18 @@ type metrics struct {
 
 func newMetrics(registry prometheus.Registerer) metrics {
 	m := metrics{
-		callbacksRefused: prometheus.NewCounter(prometheus.CounterOpts{Name: "user_kyc_callbacks_refused_total", Help: "Callbacks whose path token was wrong."}),
-		pinRefused:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_pin_refused_total", Help: "PIN tries that failed, by reason."}, []string{"reason"}),
-		refreshReused:    prometheus.NewCounter(prometheus.CounterOpts{Name: "user_refresh_reused_total", Help: "Sessions closed because a refresh token was used twice."}),
-		kycDecided:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_kyc_decided_total", Help: "Identity verifications by outcome."}, []string{"outcome"}),
-		limited:          prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_limited_total", Help: "Requests for codes and tries to sign in that were refused, by limit."}, []string{"limit"}),
-		unreadable:       prometheus.NewCounter(prometheus.CounterOpts{Name: "user_unreadable_total", Help: "Readings of identity details that could not be opened."}),
+		callbacksRefused: prometheus.NewCounter(prometheus.CounterOpts{Name: "user_kyc_callbacks_refused_total",
+			Help: "Callbacks whose path token was wrong."}),
+		pinRefused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_pin_refused_total", Help: "PIN tries that failed, by reason."},
+			[]string{"reason"}),
+		refreshReused: prometheus.NewCounter(prometheus.CounterOpts{Name: "user_refresh_reused_total",
+			Help: "Sessions closed because a refresh token was used twice."}),
+		kycDecided: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_kyc_decided_total", Help: "Identity verifications by outcome."},
+			[]string{"outcome"}),
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_limited_total",
+			Help: "Requests for codes and tries to sign in that were refused, by limit."}, []string{"limit"}),
+		unreadable: prometheus.NewCounter(prometheus.CounterOpts{Name: "user_unreadable_total",
+			Help: "Readings of identity details that could not be opened."}),
 	}
 	if registry != nil {
 		registry.MustRegister(m.callbacksRefused, m.pinRefused, m.refreshReused, m.kycDecided, m.limited, m.unreadable)

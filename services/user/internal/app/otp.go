@@ -65,7 +65,8 @@ func (a *App) insertChallenge(ctx context.Context, tx pgx.Tx, in challengeInput)
 
 func (a *App) challengeRow(in challengeInput, now time.Time) (userdb.InsertChallengeParams, error) {
 	row := userdb.InsertChallengeParams{
-		Purpose: in.purpose, PhoneIndex: a.Sealer.Index(indexPhone, in.who.phone), Country: in.country, Language: in.language, CreatedAt: now, ExpiresAt: now.Add(domain.OtpLife),
+		Purpose: in.purpose, PhoneIndex: a.Sealer.Index(indexPhone, in.who.phone), Country: in.country, Language: in.language, CreatedAt: now,
+		ExpiresAt: now.Add(domain.OtpLife),
 	}
 	if in.user != nil {
 		row.UserID = &in.user.ID
@@ -90,7 +91,8 @@ func (a *App) challengeRow(in challengeInput, now time.Time) (userdb.InsertChall
 // tryOtp compares a code; the try is counted and committed first. Unknown, spent, expired, exhausted and wrong are one answer.
 // The caller spends the challenge with spendOtp in the transaction of its effect.
 func (a *App) tryOtp(ctx context.Context, id uuid.UUID, purpose, code string) (userdb.ReserveOtpTryRow, error) {
-	row, err := a.q.ReserveOtpTry(ctx, a.Pool, userdb.ReserveOtpTryParams{ID: id, Purpose: purpose, Now: a.now(), MaxTries: domain.MaxOtpTries})
+	row, err := a.q.ReserveOtpTry(ctx, a.Pool,
+		userdb.ReserveOtpTryParams{ID: id, Purpose: purpose, Now: a.now(), MaxTries: domain.MaxOtpTries})
 	if pg.IsNoRows(err) {
 		return row, domain.ErrOtpInvalid
 	}

@@ -66,8 +66,8 @@ func TestPinResetOfVerified(t *testing.T) {
 	w.want(w.app.CompletePinReset(w.anyone(), in), domain.ErrOtpInvalid) // guesses of the number cost the code's tries
 }
 
-// TestPinResetDuringSignIn: a PIN that was right when it was compared opens no session once another one is set. Both wait for the customer's
-// row, the reset first.
+// TestPinResetDuringSignIn: a PIN that was right when it was compared opens no session once another one is set. Both wait for the
+// customer's row, the reset first.
 func TestPinResetDuringSignIn(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -110,5 +110,7 @@ func TestPinResetTellsNothing(t *testing.T) {
 	}
 	login, err := w.app.StartLoginChallenge(w.anyone(), phone, device)
 	w.must(err)
-	w.want(w.app.CompletePinReset(w.anyone(), app.PinResetInput{ID: login.ID, Otp: w.code(login.ID), Pin: "8361", Device: device}), domain.ErrOtpInvalid) // a code serves its purpose only
+	// a code serves its purpose only
+	w.want(w.app.CompletePinReset(w.anyone(), app.PinResetInput{ID: login.ID, Otp: w.code(login.ID), Pin: "8361", Device: device}),
+		domain.ErrOtpInvalid)
 }

@@ -21,7 +21,8 @@ func TestHashingQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(Deps{Pool: pgtest.Open(t, "user", usersql.Migrations()).Pool, Sealer: sealer, Env: "test", Log: slog.New(slog.DiscardHandler)})
+	a, err := New(Deps{Pool: pgtest.Open(t, "user", usersql.Migrations()).Pool, Sealer: sealer, Env: "test",
+		Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

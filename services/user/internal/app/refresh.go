@@ -68,7 +68,8 @@ func (a *App) refresh(ctx context.Context, tx pgx.Tx, in RefreshInput) (t Tokens
 		SameDevice: a.sameDevice(s.DeviceIndex, in.Device), UsedAt: token.UsedAt, UsedBy: token.UsedBy, AskedBy: askedBy[:], Now: now,
 	}) {
 	case domain.RefreshSpend:
-		if err := a.spendRefresh(ctx, tx, userdb.SpendRefreshTokenParams{Hash: hash, Now: now, UsedBy: askedBy[:], SuccessorHash: refreshHash(successor)}, s); err != nil {
+		if err := a.spendRefresh(ctx, tx,
+			userdb.SpendRefreshTokenParams{Hash: hash, Now: now, UsedBy: askedBy[:], SuccessorHash: refreshHash(successor)}, s); err != nil {
 			return t, nil, err
 		}
 	case domain.RefreshRepeated:

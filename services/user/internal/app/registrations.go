@@ -24,7 +24,8 @@ func (a *App) StartRegistration(ctx context.Context, phone, country, language st
 	if err != nil {
 		return Challenge{}, err
 	}
-	return a.challenge(ctx, challengeInput{who: asker{phone: phone}, purpose: domain.OtpRegistration, country: country, language: language, send: true})
+	return a.challenge(ctx, challengeInput{who: asker{phone: phone}, purpose: domain.OtpRegistration, country: country, language: language,
+		send: true})
 }
 
 // RegistrationInput is the proof and the choices of a new customer.

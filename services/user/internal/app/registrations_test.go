@@ -20,7 +20,8 @@ func TestRegistration(t *testing.T) {
 	c := w.register(phone)
 	p, err := w.app.GetProfile(c.ctx)
 	w.must(err)
-	if p.Phone != phone || p.Status != "active" || p.KycStatus != "none" || p.Tier != 0 || p.Role != "customer" || p.Country != "KE" || p.FirstName != "" {
+	if p.Phone != phone || p.Status != "active" || p.KycStatus != "none" || p.Tier != 0 || p.Role != "customer" || p.Country != "KE" ||
+		p.FirstName != "" {
 		t.Errorf("profile %+v", p)
 	}
 	types, last := w.events()
@@ -59,7 +60,8 @@ func (w *world) noPlaintext(secrets ...string) {
 			if len(secret) < 6 {
 				continue // four digits are in every timestamp
 			}
-			n := w.count("SELECT count(*) FROM "+table+" r WHERE r::text LIKE '%' || $1 || '%' OR r::text LIKE '%' || encode(convert_to($1, 'UTF8'), 'hex') || '%'", secret)
+			n := w.count("SELECT count(*) FROM "+table+
+				" r WHERE r::text LIKE '%' || $1 || '%' OR r::text LIKE '%' || encode(convert_to($1, 'UTF8'), 'hex') || '%'", secret)
 			if n != 0 {
 				w.Errorf("table %s shows %d secrets in plain", table, n)
 			}
@@ -168,7 +170,8 @@ func TestRegistrationTwice(t *testing.T) {
 	before := w.count("SELECT count(*) FROM audit_log")
 	c, err := w.app.StartRegistration(w.anyone(), phone, "KE", "en") // the same answer as for anybody
 	w.must(err)
-	_, _, err = w.app.CompleteRegistration(w.anyone(), app.RegistrationInput{ID: c.ID, Otp: w.code(c.ID), Pin: "8361", Device: "another-device-0001"})
+	_, _, err = w.app.CompleteRegistration(w.anyone(),
+		app.RegistrationInput{ID: c.ID, Otp: w.code(c.ID), Pin: "8361", Device: "another-device-0001"})
 	w.want(err, domain.ErrAlreadyRegistered)
 	if n := w.count("SELECT count(*) FROM audit_log"); n != before {
 		t.Errorf("the refusal was written: %d audit rows", n-before)
@@ -209,7 +212,8 @@ func TestCreateAdmin(t *testing.T) {
 	tokens, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: "+254799000001", Pin: "5821", Device: device})
 	w.must(err)
 	claims := w.parse(tokens.Access, "at+jwt")
-	if claims["sub"] != id.String() || claims["scope"] != "profile kyc wallet:read wallet:write admin:api_keys admin:kyc admin:ledger admin:users" {
+	if claims["sub"] != id.String() ||
+		claims["scope"] != "profile kyc wallet:read wallet:write admin:api_keys admin:kyc admin:ledger admin:users" {
 		t.Errorf("claims %v", claims)
 	}
 	_, err = w.app.CreateAdmin(w.anyone(), "+254799000001", "5821", device)

@@ -20,7 +20,8 @@ func (w *world) parse(token, kind string) jwt.MapClaims {
 	claims := jwt.MapClaims{}
 	parsed, err := jwt.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
 		return publicKey(w.T, w.app.Keys.Public(), t.Header["kid"]), nil
-	}, jwt.WithValidMethods([]string{"ES256"}), jwt.WithIssuer("sendtip"), jwt.WithAudience("sendtip"), jwt.WithTimeFunc(w.clock), jwt.WithExpirationRequired())
+	}, jwt.WithValidMethods([]string{"ES256"}), jwt.WithIssuer("sendtip"), jwt.WithAudience("sendtip"), jwt.WithTimeFunc(w.clock),
+		jwt.WithExpirationRequired())
 	w.must(err)
 	if parsed.Header["typ"] != kind {
 		w.Fatalf("typ %v, want %s", parsed.Header["typ"], kind)
@@ -35,7 +36,8 @@ func TestCreateSession(t *testing.T) {
 	tokens, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
 	w.must(err)
 	claims := w.parse(tokens.Access, "at+jwt")
-	want := map[string]any{"sub": c.id.String(), "sid": tokens.SessionID.String(), "scope": "profile kyc wallet:read wallet:write", "tier": 0.0, "env": "test"}
+	want := map[string]any{"sub": c.id.String(), "sid": tokens.SessionID.String(), "scope": "profile kyc wallet:read wallet:write",
+		"tier": 0.0, "env": "test"}
 	for k, v := range want {
 		if claims[k] != v {
 			t.Errorf("claim %s = %v, want %v", k, claims[k], v)
@@ -61,8 +63,10 @@ func TestCreateSessionRefused(t *testing.T) {
 		"wrong pin":      {app.SessionInput{Phone: phone, Pin: "9999", Device: device}, domain.ErrCredentialsInvalid},
 		"unknown phone":  {app.SessionInput{Phone: "+254712000000", Pin: pin, Device: device}, domain.ErrDeviceUnknown},
 		"unknown device": {app.SessionInput{Phone: phone, Pin: pin, Device: "another-device-0001"}, domain.ErrDeviceUnknown},
-		"and wrong pin":  {app.SessionInput{Phone: phone, Pin: "9999", Device: "another-device-0001"}, domain.ErrDeviceUnknown}, // says nothing about the PIN
-		"unknown code":   {app.SessionInput{Phone: phone, Pin: pin, Device: "another-device-0001", ChallengeID: ptr(uuid.New()), Otp: "123456"}, domain.ErrOtpInvalid},
+		// says nothing about the PIN
+		"and wrong pin": {app.SessionInput{Phone: phone, Pin: "9999", Device: "another-device-0001"}, domain.ErrDeviceUnknown},
+		"unknown code": {app.SessionInput{Phone: phone, Pin: pin, Device: "another-device-0001", ChallengeID: ptr(uuid.New()), Otp: "123456"},
+			domain.ErrOtpInvalid},
 	} {
 		if _, err := w.app.CreateSession(w.anyone(), c.in); err == nil || err.Error() != c.want.Error() {
 			t.Errorf("%s: %v, want exactly %v", name, err, c.want)
@@ -201,7 +205,8 @@ func TestDeleteSession(t *testing.T) {
 	if _, list, _ = w.app.ListRevocations(w.service("users:revocations"), &now); len(list) != 0 {
 		t.Errorf("an old revocation is listed since %v: %+v", now, list)
 	}
-	_, err = w.app.RefreshSession(w.anyone(), app.RefreshInput{Token: c.tokens.Refresh, Device: device, IdempotencyKey: "key-0123456789abcdef"})
+	_, err = w.app.RefreshSession(w.anyone(),
+		app.RefreshInput{Token: c.tokens.Refresh, Device: device, IdempotencyKey: "key-0123456789abcdef"})
 	w.want(err, domain.ErrRefreshInvalid)
 	_, err = w.app.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", QuoteID: uuid.New()})
 	w.want(err, domain.ErrSessionEnded)
@@ -268,7 +273,8 @@ func TestSweep(t *testing.T) {
 		t.Errorf("swept %d fresh rows, %v", n, err)
 	}
 	w.wait(40 * 24 * time.Hour)
-	if n, err := w.app.Sweep(t.Context()); err != nil || n != 7 { // a code, a try, a revocation, a session, the counts of codes (phone, range) and of sign-ins
+	// a code, a try, a revocation, a session, the counts of codes (phone, range) and of sign-ins
+	if n, err := w.app.Sweep(t.Context()); err != nil || n != 7 {
 		t.Errorf("swept %d rows, %v, want 7", n, err)
 	}
 	if n := w.count("SELECT count(*) FROM users"); n != 1 {
@@ -283,7 +289,9 @@ func TestSweep(t *testing.T) {
 func TestSweepAll(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	_, err := w.db.Pool.Exec(t.Context(), "INSERT INTO limit_counts (key, taken, expires_at) SELECT decode(lpad(to_hex(n), 64, '0'), 'hex'), '{}', $1 FROM generate_series(1, 2500) n", w.clock())
+	_, err := w.db.Pool.Exec(t.Context(),
+		"INSERT INTO limit_counts (key, taken, expires_at) SELECT decode(lpad(to_hex(n), 64, '0'), 'hex'), '{}', $1 FROM generate_series(1, "+
+			"2500) n", w.clock())
 	w.must(err)
 	admin, err := pgx.Connect(t.Context(), w.db.AdminURL)
 	w.must(err)
@@ -303,7 +311,8 @@ func TestSweepLeavesWhatIsCounted(t *testing.T) {
 	w.want(w.signIn("9999"), domain.ErrCredentialsInvalid)
 	w.wait(40 * 24 * time.Hour)
 	counting := w.begin()
-	for _, statement := range []string{"UPDATE limit_counts SET taken = taken || $1::timestamptz, expires_at = $1", "UPDATE pin_attempts SET tries = tries + 1, updated_at = $1"} {
+	for _, statement := range []string{"UPDATE limit_counts SET taken = taken || $1::timestamptz, expires_at = $1",
+		"UPDATE pin_attempts SET tries = tries + 1, updated_at = $1"} {
 		_, err := counting.Exec(t.Context(), statement, w.clock().Add(time.Minute))
 		w.must(err)
 	}

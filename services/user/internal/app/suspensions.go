@@ -79,10 +79,12 @@ func (a *App) changeStatus(ctx context.Context, tx pgx.Tx, u userdb.User, status
 	if err != nil {
 		return 0, err
 	}
-	if err := audit.Record(ctx, tx, a.now(), audit.Entry{Action: action, ObjectType: "user", ObjectID: u.ID.String(), Detail: detail}); err != nil {
+	if err := audit.Record(ctx, tx, a.now(),
+		audit.Entry{Action: action, ObjectType: "user", ObjectID: u.ID.String(), Detail: detail}); err != nil {
 		return 0, err
 	}
-	return version, a.publish(ctx, tx, "user.status_changed", u.ID, events.UserStatusChanged{UserID: u.ID, Status: status, Tier: int64(u.Tier), Version: version})
+	return version, a.publish(ctx, tx, "user.status_changed", u.ID,
+		events.UserStatusChanged{UserID: u.ID, Status: status, Tier: int64(u.Tier), Version: version})
 }
 
 func (a *App) revokeAll(ctx context.Context, tx pgx.Tx, user uuid.UUID, reason string) error {
@@ -137,8 +139,8 @@ type Revocation struct {
 // maxRevocations is the limit in the query.
 const maxRevocations = 100_000
 
-// ListRevocations returns what gateways have to refuse, and the database's time of before the reading, or of the last entry of a full list. An earlier `since` than
-// can matter is raised; nil means everything that can.
+// ListRevocations returns what gateways have to refuse, and the database's time of before the reading, or of the last entry of a full list.
+// An earlier `since` than can matter is raised; nil means everything that can.
 func (a *App) ListRevocations(ctx context.Context, since *time.Time) (time.Time, []Revocation, error) {
 	if err := auth.Require(ctx, scopes.UsersRevocations); err != nil {
 		return time.Time{}, nil, err

@@ -25,7 +25,8 @@ func TestSuspendUser(t *testing.T) {
 		t.Errorf("repeated suspensions: %v", errs)
 	}
 	types, last := w.events()
-	if n := len(types); types[n-1] != "user.status_changed" || types[n-2] == "user.status_changed" || last["status"] != "suspended" || last["version"] != 2.0 {
+	if n := len(types); types[n-1] != "user.status_changed" || types[n-2] == "user.status_changed" || last["status"] != "suspended" ||
+		last["version"] != 2.0 {
 		t.Errorf("events %v, last %v", types, last)
 	}
 	_, list, err := w.app.ListRevocations(w.service("users:revocations"), nil)
@@ -96,7 +97,8 @@ func TestSuspendedCustomer(t *testing.T) {
 		if n := w.everything(); n != before {
 			t.Errorf("%s: refusals left %d rows", name, n-before)
 		}
-		if n := w.count("SELECT count(*) FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE s.user_id = $1 AND t.used_at IS NOT NULL", c.id); n != 0 {
+		if n := w.count("SELECT count(*) FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE s.user_id = $1 AND t.used_at IS "+
+			"NOT NULL", c.id); n != 0 {
 			t.Errorf("%s: %d refresh tokens were spent", name, n)
 		}
 		_, err = w.app.ReinstateUser(admin, c.id)

@@ -22,10 +22,13 @@ func (a *App) Sweep(ctx context.Context) (int64, error) {
 		run    func(ctx context.Context, before time.Time) (int64, error)
 	}{
 		{"codes", now.Add(-24 * time.Hour), func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepChallenges(ctx, a.Pool, t) }},
-		{"pin tries", now.Add(-7 * 24 * time.Hour), func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepPinAttempts(ctx, a.Pool, t) }},
-		{"revocations", now.Add(-2 * domain.RevocationKeep), func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepRevocations(ctx, a.Pool, t) }},
+		{"pin tries", now.Add(-7 * 24 * time.Hour),
+			func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepPinAttempts(ctx, a.Pool, t) }},
+		{"revocations", now.Add(-2 * domain.RevocationKeep),
+			func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepRevocations(ctx, a.Pool, t) }},
 		{"limits", now, func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepLimits(ctx, a.Pool, t) }},
-		{"sessions", now.Add(-7 * 24 * time.Hour), func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepSessions(ctx, a.Pool, t) }},
+		{"sessions", now.Add(-7 * 24 * time.Hour),
+			func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepSessions(ctx, a.Pool, t) }},
 	} {
 		n, err := pg.Drain(ctx, func(ctx context.Context) (int64, error) { return s.run(ctx, s.before) })
 		if err != nil {

@@ -154,7 +154,8 @@ func (w *world) anyone() context.Context {
 }
 
 func (w *world) as(user, session uuid.UUID, scopes ...string) context.Context {
-	return auth.With(w.Context(), auth.Principal{Subject: "user:" + user.String(), SessionID: session.String(), Scopes: scopes, Operation: "test"})
+	return auth.With(w.Context(), auth.Principal{Subject: "user:" + user.String(), SessionID: session.String(), Scopes: scopes,
+		Operation: "test"})
 }
 
 func (w *world) service(scopes ...string) context.Context {
@@ -231,9 +232,12 @@ func (w *world) count(query string, args ...any) int {
 // everything is the number of rows that a use case may have left, to show that a refusal leaves none.
 func (w *world) everything() int {
 	w.Helper()
-	return w.count(`SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM devices) + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM refresh_tokens)
-		+ (SELECT count(*) FROM revocations) + (SELECT count(*) FROM kyc_verifications) + (SELECT count(*) FROM kyc_callbacks) + (SELECT count(*) FROM otp_challenges)
-		+ (SELECT count(*) FROM outbox) + (SELECT count(*) FROM audit_log) + (SELECT count(*) FROM idempotency_keys) + (SELECT count(*) FROM river_job)`)
+	return w.count(`SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM devices) + (SELECT count(*) FROM sessions) + (SELECT count(*)
+		FROM refresh_tokens)
+		+ (SELECT count(*) FROM revocations) + (SELECT count(*) FROM kyc_verifications) + (SELECT count(*) FROM kyc_callbacks) + (SELECT count(*)
+		FROM otp_challenges)
+		+ (SELECT count(*) FROM outbox) + (SELECT count(*) FROM audit_log) + (SELECT count(*) FROM idempotency_keys) + (SELECT count(*) FROM
+		river_job)`)
 }
 
 // together runs n calls at once and returns their errors.

@@ -86,7 +86,8 @@ func TestLimitTake(t *testing.T) {
 
 func TestMaskedName(t *testing.T) {
 	t.Parallel()
-	for _, c := range [][3]string{{"Amina", "Wanjiru", "Amina W."}, {"Ömer", "élan", "Ömer É."}, {"Amina", "", "Amina"}, {"", "", ""}, {"", "Wanjiru", ""}} {
+	for _, c := range [][3]string{{"Amina", "Wanjiru", "Amina W."}, {"Ömer", "élan", "Ömer É."}, {"Amina", "", "Amina"}, {"", "", ""},
+		{"", "Wanjiru", ""}} {
 		if got := (domain.Profile{FirstName: c[0], LastName: c[1]}).MaskedName(); got != c[2] {
 			t.Errorf("MaskedName(%s, %s) = %q, want %q", c[0], c[1], got, c[2])
 		}
@@ -101,11 +102,14 @@ func TestJudgeRefresh(t *testing.T) {
 		try  domain.RefreshTry
 		want domain.RefreshVerdict
 	}{
-		"unspent":            {domain.RefreshTry{SameDevice: true, AskedBy: []byte("k")}, domain.RefreshSpend},
-		"unspent elsewhere":  {domain.RefreshTry{AskedBy: []byte("k")}, domain.RefreshReuse},
-		"repeated":           {domain.RefreshTry{SameDevice: true, UsedAt: at(30 * time.Second), UsedBy: []byte("k"), AskedBy: []byte("k")}, domain.RefreshRepeated},
-		"repeated too late":  {domain.RefreshTry{SameDevice: true, UsedAt: at(30*time.Second + 1), UsedBy: []byte("k"), AskedBy: []byte("k")}, domain.RefreshReuse},
-		"another key":        {domain.RefreshTry{SameDevice: true, UsedAt: at(0), UsedBy: []byte("k"), AskedBy: []byte("x")}, domain.RefreshReuse},
+		"unspent":           {domain.RefreshTry{SameDevice: true, AskedBy: []byte("k")}, domain.RefreshSpend},
+		"unspent elsewhere": {domain.RefreshTry{AskedBy: []byte("k")}, domain.RefreshReuse},
+		"repeated": {domain.RefreshTry{SameDevice: true, UsedAt: at(30 * time.Second), UsedBy: []byte("k"), AskedBy: []byte("k")},
+			domain.RefreshRepeated},
+		"repeated too late": {domain.RefreshTry{SameDevice: true, UsedAt: at(30*time.Second + 1), UsedBy: []byte("k"), AskedBy: []byte("k")},
+			domain.RefreshReuse},
+		"another key": {domain.RefreshTry{SameDevice: true, UsedAt: at(0), UsedBy: []byte("k"), AskedBy: []byte("x")},
+			domain.RefreshReuse},
 		"another device":     {domain.RefreshTry{UsedAt: at(0), UsedBy: []byte("k"), AskedBy: []byte("k")}, domain.RefreshReuse},
 		"no key at all":      {domain.RefreshTry{SameDevice: true, UsedAt: at(0)}, domain.RefreshReuse},
 		"nothing is allowed": {domain.RefreshTry{}, domain.RefreshReuse},
@@ -130,7 +134,8 @@ func TestStepUpHash(t *testing.T) {
 }
 
 func submission() domain.Submission {
-	return domain.Submission{Country: "KE", IDType: "NATIONAL_ID", IDNumber: "30112230", FirstName: "Amina", MiddleName: "Njeri", LastName: "Wanjiru", DateOfBirth: "1990-04-12"}
+	return domain.Submission{Country: "KE", IDType: "NATIONAL_ID", IDNumber: "30112230", FirstName: "Amina", MiddleName: "Njeri",
+		LastName: "Wanjiru", DateOfBirth: "1990-04-12"}
 }
 
 func TestSubmissionCheck(t *testing.T) {
@@ -184,7 +189,8 @@ func TestApostrophes(t *testing.T) {
 			t.Errorf("%s: %q, %v", a, s.FullName(), err)
 		}
 		for _, b := range []string{"'", "’", "‘", "`", "´", "′", "ʼ", ""} {
-			r := domain.AuthorityResult{Code: "1012", Final: true, FullName: "NG" + b + "ANG" + b + "A WANG" + b + "OMBE", DateOfBirth: s.DateOfBirth}
+			r := domain.AuthorityResult{Code: "1012", Final: true, FullName: "NG" + b + "ANG" + b + "A WANG" + b + "OMBE",
+				DateOfBirth: s.DateOfBirth}
 			if d := domain.Decide(s, r); d.Outcome != domain.OutcomeVerified {
 				t.Errorf("%s against %s: %+v", a, b, d)
 			}
@@ -198,7 +204,8 @@ func TestMarksInNames(t *testing.T) {
 	today := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	for name, good := range map[string]bool{
 		"Zoë": true, "Zoe\u0308": true, "Nguyễn": true, "Nguye\u0302\u0303n": true, "مُحَمَّد": true, "Ng'ang'a": true, "a\u0301\u0302": true,
-		"Z" + strings.Repeat("\u0335", 60): false, "A" + strings.Repeat("\u0336", 3): false, "Am\u034fina": false, "Amina\ufe0f": false, "\u0301Amina": false,
+		"Z" + strings.Repeat("\u0335", 60): false, "A" + strings.Repeat("\u0336", 3): false, "Am\u034fina": false, "Amina\ufe0f": false,
+		"\u0301Amina":  false,
 		"Amina \u0301": false, "Amina\u200b": false, "Amina\u202e": false,
 	} {
 		s := submission()
@@ -227,15 +234,17 @@ func TestIdentityKey(t *testing.T) {
 
 func TestDecide(t *testing.T) {
 	t.Parallel()
-	ok := domain.AuthorityResult{Code: "1012", Final: true, Country: "KE", IDType: "NATIONAL_ID", IDNumber: "30112230", FullName: "AMINA NJERI WANJIRU", DateOfBirth: "1990-04-12"}
+	ok := domain.AuthorityResult{Code: "1012", Final: true, Country: "KE", IDType: "NATIONAL_ID", IDNumber: "30112230",
+		FullName: "AMINA NJERI WANJIRU", DateOfBirth: "1990-04-12"}
 	for name, c := range map[string]struct {
 		change func(*domain.Submission, *domain.AuthorityResult)
 		want   domain.Outcome
 		reason string
 	}{
-		"same":                 {nil, "verified", ""},
-		"another order":        {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Wanjiru, Amina Njeri" }, "verified", ""},
-		"more returned names":  {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Zawadi Njeri Wanjiru" }, "verified", ""},
+		"same":          {nil, "verified", ""},
+		"another order": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Wanjiru, Amina Njeri" }, "verified", ""},
+		"more returned names": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Zawadi Njeri Wanjiru" }, "verified",
+			""},
 		"no middle name given": {func(s *domain.Submission, _ *domain.AuthorityResult) { s.MiddleName = "" }, "verified", ""},
 		"diacritics and hyphen": {func(s *domain.Submission, r *domain.AuthorityResult) {
 			s.FirstName, r.FullName = "Améline-Rosé", "Rose Ameline Njeri WANJIRU"
@@ -273,34 +282,47 @@ func TestDecide(t *testing.T) {
 		"acute accent and prime": {func(s *domain.Submission, r *domain.AuthorityResult) {
 			s.FirstName, s.LastName, r.FullName = "Wang′ombe", "Ng´ang`a", "WANGʼOMBE Njeri Ng‘ang’a"
 		}, "verified", ""},
-		"number without its zero": {func(s *domain.Submission, r *domain.AuthorityResult) { s.IDNumber, r.IDNumber = "01234567", "1234567" }, "verified", ""},
-		"number in groups":        {func(_ *domain.Submission, r *domain.AuthorityResult) { r.IDNumber = "30 112-230" }, "verified", ""},
+		"number without its zero": {func(s *domain.Submission, r *domain.AuthorityResult) { s.IDNumber, r.IDNumber = "01234567", "1234567" },
+			"verified", ""},
+		"number in groups": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.IDNumber = "30 112-230" }, "verified", ""},
 		"a passport's zero counts": {func(s *domain.Submission, r *domain.AuthorityResult) {
 			s.IDType, r.IDType, s.IDNumber, r.IDNumber = "PASSPORT", "PASSPORT", "0123456", "123456"
 		}, "review", domain.ReasonOther},
-		"born at a moment":     {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-12T00:00:00.000Z" }, "verified", ""},
-		"the moment in Kenya":  {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-11T21:00:00Z" }, "verified", ""},
-		"with the zone":        {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-12T00:00:00+03:00" }, "verified", ""},
-		"without a zone":       {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-12 00:00:00" }, "verified", ""},
-		"another day's moment": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-13T00:00:00.000Z" }, "review", domain.ReasonBirthDate},
-		"no day's beginning":   {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-12T10:00:00Z" }, "review", domain.ReasonMissing},
-		"day or month first":   {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "04/12/1990" }, "review", domain.ReasonMissing},
-		"number not returned":  {func(_ *domain.Submission, r *domain.AuthorityResult) { r.IDNumber = "" }, "verified", ""},
-		"one letter off":       {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Njeri Wanjiro" }, "review", domain.ReasonNear},
-		"two swapped":          {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amnia Njeri Wanjiru" }, "review", domain.ReasonNear},
-		"one name missing":     {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Wanjiru" }, "review", domain.ReasonNear},
+		"born at a moment": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-12T00:00:00.000Z" }, "verified",
+			""},
+		"the moment in Kenya": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-11T21:00:00Z" }, "verified",
+			""},
+		"with the zone": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-12T00:00:00+03:00" },
+			"verified", ""},
+		"without a zone": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-12 00:00:00" }, "verified", ""},
+		"another day's moment": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-13T00:00:00.000Z" }, "review",
+			domain.ReasonBirthDate},
+		"no day's beginning": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-12T10:00:00Z" }, "review",
+			domain.ReasonMissing},
+		"day or month first": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "04/12/1990" }, "review",
+			domain.ReasonMissing},
+		"number not returned": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.IDNumber = "" }, "verified", ""},
+		"one letter off": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Njeri Wanjiro" }, "review",
+			domain.ReasonNear},
+		"two swapped": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amnia Njeri Wanjiru" }, "review",
+			domain.ReasonNear},
+		"one name missing": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Wanjiru" }, "review", domain.ReasonNear},
 		"a name counts once": {func(s *domain.Submission, r *domain.AuthorityResult) {
 			s.MiddleName, s.LastName, r.FullName = "", "Amina", "Amina Wanjiru"
 		}, "review", domain.ReasonNear},
-		"born on another day": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-13" }, "review", domain.ReasonBirthDate},
-		"less than half":      {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Otieno Odhiambo" }, "rejected", domain.ReasonMismatch},
+		"born on another day": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "1990-04-13" }, "review",
+			domain.ReasonBirthDate},
+		"less than half": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Amina Otieno Odhiambo" }, "rejected",
+			domain.ReasonMismatch},
 		"near and another day": {func(_ *domain.Submission, r *domain.AuthorityResult) {
 			r.FullName, r.DateOfBirth = "Amina Njeri", "1991-01-01"
 		}, "rejected", domain.ReasonMismatch},
-		"somebody else":         {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Nelson Mandela" }, "rejected", domain.ReasonMismatch},
-		"no name returned":      {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "" }, "review", domain.ReasonMissing},
-		"no birth date":         {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "" }, "review", domain.ReasonMissing},
-		"another number":        {func(_ *domain.Submission, r *domain.AuthorityResult) { r.IDNumber = "30112231" }, "review", domain.ReasonOther},
+		"somebody else": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "Nelson Mandela" }, "rejected",
+			domain.ReasonMismatch},
+		"no name returned": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.FullName = "" }, "review", domain.ReasonMissing},
+		"no birth date":    {func(_ *domain.Submission, r *domain.AuthorityResult) { r.DateOfBirth = "" }, "review", domain.ReasonMissing},
+		"another number": {func(_ *domain.Submission, r *domain.AuthorityResult) { r.IDNumber = "30112231" }, "review",
+			domain.ReasonOther},
 		"another document":      {func(_ *domain.Submission, r *domain.AuthorityResult) { r.IDType = "PASSPORT" }, "review", domain.ReasonOther},
 		"another country":       {func(_ *domain.Submission, r *domain.AuthorityResult) { r.Country = "UG" }, "review", domain.ReasonOther},
 		"provisional":           {func(_ *domain.Submission, r *domain.AuthorityResult) { r.Final = false }, "review", domain.ReasonProvisional},
@@ -322,7 +344,8 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestNeverRejected: where number and day of birth agree and the letters do, in whatever order and words, nobody is told to be somebody else.
+// TestNeverRejected: where number and day of birth agree and the letters do, in whatever order and words, nobody is told to be somebody
+// else.
 func TestNeverRejected(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2)) // #nosec G404 -- the same names in each run
@@ -334,7 +357,8 @@ func TestNeverRejected(t *testing.T) {
 		for range random.IntN(5) {
 			name = slices.Insert(name, random.IntN(len(name)+1), ' ')
 		}
-		if d := domain.Decide(s, domain.AuthorityResult{Code: "1012", Final: true, IDNumber: "0" + s.IDNumber, FullName: string(name), DateOfBirth: s.DateOfBirth}); d.Outcome == domain.OutcomeRejected {
+		if d := domain.Decide(s, domain.AuthorityResult{Code: "1012", Final: true, IDNumber: "0" + s.IDNumber, FullName: string(name),
+			DateOfBirth: s.DateOfBirth}); d.Outcome == domain.OutcomeRejected {
 			t.Fatalf("%q against %q: %+v", s.FullName(), string(name), d)
 		}
 	}

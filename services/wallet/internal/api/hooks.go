@@ -12,7 +12,8 @@ import (
 var accepted = walletapi.ProviderReceipt{ResultCode: 0, ResultDesc: "Accepted"}
 
 // ReceiveStkCallback answers POST /v1/hooks/st/{token}/{topup_id}.
-func (s *Server) ReceiveStkCallback(ctx context.Context, r walletapi.ReceiveStkCallbackRequestObject) (walletapi.ReceiveStkCallbackResponseObject, error) {
+func (s *Server) ReceiveStkCallback(ctx context.Context,
+	r walletapi.ReceiveStkCallbackRequestObject) (walletapi.ReceiveStkCallbackResponseObject, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, fmt.Errorf("read callback: %w", err)
@@ -24,7 +25,8 @@ func (s *Server) ReceiveStkCallback(ctx context.Context, r walletapi.ReceiveStkC
 }
 
 // ReceiveC2BConfirmation answers POST /v1/hooks/cb/{token}/confirmation.
-func (s *Server) ReceiveC2BConfirmation(ctx context.Context, r walletapi.ReceiveC2BConfirmationRequestObject) (walletapi.ReceiveC2BConfirmationResponseObject, error) {
+func (s *Server) ReceiveC2BConfirmation(ctx context.Context,
+	r walletapi.ReceiveC2BConfirmationRequestObject) (walletapi.ReceiveC2BConfirmationResponseObject, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, fmt.Errorf("read confirmation: %w", err)
@@ -36,7 +38,8 @@ func (s *Server) ReceiveC2BConfirmation(ctx context.Context, r walletapi.Receive
 }
 
 // ReceiveC2BValidation answers POST /v1/hooks/cb/{token}/validation.
-func (s *Server) ReceiveC2BValidation(ctx context.Context, r walletapi.ReceiveC2BValidationRequestObject) (walletapi.ReceiveC2BValidationResponseObject, error) {
+func (s *Server) ReceiveC2BValidation(ctx context.Context,
+	r walletapi.ReceiveC2BValidationRequestObject) (walletapi.ReceiveC2BValidationResponseObject, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, fmt.Errorf("read question: %w", err)

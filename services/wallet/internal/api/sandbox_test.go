@@ -130,7 +130,8 @@ func TestTopupsAgainstSandbox(t *testing.T) {
 		statement, err := phones.Statement(t.Context())
 		return err == nil && statement.TotalMinor == 6*10000+7700 && w.Ledger.Balance("rail.mpesa.paybill.KES") == -statement.TotalMinor
 	})
-	testworld.Eventually(t, "every message is judged", func() bool { return w.Count("SELECT count(*) FROM callbacks WHERE judged_at IS NULL") == 0 })
+	testworld.Eventually(t, "every message is judged",
+		func() bool { return w.Count("SELECT count(*) FROM callbacks WHERE judged_at IS NULL") == 0 })
 	for _, p := range all {
 		want := int64(0)
 		if p.status == "paid" {
@@ -148,7 +149,8 @@ func TestTopupsAgainstSandbox(t *testing.T) {
 	}
 }
 
-// TestAlteredMessagesCreditNothing: callback and confirmation both tell ten times the amount. Only what Safaricom itself confirms is credited.
+// TestAlteredMessagesCreditNothing: callback and confirmation both tell ten times the amount. Only what Safaricom itself confirms is
+// credited.
 func TestAlteredMessagesCreditNothing(t *testing.T) {
 	t.Parallel()
 	w, phones := withSandbox(t)

@@ -25,9 +25,10 @@ var _ walletapi.StrictServerInterface = (*Server)(nil)
 
 // Mount adds all operations to a router, each failure door leading to the problem writer.
 func Mount(r chi.Router, a *app.App) {
-	strict := walletapi.NewStrictHandlerWithOptions(&Server{app: a}, []walletapi.StrictMiddlewareFunc{authorize}, walletapi.StrictHTTPServerOptions{
-		RequestErrorHandlerFunc: web.StrictRequestError, ResponseErrorHandlerFunc: web.StrictResponseError,
-	})
+	strict := walletapi.NewStrictHandlerWithOptions(&Server{app: a}, []walletapi.StrictMiddlewareFunc{authorize},
+		walletapi.StrictHTTPServerOptions{
+			RequestErrorHandlerFunc: web.StrictRequestError, ResponseErrorHandlerFunc: web.StrictResponseError,
+		})
 	walletapi.HandlerWithOptions(strict, walletapi.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: web.BindError})
 }
 

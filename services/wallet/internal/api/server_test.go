@@ -149,7 +149,8 @@ func TestAuthorization(t *testing.T) {
 			bare.ServeHTTP(anonymous, httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body)))
 			problem(t, anonymous, http.StatusUnauthorized, "unauthenticated")
 			if len(*op.Security) == 0 {
-				problem(t, w.send(request{method: method, path: path, body: body, identity: identity(t, "provider:mpesa", "", nil)}), http.StatusNotFound, "not_found")
+				problem(t, w.send(request{method: method, path: path, body: body, identity: identity(t, "provider:mpesa", "", nil)}),
+					http.StatusNotFound, "not_found")
 				continue
 			}
 			for _, other := range []string{"", "profile kyc", "ledger:post", "admin:users"} {
@@ -167,7 +168,8 @@ func TestAuthorization(t *testing.T) {
 			}
 			// The right scope alone does not make a partner or a service a customer.
 			if op.OperationID != "estimateFee" {
-				problem(t, w.send(request{method: method, path: path, body: body, identity: identity(t, "service:banking", "wallet:read wallet:write admin:users", nil)}),
+				problem(t, w.send(request{method: method, path: path, body: body,
+					identity: identity(t, "service:banking", "wallet:read wallet:write admin:users", nil)}),
 					http.StatusForbidden, "forbidden")
 			}
 		}
@@ -223,8 +225,10 @@ func TestEstimateFee(t *testing.T) {
 	if got["total"].(map[string]any)["amount"] != 101495.0 {
 		t.Errorf("estimate: %v", got)
 	}
-	problem(t, w.send(request{method: "POST", path: "/v1/fee-estimates", body: strings.Replace(body, "KES", "XXX", 1), identity: partner}), 400, "invalid_request")
-	problem(t, w.send(request{method: "POST", path: "/v1/fee-estimates", body: strings.Replace(body, "transfer", "gift", 1), identity: partner}), 422, "no_price")
+	problem(t, w.send(request{method: "POST", path: "/v1/fee-estimates", body: strings.Replace(body, "KES", "XXX", 1), identity: partner}),
+		400, "invalid_request")
+	problem(t, w.send(request{method: "POST", path: "/v1/fee-estimates", body: strings.Replace(body, "transfer", "gift", 1),
+		identity: partner}), 422, "no_price")
 }
 
 func TestTransfers(t *testing.T) {
@@ -232,7 +236,8 @@ func TestTransfers(t *testing.T) {
 	w := setup(t)
 	from, to := w.Person(1, 3000), w.Person(1, 0)
 	quote := func(shillings string) string {
-		body := `{"wallet_id":"` + from.WalletID.String() + `","recipient_phone":"` + to.Phone + `","amount":{"amount":` + shillings + `00,"currency":"KES"}}`
+		body := `{"wallet_id":"` + from.WalletID.String() + `","recipient_phone":"` + to.Phone + `","amount":{"amount":` + shillings +
+			`00,"currency":"KES"}}`
 		got := decode(t, w.send(request{method: "POST", path: "/v1/transfer-quotes", body: body, identity: w.as(from)}), 201)
 		if got["recipient_name"] != "Amina W." {
 			t.Errorf("quote: %v", got)
@@ -240,7 +245,8 @@ func TestTransfers(t *testing.T) {
 		return got["id"].(string)
 	}
 	pay := func(q string) *httptest.ResponseRecorder {
-		return w.send(request{method: "POST", path: "/v1/transfers", body: `{"quote_id":"` + q + `","note":"rent","client_reference":"c-1"}`, identity: w.approved(from, q)})
+		return w.send(request{method: "POST", path: "/v1/transfers", body: `{"quote_id":"` + q + `","note":"rent","client_reference":"c-1"}`,
+			identity: w.approved(from, q)})
 	}
 	done := decode(t, pay(quote("1000")), 201)
 	if done["status"] != "completed" || done["note"] != "rent" {
@@ -256,7 +262,8 @@ func TestTransfers(t *testing.T) {
 	decode(t, w.send(request{method: "GET", path: "/v1/transfers/" + pending["id"].(string), identity: w.as(from)}), 200)
 	problem(t, w.send(request{method: "GET", path: "/v1/transfers/" + pending["id"].(string), identity: w.as(to)}), 404, "not_found")
 	q := quote("10")
-	problem(t, w.send(request{method: "POST", path: "/v1/transfers", body: `{"quote_id":"` + q + `"}`, identity: w.as(from)}), 403, "step_up_required")
+	problem(t, w.send(request{method: "POST", path: "/v1/transfers", body: `{"quote_id":"` + q + `"}`, identity: w.as(from)}), 403,
+		"step_up_required")
 
 	var seen []string
 	cursor := ""
@@ -309,7 +316,8 @@ func TestTopups(t *testing.T) {
 	hook := "/v1/hooks/st/" + w.Sealer.Token("stk", id) + "/" + id
 	provider := safaricom(t)
 	for range 3 {
-		got := decode(t, w.send(request{method: "POST", path: hook, body: string(testworld.StkSuccess(testworld.CheckoutID(1), "UKN1", 100)), identity: provider}), 200)
+		got := decode(t, w.send(request{method: "POST", path: hook, body: string(testworld.StkSuccess(testworld.CheckoutID(1), "UKN1", 100)),
+			identity: provider}), 200)
 		if got["ResultCode"] != 0.0 || got["ResultDesc"] != "Accepted" {
 			t.Errorf("answer: %v", got)
 		}
@@ -318,16 +326,19 @@ func TestTopups(t *testing.T) {
 	if n := w.Count("SELECT count(*) FROM callbacks"); n != 1 || w.Ledger.Balance(p.WalletID.String()) != 10000 {
 		t.Errorf("%d callbacks, balance %d", n, w.Ledger.Balance(p.WalletID.String()))
 	}
-	if got := decode(t, w.send(request{method: "GET", path: "/v1/topups?limit=1", identity: w.as(p)}), 200); len(got["data"].([]any)) != 1 || got["next_cursor"] != nil {
+	if got := decode(t, w.send(request{method: "GET", path: "/v1/topups?limit=1", identity: w.as(p)}), 200); len(got["data"].([]any)) != 1 ||
+		got["next_cursor"] != nil {
 		t.Errorf("list: %v", got)
 	}
 	const old = "AZN8XopAfBudfj9rKhwNTg" // of an earlier release
 	problem(t, w.send(request{method: "GET", path: "/v1/topups?cursor=" + old, identity: w.as(p)}), 422, "cursor_invalid")
-	problem(t, w.send(request{method: "GET", path: "/v1/topups/" + id, identity: w.as(testworld.Person{UserID: uuid.New()})}), 404, "not_found")
+	problem(t, w.send(request{method: "GET", path: "/v1/topups/" + id, identity: w.as(testworld.Person{UserID: uuid.New()})}), 404,
+		"not_found")
 
 	c2b := "/v1/hooks/cb/" + w.Sealer.Token("c2b", testworld.ShortCode) + "/"
 	paid := string(testworld.C2b("UKN2", made["account_reference"].(string), 50))
-	if got := decode(t, w.send(request{method: "POST", path: c2b + "validation", body: paid, identity: provider}), 200); got["ResultCode"] != "0" {
+	if got := decode(t, w.send(request{method: "POST", path: c2b + "validation", body: paid, identity: provider}),
+		200); got["ResultCode"] != "0" {
 		t.Errorf("validation: %v", got)
 	}
 	decode(t, w.send(request{method: "POST", path: c2b + "confirmation", body: paid, identity: provider}), 200)
@@ -349,8 +360,9 @@ func TestFailureDoors(t *testing.T) {
 		"query":          {request{method: "GET", path: "/v1/topups?limit=" + secret}, 400, "invalid_request"},
 		"body":           {request{method: "POST", path: "/v1/wallets", body: `{"currency":"` + secret}, 400, "invalid_request"},
 		"type":           {request{method: "POST", path: "/v1/topups", body: `{"wallet_id":"` + secret + `"}`}, 400, "invalid_request"},
-		"too_large":      {request{method: "POST", path: "/v1/wallets", body: `{"currency":"` + strings.Repeat("x", 70<<10) + `"}`}, 413, "payload_too_large"},
-		"use_case":       {request{method: "GET", path: "/v1/transfers/" + uuid.NewString()}, 404, "not_found"},
+		"too_large": {request{method: "POST", path: "/v1/wallets", body: `{"currency":"` + strings.Repeat("x", 70<<10) + `"}`}, 413,
+			"payload_too_large"},
+		"use_case": {request{method: "GET", path: "/v1/transfers/" + uuid.NewString()}, 404, "not_found"},
 	} {
 		c.r.identity = w.as(p)
 		rec := w.send(c.r)
@@ -375,7 +387,8 @@ func TestFailureDoors(t *testing.T) {
 	}
 }
 
-// TestHooksTakeWhateverComes: Daraja sends once, so what is not clean JSON, or comes under another media type, is kept and judged all the same.
+// TestHooksTakeWhateverComes: Daraja sends once, so what is not clean JSON, or comes under another media type, is kept and judged all the
+// same.
 func TestHooksTakeWhateverComes(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -385,11 +398,15 @@ func TestHooksTakeWhateverComes(t *testing.T) {
 	account := w.Text("SELECT deposit_account FROM wallets WHERE id = $1", p.WalletID)
 	clean := string(testworld.C2b("UKN3", account, 50))
 	for name, c := range map[string]struct{ contentType, body, receipt string }{
-		"byte order mark": {"application/json", "\xef\xbb\xbf" + clean, "UKN3"}, "plain text": {"text/plain", strings.Replace(clean, "UKN3", "UKN4", 1), "UKN4"},
-		"no type": {"", strings.Replace(clean, "UKN3", "UKN5", 1), "UKN5"}, "octets": {"application/octet-stream", strings.Replace(clean, "UKN3", "UKN6", 1), "UKN6"},
-		"raw line break": {"application/json", strings.NewReplacer("UKN3", "UKN7", `"FirstName":"A"`, "\"FirstName\":\"A\nB\\'C\"").Replace(clean), "UKN7"},
+		"byte order mark": {"application/json", "\xef\xbb\xbf" + clean, "UKN3"},
+		"plain text":      {"text/plain", strings.Replace(clean, "UKN3", "UKN4", 1), "UKN4"},
+		"no type":         {"", strings.Replace(clean, "UKN3", "UKN5", 1), "UKN5"},
+		"octets":          {"application/octet-stream", strings.Replace(clean, "UKN3", "UKN6", 1), "UKN6"},
+		"raw line break": {"application/json",
+			strings.NewReplacer("UKN3", "UKN7", `"FirstName":"A"`, "\"FirstName\":\"A\nB\\'C\"").Replace(clean), "UKN7"},
 		"odd side field": {"application/json", strings.NewReplacer("UKN3", "UKN8", `"MiddleName":""`, `"MiddleName":{}`).Replace(clean), "UKN8"},
-		"hyphens":        {"application/json", strings.NewReplacer("UKN3", "UKN9", account, account[:4]+"-"+strings.ToLower(account[4:])+".").Replace(clean), "UKN9"},
+		"hyphens": {"application/json",
+			strings.NewReplacer("UKN3", "UKN9", account, account[:4]+"-"+strings.ToLower(account[4:])+".").Replace(clean), "UKN9"},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), "POST", hook, strings.NewReader(c.body))
 		r.Header.Set(auth.IdentityHeader, safaricom(t))
@@ -409,5 +426,6 @@ func TestHooksTakeWhateverComes(t *testing.T) {
 	if rec.Code != 200 {
 		t.Fatalf("cut off: %d %s", rec.Code, rec.Body)
 	}
-	testworld.Eventually(t, "the cut-off message is a case", func() bool { return w.Count("SELECT count(*) FROM cases WHERE kind = 'unreadable'") == 1 })
+	testworld.Eventually(t, "the cut-off message is a case",
+		func() bool { return w.Count("SELECT count(*) FROM cases WHERE kind = 'unreadable'") == 1 })
 }

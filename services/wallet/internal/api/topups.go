@@ -26,7 +26,8 @@ func (s *Server) CreateTopup(ctx context.Context, r walletapi.CreateTopupRequest
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.app.CreateTopup(ctx, app.TopupInput{Key: r.Params.IdempotencyKey, WalletID: r.Body.WalletID, Amount: m, Phone: text(r.Body.Phone)})
+	t, err := s.app.CreateTopup(ctx,
+		app.TopupInput{Key: r.Params.IdempotencyKey, WalletID: r.Body.WalletID, Amount: m, Phone: text(r.Body.Phone)})
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +57,8 @@ func (s *Server) ListTopups(ctx context.Context, r walletapi.ListTopupsRequestOb
 }
 
 // LiftMyPromptBlock answers POST /v1/prompt-block-lifts.
-func (s *Server) LiftMyPromptBlock(ctx context.Context, _ walletapi.LiftMyPromptBlockRequestObject) (walletapi.LiftMyPromptBlockResponseObject, error) {
+func (s *Server) LiftMyPromptBlock(ctx context.Context,
+	_ walletapi.LiftMyPromptBlockRequestObject) (walletapi.LiftMyPromptBlockResponseObject, error) {
 	if err := s.app.LiftMyPromptBlock(ctx); err != nil {
 		return nil, err
 	}
@@ -64,7 +66,8 @@ func (s *Server) LiftMyPromptBlock(ctx context.Context, _ walletapi.LiftMyPrompt
 }
 
 // LiftPromptBlock answers POST /v1/admin/prompt-block-lifts.
-func (s *Server) LiftPromptBlock(ctx context.Context, r walletapi.LiftPromptBlockRequestObject) (walletapi.LiftPromptBlockResponseObject, error) {
+func (s *Server) LiftPromptBlock(ctx context.Context, r walletapi.LiftPromptBlockRequestObject) (walletapi.LiftPromptBlockResponseObject,
+	error) {
 	if err := s.app.LiftPromptBlock(ctx, r.Body.Phone); err != nil {
 		return nil, err
 	}

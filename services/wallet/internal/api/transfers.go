@@ -11,7 +11,8 @@ import (
 )
 
 // CreateTransferQuote answers POST /v1/transfer-quotes.
-func (s *Server) CreateTransferQuote(ctx context.Context, r walletapi.CreateTransferQuoteRequestObject) (walletapi.CreateTransferQuoteResponseObject, error) {
+func (s *Server) CreateTransferQuote(ctx context.Context,
+	r walletapi.CreateTransferQuoteRequestObject) (walletapi.CreateTransferQuoteResponseObject, error) {
 	m, err := amount(r.Body.Amount)
 	if err != nil {
 		return nil, err
@@ -26,7 +27,8 @@ func (s *Server) CreateTransferQuote(ctx context.Context, r walletapi.CreateTran
 		return nil, err
 	}
 	return walletapi.CreateTransferQuote201JSONResponse{ID: q.ID, WalletID: q.WalletID, RecipientWalletID: q.RecipientWalletID,
-		RecipientName: optional(q.RecipientName), Amount: wire(q.Amount), Fee: wire(q.Fee), Excise: wire(q.Excise), Total: wire(total), ExpiresAt: q.ExpiresAt}, nil
+		RecipientName: optional(q.RecipientName), Amount: wire(q.Amount), Fee: wire(q.Fee), Excise: wire(q.Excise), Total: wire(total),
+		ExpiresAt: q.ExpiresAt}, nil
 }
 
 func transfer(t domain.Transfer) (walletapi.Transfer, error) {
@@ -45,7 +47,8 @@ func transfer(t domain.Transfer) (walletapi.Transfer, error) {
 }
 
 // CreateTransfer answers POST /v1/transfers: 201 completed, 202 pending.
-func (s *Server) CreateTransfer(ctx context.Context, r walletapi.CreateTransferRequestObject) (walletapi.CreateTransferResponseObject, error) {
+func (s *Server) CreateTransfer(ctx context.Context, r walletapi.CreateTransferRequestObject) (walletapi.CreateTransferResponseObject,
+	error) {
 	t, err := s.app.CreateTransfer(ctx, app.TransferInput{Key: r.Params.IdempotencyKey, QuoteID: r.Body.QuoteID, Note: text(r.Body.Note),
 		ClientReference: text(r.Body.ClientReference)})
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 )
 
 func wallet(w domain.Wallet) walletapi.Wallet {
-	out := walletapi.Wallet{ID: w.ID, Currency: w.Currency, Status: w.Status, DepositAccount: optional(w.DepositAccount), CreatedAt: w.CreatedAt}
+	out := walletapi.Wallet{ID: w.ID, Currency: w.Currency, Status: w.Status, DepositAccount: optional(w.DepositAccount),
+		CreatedAt: w.CreatedAt}
 	if w.HeldAboveMaximumMinor > 0 {
 		out.HeldAboveMaximum = &common.Money{Amount: w.HeldAboveMaximumMinor, Currency: w.Currency}
 	}
@@ -86,6 +87,7 @@ func (s *Server) EstimateFee(ctx context.Context, r walletapi.EstimateFeeRequest
 	if err != nil {
 		return nil, err
 	}
-	return walletapi.EstimateFee200JSONResponse{Kind: r.Body.Kind, Amount: wire(price.Amount), Fee: wire(price.Fee), Excise: wire(price.Excise),
-		Total: wire(total)}, nil
+	return walletapi.EstimateFee200JSONResponse{Kind: r.Body.Kind, Amount: wire(price.Amount), Fee: wire(price.Fee),
+		Excise: wire(price.Excise),
+		Total:  wire(total)}, nil
 }

@@ -58,16 +58,25 @@ func TestStrangersMoneyIsAClaim(t *testing.T) {
 		state   string                        // of the claim, after all questions
 		balance int64                         // of the wallet
 	}{
-		"forged":            {says: func(a string) []byte { return testworld.C2b("F1", a, 100) }, state: "case"},
-		"true":              {says: func(a string) []byte { return testworld.C2b("F1", a, 100) }, books: func(a string) [][3]any { return [][3]any{{"F1", a, int64(100)}} }, state: "confirmed", balance: 10000},
-		"true, small":       {says: func(a string) []byte { return testworld.C2b("f1", a, 100) }, books: func(a string) [][3]any { return [][3]any{{"F1", strings.ToLower(a), int64(100)}} }, state: "confirmed", balance: 10000},
-		"altered amount":    {says: func(a string) []byte { return testworld.C2b("F1", a, 1000) }, books: func(a string) [][3]any { return [][3]any{{"F1", a, int64(100)}} }, state: "case"},
-		"altered account":   {says: func(a string) []byte { return testworld.C2b("F1", a, 100) }, books: func(string) [][3]any { return [][3]any{{"F1", "OTHER", int64(100)}} }, state: "case"},
-		"before genuine":    {says: func(a string) []byte { return testworld.C2b("F1", a, 100) }, genuine: func(a string) []byte { return testworld.C2b("F1", a, 100) }, state: "confirmed", balance: 10000},
-		"lie before":        {says: func(a string) []byte { return testworld.C2b("F1", a, 1000) }, genuine: func(a string) []byte { return testworld.C2b("F1", a, 100) }, state: "refuted", balance: 10000},
-		"other owner":       {says: func(a string) []byte { return testworld.C2b("F1", a, 100) }, genuine: func(string) []byte { return testworld.C2b("F1", "NOBODY", 100) }, state: "refuted"},
-		"replayed":          {says: func(a string) []byte { return testworld.C2b("F1", a, 100) }, genuine: func(a string) []byte { return testworld.C2b("F1", a, 100) }, before: true, balance: 10000},
-		"lie after genuine": {says: func(a string) []byte { return testworld.C2b("F1", a, 1000) }, genuine: func(a string) []byte { return testworld.C2b("F1", a, 100) }, before: true, balance: 10000},
+		"forged": {says: func(a string) []byte { return testworld.C2b("F1", a, 100) }, state: "case"},
+		"true": {says: func(a string) []byte { return testworld.C2b("F1", a, 100) },
+			books: func(a string) [][3]any { return [][3]any{{"F1", a, int64(100)}} }, state: "confirmed", balance: 10000},
+		"true, small": {says: func(a string) []byte { return testworld.C2b("f1", a, 100) },
+			books: func(a string) [][3]any { return [][3]any{{"F1", strings.ToLower(a), int64(100)}} }, state: "confirmed", balance: 10000},
+		"altered amount": {says: func(a string) []byte { return testworld.C2b("F1", a, 1000) },
+			books: func(a string) [][3]any { return [][3]any{{"F1", a, int64(100)}} }, state: "case"},
+		"altered account": {says: func(a string) []byte { return testworld.C2b("F1", a, 100) },
+			books: func(string) [][3]any { return [][3]any{{"F1", "OTHER", int64(100)}} }, state: "case"},
+		"before genuine": {says: func(a string) []byte { return testworld.C2b("F1", a, 100) },
+			genuine: func(a string) []byte { return testworld.C2b("F1", a, 100) }, state: "confirmed", balance: 10000},
+		"lie before": {says: func(a string) []byte { return testworld.C2b("F1", a, 1000) },
+			genuine: func(a string) []byte { return testworld.C2b("F1", a, 100) }, state: "refuted", balance: 10000},
+		"other owner": {says: func(a string) []byte { return testworld.C2b("F1", a, 100) },
+			genuine: func(string) []byte { return testworld.C2b("F1", "NOBODY", 100) }, state: "refuted"},
+		"replayed": {says: func(a string) []byte { return testworld.C2b("F1", a, 100) },
+			genuine: func(a string) []byte { return testworld.C2b("F1", a, 100) }, before: true, balance: 10000},
+		"lie after genuine": {says: func(a string) []byte { return testworld.C2b("F1", a, 1000) },
+			genuine: func(a string) []byte { return testworld.C2b("F1", a, 100) }, before: true, balance: 10000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -120,7 +129,8 @@ func TestClaimsAreAskedInTime(t *testing.T) {
 	for _, step := range []struct {
 		after time.Duration
 		asks  int
-	}{{0, 1}, {59 * time.Second, 0}, {time.Second, 1}, {8 * time.Minute, 0}, {time.Minute, 1}, {59 * time.Minute, 0}, {time.Minute, 1}, {time.Hour, 1}} {
+	}{{0, 1}, {59 * time.Second, 0}, {time.Second, 1}, {8 * time.Minute, 0}, {time.Minute, 1}, {59 * time.Minute, 0}, {time.Minute, 1},
+		{time.Hour, 1}} {
 		w.Wait(step.after)
 		verify(t, w)
 		if n := w.Mpesa.Pulls() - asked; n != step.asks {
@@ -199,7 +209,8 @@ func TestStrangersCallback(t *testing.T) {
 	p := w.Person(1, 0)
 	made := topup(t, w, p, 100)
 	for range 5 {
-		for _, body := range [][]byte{testworld.StkSuccess(made.CheckoutRequestID, "F1", 100), testworld.StkFailure(made.CheckoutRequestID, "1032")} {
+		for _, body := range [][]byte{testworld.StkSuccess(made.CheckoutRequestID, "F1", 100),
+			testworld.StkFailure(made.CheckoutRequestID, "1032")} {
 			if v := strangersCallback(t, w, made.ID, body); v != "unverified" {
 				t.Errorf("verdict %s", v)
 			}
@@ -264,7 +275,8 @@ func TestOlderReceiptsKeepTheirKeys(t *testing.T) {
 	t.Parallel()
 	db, upgrade := testworld.Older(t, "00001_init.sql")
 	_, err := db.Pool.Exec(t.Context(), `INSERT INTO receipts (receipt, deposit_id, source, amount_minor, created_at) VALUES
-		('AB12', gen_random_uuid(), 'c2b', 100, '2026-02-02'), ('ab12', gen_random_uuid(), 'c2b', 100, '2026-01-01'), ('cd34', gen_random_uuid(), 'callback', 100, '2026-01-01')`)
+		('AB12', gen_random_uuid(), 'c2b', 100, '2026-02-02'), ('ab12', gen_random_uuid(), 'c2b', 100, '2026-01-01'), ('cd34', gen_random_uuid(),
+		'callback', 100, '2026-01-01')`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +286,8 @@ func TestOlderReceiptsKeepTheirKeys(t *testing.T) {
 	}
 	upgrade()
 	var keys, pairs, source string
-	err = db.Pool.QueryRow(t.Context(), `SELECT (SELECT string_agg(receipt || '=' || coalesce(receipt_key, '-'), ' ' ORDER BY receipt COLLATE "C") FROM receipts),
+	err = db.Pool.QueryRow(t.Context(),
+		`SELECT (SELECT string_agg(receipt || '=' || coalesce(receipt_key, '-'), ' ' ORDER BY receipt COLLATE "C") FROM receipts),
 		(SELECT string_agg(receipt, ' ') FROM cases WHERE kind = 'receipt_pair'), (SELECT source FROM callbacks)`).Scan(&keys, &pairs, &source)
 	if err != nil || keys != "AB12=- ab12=AB12 cd34=CD34" || pairs != "AB12" || source != "stranger" {
 		t.Fatalf("keys %s, pairs %s, source %s, %v", keys, pairs, source, err)
@@ -302,15 +315,18 @@ func TestUnjudgeableEnds(t *testing.T) {
 	made := topup(t, w, p, 100)
 	nul := `\u0000`
 	for name, body := range map[string]string{
-		"receipt": strings.Replace(string(testworld.C2b("R1", "X", 1)), `"R1"`, `"R`+nul+`1"`, 1), "account": strings.Replace(string(testworld.C2b("R2", "X", 1)), `"X"`, `"X`+nul+`"`, 1),
-		"all": strings.ReplaceAll(string(testworld.C2b("R3", "X", 1)), `":"`, `":"`+nul), "not JSON": nul, "cut off": string(testworld.C2b("R4", "X", 1))[:50], "empty": "",
+		"receipt": strings.Replace(string(testworld.C2b("R1", "X", 1)), `"R1"`, `"R`+nul+`1"`, 1),
+		"account": strings.Replace(string(testworld.C2b("R2", "X", 1)), `"X"`, `"X`+nul+`"`, 1),
+		"all":     strings.ReplaceAll(string(testworld.C2b("R3", "X", 1)), `":"`, `":"`+nul), "not JSON": nul,
+		"cut off": string(testworld.C2b("R4", "X", 1))[:50], "empty": "",
 	} {
 		if v := c2b(t, w, []byte(body)); v != "suspense" && v != "unreadable" {
 			t.Errorf("%s: %q", name, v)
 		}
 	}
 	for name, body := range map[string]string{
-		"merchant": strings.Replace(string(testworld.StkSuccess(made.CheckoutRequestID, "R9", 100)), `"m"`, `"m`+nul+strings.Repeat("x", 100)+`"`, 1),
+		"merchant": strings.Replace(string(testworld.StkSuccess(made.CheckoutRequestID, "R9", 100)), `"m"`, `"m`+nul+strings.Repeat("x", 100)+`"`,
+			1),
 		"result":   strings.Replace(string(testworld.StkFailure(made.CheckoutRequestID, "1")), `"ResultCode":1`, `"ResultCode":"`+nul+`"`, 1),
 		"checkout": string(testworld.StkSuccess(nul, "R10", 100)),
 	} {
@@ -321,12 +337,14 @@ func TestUnjudgeableEnds(t *testing.T) {
 	if n := w.Count("SELECT count(*) FROM callbacks WHERE judged_at IS NULL"); n != 0 {
 		t.Errorf("%d messages are open", n)
 	}
-	if n, m := w.Count("SELECT count(*) FROM callbacks WHERE verdict = 'unreadable'"), w.Count("SELECT count(*) FROM cases WHERE kind = 'unreadable'"); n == 0 || n != m {
+	if n, m := w.Count("SELECT count(*) FROM callbacks WHERE verdict = 'unreadable'"),
+		w.Count("SELECT count(*) FROM cases WHERE kind = 'unreadable'"); n == 0 || n != m {
 		t.Errorf("%d unreadable, %d cases", n, m)
 	}
 }
 
-// TestStrangersDoNotFillTheLog: who has seen the path of confirmations may send many: a few lines of a kind are written, and the others counted.
+// TestStrangersDoNotFillTheLog: who has seen the path of confirmations may send many: a few lines of a kind are written, and the others
+// counted.
 func TestStrangersDoNotFillTheLog(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)

@@ -104,7 +104,8 @@ func TestCallbackBeforeItsPrompt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.App.ReceiveStkCallback(testworld.Known(t.Context()), token(t, w, "stk", made.ID.String()), made.ID, testworld.StkSuccess("ws_CO_forged", "R1", 100)); err != nil {
+	if err := w.App.ReceiveStkCallback(testworld.Known(t.Context()), token(t, w, "stk", made.ID.String()), made.ID,
+		testworld.StkSuccess("ws_CO_forged", "R1", 100)); err != nil {
 		t.Fatal(err)
 	}
 	id := uuid.MustParse(w.Text("SELECT id::text FROM callbacks"))

@@ -64,7 +64,8 @@ func TestListsWithALostText(t *testing.T) {
 	}
 	w.Ledger.Lose(nil, nil)
 	lose(t, w, `UPDATE transfers SET note_sealed = '\x01' WHERE id = $1`, sent[1].ID)
-	lose(t, w, `UPDATE transfers SET recipient_name_sealed = (SELECT recipient_name_sealed FROM transfers WHERE id = $2) WHERE id = $1`, sent[2].ID, sent[0].ID)
+	lose(t, w, `UPDATE transfers SET recipient_name_sealed = (SELECT recipient_name_sealed FROM transfers WHERE id = $2) WHERE id = $1`,
+		sent[2].ID, sent[0].ID)
 	list, _, err := w.App.ListTransfers(ctx, "", page.Request{})
 	if err != nil || len(list) != 3 {
 		t.Fatalf("%d transfers, %v", len(list), err)
@@ -89,17 +90,20 @@ func TestListsWithALostText(t *testing.T) {
 	first, second := topup(t, w, from, 100), topup(t, w, from, 200)
 	lose(t, w, `UPDATE topups SET checkout_sealed = '\x01' WHERE id = $1`, first.ID)
 	topups, _, err := w.App.ListTopups(ctx, page.Request{})
-	if err != nil || len(topups) != 2 || topups[0].CheckoutRequestID != second.CheckoutRequestID || topups[1].ID != first.ID || topups[1].Amount != testworld.KES(100) {
+	if err != nil || len(topups) != 2 || topups[0].CheckoutRequestID != second.CheckoutRequestID || topups[1].ID != first.ID ||
+		topups[1].Amount != testworld.KES(100) {
 		t.Errorf("listed %+v, %v", topups, err)
 	}
 	if got := read(t, w, from, first.ID); got.CheckoutRequestID != "" {
 		t.Errorf("read %+v", got)
 	}
 	// A message is judged by that id, and is not judged without it.
-	if err := w.App.ReceiveStkCallback(testworld.Known(t.Context()), token(t, w, "stk", first.ID.String()), first.ID, testworld.StkSuccess(first.CheckoutRequestID, "R1", 100)); err != nil {
+	if err := w.App.ReceiveStkCallback(testworld.Known(t.Context()), token(t, w, "stk", first.ID.String()), first.ID,
+		testworld.StkSuccess(first.CheckoutRequestID, "R1", 100)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.App.JudgeCallback(t.Context(), uuid.MustParse(w.Text("SELECT id::text FROM callbacks"))); err == nil || w.Ledger.Balance(from.WalletID.String()) != 500000-30000 {
+	if _, err := w.App.JudgeCallback(t.Context(), uuid.MustParse(w.Text("SELECT id::text FROM callbacks"))); err == nil ||
+		w.Ledger.Balance(from.WalletID.String()) != 500000-30000 {
 		t.Errorf("judged without the id: %v, balance %d", err, w.Ledger.Balance(from.WalletID.String()))
 	}
 }

@@ -71,7 +71,8 @@ func TestFailureOfALostPrompt(t *testing.T) {
 	if v := callback(t, w, made.ID, testworld.StkFailure("ws_CO_1", "1032")); v != "applied" {
 		t.Errorf("verdict %s", v)
 	}
-	if got := read(t, w, p, made.ID); got.Status != domain.TopupFailed || got.FailureCode != "cancelled_by_customer" || got.CheckoutRequestID != "ws_CO_1" {
+	if got := read(t, w, p, made.ID); got.Status != domain.TopupFailed || got.FailureCode != "cancelled_by_customer" ||
+		got.CheckoutRequestID != "ws_CO_1" {
 		t.Errorf("%+v", got)
 	}
 	if v := callback(t, w, made.ID, testworld.StkFailure("ws_CO_2", "1")); v != "checkout_mismatch" {
@@ -171,7 +172,8 @@ func TestWalletNotOpenAfterItsQuote(t *testing.T) {
 			w := testworld.New(t)
 			from, to := w.Person(1, 5000), w.Person(1, 0)
 			q := w.Quote(from, to, 1000)
-			if _, err := w.DB.Pool.Exec(t.Context(), "UPDATE wallets SET status = 'opening', opened_at = NULL WHERE id = $1", c.close(from, to)); err != nil {
+			if _, err := w.DB.Pool.Exec(t.Context(), "UPDATE wallets SET status = 'opening', opened_at = NULL WHERE id = $1",
+				c.close(from, to)); err != nil {
 				t.Fatal(err)
 			}
 			_, err := w.App.CreateTransfer(w.Approve(testworld.As(t.Context(), from), q.ID), app.TransferInput{Key: key(), QuoteID: q.ID})
@@ -189,7 +191,8 @@ func TestTransferOfNoQuote(t *testing.T) {
 	w := testworld.New(t)
 	from, to := w.Person(1, 5000), w.Person(1, 0)
 	k, none := key(), uuid.New()
-	if _, err := w.App.CreateTransfer(w.Approve(testworld.As(t.Context(), from), none), app.TransferInput{Key: k, QuoteID: none}); !errors.Is(err, domain.ErrQuoteNotFound) {
+	if _, err := w.App.CreateTransfer(w.Approve(testworld.As(t.Context(), from), none),
+		app.TransferInput{Key: k, QuoteID: none}); !errors.Is(err, domain.ErrQuoteNotFound) {
 		t.Errorf("%v", err)
 	}
 	noTrace(t, w)
@@ -233,7 +236,8 @@ func TestAccountsAsTyped(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := token(t, w, "c2b", testworld.ShortCode)
-	typed := []string{account, "woib234abcde", "WOIB-234-ABCDE", "WOIB234ABCDE.", "#WOIB234ABCDE", "W0IB234ABCDE", "WO1B234ABCDE", "WOI8234ABCDE",
+	typed := []string{account, "woib234abcde", "WOIB-234-ABCDE", "WOIB234ABCDE.", "#WOIB234ABCDE", "W0IB234ABCDE", "WO1B234ABCDE",
+		"WOI8234ABCDE",
 		"w018 234\u200babcde", " WOIB 234 ABCDE ", "WOIB\u2011234\u2011ABCDE"}
 	for i, text := range typed {
 		body := testworld.C2b(fmt.Sprintf("R%dX", i), text, 1)
@@ -254,7 +258,8 @@ func TestAccountsAsTyped(t *testing.T) {
 		}
 	}
 	made := topup(t, w, p, 100)
-	if v := c2b(t, w, testworld.C2b("T1X", "#"+strings.ToLower(made.AccountReference[:5])+"-"+made.AccountReference[5:]+".", 100)); v != "applied" {
+	if v := c2b(t, w, testworld.C2b("T1X", "#"+strings.ToLower(made.AccountReference[:5])+"-"+made.AccountReference[5:]+".",
+		100)); v != "applied" {
 		t.Errorf("a top-up's reference: verdict %s", v)
 	}
 	settle(t, w)

@@ -13,8 +13,8 @@ import (
 	"github.com/sendtip/sendtip/services/wallet/internal/testworld"
 )
 
-// reality is what a payer did, and what of it was said so far. Safaricom tells the truth, once, many times or never, in any order; strangers
-// say what they like.
+// reality is what a payer did, and what of it was said so far. Safaricom tells the truth, once, many times or never, in any order;
+// strangers say what they like.
 type reality struct {
 	t  *testing.T
 	rt *rapid.T
@@ -105,7 +105,8 @@ func (r *reality) happens() {
 		if receipt := r.anyReceipt(); r.named {
 			callback(r.t, r.w, r.prompt.ID, testworld.StkSuccess(r.prompt.CheckoutRequestID, receipt, r.amount))
 			r.claimed(receipt, r.amount, true)
-		} else if receipt == r.false1 || receipt == r.paid && r.second == "" { // with a second payment it would tie the first's receipt up: a person's case
+			// with a second payment it would tie the first's receipt up: a person's case
+		} else if receipt == r.false1 || receipt == r.paid && r.second == "" {
 			callback(r.t, r.w, r.prompt.ID, testworld.StkSuccess(r.prompt.CheckoutRequestID, receipt, r.amount*10))
 		}
 	case "query":
@@ -205,8 +206,8 @@ func (r *reality) expected() int64 {
 	return prompt + r.secondAmount
 }
 
-// TestPaymentsModel draws what a payer did and every kind of message about it (callback, confirmation, query, pull; true, repeated, with each
-// field changed, from Safaricom and from strangers), in every order. One payment has one effect.
+// TestPaymentsModel draws what a payer did and every kind of message about it (callback, confirmation, query, pull; true, repeated, with
+// each field changed, from Safaricom and from strangers), in every order. One payment has one effect.
 func TestPaymentsModel(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
@@ -220,7 +221,8 @@ func TestPaymentsModel(t *testing.T) {
 		}
 		r.ends()
 		if got, want := w.Ledger.Balance(r.payer.WalletID.String()), r.expected()*100; got != want {
-			rt.Errorf("the wallet has %d, want %d (prompt of %d paid as %q, %d as %q, told %v)", got, want, r.amount, r.paid, r.secondAmount, r.second, r.told)
+			rt.Errorf("the wallet has %d, want %d (prompt of %d paid as %q, %d as %q, told %v)", got, want, r.amount, r.paid, r.secondAmount,
+				r.second, r.told)
 		}
 		if got := w.Ledger.Balance(r.other.WalletID.String()); got != 0 {
 			rt.Errorf("somebody else has %d of it", got)

@@ -40,7 +40,8 @@ func (a *App) othersPhone(ctx context.Context, in TopupInput) (bool, error) {
 }
 
 // changePrompted locks what is known of a number, and stores what change makes of it.
-func (a *App) changePrompted(ctx context.Context, tx pgx.Tx, phone string, change func(p domain.PromptedPhone) (domain.PromptedPhone, error)) error {
+func (a *App) changePrompted(ctx context.Context, tx pgx.Tx, phone string,
+	change func(p domain.PromptedPhone) (domain.PromptedPhone, error)) error {
 	indexes, now := a.Sealer.Indexes(indexPrompted, phone), a.Now()
 	if err := a.q.AddPromptedPhone(ctx, tx, indexes[0], now); err != nil {
 		return fmt.Errorf("add prompted phone: %w", err)

@@ -54,7 +54,8 @@ func (a *App) CreateTransferQuote(ctx context.Context, in QuoteInput) (domain.Qu
 	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
 		err := a.q.InsertQuote(ctx, tx, walletdb.InsertQuoteParams{ID: quote.ID, UserID: userID, WalletID: quote.WalletID,
 			RecipientUserID: to.UserID, RecipientWalletID: to.ID, RecipientNameSealed: sealed, Currency: price.Amount.Currency,
-			AmountMinor: price.Amount.Amount, FeeMinor: price.Fee.Amount, ExciseMinor: price.Excise.Amount, CreatedAt: now, ExpiresAt: quote.ExpiresAt})
+			AmountMinor: price.Amount.Amount, FeeMinor: price.Fee.Amount, ExciseMinor: price.Excise.Amount, CreatedAt: now,
+			ExpiresAt: quote.ExpiresAt})
 		if err != nil {
 			return fmt.Errorf("insert quote: %w", err)
 		}

@@ -136,7 +136,8 @@ func TestReleaseFreesItsOwnDay(t *testing.T) {
 	w := testworld.New(t)
 	p := w.Person(1, 0)
 	used := func(span string) string {
-		return w.Text(`SELECT coalesce(string_agg(amount_minor::text, ' ' ORDER BY starts_on), '') FROM limit_usage WHERE user_id = $1 AND kind = 'topup' AND span = $2`, p.UserID, span)
+		return w.Text(`SELECT coalesce(string_agg(amount_minor::text, ' ' ORDER BY starts_on), '') FROM limit_usage WHERE user_id = $1 AND kind =
+			'topup' AND span = $2`, p.UserID, span)
 	}
 	now := w.Now()
 	w.Wait(time.Date(now.Year(), now.Month()+1, 10, 9, 0, 0, 0, time.UTC).Sub(now)) // two days of one month

@@ -132,8 +132,9 @@ func (a *App) openTopup(ctx context.Context, tx pgx.Tx, userID uuid.UUID, in Top
 	if err := limit.CheckAmount(in.Amount.Amount); err != nil {
 		return domain.Topup{}, err
 	}
-	t := domain.Topup{ID: newID(), UserID: userID, WalletID: in.WalletID, Amount: in.Amount, AccountReference: newAccountNumber(domain.AccountOfTopup),
-		Status: domain.TopupStored, Credit: domain.CreditNone, CreatedAt: now, UpdatedAt: now, OthersPhone: facts.others}
+	t := domain.Topup{ID: newID(), UserID: userID, WalletID: in.WalletID, Amount: in.Amount,
+		AccountReference: newAccountNumber(domain.AccountOfTopup),
+		Status:           domain.TopupStored, Credit: domain.CreditNone, CreatedAt: now, UpdatedAt: now, OthersPhone: facts.others}
 	phone, err := a.sealText(sealPhone, t.ID, in.Phone)
 	if err != nil {
 		return domain.Topup{}, err
@@ -229,7 +230,8 @@ func topupOf(r walletdb.Topup, checkout string) domain.Topup {
 	return domain.Topup{ID: r.ID, UserID: r.UserID, WalletID: r.WalletID, Amount: money.Money{Amount: r.AmountMinor, Currency: r.Currency},
 		AccountReference: r.AccountReference, Status: domain.TopupStatus(r.Status), FailureCode: r.FailureCode,
 		CheckoutRequestID: checkout, MerchantRequestID: text(r.MerchantRequestID), Receipt: text(r.Receipt),
-		Credit: domain.Credit(r.Credit), LedgerTransactionID: r.LedgerTransactionID, CreatedAt: r.CreatedAt, PromptedAt: r.PromptedAt, UpdatedAt: r.UpdatedAt,
+		Credit: domain.Credit(r.Credit), LedgerTransactionID: r.LedgerTransactionID, CreatedAt: r.CreatedAt, PromptedAt: r.PromptedAt,
+		UpdatedAt:   r.UpdatedAt,
 		OthersPhone: r.OthersPhone}
 }
 

@@ -26,7 +26,8 @@ import (
 // storeTopup makes a top-up whose prompt has not been sent.
 func storeTopup(t *testing.T, w *testworld.World, p testworld.Person, shillings int64) domain.Topup {
 	t.Helper()
-	made, err := w.App.CreateTopup(testworld.As(t.Context(), p), app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(shillings)})
+	made, err := w.App.CreateTopup(testworld.As(t.Context(), p),
+		app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(shillings)})
 	if err != nil {
 		t.Fatalf("create: %v", err)
 	}
@@ -86,7 +87,8 @@ func judgeLast(t *testing.T, w *testworld.World) string {
 // settle posts everything that is due, as the credit jobs do.
 func settle(t *testing.T, w *testworld.World) {
 	t.Helper()
-	for table, credit := range map[string]func(context.Context, uuid.UUID) (time.Duration, error){"topups": w.App.CreditTopup, "deposits": w.App.CreditDeposit} {
+	for table, credit := range map[string]func(context.Context, uuid.UUID) (time.Duration, error){"topups": w.App.CreditTopup,
+		"deposits": w.App.CreditDeposit} {
 		rows, err := w.DB.Pool.Query(t.Context(), "SELECT id FROM "+table+" WHERE credit = 'due'")
 		if err != nil {
 			t.Fatal(err)
@@ -120,7 +122,8 @@ func TestTopupIsPaidByCallback(t *testing.T) {
 	}
 	push := w.Mpesa.Pushes()[0]
 	wantURL := "https://pay.example/v1/hooks/st/" + token(t, w, "stk", made.ID.String()) + "/" + made.ID.String()
-	if push["CallBackURL"] != wantURL || push["AccountReference"] != made.AccountReference || push["Amount"] != "1500" || "+"+push["PhoneNumber"] != p.Phone {
+	if push["CallBackURL"] != wantURL || push["AccountReference"] != made.AccountReference || push["Amount"] != "1500" ||
+		"+"+push["PhoneNumber"] != p.Phone {
 		t.Errorf("prompt is %v", push)
 	}
 	if v := callback(t, w, made.ID, testworld.StkSuccess(made.CheckoutRequestID, "UKN7RT61SV", 1500)); v != "applied" {
@@ -143,7 +146,8 @@ func TestTopupIsPaidByCallback(t *testing.T) {
 	if s := w.Text("SELECT status FROM limit_reservations WHERE id = $1", made.ID); s != "committed" {
 		t.Errorf("reservation is %s", s)
 	}
-	if n := w.Count("SELECT count(*) FROM callbacks WHERE encode(body_sealed, 'escape') LIKE '%UKN7RT61SV%' OR encode(body_sealed, 'escape') LIKE '%254708374149%'"); n != 0 {
+	if n := w.Count("SELECT count(*) FROM callbacks WHERE encode(body_sealed, 'escape') LIKE '%UKN7RT61SV%' OR encode(body_sealed, " +
+		"'escape') LIKE '%254708374149%'"); n != 0 {
 		t.Error("the message is readable at rest")
 	}
 	// A second success with another receipt is a claim, and a failure a conflict: alarms that move nothing.
@@ -252,7 +256,8 @@ func TestTopupThatCannotFit(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-	if over.Load() != 9 || w.Count("SELECT sum(amount_minor) FROM topups") != 79_999_00 || w.Count("SELECT count(*) FROM idempotency_keys") != 2 {
+	if over.Load() != 9 || w.Count("SELECT sum(amount_minor) FROM topups") != 79_999_00 ||
+		w.Count("SELECT count(*) FROM idempotency_keys") != 2 {
 		t.Errorf("%d refused, %d under way", over.Load(), w.Count("SELECT sum(amount_minor) FROM topups"))
 	}
 	in := app.TopupInput{Key: key(), Amount: testworld.KES(1)}
@@ -286,7 +291,8 @@ func TestPromptsToOthers(t *testing.T) {
 		people[i] = w.Person(1, 0)
 	}
 	send := func(p testworld.Person, phone string) (domain.Topup, error) {
-		return w.App.CreateTopup(testworld.As(t.Context(), p), app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(10), Phone: phone})
+		return w.App.CreateTopup(testworld.As(t.Context(), p),
+			app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(10), Phone: phone})
 	}
 	var limited atomic.Int32
 	together(20, func(i int) {
@@ -358,7 +364,8 @@ func TestPromptBlockOutlivesItsKey(t *testing.T) {
 	w := testworld.New(t)
 	owner, other := w.Person(1, 0), w.Person(1, 0)
 	send := func() error {
-		_, err := w.App.CreateTopup(testworld.As(t.Context(), other), app.TopupInput{Key: key(), WalletID: other.WalletID, Amount: testworld.KES(10), Phone: owner.Phone})
+		_, err := w.App.CreateTopup(testworld.As(t.Context(), other),
+			app.TopupInput{Key: key(), WalletID: other.WalletID, Amount: testworld.KES(10), Phone: owner.Phone})
 		return err
 	}
 	for range 2 {
@@ -398,7 +405,8 @@ func TestPromptsWithoutOwnNumber(t *testing.T) {
 	p := w.Person(1, 0)
 	w.Users.Withhold()
 	for i := range 4 {
-		_, err := w.App.CreateTopup(testworld.As(t.Context(), p), app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(10), Phone: p.Phone})
+		_, err := w.App.CreateTopup(testworld.As(t.Context(), p),
+			app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(10), Phone: p.Phone})
 		if errors.Is(err, domain.ErrPromptLimit) != (i == 3) {
 			t.Errorf("prompt %d: %v", i, err)
 		}
@@ -504,7 +512,8 @@ func TestForgedCallbacks(t *testing.T) {
 			t.Errorf("token %q: %v", bad, err)
 		}
 	}
-	if err := w.App.ReceiveC2bConfirmation(t.Context(), "wrong", testworld.C2b("R1", made.AccountReference, 100)); !errors.Is(err, fault.ErrNotFound) {
+	if err := w.App.ReceiveC2bConfirmation(t.Context(), "wrong", testworld.C2b("R1", made.AccountReference, 100)); !errors.Is(err,
+		fault.ErrNotFound) {
 		t.Errorf("c2b: %v", err)
 	}
 	if n := w.Count("SELECT count(*) FROM callbacks"); n != 0 {
@@ -520,8 +529,9 @@ func TestForgedCallbacks(t *testing.T) {
 		"unreadable":        callback(t, w, made.ID, []byte(`{"Body":{}}`)),
 		"not_requested":     callback(t, w, stored.ID, testworld.StkSuccess("ws_CO_x", "R3", 7)),
 		"unknown_topup":     callback(t, w, uuid.New(), testworld.StkSuccess("ws_CO_y", "R4", 7)),
-		"other_short_code":  c2b(t, w, []byte(strings.Replace(string(testworld.C2b("R5", made.AccountReference, 100)), testworld.ShortCode, "600000", 1))),
-		"conflict":          c2b(t, w, testworld.C2b("R2", made.AccountReference, 1000)), // wrong in the same way as its callback
+		"other_short_code": c2b(t, w,
+			[]byte(strings.Replace(string(testworld.C2b("R5", made.AccountReference, 100)), testworld.ShortCode, "600000", 1))),
+		"conflict": c2b(t, w, testworld.C2b("R2", made.AccountReference, 1000)), // wrong in the same way as its callback
 	} {
 		if v != want {
 			t.Errorf("verdict %s, want %s", v, want)
@@ -675,7 +685,8 @@ func TestDeposits(t *testing.T) {
 		t.Errorf("wallet %d, suspense %d", w.Ledger.Balance(p.WalletID.String()), w.Ledger.Balance("suspense.KES"))
 	}
 	refs := w.Ledger.References()
-	for _, want := range []string{"c2b:R1", "c2b:R2", "c2b:R5", "c2b:R6", made.ID.String() + ":credit", w.Text("SELECT id FROM deposits WHERE receipt = 'R3'") + ":suspense"} {
+	for _, want := range []string{"c2b:R1", "c2b:R2", "c2b:R5", "c2b:R6", made.ID.String() + ":credit",
+		w.Text("SELECT id FROM deposits WHERE receipt = 'R3'") + ":suspense"} {
 		if refs[want] != "posted" {
 			t.Errorf("no posting %s", want)
 		}
@@ -773,8 +784,8 @@ func TestOnePaymentIsCreditedOnce(t *testing.T) {
 	}
 }
 
-// TestReceiptCreditedElsewhere is a payment whose confirmation named no known account, so that it lies in suspense; its callback and a query
-// must not credit the same money again.
+// TestReceiptCreditedElsewhere is a payment whose confirmation named no known account, so that it lies in suspense; its callback and a
+// query must not credit the same money again.
 func TestReceiptCreditedElsewhere(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)

@@ -26,7 +26,8 @@ func key() string { return uuid.NewString() }
 // noTrace fails when a refusal left anything behind.
 func noTrace(t *testing.T, w *testworld.World) {
 	t.Helper()
-	for _, table := range []string{"transfers", "step_ups", "limit_reservations", "limit_usage", "idempotency_keys", "outbox WHERE topic = 'sendtip.wallet.v1' AND payload::text LIKE '%transfer%'"} {
+	for _, table := range []string{"transfers", "step_ups", "limit_reservations", "limit_usage", "idempotency_keys",
+		"outbox WHERE topic = 'sendtip.wallet.v1' AND payload::text LIKE '%transfer%'"} {
 		if n := w.Count("SELECT count(*) FROM " + table); n != 0 {
 			t.Errorf("%d rows in %s", n, table)
 		}
@@ -54,7 +55,8 @@ func TestCreateTransferCompletes(t *testing.T) {
 		t.Fatalf("transfer is %+v", done)
 	}
 	// 1,000 KES cost 13, and 15 % of that is 1.95.
-	for account, want := range map[string]int64{from.WalletID.String(): 500000 - 101495, to.WalletID.String(): 100000, "fees.revenue.KES": 1300, "excise.payable.KES": 195} {
+	for account, want := range map[string]int64{from.WalletID.String(): 500000 - 101495, to.WalletID.String(): 100000,
+		"fees.revenue.KES": 1300, "excise.payable.KES": 195} {
 		if got := w.Ledger.Balance(account); got != want {
 			t.Errorf("balance of %s is %d, want %d", account, got, want)
 		}
@@ -201,7 +203,8 @@ func TestCreateTransferRefusedByLedger(t *testing.T) {
 			if e := w.Published("wallet.transfer_failed"); len(e) != 1 || e[0]["reason_code"] != c.want.Code {
 				t.Errorf("events: %v", e)
 			}
-			if _, err := w.App.CreateTransfer(w.Approve(ctx, q.ID), app.TransferInput{Key: key(), QuoteID: q.ID}); !errors.Is(err, domain.ErrQuoteSpent) {
+			if _, err := w.App.CreateTransfer(w.Approve(ctx, q.ID), app.TransferInput{Key: key(), QuoteID: q.ID}); !errors.Is(err,
+				domain.ErrQuoteSpent) {
 				t.Errorf("the quote is not spent: %v", err)
 			}
 		})
@@ -287,7 +290,8 @@ func TestCloseFails(t *testing.T) {
 	if err := w.App.SettleTransfer(t.Context(), pending.ID); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.Text("SELECT status FROM transfers WHERE id = $1", pending.ID); got != domain.TransferCompleted || w.Ledger.Balance(to.WalletID.String()) != 100000 {
+	if got := w.Text("SELECT status FROM transfers WHERE id = $1", pending.ID); got != domain.TransferCompleted ||
+		w.Ledger.Balance(to.WalletID.String()) != 100000 {
 		t.Errorf("transfer is %s", got)
 	}
 }
@@ -320,7 +324,8 @@ func TestPendingTransferIsSettledByItsJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Ledger.Lose(nil, nil)
-	if _, err := w.DB.Pool.Exec(t.Context(), "UPDATE river_job SET scheduled_at = now() - interval '1 s' WHERE kind = 'wallet.post_transfer'"); err != nil {
+	if _, err := w.DB.Pool.Exec(t.Context(),
+		"UPDATE river_job SET scheduled_at = now() - interval '1 s' WHERE kind = 'wallet.post_transfer'"); err != nil {
 		t.Fatal(err)
 	}
 	w.RunJobs()
@@ -426,7 +431,8 @@ func TestCreateTransferConcurrently(t *testing.T) {
 		}
 		var done, over atomic.Int32
 		together(len(quotes), func(i int) {
-			_, err := w.App.CreateTransfer(w.Approve(testworld.As(t.Context(), from), quotes[i].ID), app.TransferInput{Key: key(), QuoteID: quotes[i].ID})
+			_, err := w.App.CreateTransfer(w.Approve(testworld.As(t.Context(), from), quotes[i].ID),
+				app.TransferInput{Key: key(), QuoteID: quotes[i].ID})
 			switch {
 			case err == nil:
 				done.Add(1)
@@ -469,7 +475,8 @@ func TestStepUpIsSpentOnce(t *testing.T) {
 	second := w.Quote(from, to, 1000)
 	p := auth.From(ctx)
 	p.StepUp = &auth.StepUp{JTI: p.StepUp.JTI, Hash: domain.ApprovalHash(second.ID), ExpiresAt: p.StepUp.ExpiresAt}
-	if _, err := w.App.CreateTransfer(auth.With(ctx, p), app.TransferInput{Key: key(), QuoteID: second.ID}); !errors.Is(err, domain.ErrStepUpUsed) {
+	if _, err := w.App.CreateTransfer(auth.With(ctx, p), app.TransferInput{Key: key(), QuoteID: second.ID}); !errors.Is(err,
+		domain.ErrStepUpUsed) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -492,7 +499,8 @@ func TestLimitsOfDayAndMonth(t *testing.T) {
 	if err := pay(1); !errors.Is(err, domain.ErrLimitDay) {
 		t.Errorf("above the day: %v", err)
 	}
-	_, err := w.App.CreateTransferQuote(testworld.As(t.Context(), from), app.QuoteInput{WalletID: from.WalletID, RecipientPhone: to.Phone, Amount: testworld.KES(70001)})
+	_, err := w.App.CreateTransferQuote(testworld.As(t.Context(), from),
+		app.QuoteInput{WalletID: from.WalletID, RecipientPhone: to.Phone, Amount: testworld.KES(70001)})
 	if !errors.Is(err, domain.ErrLimitTransaction) {
 		t.Errorf("above a payment: %v", err)
 	}
@@ -509,7 +517,8 @@ func TestLimitsOfDayAndMonth(t *testing.T) {
 	if !found || limits.Customer.Tier != 1 {
 		t.Errorf("limits: %+v", limits)
 	}
-	if _, err := w.DB.Pool.Exec(t.Context(), "UPDATE limit_usage SET amount_minor = CASE span WHEN 'day' THEN 0 ELSE 140000000 - 100 END"); err != nil {
+	if _, err := w.DB.Pool.Exec(t.Context(),
+		"UPDATE limit_usage SET amount_minor = CASE span WHEN 'day' THEN 0 ELSE 140000000 - 100 END"); err != nil {
 		t.Fatal(err)
 	}
 	if err := pay(1); err != nil {

@@ -32,7 +32,8 @@ func (a *App) findRecipient(ctx context.Context, phone string) (recipient, error
 	return recipient{}, peerFault("look up recipient", call.Problem(answer.StatusCode(), answer.Body), domain.ErrRecipientMissing)
 }
 
-// errPhoneWithheld says that user does not let this service read contacts (the scope users:contacts is not granted): asking again is no use.
+// errPhoneWithheld says that user does not let this service read contacts (the scope users:contacts is not granted): asking again is no
+// use.
 var errPhoneWithheld = errors.New("user does not tell this service the customer's number")
 
 // phoneOf asks user for a customer's own number.

@@ -101,7 +101,8 @@ func (a *App) OpenWallet(ctx context.Context, key, currency string) (w domain.Wa
 	return w, created, err
 }
 
-func (a *App) openWallet(ctx context.Context, tx pgx.Tx, userID uuid.UUID, currency string, rules domain.Rules) (domain.Wallet, bool, error) {
+func (a *App) openWallet(ctx context.Context, tx pgx.Tx, userID uuid.UUID, currency string, rules domain.Rules) (domain.Wallet, bool,
+	error) {
 	c, err := a.customerIn(ctx, tx, userID)
 	if err != nil {
 		return domain.Wallet{}, false, err
@@ -140,7 +141,8 @@ func (a *App) addWallet(ctx context.Context, tx pgx.Tx, userID uuid.UUID, curren
 		number := newAccountNumber(domain.AccountOfWallet)
 		account = &number
 	}
-	id, err = a.q.InsertWallet(ctx, tx, walletdb.InsertWalletParams{ID: newID(), UserID: userID, Currency: currency, DepositAccount: account, CreatedAt: a.Now()})
+	id, err = a.q.InsertWallet(ctx, tx,
+		walletdb.InsertWalletParams{ID: newID(), UserID: userID, Currency: currency, DepositAccount: account, CreatedAt: a.Now()})
 	if pg.IsNoRows(err) {
 		return uuid.Nil, false, nil
 	}
@@ -162,7 +164,8 @@ func (a *App) OpenAccount(ctx context.Context, walletID uuid.UUID) error {
 	if err != nil {
 		return fmt.Errorf("get wallet: %w", err)
 	}
-	c := domain.Customer{UserID: owner.UserID, Status: owner.CustomerStatus, Tier: owner.Tier, Country: owner.Country, Revision: owner.Revision}
+	c := domain.Customer{UserID: owner.UserID, Status: owner.CustomerStatus, Tier: owner.Tier, Country: owner.Country,
+		Revision: owner.Revision}
 	// Without a row the tier may hold nothing: money stays where it is, and none can come in.
 	maximum, _ := rules.MaximumBalance(c, owner.Currency, a.Now())
 	if err := a.putAccount(ctx, domain.Wallet{ID: owner.ID, UserID: owner.UserID, Currency: owner.Currency}, maximum); err != nil {

@@ -29,7 +29,8 @@ func claims(user uuid.UUID) jwt.RegisteredClaims {
 // serve runs do inside a request that carries an identity and a delegation token.
 func serve(t *testing.T, key []byte, token, delegation string, do func(ctx context.Context)) {
 	t.Helper()
-	h := auth.NewVerifier("wallet", time.Now, key).Middleware(web.WriteProblem)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { do(r.Context()) }))
+	h := auth.NewVerifier("wallet", time.Now,
+		key).Middleware(web.WriteProblem)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { do(r.Context()) }))
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	r.Header.Set(auth.IdentityHeader, token)
 	r.Header.Set(auth.DelegationHeader, delegation)
@@ -116,7 +117,8 @@ func TestOpenWallet(t *testing.T) {
 	if _, _, err := w.App.OpenWallet(ctx, key(), "TZS"); !errors.Is(err, domain.ErrCurrency) {
 		t.Errorf("a currency without a limit: %v", err)
 	}
-	if _, _, err := w.App.OpenWallet(testworld.As(t.Context(), testworld.Person{UserID: uuid.New()}), key(), "USD"); !errors.Is(err, domain.ErrKycRequired) {
+	if _, _, err := w.App.OpenWallet(testworld.As(t.Context(), testworld.Person{UserID: uuid.New()}), key(), "USD"); !errors.Is(err,
+		domain.ErrKycRequired) {
 		t.Errorf("without a verified identity: %v", err)
 	}
 	if n := w.Count("SELECT count(*) FROM audit_log WHERE action = 'wallet.requested'"); n != 1 {
@@ -202,14 +204,16 @@ func TestEstimateFee(t *testing.T) {
 	partner := auth.With(t.Context(), auth.Principal{Subject: "partner:" + uuid.NewString(), Scopes: []string{"tariffs:read"}})
 	for minor, want := range map[int64][2]int64{
 		10000: {0, 0}, 10001: {700, 105}, 50000: {700, 105}, 50001: {1300, 195}, 100000: {1300, 195}, 150000: {2300, 345}, 250000: {3300, 495},
-		350000: {5300, 795}, 500000: {5700, 855}, 750000: {7800, 1170}, 1000000: {9000, 1350}, 1500000: {10000, 1500}, 2000000: {10500, 1575}, 25000000: {10800, 1620},
+		350000: {5300, 795}, 500000: {5700, 855}, 750000: {7800, 1170}, 1000000: {9000, 1350}, 1500000: {10000, 1500}, 2000000: {10500, 1575},
+		25000000: {10800, 1620},
 	} {
 		p, err := w.App.EstimateFee(partner, domain.KindTransfer, "", money.Money{Amount: minor, Currency: "KES"})
 		if err != nil || p.Fee.Amount != want[0] || p.Excise.Amount != want[1] {
 			t.Errorf("%d: %+v, %v", minor, p, err)
 		}
 	}
-	if _, err := w.App.EstimateFee(partner, domain.KindTransfer, "", money.Money{Amount: 25000001, Currency: "KES"}); !errors.Is(err, domain.ErrNoPrice) {
+	if _, err := w.App.EstimateFee(partner, domain.KindTransfer, "", money.Money{Amount: 25000001, Currency: "KES"}); !errors.Is(err,
+		domain.ErrNoPrice) {
 		t.Errorf("above the tariff: %v", err)
 	}
 }
@@ -232,8 +236,8 @@ func TestServiceCannotChangeItsRules(t *testing.T) {
 	}
 }
 
-// TestSweep deletes everything that is overdue, more than one statement takes, and nothing that is needed: a live quote, one that was spent,
-// a fresh approval.
+// TestSweep deletes everything that is overdue, more than one statement takes, and nothing that is needed: a live quote, one that was
+// spent, a fresh approval.
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
@@ -244,8 +248,10 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, stmt := range []string{
-		`INSERT INTO transfer_quotes SELECT gen_random_uuid(), user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency,
-			amount_minor, fee_minor, excise_minor, created_at, now() - interval '48 hours' FROM transfer_quotes, generate_series(1, 1100) WHERE id = $1`,
+		`INSERT INTO transfer_quotes SELECT gen_random_uuid(), user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed,
+			currency,
+			amount_minor, fee_minor, excise_minor, created_at, now() - interval '48 hours' FROM transfer_quotes, generate_series(1, 1100) WHERE id =
+			$1`,
 		`INSERT INTO step_ups SELECT gen_random_uuid()::text, $1, now() - interval '48 hours' FROM generate_series(1, 2100)`,
 		`INSERT INTO prompted_phones (phone_index, recent, declined, updated_at)
 			SELECT decode(md5(i || $1::text), 'hex'), '{}', 0, now() - interval '32 days' FROM generate_series(1, 1100) i`,
@@ -257,7 +263,8 @@ func TestSweep(t *testing.T) {
 	if err := w.App.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if q, s, p := w.Count("SELECT count(*) FROM transfer_quotes"), w.Count("SELECT count(*) FROM step_ups"), w.Count("SELECT count(*) FROM prompted_phones"); q != 2 || s != 1 || p != 0 {
+	if q, s, p := w.Count("SELECT count(*) FROM transfer_quotes"), w.Count("SELECT count(*) FROM step_ups"),
+		w.Count("SELECT count(*) FROM prompted_phones"); q != 2 || s != 1 || p != 0 {
 		t.Errorf("%d quotes, %d approvals, %d numbers are left", q, s, p)
 	}
 	w.Wait(48 * time.Hour)

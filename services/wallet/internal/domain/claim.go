@@ -2,8 +2,8 @@ package domain
 
 import "time"
 
-// When to ask Safaricom's books about a claim: at once, after 1 and 10 minutes, then hourly for as long as they reach back. After that it is
-// a case for a person.
+// When to ask Safaricom's books about a claim: at once, after 1 and 10 minutes, then hourly for as long as they reach back. After that it
+// is a case for a person.
 const (
 	ClaimSecond = time.Minute
 	ClaimThird  = 9 * time.Minute // after the second

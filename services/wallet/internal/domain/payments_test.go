@@ -18,7 +18,8 @@ func kes(minor int64) money.Money { return money.Money{Amount: minor, Currency: 
 
 func TestTransferLedgerRequest(t *testing.T) {
 	t.Parallel()
-	tr := domain.Transfer{ID: uuid.New(), WalletID: uuid.New(), RecipientWalletID: uuid.New(), Price: domain.Price{Amount: kes(100), Fee: kes(13), Excise: kes(2)}}
+	tr := domain.Transfer{ID: uuid.New(), WalletID: uuid.New(), RecipientWalletID: uuid.New(),
+		Price: domain.Price{Amount: kes(100), Fee: kes(13), Excise: kes(2)}}
 	r := tr.LedgerRequest()
 	if r.Reference != tr.ID.String()+":post" || len(r.Postings) != 3 || r.HoldOverMaximum || r.Postings[1].Destination != "fees.revenue.KES" ||
 		r.Postings[2].Destination != "excise.payable.KES" {
@@ -48,11 +49,13 @@ func TestTransferRefusal(t *testing.T) {
 func TestPayInLedgerRequest(t *testing.T) {
 	t.Parallel()
 	tp := domain.Topup{ID: uuid.New(), WalletID: uuid.New(), Amount: kes(100)}
-	if r := tp.LedgerRequest(false); r.Reference != tp.ID.String()+":credit" || !r.HoldOverMaximum || r.Postings[0].Source != "rail.mpesa.paybill.KES" ||
+	if r := tp.LedgerRequest(false); r.Reference != tp.ID.String()+":credit" || !r.HoldOverMaximum ||
+		r.Postings[0].Source != "rail.mpesa.paybill.KES" ||
 		r.Postings[0].Destination != tp.WalletID.String() {
 		t.Errorf("credit %+v", r)
 	}
-	if r := tp.LedgerRequest(true); r.Reference != tp.ID.String()+":suspense" || r.HoldOverMaximum || r.Postings[0].Destination != "suspense.KES" {
+	if r := tp.LedgerRequest(true); r.Reference != tp.ID.String()+":suspense" || r.HoldOverMaximum ||
+		r.Postings[0].Destination != "suspense.KES" {
 		t.Errorf("suspense %+v", r)
 	}
 	wallet := uuid.New()
@@ -66,7 +69,8 @@ func TestPayInLedgerRequest(t *testing.T) {
 	}
 }
 
-var events = []domain.TopupEvent{domain.EventSend, domain.EventAccepted, domain.EventRefused, domain.EventLost, domain.EventPaid, domain.EventDeclined, domain.EventSilent}
+var events = []domain.TopupEvent{domain.EventSend, domain.EventAccepted, domain.EventRefused, domain.EventLost, domain.EventPaid,
+	domain.EventDeclined, domain.EventSilent}
 
 // TestTopupMachine names every legal transition; every other pair must change nothing.
 func TestTopupMachine(t *testing.T) {
@@ -123,7 +127,8 @@ func TestTopupMachineProperties(t *testing.T) {
 				}
 				held = false
 			}
-			if (tp.Credit == domain.CreditDue) != (tp.Status == domain.TopupPaid) || (commits == 1) != (tp.Status == domain.TopupPaid) || commits > 1 {
+			if (tp.Credit == domain.CreditDue) != (tp.Status == domain.TopupPaid) || (commits == 1) != (tp.Status == domain.TopupPaid) ||
+				commits > 1 {
 				t.Fatalf("%+v after %d commits", tp, commits)
 			}
 			if dead := tp.Status == domain.TopupFailed || tp.Status == domain.TopupExpired; dead == held {
@@ -171,7 +176,8 @@ func TestNextQuery(t *testing.T) {
 
 func TestTopupChecks(t *testing.T) {
 	t.Parallel()
-	for minor, want := range map[int64]error{100: nil, 99: domain.ErrTopupAmount, 150: domain.ErrTopupAmount, 25000000: nil, 25000100: domain.ErrTopupAmount} {
+	for minor, want := range map[int64]error{100: nil, 99: domain.ErrTopupAmount, 150: domain.ErrTopupAmount, 25000000: nil,
+		25000100: domain.ErrTopupAmount} {
 		if err := domain.CheckTopupAmount(kes(minor)); !errors.Is(err, want) {
 			t.Errorf("%d: %v", minor, err)
 		}
@@ -179,13 +185,15 @@ func TestTopupChecks(t *testing.T) {
 	if err := domain.CheckTopupAmount(money.Money{Amount: 100, Currency: "USD"}); !errors.Is(err, domain.ErrTopupCurrency) {
 		t.Errorf("dollars: %v", err)
 	}
-	for phone, ok := range map[string]bool{"+254712345678": true, "+254112345678": true, "+254212345678": false, "+25471234567": false, "+256712345678": false} {
+	for phone, ok := range map[string]bool{"+254712345678": true, "+254112345678": true, "+254212345678": false, "+25471234567": false,
+		"+256712345678": false} {
 		if (domain.CheckTopupPhone(phone) == nil) != ok {
 			t.Errorf("%s", phone)
 		}
 	}
-	for code, want := range map[string]string{"1": "insufficient_mpesa_funds", "1032": "cancelled_by_customer", "1037": "no_answer", "2001": "wrong_pin",
-		"4": "mpesa_limit", "17": "try_later", "SFC_IC0003": "declined_by_mpesa"} {
+	for code, want := range map[string]string{"1": "insufficient_mpesa_funds", "1032": "cancelled_by_customer", "1037": "no_answer",
+		"2001": "wrong_pin",
+		"4":    "mpesa_limit", "17": "try_later", "SFC_IC0003": "declined_by_mpesa"} {
 		if got := domain.FailureOf(code); got != want {
 			t.Errorf("%s: %s", code, got)
 		}

@@ -89,7 +89,8 @@ func (r Rules) Price(country, kind string, amount money.Money, at time.Time) (Pr
 	if tariff.ExciseIncluded {
 		fee -= excise
 	}
-	return Price{Amount: amount, Fee: money.Money{Amount: fee, Currency: amount.Currency}, Excise: money.Money{Amount: excise, Currency: amount.Currency}}, nil
+	return Price{Amount: amount, Fee: money.Money{Amount: fee, Currency: amount.Currency},
+		Excise: money.Money{Amount: excise, Currency: amount.Currency}}, nil
 }
 
 func (r Rules) taxRate(country, name string, at time.Time) int64 {

@@ -20,11 +20,13 @@ var (
 func rules(included bool) domain.Rules {
 	return domain.Rules{
 		Tariffs: []domain.Tariff{
-			{Country: "KE", Kind: "transfer", Currency: "KES", ExciseIncluded: included, EffectiveFrom: day0, Bands: []domain.Band{{100, 0}, {500, 7}, {1000, 13}}},
+			{Country: "KE", Kind: "transfer", Currency: "KES", ExciseIncluded: included, EffectiveFrom: day0,
+				Bands: []domain.Band{{100, 0}, {500, 7}, {1000, 13}}},
 			{Country: "KE", Kind: "transfer", Currency: "KES", ExciseIncluded: included, EffectiveFrom: day1, Bands: []domain.Band{{1000, 20}}},
 			{Country: "UG", Kind: "transfer", Currency: "KES", EffectiveFrom: day0, Bands: []domain.Band{{1000, 99}}},
 		},
-		Taxes: []domain.Tax{{"KE", "excise", 200000, day0.AddDate(-1, 0, 0)}, {"KE", "excise", 150000, day0}, {"KE", "excise", 500000, day1}, {"KE", "vat", 999999, day0}},
+		Taxes: []domain.Tax{{"KE", "excise", 200000, day0.AddDate(-1, 0, 0)}, {"KE", "excise", 150000, day0}, {"KE", "excise", 500000, day1},
+			{"KE", "vat", 999999, day0}},
 	}
 }
 
@@ -56,7 +58,8 @@ func TestPrice(t *testing.T) {
 		}
 	}
 	for _, other := range [][3]string{{"RW", "transfer", "KES"}, {"KE", "topup", "KES"}, {"KE", "transfer", "USD"}} {
-		if _, err := rules(false).Price(other[0], other[1], money.Money{Amount: 500, Currency: other[2]}, day0); !errors.Is(err, domain.ErrNoPrice) {
+		if _, err := rules(false).Price(other[0], other[1], money.Money{Amount: 500, Currency: other[2]}, day0); !errors.Is(err,
+			domain.ErrNoPrice) {
 			t.Errorf("%v: %v", other, err)
 		}
 	}
@@ -74,7 +77,8 @@ func TestPriceProperties(t *testing.T) {
 		}
 		rate := rapid.Int64Range(0, 1_000_000).Draw(t, "rate")
 		included := rapid.Bool().Draw(t, "included")
-		r := domain.Rules{Tariffs: []domain.Tariff{{Country: "KE", Kind: "transfer", Currency: "KES", ExciseIncluded: included, EffectiveFrom: day0, Bands: bands}},
+		r := domain.Rules{Tariffs: []domain.Tariff{{Country: "KE", Kind: "transfer", Currency: "KES", ExciseIncluded: included,
+			EffectiveFrom: day0, Bands: bands}},
 			Taxes: []domain.Tax{{"KE", "excise", rate, day0}}}
 		amount := rapid.Int64Range(1, top+10).Draw(t, "amount")
 		p, err := r.Price("KE", "transfer", money.Money{Amount: amount, Currency: "KES"}, day1)
@@ -122,7 +126,8 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	r := domain.Rules{
 		Limits: []domain.Limit{
-			{"KE", 1, "transfer", "KES", 70, 140, 300, day0}, {"KE", 1, "transfer", "KES", 80, 160, 300, day1}, {"KE", 2, "transfer", "KES", 250, 500, 900, day0},
+			{"KE", 1, "transfer", "KES", 70, 140, 300, day0}, {"KE", 1, "transfer", "KES", 80, 160, 300, day1},
+			{"KE", 2, "transfer", "KES", 250, 500, 900, day0},
 		},
 		Balances: []domain.BalanceLimit{{"KE", 1, "KES", 100, day0}, {"KE", 1, "KES", 120, day1}},
 	}
@@ -159,7 +164,8 @@ func TestLimits(t *testing.T) {
 func TestLimitProperties(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		l := domain.Limit{PerTransaction: rapid.Int64Range(0, 100).Draw(t, "per_transaction"), PerDay: rapid.Int64Range(0, 300).Draw(t, "per_day"),
+		l := domain.Limit{PerTransaction: rapid.Int64Range(0, 100).Draw(t, "per_transaction"),
+			PerDay:   rapid.Int64Range(0, 300).Draw(t, "per_day"),
 			PerMonth: rapid.Int64Range(0, 600).Draw(t, "per_month")}
 		var u domain.Used
 		for range rapid.IntRange(1, 40).Draw(t, "payments") {

@@ -40,13 +40,14 @@ const (
 // topupTransitions is the whole machine; what is not in it does not happen. Failed and expired can become paid (a success after code
 // 1037 was seen in the field); paid is the end. A stored top-up was never shown to anybody, so it cannot be paid.
 var topupTransitions = map[TopupStatus]map[TopupEvent]TopupStatus{
-	TopupStored:    {EventSend: TopupRequested, EventRefused: TopupFailed},
-	TopupRequested: {EventAccepted: TopupPrompted, EventRefused: TopupFailed, EventLost: TopupUnknown, EventPaid: TopupPaid, EventDeclined: TopupFailed},
-	TopupPrompted:  {EventPaid: TopupPaid, EventDeclined: TopupFailed, EventSilent: TopupExpired, EventLost: TopupUnknown},
-	TopupUnknown:   {EventPaid: TopupPaid, EventDeclined: TopupFailed, EventSilent: TopupExpired},
-	TopupFailed:    {EventPaid: TopupPaid},
-	TopupExpired:   {EventPaid: TopupPaid},
-	TopupPaid:      {},
+	TopupStored: {EventSend: TopupRequested, EventRefused: TopupFailed},
+	TopupRequested: {EventAccepted: TopupPrompted, EventRefused: TopupFailed, EventLost: TopupUnknown, EventPaid: TopupPaid,
+		EventDeclined: TopupFailed},
+	TopupPrompted: {EventPaid: TopupPaid, EventDeclined: TopupFailed, EventSilent: TopupExpired, EventLost: TopupUnknown},
+	TopupUnknown:  {EventPaid: TopupPaid, EventDeclined: TopupFailed, EventSilent: TopupExpired},
+	TopupFailed:   {EventPaid: TopupPaid},
+	TopupExpired:  {EventPaid: TopupPaid},
+	TopupPaid:     {},
 }
 
 // Credit says where the money of a payment is.

@@ -21,8 +21,8 @@ var Topics = []string{"sendtip.user.v1"}
 
 var errPayload = errors.New("payload does not fit its schema")
 
-// Handlers returns one handler per event type. Other types concern other services. What an event says is a hint: its version, and every right
-// that it grants, count for nothing.
+// Handlers returns one handler per event type. Other types concern other services. What an event says is a hint: its version, and every
+// right that it grants, count for nothing.
 func Handlers(a *app.App) map[string]event.Handler {
 	return map[string]event.Handler{
 		"user.kyc_verified": func(ctx context.Context, tx pgx.Tx, e event.Event) error {

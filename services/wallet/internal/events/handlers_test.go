@@ -53,7 +53,8 @@ func customer(w *testworld.World, user uuid.UUID) string {
 func confirmed(t *testing.T, w *testworld.World, user uuid.UUID, want string) {
 	t.Helper()
 	testworld.Eventually(t, want, func() bool {
-		return customer(w, user) == want && w.Count("SELECT count(*) FROM river_job WHERE kind = 'wallet.confirm_standing' AND state <> 'completed'") == 0
+		return customer(w, user) == want &&
+			w.Count("SELECT count(*) FROM river_job WHERE kind = 'wallet.confirm_standing' AND state <> 'completed'") == 0
 	})
 }
 
@@ -75,7 +76,8 @@ func TestSameEventTwiceChangesNothing(t *testing.T) {
 	}
 }
 
-// TestForgedEventGrantsNothing is an adversary who can write to user's topic: a tier, the end of a suspension and a wallet come from user alone.
+// TestForgedEventGrantsNothing is an adversary who can write to user's topic: a tier, the end of a suspension and a wallet come from user
+// alone.
 func TestForgedEventGrantsNothing(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)

@@ -22,7 +22,8 @@ import (
 // newGateway serves the scripted peers on one address, as the gateway's internal listener does.
 func newGateway(t testing.TB, ledger *Ledger, users *Users) string {
 	t.Helper()
-	ledgerHandler := Checked(t, "transactions.yaml", ledger.script(transactionsapi.HandlerFromMux(transactionsapi.NewStrictHandler(ledger, nil), nil)))
+	ledgerHandler := Checked(t, "transactions.yaml",
+		ledger.script(transactionsapi.HandlerFromMux(transactionsapi.NewStrictHandler(ledger, nil), nil)))
 	userHandler := Checked(t, "user.yaml", users.script(userapi.HandlerFromMux(userapi.NewStrictHandler(users, nil), nil)))
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Sendtip-Service-Key") == "" {

@@ -70,7 +70,8 @@ func (m *Mpesa) Pushes() []map[string]string {
 func (m *Mpesa) Book(receipt, account string, shillings int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.books = append(m.books, map[string]any{"transactionId": receipt, "trxDate": "2026-11-23T10:21:15+03:00", "msisdn": 254722000000, "sender": "MPESA",
+	m.books = append(m.books, map[string]any{"transactionId": receipt, "trxDate": "2026-11-23T10:21:15+03:00", "msisdn": 254722000000,
+		"sender":          "MPESA",
 		"transactiontype": "c2b-pay-bill-debit", "billreference": account, "amount": fmt.Sprintf("%d.00", shillings), "organizationname": "X"})
 }
 
@@ -111,7 +112,8 @@ func (m *Mpesa) pull(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(`{"ResponseRefID":"r","ResponseCode":"1001","ResponseMessage":"nothing"}`))
 		return
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"ResponseRefID": "r", "ResponseCode": "1000", "ResponseMessage": "Success", "Response": [][]map[string]any{m.books}})
+	_ = json.NewEncoder(w).Encode(map[string]any{"ResponseRefID": "r", "ResponseCode": "1000", "ResponseMessage": "Success",
+		"Response": [][]map[string]any{m.books}})
 }
 
 // CheckoutID is the CheckoutRequestID of the n-th prompt, from 1.
@@ -137,7 +139,8 @@ func (m *Mpesa) stkPush(w http.ResponseWriter, r *http.Request) {
 	if how == "lose" {
 		panic(http.ErrAbortHandler)
 	}
-	_, _ = fmt.Fprintf(w, `{"MerchantRequestID":"m-%d","CheckoutRequestID":%q,"ResponseCode":"0","ResponseDescription":"ok","CustomerMessage":"ok"}`, n, CheckoutID(n))
+	_, _ = fmt.Fprintf(w, `{"MerchantRequestID":"m-%d","CheckoutRequestID":%q,"ResponseCode":"0","ResponseDescription":"ok",
+		"CustomerMessage":"ok"}`, n, CheckoutID(n))
 }
 
 func (m *Mpesa) stkQuery(w http.ResponseWriter, r *http.Request) {
@@ -151,7 +154,8 @@ func (m *Mpesa) stkQuery(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(`{"requestId":"1","errorCode":"500.001.1001","errorMessage":"The transaction is being processed"}`))
 		return
 	}
-	_, _ = fmt.Fprintf(w, `{"ResponseCode":"0","ResponseDescription":"ok","MerchantRequestID":"m","CheckoutRequestID":%q,"ResultCode":%q,"ResultDesc":"d"}`,
+	_, _ = fmt.Fprintf(w, `{"ResponseCode":"0","ResponseDescription":"ok","MerchantRequestID":"m","CheckoutRequestID":%q,"ResultCode":%q,
+		"ResultDesc":"d"}`,
 		body["CheckoutRequestID"], code)
 }
 
@@ -164,12 +168,15 @@ func StkSuccess(checkoutID, receipt string, shillings int64) []byte {
 
 // StkFailure is the body of a callback for a prompt that was not paid.
 func StkFailure(checkoutID, code string) []byte {
-	return fmt.Appendf(nil, `{"Body":{"stkCallback":{"MerchantRequestID":"m","CheckoutRequestID":%q,"ResultCode":%s,"ResultDesc":"no"}}}`, checkoutID, code)
+	return fmt.Appendf(nil, `{"Body":{"stkCallback":{"MerchantRequestID":"m","CheckoutRequestID":%q,"ResultCode":%s,"ResultDesc":"no"}}}`,
+		checkoutID, code)
 }
 
 // C2b is the body of a paybill confirmation.
 func C2b(receipt, account string, shillings int64) []byte {
-	return fmt.Appendf(nil, `{"TransactionType":"Pay Bill","TransID":%q,"TransTime":"20261123102115","TransAmount":"%d.00","BusinessShortCode":%q,
-		"BillRefNumber":%q,"InvoiceNumber":"","OrgAccountBalance":"1.00","ThirdPartyTransID":"","MSISDN":"2547 ***** 126","FirstName":"A","MiddleName":"","LastName":""}`,
+	return fmt.Appendf(nil, `{"TransactionType":"Pay Bill","TransID":%q,"TransTime":"20261123102115","TransAmount":"%d.00",
+		"BusinessShortCode":%q,
+		"BillRefNumber":%q,"InvoiceNumber":"","OrgAccountBalance":"1.00","ThirdPartyTransID":"","MSISDN":"2547 ***** 126","FirstName":"A",
+		"MiddleName":"","LastName":""}`,
 		receipt, shillings, ShortCode, account)
 }

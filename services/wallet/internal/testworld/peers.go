@@ -123,7 +123,8 @@ func (l *Ledger) Behalf() []string {
 }
 
 // PostTransactions answers POST /v1/ledger/transactions.
-func (l *Ledger) PostTransactions(_ context.Context, r transactionsapi.PostTransactionsRequestObject) (transactionsapi.PostTransactionsResponseObject, error) {
+func (l *Ledger) PostTransactions(_ context.Context,
+	r transactionsapi.PostTransactionsRequestObject) (transactionsapi.PostTransactionsResponseObject, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.posts++
@@ -186,7 +187,8 @@ func (l *Ledger) apply(t transactionsapi.LedgerRequest, refused func(string) tra
 }
 
 // PutAccount answers PUT /v1/ledger/accounts/{account_id}.
-func (l *Ledger) PutAccount(_ context.Context, r transactionsapi.PutAccountRequestObject) (transactionsapi.PutAccountResponseObject, error) {
+func (l *Ledger) PutAccount(_ context.Context, r transactionsapi.PutAccountRequestObject) (transactionsapi.PutAccountResponseObject,
+	error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if r.Body.MaximumMinor == nil || r.Body.Kind != transactionsapi.AccountKindCustomerWallet {
@@ -206,7 +208,8 @@ func (l *Ledger) Hold(account uuid.UUID, minor int64) {
 }
 
 // GetAccountBalance answers GET /v1/ledger/accounts/{account_id}/balance.
-func (l *Ledger) GetAccountBalance(_ context.Context, r transactionsapi.GetAccountBalanceRequestObject) (transactionsapi.GetAccountBalanceResponseObject, error) {
+func (l *Ledger) GetAccountBalance(_ context.Context,
+	r transactionsapi.GetAccountBalanceRequestObject) (transactionsapi.GetAccountBalanceResponseObject, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := transactionsapi.GetAccountBalance200JSONResponse{AccountID: r.AccountID, AsOf: time.Now().UTC(),
@@ -318,8 +321,9 @@ func (u *Users) GetContacts(_ context.Context, r userapi.GetContactsRequestObjec
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.secret {
-		return userapi.GetContacts403ApplicationProblemPlusJSONResponse{ForbiddenApplicationProblemPlusJSONResponse: common.ForbiddenApplicationProblemPlusJSONResponse{
-			Type: "https://docs.sendtip.dev/problems/forbidden", Title: "Forbidden", Status: 403, Code: "forbidden", RequestID: "r"}}, nil
+		return userapi.GetContacts403ApplicationProblemPlusJSONResponse{
+			ForbiddenApplicationProblemPlusJSONResponse: common.ForbiddenApplicationProblemPlusJSONResponse{
+				Type: "https://docs.sendtip.dev/problems/forbidden", Title: "Forbidden", Status: 403, Code: "forbidden", RequestID: "r"}}, nil
 	}
 	for phone, id := range u.phones {
 		if id == r.UserID {

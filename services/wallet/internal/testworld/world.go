@@ -104,7 +104,8 @@ func On(t testing.TB, db *pgtest.DB) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Deps = app.Deps{Pool: w.DB.Pool, Sealer: w.Sealer, Ledger: ledger, Users: users, Mpesa: w.Daraja(w.Mpesa.URL), ShortCode: ShortCode, AskPull: true,
+	w.Deps = app.Deps{Pool: w.DB.Pool, Sealer: w.Sealer, Ledger: ledger, Users: users, Mpesa: w.Daraja(w.Mpesa.URL), ShortCode: ShortCode,
+		AskPull:   true,
 		PublicURL: "https://pay.example", Country: "KE", Log: slog.New(slog.DiscardHandler), Now: w.Now, SettleTimeout: 2 * time.Second}
 	w.Rebuild(func(*app.Deps) {})
 	return w
@@ -126,8 +127,9 @@ func (w *World) Rebuild(change func(*app.Deps)) {
 
 // Daraja is a client of the M-Pesa at an address.
 func (w *World) Daraja(url string) *daraja.Client {
-	return daraja.New(daraja.Config{BaseURL: url, ConsumerKey: "sendtip-sandbox-consumer", ConsumerSecret: "sendtip-sandbox-consumer-secret", //nolint:gosec // public values of the sandbox
-		ShortCode: ShortCode, Passkey: "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919"})
+	return daraja.New(daraja.Config{BaseURL: url, ConsumerKey: "sendtip-sandbox-consumer",
+		ConsumerSecret: "sendtip-sandbox-consumer-secret", //nolint:gosec // public values of the sandbox
+		ShortCode:      ShortCode, Passkey: "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919"})
 }
 
 // RunJobs works jobs until the test ends.
@@ -226,7 +228,8 @@ func (w *World) Tx(do func(ctx context.Context, tx pgx.Tx) error) {
 func (w *World) WalletOf(userID uuid.UUID, currency string) uuid.UUID {
 	w.t.Helper()
 	var id uuid.UUID
-	if err := w.DB.Pool.QueryRow(w.t.Context(), "SELECT id FROM wallets WHERE user_id = $1 AND currency = $2", userID, currency).Scan(&id); err != nil {
+	if err := w.DB.Pool.QueryRow(w.t.Context(), "SELECT id FROM wallets WHERE user_id = $1 AND currency = $2", userID,
+		currency).Scan(&id); err != nil {
 		w.t.Fatalf("find wallet: %v", err)
 	}
 	return id
@@ -253,7 +256,8 @@ func (w *World) Approve(ctx context.Context, quoteID uuid.UUID) context.Context 
 // Quote prices a transfer between two people.
 func (w *World) Quote(from, to Person, shillings int64) domain.Quote {
 	w.t.Helper()
-	q, err := w.App.CreateTransferQuote(As(w.t.Context(), from), app.QuoteInput{WalletID: from.WalletID, RecipientPhone: to.Phone, Amount: KES(shillings)})
+	q, err := w.App.CreateTransferQuote(As(w.t.Context(), from),
+		app.QuoteInput{WalletID: from.WalletID, RecipientPhone: to.Phone, Amount: KES(shillings)})
 	if err != nil {
 		w.t.Fatalf("quote: %v", err)
 	}
