@@ -89,7 +89,7 @@ func (b *benchSeed) run(ctx context.Context, out, progress io.Writer) (err error
 
 func notInProduction(environ map[string]string) error {
 	if environ["SENDTIP_ENV"] == "production" {
-		return errors.New("SENDTIP_ENV=production: made-up transactions do not belong into a ledger of real money, and could never be removed")
+		return errors.New("SENDTIP_ENV=production: made-up transactions do not belong in a ledger of real money, and could never be removed")
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func (b *benchSeed) ownerURL() (string, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		return "", errors.New("SENDTIP_POSTGRES_URL is no URL")
+		return "", errors.New("SENDTIP_POSTGRES_URL is not a URL")
 	}
 	password, err := set.Read(keys.Of("transactions", keys.OwnerPassword))
 	if err != nil {

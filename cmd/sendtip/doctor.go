@@ -160,7 +160,7 @@ func (f *flags) lookAtRedis(ctx context.Context) (string, error) {
 	}
 	o, err := redis.ParseURL(u)
 	if err != nil {
-		return "", fmt.Errorf("SENDTIP_REDIS_URL is no Redis URL")
+		return "", fmt.Errorf("SENDTIP_REDIS_URL is not a Redis URL")
 	}
 	if o.Password, err = f.redisPassword(o.Password); err != nil {
 		return "", err

@@ -36,7 +36,7 @@ func (f *flags) tool() (event.Broker, error) {
 func eventsCommand(f *flags) *cobra.Command {
 	cmd := &cobra.Command{Use: "events", Short: "Topics and dead letters"}
 	var replication int16
-	apply := &cobra.Command{Use: "apply", Short: "Create the declared topics that the broker lacks", Args: cobra.NoArgs,
+	apply := &cobra.Command{Use: "apply", Short: "Create the declared topics that are missing from the broker", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if replication < 1 {
 				return errors.New("--replication must be 1 or more")

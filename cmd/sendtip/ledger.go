@@ -57,7 +57,7 @@ func ledgerVerifyCommand(f *flags) *cobra.Command {
 func (v *ledgerVerify) run(ctx context.Context, out, progress io.Writer) error {
 	o := check.Options{Workers: v.workers}
 	if v.workers < 1 || v.workers > 64 {
-		return errors.New("--workers is a number from 1 to 64")
+		return errors.New("--workers must be a number from 1 to 64")
 	}
 	var err error
 	if o.Keys, err = v.publicKeys(v.keys); err != nil {
@@ -72,7 +72,7 @@ func (v *ledgerVerify) run(ctx context.Context, out, progress io.Writer) error {
 	}
 	pool, err := pg.Open(ctx, u, pg.Options{MaxConns: int32(v.workers + 1)}) // #nosec G115 -- at most 65
 	if err != nil {
-		return errors.New("--database-url is no address of a PostgreSQL database (postgres://role:password@host:port/transactions)")
+		return errors.New("--database-url is not the address of a PostgreSQL database (postgres://role:password@host:port/transactions)")
 	}
 	defer pool.Close()
 	if err := pg.Check(pool)(ctx); err != nil {

@@ -204,7 +204,7 @@ func TestLedgerVerify(t *testing.T) {
 		{[]string{"--checkpoint", "/nowhere"}, "--checkpoint"}, {[]string{"--workers", "0"}, "--workers"},
 		{[]string{"--key", "x"}, "sendtip ledger key"},
 		{[]string{"--database-url", "postgres://nobody:x@127.0.0.1:1/transactions"}, "does not answer"},
-		{[]string{"--database-url", "::"}, "no address"},
+		{[]string{"--database-url", "::"}, "not the address"},
 	} {
 		if _, err := verify(c.args...); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%v: %v", c.args, err)

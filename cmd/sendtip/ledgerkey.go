@@ -18,7 +18,7 @@ import (
 func ledgerKeyCommand(f *flags) *cobra.Command {
 	var rotate bool
 	cmd := &cobra.Command{Use: "key", Short: "Print the public keys of the ledger, or make a new signing key", Args: cobra.NoArgs,
-		Long: "The first line is the key that signs now. Give it to auditors and customers by a way that they trust.\n" +
+		Long: "The first line is the key that signs now. Give it to auditors and customers through a channel that they trust.\n" +
 			"With --rotate a new key is made; the old one signs beside it until its file is deleted, so that those who know only the old key can " +
 			"follow.",
 		RunE: func(c *cobra.Command, _ []string) error {

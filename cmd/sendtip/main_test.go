@@ -76,7 +76,7 @@ func TestReset(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := sendtip(t, dir, "reset")
-	if err == nil || !strings.Contains(err.Error(), "nothing was deleted: say --yes") ||
+	if err == nil || !strings.Contains(err.Error(), "nothing was deleted: add --yes") ||
 		!strings.Contains(out, "move   "+filepath.Join(dir, "keys")+" to "+dir+".keys-") {
 		t.Errorf("%q, %v", out, err)
 	}

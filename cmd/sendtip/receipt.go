@@ -19,7 +19,7 @@ func verifyReceiptCommand(f *flags) *cobra.Command {
 	var given []string
 	cmd := &cobra.Command{Use: "verify-receipt FILE",
 		Short: "Check a receipt with nothing but the ledger's public key, and say what it proves", Args: cobra.ExactArgs(1),
-		Long: "Needs no network and no database. Get the public key from the ledger's operator by another way than the receipt.",
+		Long: "Needs no network and no database. Get the public key from the ledger's operator through a different channel from the receipt.",
 		RunE: func(c *cobra.Command, args []string) error {
 			keys, err := f.publicKeys(given)
 			if err != nil {

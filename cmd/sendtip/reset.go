@@ -30,7 +30,7 @@ func resetCommand(f *flags) *cobra.Command {
 				return err
 			}
 			if !yes {
-				return fmt.Errorf("nothing was deleted: say --yes if %s may go", f.dir)
+				return fmt.Errorf("nothing was deleted: add --yes to delete %s", f.dir)
 			}
 			c.Println("the next `sendtip up` on", f.dir, "starts from nothing")
 			return nil

@@ -103,10 +103,10 @@ type Problem struct {
 	// Example: The balance is too low.
 	Detail *string `json:"detail,omitempty"`
 
-	// Errors The single faults of a refused request.
+	// Errors Each thing that is wrong with a refused request.
 	Errors []FieldError `json:"errors,omitempty"`
 
-	// RequestID Quote it when you ask for help.
+	// RequestID Quote it when you contact support.
 	//
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	RequestID string `json:"request_id"`

@@ -194,7 +194,7 @@ type WalletDepositReceived struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	DepositID externalRef0.UUID `json:"deposit_id"`
 
-	// Receipt The provider's receipt number, unique for ever.
+	// Receipt The provider's receipt number, always unique.
 	Receipt string `json:"receipt"`
 
 	// UserID A UUIDv7 made by the service that owns the object.
@@ -259,7 +259,7 @@ type WalletTopupSucceeded struct {
 	// Example: {"amount":25000,"currency":"KES"}
 	Amount externalRef0.Money `json:"amount"`
 
-	// Receipt The provider's receipt number, unique for ever.
+	// Receipt The provider's receipt number, always unique.
 	Receipt *string `json:"receipt,omitempty"`
 
 	// TopupID A UUIDv7 made by the service that owns the object.

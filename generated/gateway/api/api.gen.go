@@ -48,7 +48,7 @@ type APIKey struct {
 	// Example: 2026-11-23T09:30:00Z
 	RevokedAt *externalRef0.Timestamp `json:"revoked_at,omitempty"`
 
-	// Scopes What the key may do. Only scopes that some operation gives to API keys are taken.
+	// Scopes What the key may do. Only scopes that some operation gives to API keys are accepted.
 	Scopes APIKeyScopes `json:"scopes"`
 
 	// Secret The key for the header X-Api-Key; only in the first answer to its creation.
@@ -78,10 +78,10 @@ type APIKeyList struct {
 // Example: Price comparison site
 type APIKeyName = string
 
-// APIKeyScopes What the key may do. Only scopes that some operation gives to API keys are taken.
+// APIKeyScopes What the key may do. Only scopes that some operation gives to API keys are accepted.
 type APIKeyScopes = []string
 
-// CreateAPIKeyRequest A key to be made.
+// CreateAPIKeyRequest The key to create.
 type CreateAPIKeyRequest struct {
 	// ExpiresAt RFC 3339, UTC.
 	//
@@ -93,7 +93,7 @@ type CreateAPIKeyRequest struct {
 	// Example: Price comparison site
 	Name APIKeyName `json:"name"`
 
-	// Scopes What the key may do. Only scopes that some operation gives to API keys are taken.
+	// Scopes What the key may do. Only scopes that some operation gives to API keys are accepted.
 	Scopes APIKeyScopes `json:"scopes"`
 }
 

@@ -109,10 +109,10 @@ type ListNotificationsParams struct {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// ReceiveSmsReport Takes a delivery report of the SMS gateway
+	// ReceiveSmsReport Take a delivery report from the SMS gateway
 	// (POST /v1/hooks/sm/{token})
 	ReceiveSmsReport(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken)
-	// ListNotifications Lists the caller's own messages
+	// ListNotifications List the caller's own messages
 	// (GET /v1/notifications)
 	ListNotifications(w http.ResponseWriter, r *http.Request, params ListNotificationsParams)
 }
@@ -121,13 +121,13 @@ type ServerInterface interface {
 
 type Unimplemented struct{}
 
-// ReceiveSmsReport Takes a delivery report of the SMS gateway
+// ReceiveSmsReport Take a delivery report from the SMS gateway
 // (POST /v1/hooks/sm/{token})
 func (_ Unimplemented) ReceiveSmsReport(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// ListNotifications Lists the caller's own messages
+// ListNotifications List the caller's own messages
 // (GET /v1/notifications)
 func (_ Unimplemented) ListNotifications(w http.ResponseWriter, r *http.Request, params ListNotificationsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -657,10 +657,10 @@ func (response ListNotifications504ApplicationProblemPlusJSONResponse) VisitList
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// ReceiveSmsReport Takes a delivery report of the SMS gateway
+	// ReceiveSmsReport Take a delivery report from the SMS gateway
 	// (POST /v1/hooks/sm/{token})
 	ReceiveSmsReport(ctx context.Context, request ReceiveSmsReportRequestObject) (ReceiveSmsReportResponseObject, error)
-	// ListNotifications Lists the caller's own messages
+	// ListNotifications List the caller's own messages
 	// (GET /v1/notifications)
 	ListNotifications(ctx context.Context, request ListNotificationsRequestObject) (ListNotificationsResponseObject, error)
 }

@@ -180,7 +180,7 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// ReceiveSmsReportWithBody Takes a delivery report of the SMS gateway
+	// ReceiveSmsReportWithBody Take a delivery report from the SMS gateway
 	//
 	// The report is stored and answered at once; a job applies it. Reports may be late, doubled or out of order: a final state never moves back. The token in the path is the only secret of this address.
 	//
@@ -189,7 +189,7 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/hooks/sm/{token} (the `ReceiveSmsReport` operationId).
 	ReceiveSmsReportWithBody(ctx context.Context, token externalRef0.WebhookToken, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListNotifications Lists the caller's own messages
+	// ListNotifications List the caller's own messages
 	//
 	// Newest first, every channel. One-time codes are not in the list: they belong to a challenge, not to a customer. `subject` and `text` are absent until the message is rendered.
 	//
@@ -197,7 +197,7 @@ type ClientInterface interface {
 	ListNotifications(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// ReceiveSmsReportWithBody Takes a delivery report of the SMS gateway
+// ReceiveSmsReportWithBody Take a delivery report from the SMS gateway
 //
 // The report is stored and answered at once; a job applies it. Reports may be late, doubled or out of order: a final state never moves back. The token in the path is the only secret of this address.
 //
@@ -216,7 +216,7 @@ func (c *Client) ReceiveSmsReportWithBody(ctx context.Context, token externalRef
 	return c.Client.Do(req)
 }
 
-// ListNotifications Lists the caller's own messages
+// ListNotifications List the caller's own messages
 //
 // Newest first, every channel. One-time codes are not in the list: they belong to a challenge, not to a customer. `subject` and `text` are absent until the message is rendered.
 //
@@ -379,7 +379,7 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// ReceiveSmsReportWithBodyWithResponse Takes a delivery report of the SMS gateway
+	// ReceiveSmsReportWithBodyWithResponse Take a delivery report from the SMS gateway
 	//
 	// The report is stored and answered at once; a job applies it. Reports may be late, doubled or out of order: a final state never moves back. The token in the path is the only secret of this address.
 	//
@@ -388,7 +388,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/hooks/sm/{token} (the `ReceiveSmsReport` operationId).
 	ReceiveSmsReportWithBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveSmsReportResponse, error)
 
-	// ListNotificationsWithResponse Lists the caller's own messages
+	// ListNotificationsWithResponse List the caller's own messages
 	//
 	// Newest first, every channel. One-time codes are not in the list: they belong to a challenge, not to a customer. `subject` and `text` are absent until the message is rendered.
 	//
@@ -599,7 +599,7 @@ func (r ListNotificationsResponse) ContentType() string {
 	return ""
 }
 
-// ReceiveSmsReportWithBodyWithResponse Takes a delivery report of the SMS gateway
+// ReceiveSmsReportWithBodyWithResponse Take a delivery report from the SMS gateway
 //
 // The report is stored and answered at once; a job applies it. Reports may be late, doubled or out of order: a final state never moves back. The token in the path is the only secret of this address.
 //
@@ -614,7 +614,7 @@ func (c *ClientWithResponses) ReceiveSmsReportWithBodyWithResponse(ctx context.C
 	return ParseReceiveSmsReportResponse(rsp)
 }
 
-// ListNotificationsWithResponse Lists the caller's own messages
+// ListNotificationsWithResponse List the caller's own messages
 //
 // Newest first, every channel. One-time codes are not in the list: they belong to a challenge, not to a customer. `subject` and `text` are absent until the message is rendered.
 //

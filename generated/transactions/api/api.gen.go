@@ -508,7 +508,7 @@ type LedgerRequest struct {
 	// Postings Amounts that move, each in one currency.
 	Postings []PostingRequest `json:"postings,omitempty"`
 
-	// Reference The caller's key of one transaction, unique for ever. `<own row id>:<step>` is the usual form.
+	// Reference The caller's key of one transaction, always unique. `<own row id>:<step>` is the usual form.
 	//
 	// Example: c2b:SKK4X7QZ1P
 	Reference Reference `json:"reference"`
@@ -572,7 +572,7 @@ type LedgerTransaction struct {
 	// Example: 2026-11-23T09:30:00Z
 	RecordedAt externalRef0.Timestamp `json:"recorded_at"`
 
-	// Reference The caller's key of one transaction, unique for ever. `<own row id>:<step>` is the usual form.
+	// Reference The caller's key of one transaction, always unique. `<own row id>:<step>` is the usual form.
 	//
 	// Example: c2b:SKK4X7QZ1P
 	Reference Reference `json:"reference"`
@@ -629,7 +629,7 @@ type Outcome struct {
 	// Example: 2026-11-23T09:30:00Z
 	RecordedAt *externalRef0.Timestamp `json:"recorded_at,omitempty"`
 
-	// Reference The caller's key of one transaction, unique for ever. `<own row id>:<step>` is the usual form.
+	// Reference The caller's key of one transaction, always unique. `<own row id>:<step>` is the usual form.
 	//
 	// Example: c2b:SKK4X7QZ1P
 	Reference Reference `json:"reference"`
@@ -827,7 +827,7 @@ type ReceiptResult struct {
 // Example: sealed
 type ReceiptStatus = string
 
-// Reference The caller's key of one transaction, unique for ever. `<own row id>:<step>` is the usual form.
+// Reference The caller's key of one transaction, always unique. `<own row id>:<step>` is the usual form.
 //
 // Example: c2b:SKK4X7QZ1P
 type Reference = string
@@ -885,7 +885,7 @@ type StatementEntry struct {
 	// Example: 2026-11-23T09:30:00Z
 	RecordedAt externalRef0.Timestamp `json:"recorded_at"`
 
-	// Reference The caller's key of one transaction, unique for ever. `<own row id>:<step>` is the usual form.
+	// Reference The caller's key of one transaction, always unique. `<own row id>:<step>` is the usual form.
 	//
 	// Example: c2b:SKK4X7QZ1P
 	Reference Reference `json:"reference"`
@@ -1090,19 +1090,19 @@ type PostTransactionsJSONRequestBody = PostTransactionsRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// GetBalance Read the balance of an own account
+	// GetBalance Read the balance of your own account
 	// (GET /v1/accounts/{account_id}/balance)
 	GetBalance(w http.ResponseWriter, r *http.Request, accountID AccountID)
-	// GetBalanceAt Read the balance of an own account at an earlier moment
+	// GetBalanceAt Read the balance of your own account at an earlier moment
 	// (GET /v1/accounts/{account_id}/balance-at)
 	GetBalanceAt(w http.ResponseWriter, r *http.Request, accountID AccountID, params GetBalanceAtParams)
-	// GetReceipt Read the receipt of a transaction on an own account
+	// GetReceipt Read the receipt of a transaction on your own account
 	// (GET /v1/accounts/{account_id}/receipts/{transaction_id})
 	GetReceipt(w http.ResponseWriter, r *http.Request, accountID AccountID, transactionID TransactionID)
-	// ListStatement List the entries of an own account
+	// ListStatement List the entries of your own account
 	// (GET /v1/accounts/{account_id}/statement)
 	ListStatement(w http.ResponseWriter, r *http.Request, accountID AccountID, params ListStatementParams)
-	// ExportStatement Download the statement of an own account as CSV
+	// ExportStatement Download the statement of your own account as CSV
 	// (GET /v1/accounts/{account_id}/statement.csv)
 	ExportStatement(w http.ResponseWriter, r *http.Request, accountID AccountID, params ExportStatementParams)
 	// EraseTransactionMetadata Erase the metadata of a transaction
@@ -1159,31 +1159,31 @@ type ServerInterface interface {
 
 type Unimplemented struct{}
 
-// GetBalance Read the balance of an own account
+// GetBalance Read the balance of your own account
 // (GET /v1/accounts/{account_id}/balance)
 func (_ Unimplemented) GetBalance(w http.ResponseWriter, r *http.Request, accountID AccountID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// GetBalanceAt Read the balance of an own account at an earlier moment
+// GetBalanceAt Read the balance of your own account at an earlier moment
 // (GET /v1/accounts/{account_id}/balance-at)
 func (_ Unimplemented) GetBalanceAt(w http.ResponseWriter, r *http.Request, accountID AccountID, params GetBalanceAtParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// GetReceipt Read the receipt of a transaction on an own account
+// GetReceipt Read the receipt of a transaction on your own account
 // (GET /v1/accounts/{account_id}/receipts/{transaction_id})
 func (_ Unimplemented) GetReceipt(w http.ResponseWriter, r *http.Request, accountID AccountID, transactionID TransactionID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// ListStatement List the entries of an own account
+// ListStatement List the entries of your own account
 // (GET /v1/accounts/{account_id}/statement)
 func (_ Unimplemented) ListStatement(w http.ResponseWriter, r *http.Request, accountID AccountID, params ListStatementParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// ExportStatement Download the statement of an own account as CSV
+// ExportStatement Download the statement of your own account as CSV
 // (GET /v1/accounts/{account_id}/statement.csv)
 func (_ Unimplemented) ExportStatement(w http.ResponseWriter, r *http.Request, accountID AccountID, params ExportStatementParams) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -5758,19 +5758,19 @@ func (response GetLedgerReceipt504ApplicationProblemPlusJSONResponse) VisitGetLe
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// GetBalance Read the balance of an own account
+	// GetBalance Read the balance of your own account
 	// (GET /v1/accounts/{account_id}/balance)
 	GetBalance(ctx context.Context, request GetBalanceRequestObject) (GetBalanceResponseObject, error)
-	// GetBalanceAt Read the balance of an own account at an earlier moment
+	// GetBalanceAt Read the balance of your own account at an earlier moment
 	// (GET /v1/accounts/{account_id}/balance-at)
 	GetBalanceAt(ctx context.Context, request GetBalanceAtRequestObject) (GetBalanceAtResponseObject, error)
-	// GetReceipt Read the receipt of a transaction on an own account
+	// GetReceipt Read the receipt of a transaction on your own account
 	// (GET /v1/accounts/{account_id}/receipts/{transaction_id})
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
-	// ListStatement List the entries of an own account
+	// ListStatement List the entries of your own account
 	// (GET /v1/accounts/{account_id}/statement)
 	ListStatement(ctx context.Context, request ListStatementRequestObject) (ListStatementResponseObject, error)
-	// ExportStatement Download the statement of an own account as CSV
+	// ExportStatement Download the statement of your own account as CSV
 	// (GET /v1/accounts/{account_id}/statement.csv)
 	ExportStatement(ctx context.Context, request ExportStatementRequestObject) (ExportStatementResponseObject, error)
 	// EraseTransactionMetadata Erase the metadata of a transaction

@@ -508,7 +508,7 @@ type LedgerRequest struct {
 	// Postings Amounts that move, each in one currency.
 	Postings []PostingRequest `json:"postings,omitempty"`
 
-	// Reference The caller's key of one transaction, unique for ever. `<own row id>:<step>` is the usual form.
+	// Reference The caller's key of one transaction, always unique. `<own row id>:<step>` is the usual form.
 	//
 	// Example: c2b:SKK4X7QZ1P
 	Reference Reference `json:"reference"`
@@ -572,7 +572,7 @@ type LedgerTransaction struct {
 	// Example: 2026-11-23T09:30:00Z
 	RecordedAt externalRef0.Timestamp `json:"recorded_at"`
 
-	// Reference The caller's key of one transaction, unique for ever. `<own row id>:<step>` is the usual form.
+	// Reference The caller's key of one transaction, always unique. `<own row id>:<step>` is the usual form.
 	//
 	// Example: c2b:SKK4X7QZ1P
 	Reference Reference `json:"reference"`
@@ -629,7 +629,7 @@ type Outcome struct {
 	// Example: 2026-11-23T09:30:00Z
 	RecordedAt *externalRef0.Timestamp `json:"recorded_at,omitempty"`
 
-	// Reference The caller's key of one transaction, unique for ever. `<own row id>:<step>` is the usual form.
+	// Reference The caller's key of one transaction, always unique. `<own row id>:<step>` is the usual form.
 	//
 	// Example: c2b:SKK4X7QZ1P
 	Reference Reference `json:"reference"`
@@ -827,7 +827,7 @@ type ReceiptResult struct {
 // Example: sealed
 type ReceiptStatus = string
 
-// Reference The caller's key of one transaction, unique for ever. `<own row id>:<step>` is the usual form.
+// Reference The caller's key of one transaction, always unique. `<own row id>:<step>` is the usual form.
 //
 // Example: c2b:SKK4X7QZ1P
 type Reference = string
@@ -885,7 +885,7 @@ type StatementEntry struct {
 	// Example: 2026-11-23T09:30:00Z
 	RecordedAt externalRef0.Timestamp `json:"recorded_at"`
 
-	// Reference The caller's key of one transaction, unique for ever. `<own row id>:<step>` is the usual form.
+	// Reference The caller's key of one transaction, always unique. `<own row id>:<step>` is the usual form.
 	//
 	// Example: c2b:SKK4X7QZ1P
 	Reference Reference `json:"reference"`
@@ -1162,37 +1162,37 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// GetBalance Read the balance of an own account
+	// GetBalance Read the balance of your own account
 	//
-	// Returns the booked and the available balance. An account of somebody else is 404.
+	// Returns the booked and the available balance. Somebody else's account is 404.
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/balance (the `GetBalance` operationId).
 	GetBalance(ctx context.Context, accountID AccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetBalanceAt Read the balance of an own account at an earlier moment
+	// GetBalanceAt Read the balance of your own account at an earlier moment
 	//
-	// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. An account of somebody else is 404.
+	// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. Somebody else's account is 404.
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/balance-at (the `GetBalanceAt` operationId).
 	GetBalanceAt(ctx context.Context, accountID AccountID, params *GetBalanceAtParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetReceipt Read the receipt of a transaction on an own account
+	// GetReceipt Read the receipt of a transaction on your own account
 	//
 	// A small file that `sendtip ledger verify-receipt` checks offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; of other accounts it has neither balances nor sequences. `pending` until a signed checkpoint covers the transaction, which takes about a second. An account of somebody else, or a transaction that does not touch the account, is 404.
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/receipts/{transaction_id} (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, accountID AccountID, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListStatement List the entries of an own account
+	// ListStatement List the entries of your own account
 	//
-	// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. An account of somebody else is 404.
+	// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Somebody else's account is 404.
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/statement (the `ListStatement` operationId).
 	ListStatement(ctx context.Context, accountID AccountID, params *ListStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ExportStatement Download the statement of an own account as CSV
+	// ExportStatement Download the statement of your own account as CSV
 	//
-	// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. An account of somebody else is 404.
+	// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. Somebody else's account is 404.
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/statement.csv (the `ExportStatement` operationId).
 	ExportStatement(ctx context.Context, accountID AccountID, params *ExportStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1332,9 +1332,9 @@ type ClientInterface interface {
 	GetLedgerReceipt(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// GetBalance Read the balance of an own account
+// GetBalance Read the balance of your own account
 //
-// Returns the booked and the available balance. An account of somebody else is 404.
+// Returns the booked and the available balance. Somebody else's account is 404.
 //
 // Corresponds with GET /v1/accounts/{account_id}/balance (the `GetBalance` operationId).
 func (c *Client) GetBalance(ctx context.Context, accountID AccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1349,9 +1349,9 @@ func (c *Client) GetBalance(ctx context.Context, accountID AccountID, reqEditors
 	return c.Client.Do(req)
 }
 
-// GetBalanceAt Read the balance of an own account at an earlier moment
+// GetBalanceAt Read the balance of your own account at an earlier moment
 //
-// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. An account of somebody else is 404.
+// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. Somebody else's account is 404.
 //
 // Corresponds with GET /v1/accounts/{account_id}/balance-at (the `GetBalanceAt` operationId).
 func (c *Client) GetBalanceAt(ctx context.Context, accountID AccountID, params *GetBalanceAtParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1366,7 +1366,7 @@ func (c *Client) GetBalanceAt(ctx context.Context, accountID AccountID, params *
 	return c.Client.Do(req)
 }
 
-// GetReceipt Read the receipt of a transaction on an own account
+// GetReceipt Read the receipt of a transaction on your own account
 //
 // A small file that `sendtip ledger verify-receipt` checks offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; of other accounts it has neither balances nor sequences. `pending` until a signed checkpoint covers the transaction, which takes about a second. An account of somebody else, or a transaction that does not touch the account, is 404.
 //
@@ -1383,9 +1383,9 @@ func (c *Client) GetReceipt(ctx context.Context, accountID AccountID, transactio
 	return c.Client.Do(req)
 }
 
-// ListStatement List the entries of an own account
+// ListStatement List the entries of your own account
 //
-// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. An account of somebody else is 404.
+// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Somebody else's account is 404.
 //
 // Corresponds with GET /v1/accounts/{account_id}/statement (the `ListStatement` operationId).
 func (c *Client) ListStatement(ctx context.Context, accountID AccountID, params *ListStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1400,9 +1400,9 @@ func (c *Client) ListStatement(ctx context.Context, accountID AccountID, params 
 	return c.Client.Do(req)
 }
 
-// ExportStatement Download the statement of an own account as CSV
+// ExportStatement Download the statement of your own account as CSV
 //
-// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. An account of somebody else is 404.
+// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. Somebody else's account is 404.
 //
 // Corresponds with GET /v1/accounts/{account_id}/statement.csv (the `ExportStatement` operationId).
 func (c *Client) ExportStatement(ctx context.Context, accountID AccountID, params *ExportStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3027,25 +3027,25 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// GetBalanceWithResponse Read the balance of an own account
+	// GetBalanceWithResponse Read the balance of your own account
 	//
-	// Returns the booked and the available balance. An account of somebody else is 404.
+	// Returns the booked and the available balance. Somebody else's account is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/balance (the `GetBalance` operationId).
 	GetBalanceWithResponse(ctx context.Context, accountID AccountID, reqEditors ...RequestEditorFn) (*GetBalanceResponse, error)
 
-	// GetBalanceAtWithResponse Read the balance of an own account at an earlier moment
+	// GetBalanceAtWithResponse Read the balance of your own account at an earlier moment
 	//
-	// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. An account of somebody else is 404.
+	// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. Somebody else's account is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/balance-at (the `GetBalanceAt` operationId).
 	GetBalanceAtWithResponse(ctx context.Context, accountID AccountID, params *GetBalanceAtParams, reqEditors ...RequestEditorFn) (*GetBalanceAtResponse, error)
 
-	// GetReceiptWithResponse Read the receipt of a transaction on an own account
+	// GetReceiptWithResponse Read the receipt of a transaction on your own account
 	//
 	// A small file that `sendtip ledger verify-receipt` checks offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; of other accounts it has neither balances nor sequences. `pending` until a signed checkpoint covers the transaction, which takes about a second. An account of somebody else, or a transaction that does not touch the account, is 404.
 	//
@@ -3054,18 +3054,18 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/accounts/{account_id}/receipts/{transaction_id} (the `GetReceipt` operationId).
 	GetReceiptWithResponse(ctx context.Context, accountID AccountID, transactionID TransactionID, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error)
 
-	// ListStatementWithResponse List the entries of an own account
+	// ListStatementWithResponse List the entries of your own account
 	//
-	// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. An account of somebody else is 404.
+	// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Somebody else's account is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/statement (the `ListStatement` operationId).
 	ListStatementWithResponse(ctx context.Context, accountID AccountID, params *ListStatementParams, reqEditors ...RequestEditorFn) (*ListStatementResponse, error)
 
-	// ExportStatementWithResponse Download the statement of an own account as CSV
+	// ExportStatementWithResponse Download the statement of your own account as CSV
 	//
-	// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. An account of somebody else is 404.
+	// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. Somebody else's account is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5321,9 +5321,9 @@ func (r GetLedgerReceiptResponse) ContentType() string {
 	return ""
 }
 
-// GetBalanceWithResponse Read the balance of an own account
+// GetBalanceWithResponse Read the balance of your own account
 //
-// Returns the booked and the available balance. An account of somebody else is 404.
+// Returns the booked and the available balance. Somebody else's account is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5336,9 +5336,9 @@ func (c *ClientWithResponses) GetBalanceWithResponse(ctx context.Context, accoun
 	return ParseGetBalanceResponse(rsp)
 }
 
-// GetBalanceAtWithResponse Read the balance of an own account at an earlier moment
+// GetBalanceAtWithResponse Read the balance of your own account at an earlier moment
 //
-// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. An account of somebody else is 404.
+// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. Somebody else's account is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5351,7 +5351,7 @@ func (c *ClientWithResponses) GetBalanceAtWithResponse(ctx context.Context, acco
 	return ParseGetBalanceAtResponse(rsp)
 }
 
-// GetReceiptWithResponse Read the receipt of a transaction on an own account
+// GetReceiptWithResponse Read the receipt of a transaction on your own account
 //
 // A small file that `sendtip ledger verify-receipt` checks offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; of other accounts it has neither balances nor sequences. `pending` until a signed checkpoint covers the transaction, which takes about a second. An account of somebody else, or a transaction that does not touch the account, is 404.
 //
@@ -5366,9 +5366,9 @@ func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, accoun
 	return ParseGetReceiptResponse(rsp)
 }
 
-// ListStatementWithResponse List the entries of an own account
+// ListStatementWithResponse List the entries of your own account
 //
-// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. An account of somebody else is 404.
+// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Somebody else's account is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5381,9 +5381,9 @@ func (c *ClientWithResponses) ListStatementWithResponse(ctx context.Context, acc
 	return ParseListStatementResponse(rsp)
 }
 
-// ExportStatementWithResponse Download the statement of an own account as CSV
+// ExportStatementWithResponse Download the statement of your own account as CSV
 //
-// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. An account of somebody else is 404.
+// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. Somebody else's account is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //

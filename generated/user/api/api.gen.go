@@ -51,7 +51,7 @@ type Contacts struct {
 	// Example: amina@example.com
 	Email *Email `json:"email,omitempty"`
 
-	// FirstName A name as it stands in the identity document.
+	// FirstName A name as it appears on the identity document.
 	//
 	// Example: Amina
 	FirstName *PersonName `json:"first_name,omitempty"`
@@ -162,7 +162,7 @@ type KycDetails struct {
 	IDNumber *string `json:"id_number,omitempty"`
 }
 
-// KycReview A submission that waits for a person.
+// KycReview A submission awaiting review.
 type KycReview struct {
 	// Country ISO 3166-1 alpha-2 code in upper case.
 	//
@@ -217,7 +217,7 @@ type KycReviewPage struct {
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
-// KycSubmission Identity details as they stand in the document.
+// KycSubmission Identity details as they appear on the document.
 type KycSubmission struct {
 	// ConsentVersion Version of the text by which the customer agreed to the check with the authority.
 	//
@@ -234,7 +234,7 @@ type KycSubmission struct {
 	// Example: 1990-04-12
 	DateOfBirth externalRef0.Date `json:"date_of_birth"`
 
-	// FirstName A name as it stands in the identity document.
+	// FirstName A name as it appears on the identity document.
 	//
 	// Example: Amina
 	FirstName PersonName `json:"first_name"`
@@ -249,12 +249,12 @@ type KycSubmission struct {
 	// Example: NATIONAL_ID
 	IDType string `json:"id_type"`
 
-	// LastName A name as it stands in the identity document.
+	// LastName A name as it appears on the identity document.
 	//
 	// Example: Amina
 	LastName PersonName `json:"last_name"`
 
-	// MiddleName A name as it stands in the identity document.
+	// MiddleName A name as it appears on the identity document.
 	//
 	// Example: Amina
 	MiddleName *PersonName `json:"middle_name,omitempty"`
@@ -339,14 +339,14 @@ type LoginChallengeRequest struct {
 	Phone externalRef0.Phone `json:"phone"`
 }
 
-// Otp The code of 6 digits from the message.
+// Otp The 6-digit code from the message.
 //
 // Example: 482913
 type Otp = string
 
 // OtpCode A code that has to be sent.
 type OtpCode struct {
-	// Code The code of 6 digits from the message.
+	// Code The 6-digit code from the message.
 	//
 	// Example: 482913
 	Code Otp `json:"code"`
@@ -372,7 +372,7 @@ type OtpCode struct {
 	Purpose string `json:"purpose"`
 }
 
-// PersonName A name as it stands in the identity document.
+// PersonName A name as it appears on the identity document.
 //
 // Example: Amina
 type PersonName = string
@@ -412,7 +412,7 @@ type PinResetCompletion struct {
 	// Example: 30112230
 	IDNumber *IDNumber `json:"id_number,omitempty"`
 
-	// Otp The code of 6 digits from the message.
+	// Otp The 6-digit code from the message.
 	//
 	// Example: 482913
 	Otp Otp `json:"otp"`
@@ -453,7 +453,7 @@ type Profile struct {
 	// Example: amina@example.com
 	Email *Email `json:"email,omitempty"`
 
-	// FirstName A name as it stands in the identity document.
+	// FirstName A name as it appears on the identity document.
 	//
 	// Example: Amina
 	FirstName *PersonName `json:"first_name,omitempty"`
@@ -468,7 +468,7 @@ type Profile struct {
 	// Example: en
 	Language externalRef0.Language `json:"language"`
 
-	// LastName A name as it stands in the identity document.
+	// LastName A name as it appears on the identity document.
 	//
 	// Example: Amina
 	LastName *PersonName `json:"last_name,omitempty"`
@@ -577,7 +577,7 @@ type RegistrationCompletion struct {
 	// Example: 5f0c9f9e-8c0c-4d6e-9c56-6b8f2a1c0d4e
 	DeviceID DeviceID `json:"device_id"`
 
-	// Otp The code of 6 digits from the message.
+	// Otp The 6-digit code from the message.
 	//
 	// Example: 482913
 	Otp Otp `json:"otp"`
@@ -588,7 +588,7 @@ type RegistrationCompletion struct {
 	Pin Pin `json:"pin"`
 }
 
-// RegistrationRequest Whom to send a code.
+// RegistrationRequest Who the code is sent to.
 type RegistrationRequest struct {
 	// Country ISO 3166-1 alpha-2 code in upper case.
 	//
@@ -665,7 +665,7 @@ type SessionRequest struct {
 	// Example: 5f0c9f9e-8c0c-4d6e-9c56-6b8f2a1c0d4e
 	DeviceID DeviceID `json:"device_id"`
 
-	// Otp The code of 6 digits from the message.
+	// Otp The 6-digit code from the message.
 	//
 	// Example: 482913
 	Otp *Otp `json:"otp,omitempty"`
@@ -883,7 +883,7 @@ type CreateStepUpJSONRequestBody = StepUpRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// ListKycReviews List submissions that wait for a person
+	// ListKycReviews List submissions awaiting review
 	// (GET /v1/admin/kyc-reviews)
 	ListKycReviews(w http.ResponseWriter, r *http.Request, params ListKycReviewsParams)
 	// DecideKycReview Approve or reject a submission
@@ -919,25 +919,25 @@ type ServerInterface interface {
 	// SubmitKyc Submit identity details
 	// (POST /v1/kyc-verifications)
 	SubmitKyc(w http.ResponseWriter, r *http.Request, params SubmitKycParams)
-	// GetKyc Read a submission's state
+	// GetKyc Read the state of a submission
 	// (GET /v1/kyc-verifications/{kyc_id})
 	GetKyc(w http.ResponseWriter, r *http.Request, kycID KycID)
-	// StartLoginChallenge Ask for a code to sign in on a new device
+	// StartLoginChallenge Request a code to sign in on a new device
 	// (POST /v1/login-challenges)
 	StartLoginChallenge(w http.ResponseWriter, r *http.Request)
-	// GetProfile Read the own profile
+	// GetProfile Read your own profile
 	// (GET /v1/me)
 	GetProfile(w http.ResponseWriter, r *http.Request)
 	// UpdateProfile Change e-mail address or language
 	// (PATCH /v1/me)
 	UpdateProfile(w http.ResponseWriter, r *http.Request)
-	// StartPinReset Ask for a code to choose a new PIN
+	// StartPinReset Request a code to choose a new PIN
 	// (POST /v1/pin-resets)
 	StartPinReset(w http.ResponseWriter, r *http.Request)
 	// CompletePinReset Choose a new PIN
 	// (POST /v1/pin-resets/{pin_reset_id}/completion)
 	CompletePinReset(w http.ResponseWriter, r *http.Request, pinResetID externalRef0.UUID)
-	// StartRegistration Ask for a registration code
+	// StartRegistration Request a registration code
 	// (POST /v1/registrations)
 	StartRegistration(w http.ResponseWriter, r *http.Request)
 	// CompleteRegistration Prove the phone and choose a PIN
@@ -952,7 +952,7 @@ type ServerInterface interface {
 	// RefreshSession Exchange a refresh token for its successor
 	// (POST /v1/sessions/refresh)
 	RefreshSession(w http.ResponseWriter, r *http.Request, params RefreshSessionParams)
-	// CreateStepUp Approve one operation with the PIN
+	// CreateStepUp Approve an operation with your PIN
 	// (POST /v1/step-ups)
 	CreateStepUp(w http.ResponseWriter, r *http.Request)
 }
@@ -961,7 +961,7 @@ type ServerInterface interface {
 
 type Unimplemented struct{}
 
-// ListKycReviews List submissions that wait for a person
+// ListKycReviews List submissions awaiting review
 // (GET /v1/admin/kyc-reviews)
 func (_ Unimplemented) ListKycReviews(w http.ResponseWriter, r *http.Request, params ListKycReviewsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -1033,19 +1033,19 @@ func (_ Unimplemented) SubmitKyc(w http.ResponseWriter, r *http.Request, params 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// GetKyc Read a submission's state
+// GetKyc Read the state of a submission
 // (GET /v1/kyc-verifications/{kyc_id})
 func (_ Unimplemented) GetKyc(w http.ResponseWriter, r *http.Request, kycID KycID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// StartLoginChallenge Ask for a code to sign in on a new device
+// StartLoginChallenge Request a code to sign in on a new device
 // (POST /v1/login-challenges)
 func (_ Unimplemented) StartLoginChallenge(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// GetProfile Read the own profile
+// GetProfile Read your own profile
 // (GET /v1/me)
 func (_ Unimplemented) GetProfile(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -1057,7 +1057,7 @@ func (_ Unimplemented) UpdateProfile(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// StartPinReset Ask for a code to choose a new PIN
+// StartPinReset Request a code to choose a new PIN
 // (POST /v1/pin-resets)
 func (_ Unimplemented) StartPinReset(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -1069,7 +1069,7 @@ func (_ Unimplemented) CompletePinReset(w http.ResponseWriter, r *http.Request, 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// StartRegistration Ask for a registration code
+// StartRegistration Request a registration code
 // (POST /v1/registrations)
 func (_ Unimplemented) StartRegistration(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -1099,7 +1099,7 @@ func (_ Unimplemented) RefreshSession(w http.ResponseWriter, r *http.Request, pa
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// CreateStepUp Approve one operation with the PIN
+// CreateStepUp Approve an operation with your PIN
 // (POST /v1/step-ups)
 func (_ Unimplemented) CreateStepUp(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -6159,7 +6159,7 @@ func (response CreateStepUp504ApplicationProblemPlusJSONResponse) VisitCreateSte
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// ListKycReviews List submissions that wait for a person
+	// ListKycReviews List submissions awaiting review
 	// (GET /v1/admin/kyc-reviews)
 	ListKycReviews(ctx context.Context, request ListKycReviewsRequestObject) (ListKycReviewsResponseObject, error)
 	// DecideKycReview Approve or reject a submission
@@ -6195,25 +6195,25 @@ type StrictServerInterface interface {
 	// SubmitKyc Submit identity details
 	// (POST /v1/kyc-verifications)
 	SubmitKyc(ctx context.Context, request SubmitKycRequestObject) (SubmitKycResponseObject, error)
-	// GetKyc Read a submission's state
+	// GetKyc Read the state of a submission
 	// (GET /v1/kyc-verifications/{kyc_id})
 	GetKyc(ctx context.Context, request GetKycRequestObject) (GetKycResponseObject, error)
-	// StartLoginChallenge Ask for a code to sign in on a new device
+	// StartLoginChallenge Request a code to sign in on a new device
 	// (POST /v1/login-challenges)
 	StartLoginChallenge(ctx context.Context, request StartLoginChallengeRequestObject) (StartLoginChallengeResponseObject, error)
-	// GetProfile Read the own profile
+	// GetProfile Read your own profile
 	// (GET /v1/me)
 	GetProfile(ctx context.Context, request GetProfileRequestObject) (GetProfileResponseObject, error)
 	// UpdateProfile Change e-mail address or language
 	// (PATCH /v1/me)
 	UpdateProfile(ctx context.Context, request UpdateProfileRequestObject) (UpdateProfileResponseObject, error)
-	// StartPinReset Ask for a code to choose a new PIN
+	// StartPinReset Request a code to choose a new PIN
 	// (POST /v1/pin-resets)
 	StartPinReset(ctx context.Context, request StartPinResetRequestObject) (StartPinResetResponseObject, error)
 	// CompletePinReset Choose a new PIN
 	// (POST /v1/pin-resets/{pin_reset_id}/completion)
 	CompletePinReset(ctx context.Context, request CompletePinResetRequestObject) (CompletePinResetResponseObject, error)
-	// StartRegistration Ask for a registration code
+	// StartRegistration Request a registration code
 	// (POST /v1/registrations)
 	StartRegistration(ctx context.Context, request StartRegistrationRequestObject) (StartRegistrationResponseObject, error)
 	// CompleteRegistration Prove the phone and choose a PIN
@@ -6228,7 +6228,7 @@ type StrictServerInterface interface {
 	// RefreshSession Exchange a refresh token for its successor
 	// (POST /v1/sessions/refresh)
 	RefreshSession(ctx context.Context, request RefreshSessionRequestObject) (RefreshSessionResponseObject, error)
-	// CreateStepUp Approve one operation with the PIN
+	// CreateStepUp Approve an operation with your PIN
 	// (POST /v1/step-ups)
 	CreateStepUp(ctx context.Context, request CreateStepUpRequestObject) (CreateStepUpResponseObject, error)
 }

@@ -51,7 +51,7 @@ type Contacts struct {
 	// Example: amina@example.com
 	Email *Email `json:"email,omitempty"`
 
-	// FirstName A name as it stands in the identity document.
+	// FirstName A name as it appears on the identity document.
 	//
 	// Example: Amina
 	FirstName *PersonName `json:"first_name,omitempty"`
@@ -162,7 +162,7 @@ type KycDetails struct {
 	IDNumber *string `json:"id_number,omitempty"`
 }
 
-// KycReview A submission that waits for a person.
+// KycReview A submission awaiting review.
 type KycReview struct {
 	// Country ISO 3166-1 alpha-2 code in upper case.
 	//
@@ -217,7 +217,7 @@ type KycReviewPage struct {
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
-// KycSubmission Identity details as they stand in the document.
+// KycSubmission Identity details as they appear on the document.
 type KycSubmission struct {
 	// ConsentVersion Version of the text by which the customer agreed to the check with the authority.
 	//
@@ -234,7 +234,7 @@ type KycSubmission struct {
 	// Example: 1990-04-12
 	DateOfBirth externalRef0.Date `json:"date_of_birth"`
 
-	// FirstName A name as it stands in the identity document.
+	// FirstName A name as it appears on the identity document.
 	//
 	// Example: Amina
 	FirstName PersonName `json:"first_name"`
@@ -249,12 +249,12 @@ type KycSubmission struct {
 	// Example: NATIONAL_ID
 	IDType string `json:"id_type"`
 
-	// LastName A name as it stands in the identity document.
+	// LastName A name as it appears on the identity document.
 	//
 	// Example: Amina
 	LastName PersonName `json:"last_name"`
 
-	// MiddleName A name as it stands in the identity document.
+	// MiddleName A name as it appears on the identity document.
 	//
 	// Example: Amina
 	MiddleName *PersonName `json:"middle_name,omitempty"`
@@ -339,14 +339,14 @@ type LoginChallengeRequest struct {
 	Phone externalRef0.Phone `json:"phone"`
 }
 
-// Otp The code of 6 digits from the message.
+// Otp The 6-digit code from the message.
 //
 // Example: 482913
 type Otp = string
 
 // OtpCode A code that has to be sent.
 type OtpCode struct {
-	// Code The code of 6 digits from the message.
+	// Code The 6-digit code from the message.
 	//
 	// Example: 482913
 	Code Otp `json:"code"`
@@ -372,7 +372,7 @@ type OtpCode struct {
 	Purpose string `json:"purpose"`
 }
 
-// PersonName A name as it stands in the identity document.
+// PersonName A name as it appears on the identity document.
 //
 // Example: Amina
 type PersonName = string
@@ -412,7 +412,7 @@ type PinResetCompletion struct {
 	// Example: 30112230
 	IDNumber *IDNumber `json:"id_number,omitempty"`
 
-	// Otp The code of 6 digits from the message.
+	// Otp The 6-digit code from the message.
 	//
 	// Example: 482913
 	Otp Otp `json:"otp"`
@@ -453,7 +453,7 @@ type Profile struct {
 	// Example: amina@example.com
 	Email *Email `json:"email,omitempty"`
 
-	// FirstName A name as it stands in the identity document.
+	// FirstName A name as it appears on the identity document.
 	//
 	// Example: Amina
 	FirstName *PersonName `json:"first_name,omitempty"`
@@ -468,7 +468,7 @@ type Profile struct {
 	// Example: en
 	Language externalRef0.Language `json:"language"`
 
-	// LastName A name as it stands in the identity document.
+	// LastName A name as it appears on the identity document.
 	//
 	// Example: Amina
 	LastName *PersonName `json:"last_name,omitempty"`
@@ -577,7 +577,7 @@ type RegistrationCompletion struct {
 	// Example: 5f0c9f9e-8c0c-4d6e-9c56-6b8f2a1c0d4e
 	DeviceID DeviceID `json:"device_id"`
 
-	// Otp The code of 6 digits from the message.
+	// Otp The 6-digit code from the message.
 	//
 	// Example: 482913
 	Otp Otp `json:"otp"`
@@ -588,7 +588,7 @@ type RegistrationCompletion struct {
 	Pin Pin `json:"pin"`
 }
 
-// RegistrationRequest Whom to send a code.
+// RegistrationRequest Who the code is sent to.
 type RegistrationRequest struct {
 	// Country ISO 3166-1 alpha-2 code in upper case.
 	//
@@ -665,7 +665,7 @@ type SessionRequest struct {
 	// Example: 5f0c9f9e-8c0c-4d6e-9c56-6b8f2a1c0d4e
 	DeviceID DeviceID `json:"device_id"`
 
-	// Otp The code of 6 digits from the message.
+	// Otp The 6-digit code from the message.
 	//
 	// Example: 482913
 	Otp *Otp `json:"otp,omitempty"`
@@ -955,7 +955,7 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// ListKycReviews List submissions that wait for a person
+	// ListKycReviews List submissions awaiting review
 	//
 	// Oldest first, with what was submitted and what the authority returned. Each reading is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
 	//
@@ -964,7 +964,7 @@ type ClientInterface interface {
 
 	// DecideKycReviewWithBody Approve or reject a submission
 	//
-	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -973,7 +973,7 @@ type ClientInterface interface {
 
 	// DecideKycReview Approve or reject a submission
 	//
-	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1016,7 +1016,7 @@ type ClientInterface interface {
 
 	// TakeOtp Fetch a code in order to send it
 	//
-	// Only while the code is valid and unspent; afterwards 404, and there is nothing left to send. May be repeated if an answer was lost.
+	// Only while the code is valid and unspent; afterwards 404, and there is nothing left to send. Repeat the call if an answer was lost.
 	//
 	// Corresponds with POST /v1/internal/otp-challenges/{challenge_id}/code (the `TakeOtp` operationId).
 	TakeOtp(ctx context.Context, challengeID externalRef0.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1085,14 +1085,14 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/kyc-verifications (the `SubmitKyc` operationId).
 	SubmitKyc(ctx context.Context, params *SubmitKycParams, body SubmitKycJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetKyc Read a submission's state
+	// GetKyc Read the state of a submission
 	//
 	// The caller's own submission; somebody else's is 404.
 	//
 	// Corresponds with GET /v1/kyc-verifications/{kyc_id} (the `GetKyc` operationId).
 	GetKyc(ctx context.Context, kycID KycID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// StartLoginChallengeWithBody Ask for a code to sign in on a new device
+	// StartLoginChallengeWithBody Request a code to sign in on a new device
 	//
 	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
@@ -1101,7 +1101,7 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/login-challenges (the `StartLoginChallenge` operationId).
 	StartLoginChallengeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// StartLoginChallenge Ask for a code to sign in on a new device
+	// StartLoginChallenge Request a code to sign in on a new device
 	//
 	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
@@ -1110,7 +1110,7 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/login-challenges (the `StartLoginChallenge` operationId).
 	StartLoginChallenge(ctx context.Context, body StartLoginChallengeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetProfile Read the own profile
+	// GetProfile Read your own profile
 	//
 	// The caller's record. Names are present once the identity is verified.
 	//
@@ -1135,7 +1135,7 @@ type ClientInterface interface {
 	// Corresponds with PATCH /v1/me (the `UpdateProfile` operationId).
 	UpdateProfile(ctx context.Context, body UpdateProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// StartPinResetWithBody Ask for a code to choose a new PIN
+	// StartPinResetWithBody Request a code to choose a new PIN
 	//
 	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
@@ -1144,7 +1144,7 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/pin-resets (the `StartPinReset` operationId).
 	StartPinResetWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// StartPinReset Ask for a code to choose a new PIN
+	// StartPinReset Request a code to choose a new PIN
 	//
 	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
@@ -1171,18 +1171,18 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/pin-resets/{pin_reset_id}/completion (the `CompletePinReset` operationId).
 	CompletePinReset(ctx context.Context, pinResetID externalRef0.UUID, body CompletePinResetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// StartRegistrationWithBody Ask for a registration code
+	// StartRegistrationWithBody Request a registration code
 	//
-	// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+	// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/registrations (the `StartRegistration` operationId).
 	StartRegistrationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// StartRegistration Ask for a registration code
+	// StartRegistration Request a registration code
 	//
-	// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+	// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1250,7 +1250,7 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/sessions/refresh (the `RefreshSession` operationId).
 	RefreshSession(ctx context.Context, params *RefreshSessionParams, body RefreshSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateStepUpWithBody Approve one operation with the PIN
+	// CreateStepUpWithBody Approve an operation with your PIN
 	//
 	// Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
 	//
@@ -1259,7 +1259,7 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/step-ups (the `CreateStepUp` operationId).
 	CreateStepUpWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateStepUp Approve one operation with the PIN
+	// CreateStepUp Approve an operation with your PIN
 	//
 	// Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
 	//
@@ -1269,7 +1269,7 @@ type ClientInterface interface {
 	CreateStepUp(ctx context.Context, body CreateStepUpJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// ListKycReviews List submissions that wait for a person
+// ListKycReviews List submissions awaiting review
 //
 // Oldest first, with what was submitted and what the authority returned. Each reading is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
 //
@@ -1288,7 +1288,7 @@ func (c *Client) ListKycReviews(ctx context.Context, params *ListKycReviewsParam
 
 // DecideKycReviewWithBody Approve or reject a submission
 //
-// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1307,7 +1307,7 @@ func (c *Client) DecideKycReviewWithBody(ctx context.Context, kycID KycID, conte
 
 // DecideKycReview Approve or reject a submission
 //
-// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1400,7 +1400,7 @@ func (c *Client) ReceiveKycCallbackWithBody(ctx context.Context, token externalR
 
 // TakeOtp Fetch a code in order to send it
 //
-// Only while the code is valid and unspent; afterwards 404, and there is nothing left to send. May be repeated if an answer was lost.
+// Only while the code is valid and unspent; afterwards 404, and there is nothing left to send. Repeat the call if an answer was lost.
 //
 // Corresponds with POST /v1/internal/otp-challenges/{challenge_id}/code (the `TakeOtp` operationId).
 func (c *Client) TakeOtp(ctx context.Context, challengeID externalRef0.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1559,7 +1559,7 @@ func (c *Client) SubmitKyc(ctx context.Context, params *SubmitKycParams, body Su
 	return c.Client.Do(req)
 }
 
-// GetKyc Read a submission's state
+// GetKyc Read the state of a submission
 //
 // The caller's own submission; somebody else's is 404.
 //
@@ -1576,7 +1576,7 @@ func (c *Client) GetKyc(ctx context.Context, kycID KycID, reqEditors ...RequestE
 	return c.Client.Do(req)
 }
 
-// StartLoginChallengeWithBody Ask for a code to sign in on a new device
+// StartLoginChallengeWithBody Request a code to sign in on a new device
 //
 // Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
@@ -1595,7 +1595,7 @@ func (c *Client) StartLoginChallengeWithBody(ctx context.Context, contentType st
 	return c.Client.Do(req)
 }
 
-// StartLoginChallenge Ask for a code to sign in on a new device
+// StartLoginChallenge Request a code to sign in on a new device
 //
 // Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
@@ -1614,7 +1614,7 @@ func (c *Client) StartLoginChallenge(ctx context.Context, body StartLoginChallen
 	return c.Client.Do(req)
 }
 
-// GetProfile Read the own profile
+// GetProfile Read your own profile
 //
 // The caller's record. Names are present once the identity is verified.
 //
@@ -1669,7 +1669,7 @@ func (c *Client) UpdateProfile(ctx context.Context, body UpdateProfileJSONReques
 	return c.Client.Do(req)
 }
 
-// StartPinResetWithBody Ask for a code to choose a new PIN
+// StartPinResetWithBody Request a code to choose a new PIN
 //
 // Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
@@ -1688,7 +1688,7 @@ func (c *Client) StartPinResetWithBody(ctx context.Context, contentType string, 
 	return c.Client.Do(req)
 }
 
-// StartPinReset Ask for a code to choose a new PIN
+// StartPinReset Request a code to choose a new PIN
 //
 // Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
@@ -1745,9 +1745,9 @@ func (c *Client) CompletePinReset(ctx context.Context, pinResetID externalRef0.U
 	return c.Client.Do(req)
 }
 
-// StartRegistrationWithBody Ask for a registration code
+// StartRegistrationWithBody Request a registration code
 //
-// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 //
 // Takes any type of body and a specified content type.
 //
@@ -1764,9 +1764,9 @@ func (c *Client) StartRegistrationWithBody(ctx context.Context, contentType stri
 	return c.Client.Do(req)
 }
 
-// StartRegistration Ask for a registration code
+// StartRegistration Request a registration code
 //
-// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1914,7 +1914,7 @@ func (c *Client) RefreshSession(ctx context.Context, params *RefreshSessionParam
 	return c.Client.Do(req)
 }
 
-// CreateStepUpWithBody Approve one operation with the PIN
+// CreateStepUpWithBody Approve an operation with your PIN
 //
 // Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
 //
@@ -1933,7 +1933,7 @@ func (c *Client) CreateStepUpWithBody(ctx context.Context, contentType string, b
 	return c.Client.Do(req)
 }
 
-// CreateStepUp Approve one operation with the PIN
+// CreateStepUp Approve an operation with your PIN
 //
 // Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
 //
@@ -2984,7 +2984,7 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// ListKycReviewsWithResponse List submissions that wait for a person
+	// ListKycReviewsWithResponse List submissions awaiting review
 	//
 	// Oldest first, with what was submitted and what the authority returned. Each reading is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
 	//
@@ -2995,7 +2995,7 @@ type ClientWithResponsesInterface interface {
 
 	// DecideKycReviewWithBodyWithResponse Approve or reject a submission
 	//
-	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3004,7 +3004,7 @@ type ClientWithResponsesInterface interface {
 
 	// DecideKycReviewWithResponse Approve or reject a submission
 	//
-	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3049,7 +3049,7 @@ type ClientWithResponsesInterface interface {
 
 	// TakeOtpWithResponse Fetch a code in order to send it
 	//
-	// Only while the code is valid and unspent; afterwards 404, and there is nothing left to send. May be repeated if an answer was lost.
+	// Only while the code is valid and unspent; afterwards 404, and there is nothing left to send. Repeat the call if an answer was lost.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3128,7 +3128,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/kyc-verifications (the `SubmitKyc` operationId).
 	SubmitKycWithResponse(ctx context.Context, params *SubmitKycParams, body SubmitKycJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitKycResponse, error)
 
-	// GetKycWithResponse Read a submission's state
+	// GetKycWithResponse Read the state of a submission
 	//
 	// The caller's own submission; somebody else's is 404.
 	//
@@ -3137,7 +3137,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/kyc-verifications/{kyc_id} (the `GetKyc` operationId).
 	GetKycWithResponse(ctx context.Context, kycID KycID, reqEditors ...RequestEditorFn) (*GetKycResponse, error)
 
-	// StartLoginChallengeWithBodyWithResponse Ask for a code to sign in on a new device
+	// StartLoginChallengeWithBodyWithResponse Request a code to sign in on a new device
 	//
 	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
@@ -3146,7 +3146,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/login-challenges (the `StartLoginChallenge` operationId).
 	StartLoginChallengeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartLoginChallengeResponse, error)
 
-	// StartLoginChallengeWithResponse Ask for a code to sign in on a new device
+	// StartLoginChallengeWithResponse Request a code to sign in on a new device
 	//
 	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
@@ -3155,7 +3155,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/login-challenges (the `StartLoginChallenge` operationId).
 	StartLoginChallengeWithResponse(ctx context.Context, body StartLoginChallengeJSONRequestBody, reqEditors ...RequestEditorFn) (*StartLoginChallengeResponse, error)
 
-	// GetProfileWithResponse Read the own profile
+	// GetProfileWithResponse Read your own profile
 	//
 	// The caller's record. Names are present once the identity is verified.
 	//
@@ -3182,7 +3182,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /v1/me (the `UpdateProfile` operationId).
 	UpdateProfileWithResponse(ctx context.Context, body UpdateProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProfileResponse, error)
 
-	// StartPinResetWithBodyWithResponse Ask for a code to choose a new PIN
+	// StartPinResetWithBodyWithResponse Request a code to choose a new PIN
 	//
 	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
@@ -3191,7 +3191,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/pin-resets (the `StartPinReset` operationId).
 	StartPinResetWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartPinResetResponse, error)
 
-	// StartPinResetWithResponse Ask for a code to choose a new PIN
+	// StartPinResetWithResponse Request a code to choose a new PIN
 	//
 	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 	//
@@ -3218,18 +3218,18 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/pin-resets/{pin_reset_id}/completion (the `CompletePinReset` operationId).
 	CompletePinResetWithResponse(ctx context.Context, pinResetID externalRef0.UUID, body CompletePinResetJSONRequestBody, reqEditors ...RequestEditorFn) (*CompletePinResetResponse, error)
 
-	// StartRegistrationWithBodyWithResponse Ask for a registration code
+	// StartRegistrationWithBodyWithResponse Request a registration code
 	//
-	// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+	// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/registrations (the `StartRegistration` operationId).
 	StartRegistrationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartRegistrationResponse, error)
 
-	// StartRegistrationWithResponse Ask for a registration code
+	// StartRegistrationWithResponse Request a registration code
 	//
-	// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+	// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3299,7 +3299,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/sessions/refresh (the `RefreshSession` operationId).
 	RefreshSessionWithResponse(ctx context.Context, params *RefreshSessionParams, body RefreshSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*RefreshSessionResponse, error)
 
-	// CreateStepUpWithBodyWithResponse Approve one operation with the PIN
+	// CreateStepUpWithBodyWithResponse Approve an operation with your PIN
 	//
 	// Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
 	//
@@ -3308,7 +3308,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/step-ups (the `CreateStepUp` operationId).
 	CreateStepUpWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateStepUpResponse, error)
 
-	// CreateStepUpWithResponse Approve one operation with the PIN
+	// CreateStepUpWithResponse Approve an operation with your PIN
 	//
 	// Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
 	//
@@ -5933,7 +5933,7 @@ func (r CreateStepUpResponse) ContentType() string {
 	return ""
 }
 
-// ListKycReviewsWithResponse List submissions that wait for a person
+// ListKycReviewsWithResponse List submissions awaiting review
 //
 // Oldest first, with what was submitted and what the authority returned. Each reading is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
 //
@@ -5950,7 +5950,7 @@ func (c *ClientWithResponses) ListKycReviewsWithResponse(ctx context.Context, pa
 
 // DecideKycReviewWithBodyWithResponse Approve or reject a submission
 //
-// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5965,7 +5965,7 @@ func (c *ClientWithResponses) DecideKycReviewWithBodyWithResponse(ctx context.Co
 
 // DecideKycReviewWithResponse Approve or reject a submission
 //
-// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Nobody decides on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6040,7 +6040,7 @@ func (c *ClientWithResponses) ReceiveKycCallbackWithBodyWithResponse(ctx context
 
 // TakeOtpWithResponse Fetch a code in order to send it
 //
-// Only while the code is valid and unspent; afterwards 404, and there is nothing left to send. May be repeated if an answer was lost.
+// Only while the code is valid and unspent; afterwards 404, and there is nothing left to send. Repeat the call if an answer was lost.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6173,7 +6173,7 @@ func (c *ClientWithResponses) SubmitKycWithResponse(ctx context.Context, params 
 	return ParseSubmitKycResponse(rsp)
 }
 
-// GetKycWithResponse Read a submission's state
+// GetKycWithResponse Read the state of a submission
 //
 // The caller's own submission; somebody else's is 404.
 //
@@ -6188,7 +6188,7 @@ func (c *ClientWithResponses) GetKycWithResponse(ctx context.Context, kycID KycI
 	return ParseGetKycResponse(rsp)
 }
 
-// StartLoginChallengeWithBodyWithResponse Ask for a code to sign in on a new device
+// StartLoginChallengeWithBodyWithResponse Request a code to sign in on a new device
 //
 // Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
@@ -6203,7 +6203,7 @@ func (c *ClientWithResponses) StartLoginChallengeWithBodyWithResponse(ctx contex
 	return ParseStartLoginChallengeResponse(rsp)
 }
 
-// StartLoginChallengeWithResponse Ask for a code to sign in on a new device
+// StartLoginChallengeWithResponse Request a code to sign in on a new device
 //
 // Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
@@ -6218,7 +6218,7 @@ func (c *ClientWithResponses) StartLoginChallengeWithResponse(ctx context.Contex
 	return ParseStartLoginChallengeResponse(rsp)
 }
 
-// GetProfileWithResponse Read the own profile
+// GetProfileWithResponse Read your own profile
 //
 // The caller's record. Names are present once the identity is verified.
 //
@@ -6263,7 +6263,7 @@ func (c *ClientWithResponses) UpdateProfileWithResponse(ctx context.Context, bod
 	return ParseUpdateProfileResponse(rsp)
 }
 
-// StartPinResetWithBodyWithResponse Ask for a code to choose a new PIN
+// StartPinResetWithBodyWithResponse Request a code to choose a new PIN
 //
 // Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
@@ -6278,7 +6278,7 @@ func (c *ClientWithResponses) StartPinResetWithBodyWithResponse(ctx context.Cont
 	return ParseStartPinResetResponse(rsp)
 }
 
-// StartPinResetWithResponse Ask for a code to choose a new PIN
+// StartPinResetWithResponse Request a code to choose a new PIN
 //
 // Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
 //
@@ -6323,9 +6323,9 @@ func (c *ClientWithResponses) CompletePinResetWithResponse(ctx context.Context, 
 	return ParseCompletePinResetResponse(rsp)
 }
 
-// StartRegistrationWithBodyWithResponse Ask for a registration code
+// StartRegistrationWithBodyWithResponse Request a registration code
 //
-// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6338,9 +6338,9 @@ func (c *ClientWithResponses) StartRegistrationWithBodyWithResponse(ctx context.
 	return ParseStartRegistrationResponse(rsp)
 }
 
-// StartRegistrationWithResponse Ask for a registration code
+// StartRegistrationWithResponse Request a registration code
 //
-// Sends a code of 6 digits to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6458,7 +6458,7 @@ func (c *ClientWithResponses) RefreshSessionWithResponse(ctx context.Context, pa
 	return ParseRefreshSessionResponse(rsp)
 }
 
-// CreateStepUpWithBodyWithResponse Approve one operation with the PIN
+// CreateStepUpWithBodyWithResponse Approve an operation with your PIN
 //
 // Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
 //
@@ -6473,7 +6473,7 @@ func (c *ClientWithResponses) CreateStepUpWithBodyWithResponse(ctx context.Conte
 	return ParseCreateStepUpResponse(rsp)
 }
 
-// CreateStepUpWithResponse Approve one operation with the PIN
+// CreateStepUpWithResponse Approve an operation with your PIN
 //
 // Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
 //

@@ -69,7 +69,7 @@ type FeeEstimateRequest struct {
 	Kind PaymentKind `json:"kind"`
 }
 
-// Limit The limits of one kind of payment in one currency, and what is used of them.
+// Limit The limits of one kind of payment in one currency, and how much of them is used.
 type Limit struct {
 	// Kind The kind of payment that a limit or price is for: transfer or topup. Clients must accept values that are new to them.
 	//
@@ -160,7 +160,7 @@ type ProviderReceipt struct {
 	ResultDesc string `json:"ResultDesc"`
 }
 
-// ProviderVerdict Whether a payment is welcome.
+// ProviderVerdict Whether a payment is accepted.
 type ProviderVerdict struct {
 	// ResultCode "0" to accept, else a code of Safaricom's list.
 	//
@@ -392,7 +392,7 @@ type TransferQuote struct {
 	WalletID externalRef0.UUID `json:"wallet_id"`
 }
 
-// TransferQuoteRequest Who shall get how much from which wallet. Exactly one of recipient_phone and recipient_wallet_id.
+// TransferQuoteRequest Who receives how much from which wallet. Send either recipient_phone or recipient_wallet_id.
 type TransferQuoteRequest struct {
 	// Amount An amount above zero, as a client may ask for.
 	//
@@ -565,7 +565,7 @@ type OpenWalletJSONRequestBody = WalletRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// LiftPromptBlock Let a number take prompts of others again
+	// LiftPromptBlock Let a number accept prompts from others again
 	// (POST /v1/admin/prompt-block-lifts)
 	LiftPromptBlock(w http.ResponseWriter, r *http.Request)
 	// EstimateFee Price an amount
@@ -574,16 +574,16 @@ type ServerInterface interface {
 	// ReceiveC2BConfirmation Take the confirmation of a paybill payment
 	// (POST /v1/hooks/cb/{token}/confirmation)
 	ReceiveC2BConfirmation(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken)
-	// ReceiveC2BValidation Say whether a paybill payment is welcome
+	// ReceiveC2BValidation Say whether a paybill payment is accepted
 	// (POST /v1/hooks/cb/{token}/validation)
 	ReceiveC2BValidation(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken)
 	// ReceiveStkCallback Take the result of an STK prompt
 	// (POST /v1/hooks/st/{token}/{topup_id})
 	ReceiveStkCallback(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, topupID TopupID)
-	// GetLimits Get my limits and what I used of them
+	// GetLimits Get my limits and how much of them I have used
 	// (GET /v1/limits)
 	GetLimits(w http.ResponseWriter, r *http.Request)
-	// LiftMyPromptBlock Take prompts of others again
+	// LiftMyPromptBlock Accept prompts from others again
 	// (POST /v1/prompt-block-lifts)
 	LiftMyPromptBlock(w http.ResponseWriter, r *http.Request)
 	// ListTopups List my top-ups
@@ -622,7 +622,7 @@ type ServerInterface interface {
 
 type Unimplemented struct{}
 
-// LiftPromptBlock Let a number take prompts of others again
+// LiftPromptBlock Let a number accept prompts from others again
 // (POST /v1/admin/prompt-block-lifts)
 func (_ Unimplemented) LiftPromptBlock(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -640,7 +640,7 @@ func (_ Unimplemented) ReceiveC2BConfirmation(w http.ResponseWriter, r *http.Req
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// ReceiveC2BValidation Say whether a paybill payment is welcome
+// ReceiveC2BValidation Say whether a paybill payment is accepted
 // (POST /v1/hooks/cb/{token}/validation)
 func (_ Unimplemented) ReceiveC2BValidation(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -652,13 +652,13 @@ func (_ Unimplemented) ReceiveStkCallback(w http.ResponseWriter, r *http.Request
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// GetLimits Get my limits and what I used of them
+// GetLimits Get my limits and how much of them I have used
 // (GET /v1/limits)
 func (_ Unimplemented) GetLimits(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// LiftMyPromptBlock Take prompts of others again
+// LiftMyPromptBlock Accept prompts from others again
 // (POST /v1/prompt-block-lifts)
 func (_ Unimplemented) LiftMyPromptBlock(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -4388,7 +4388,7 @@ func (response GetWallet504ApplicationProblemPlusJSONResponse) VisitGetWalletRes
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// LiftPromptBlock Let a number take prompts of others again
+	// LiftPromptBlock Let a number accept prompts from others again
 	// (POST /v1/admin/prompt-block-lifts)
 	LiftPromptBlock(ctx context.Context, request LiftPromptBlockRequestObject) (LiftPromptBlockResponseObject, error)
 	// EstimateFee Price an amount
@@ -4397,16 +4397,16 @@ type StrictServerInterface interface {
 	// ReceiveC2BConfirmation Take the confirmation of a paybill payment
 	// (POST /v1/hooks/cb/{token}/confirmation)
 	ReceiveC2BConfirmation(ctx context.Context, request ReceiveC2BConfirmationRequestObject) (ReceiveC2BConfirmationResponseObject, error)
-	// ReceiveC2BValidation Say whether a paybill payment is welcome
+	// ReceiveC2BValidation Say whether a paybill payment is accepted
 	// (POST /v1/hooks/cb/{token}/validation)
 	ReceiveC2BValidation(ctx context.Context, request ReceiveC2BValidationRequestObject) (ReceiveC2BValidationResponseObject, error)
 	// ReceiveStkCallback Take the result of an STK prompt
 	// (POST /v1/hooks/st/{token}/{topup_id})
 	ReceiveStkCallback(ctx context.Context, request ReceiveStkCallbackRequestObject) (ReceiveStkCallbackResponseObject, error)
-	// GetLimits Get my limits and what I used of them
+	// GetLimits Get my limits and how much of them I have used
 	// (GET /v1/limits)
 	GetLimits(ctx context.Context, request GetLimitsRequestObject) (GetLimitsResponseObject, error)
-	// LiftMyPromptBlock Take prompts of others again
+	// LiftMyPromptBlock Accept prompts from others again
 	// (POST /v1/prompt-block-lifts)
 	LiftMyPromptBlock(ctx context.Context, request LiftMyPromptBlockRequestObject) (LiftMyPromptBlockResponseObject, error)
 	// ListTopups List my top-ups

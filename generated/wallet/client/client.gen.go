@@ -69,7 +69,7 @@ type FeeEstimateRequest struct {
 	Kind PaymentKind `json:"kind"`
 }
 
-// Limit The limits of one kind of payment in one currency, and what is used of them.
+// Limit The limits of one kind of payment in one currency, and how much of them is used.
 type Limit struct {
 	// Kind The kind of payment that a limit or price is for: transfer or topup. Clients must accept values that are new to them.
 	//
@@ -160,7 +160,7 @@ type ProviderReceipt struct {
 	ResultDesc string `json:"ResultDesc"`
 }
 
-// ProviderVerdict Whether a payment is welcome.
+// ProviderVerdict Whether a payment is accepted.
 type ProviderVerdict struct {
 	// ResultCode "0" to accept, else a code of Safaricom's list.
 	//
@@ -392,7 +392,7 @@ type TransferQuote struct {
 	WalletID externalRef0.UUID `json:"wallet_id"`
 }
 
-// TransferQuoteRequest Who shall get how much from which wallet. Exactly one of recipient_phone and recipient_wallet_id.
+// TransferQuoteRequest Who receives how much from which wallet. Send either recipient_phone or recipient_wallet_id.
 type TransferQuoteRequest struct {
 	// Amount An amount above zero, as a client may ask for.
 	//
@@ -637,18 +637,18 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// LiftPromptBlockWithBody Let a number take prompts of others again
+	// LiftPromptBlockWithBody Let a number accept prompts from others again
 	//
-	// Ends the block of a number at its owner's wish; without a block it changes nothing.
+	// Ends the block of a number at its owner's request; without a block it changes nothing.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/admin/prompt-block-lifts (the `LiftPromptBlock` operationId).
 	LiftPromptBlockWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// LiftPromptBlock Let a number take prompts of others again
+	// LiftPromptBlock Let a number accept prompts from others again
 	//
-	// Ends the block of a number at its owner's wish; without a block it changes nothing.
+	// Ends the block of a number at its owner's request; without a block it changes nothing.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -682,7 +682,7 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/hooks/cb/{token}/confirmation (the `ReceiveC2BConfirmation` operationId).
 	ReceiveC2BConfirmationWithBody(ctx context.Context, token externalRef0.WebhookToken, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReceiveC2BValidationWithBody Say whether a paybill payment is welcome
+	// ReceiveC2BValidationWithBody Say whether a paybill payment is accepted
 	//
 	// Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
 	//
@@ -700,14 +700,14 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
 	ReceiveStkCallbackWithBody(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetLimits Get my limits and what I used of them
+	// GetLimits Get my limits and how much of them I have used
 	//
 	// The limits of the customer's KYC tier per kind of payment and currency, what is used today and this month (local days of the customer's country; amounts of payments that still run count), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
 	//
 	// Corresponds with GET /v1/limits (the `GetLimits` operationId).
 	GetLimits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// LiftMyPromptBlock Take prompts of others again
+	// LiftMyPromptBlock Accept prompts from others again
 	//
 	// After three prompts in a row that were declined at a number, nobody else can send one there for 30 days. This ends it for the customer's own number; without a block it changes nothing.
 	//
@@ -829,9 +829,9 @@ type ClientInterface interface {
 	GetWallet(ctx context.Context, walletID WalletID, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// LiftPromptBlockWithBody Let a number take prompts of others again
+// LiftPromptBlockWithBody Let a number accept prompts from others again
 //
-// Ends the block of a number at its owner's wish; without a block it changes nothing.
+// Ends the block of a number at its owner's request; without a block it changes nothing.
 //
 // Takes any type of body and a specified content type.
 //
@@ -848,9 +848,9 @@ func (c *Client) LiftPromptBlockWithBody(ctx context.Context, contentType string
 	return c.Client.Do(req)
 }
 
-// LiftPromptBlock Let a number take prompts of others again
+// LiftPromptBlock Let a number accept prompts from others again
 //
-// Ends the block of a number at its owner's wish; without a block it changes nothing.
+// Ends the block of a number at its owner's request; without a block it changes nothing.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -924,7 +924,7 @@ func (c *Client) ReceiveC2BConfirmationWithBody(ctx context.Context, token exter
 	return c.Client.Do(req)
 }
 
-// ReceiveC2BValidationWithBody Say whether a paybill payment is welcome
+// ReceiveC2BValidationWithBody Say whether a paybill payment is accepted
 //
 // Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
 //
@@ -962,7 +962,7 @@ func (c *Client) ReceiveStkCallbackWithBody(ctx context.Context, token externalR
 	return c.Client.Do(req)
 }
 
-// GetLimits Get my limits and what I used of them
+// GetLimits Get my limits and how much of them I have used
 //
 // The limits of the customer's KYC tier per kind of payment and currency, what is used today and this month (local days of the customer's country; amounts of payments that still run count), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
 //
@@ -979,7 +979,7 @@ func (c *Client) GetLimits(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
-// LiftMyPromptBlock Take prompts of others again
+// LiftMyPromptBlock Accept prompts from others again
 //
 // After three prompts in a row that were declined at a number, nobody else can send one there for 30 days. This ends it for the customer's own number; without a block it changes nothing.
 //
@@ -2024,18 +2024,18 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// LiftPromptBlockWithBodyWithResponse Let a number take prompts of others again
+	// LiftPromptBlockWithBodyWithResponse Let a number accept prompts from others again
 	//
-	// Ends the block of a number at its owner's wish; without a block it changes nothing.
+	// Ends the block of a number at its owner's request; without a block it changes nothing.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/admin/prompt-block-lifts (the `LiftPromptBlock` operationId).
 	LiftPromptBlockWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LiftPromptBlockResponse, error)
 
-	// LiftPromptBlockWithResponse Let a number take prompts of others again
+	// LiftPromptBlockWithResponse Let a number accept prompts from others again
 	//
-	// Ends the block of a number at its owner's wish; without a block it changes nothing.
+	// Ends the block of a number at its owner's request; without a block it changes nothing.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2069,7 +2069,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/hooks/cb/{token}/confirmation (the `ReceiveC2BConfirmation` operationId).
 	ReceiveC2BConfirmationWithBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveC2BConfirmationResponse, error)
 
-	// ReceiveC2BValidationWithBodyWithResponse Say whether a paybill payment is welcome
+	// ReceiveC2BValidationWithBodyWithResponse Say whether a paybill payment is accepted
 	//
 	// Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
 	//
@@ -2087,7 +2087,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
 	ReceiveStkCallbackWithBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveStkCallbackResponse, error)
 
-	// GetLimitsWithResponse Get my limits and what I used of them
+	// GetLimitsWithResponse Get my limits and how much of them I have used
 	//
 	// The limits of the customer's KYC tier per kind of payment and currency, what is used today and this month (local days of the customer's country; amounts of payments that still run count), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
 	//
@@ -2096,7 +2096,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/limits (the `GetLimits` operationId).
 	GetLimitsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetLimitsResponse, error)
 
-	// LiftMyPromptBlockWithResponse Take prompts of others again
+	// LiftMyPromptBlockWithResponse Accept prompts from others again
 	//
 	// After three prompts in a row that were declined at a number, nobody else can send one there for 30 days. This ends it for the customer's own number; without a block it changes nothing.
 	//
@@ -4056,9 +4056,9 @@ func (r GetWalletResponse) ContentType() string {
 	return ""
 }
 
-// LiftPromptBlockWithBodyWithResponse Let a number take prompts of others again
+// LiftPromptBlockWithBodyWithResponse Let a number accept prompts from others again
 //
-// Ends the block of a number at its owner's wish; without a block it changes nothing.
+// Ends the block of a number at its owner's request; without a block it changes nothing.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4071,9 +4071,9 @@ func (c *ClientWithResponses) LiftPromptBlockWithBodyWithResponse(ctx context.Co
 	return ParseLiftPromptBlockResponse(rsp)
 }
 
-// LiftPromptBlockWithResponse Let a number take prompts of others again
+// LiftPromptBlockWithResponse Let a number accept prompts from others again
 //
-// Ends the block of a number at its owner's wish; without a block it changes nothing.
+// Ends the block of a number at its owner's request; without a block it changes nothing.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4131,7 +4131,7 @@ func (c *ClientWithResponses) ReceiveC2BConfirmationWithBodyWithResponse(ctx con
 	return ParseReceiveC2BConfirmationResponse(rsp)
 }
 
-// ReceiveC2BValidationWithBodyWithResponse Say whether a paybill payment is welcome
+// ReceiveC2BValidationWithBodyWithResponse Say whether a paybill payment is accepted
 //
 // Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
 //
@@ -4161,7 +4161,7 @@ func (c *ClientWithResponses) ReceiveStkCallbackWithBodyWithResponse(ctx context
 	return ParseReceiveStkCallbackResponse(rsp)
 }
 
-// GetLimitsWithResponse Get my limits and what I used of them
+// GetLimitsWithResponse Get my limits and how much of them I have used
 //
 // The limits of the customer's KYC tier per kind of payment and currency, what is used today and this month (local days of the customer's country; amounts of payments that still run count), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
 //
@@ -4176,7 +4176,7 @@ func (c *ClientWithResponses) GetLimitsWithResponse(ctx context.Context, reqEdit
 	return ParseGetLimitsResponse(rsp)
 }
 
-// LiftMyPromptBlockWithResponse Take prompts of others again
+// LiftMyPromptBlockWithResponse Accept prompts from others again
 //
 // After three prompts in a row that were declined at a number, nobody else can send one there for 30 days. This ends it for the customer's own number; without a block it changes nothing.
 //
