@@ -26,8 +26,9 @@ service: ## write a new service, its tests and its registrations: make service N
 	@go run ./test/scaffold "$(NAME)"
 	@gofmt -w cmd/sendtip/platform/services.go services/$(NAME) sql/$(NAME)
 	@scripts/generate.sh
-	@scripts/tidy.sh
-	@echo "services/$(NAME) is there: make check passes; its README says where to change what"
+	@scripts/tidy.sh 2>/dev/null
+	@go build ./cmd/sendtip/... ./services/$(NAME)/...
+	@echo "services/$(NAME) is there and builds. Commit it, then make check; its README says where to change what"
 
 generate: ## generate servers, clients, event payloads and database code from openapi/ and sql/
 	@scripts/setup.sh tools

@@ -45,8 +45,8 @@ func installWithApt(ctx context.Context, cfg Config) error {
 		return err
 	}
 	text := "# Written by sendtip before it installed PostgreSQL: it runs a cluster of its own.\ncreate_main_cluster = false\n"
-	if err := os.WriteFile(noDefaultCluster, []byte(text),
-		0o644); err != nil { //nolint:gosec // no secret is in it, and PostgreSQL's user reads it
+	err := os.WriteFile(noDefaultCluster, []byte(text), 0o644) //nolint:gosec // no secret is in it, and PostgreSQL's user reads it
+	if err != nil {
 		return err
 	}
 	for _, args := range [][]string{

@@ -7,6 +7,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,15 +48,16 @@ type facts struct {
 
 var namePattern = regexp.MustCompile(`^[a-z]{3,20}$`)
 
-// reserved are names that mean something else already: folders of generated code, contracts that are none, and users of the broker.
-var reserved = []string{"common", "events", "services", "topics", "scopes", "tool", "admin", "postgres", "sandbox", "sendtip", "keys",
-	"migrate", "redis", "redpanda",
-	"func", "import", "type", "package", "main", "internal", "range", "select", "switch", "string", "error", "test"}
+// reserved are names that mean something else already: contracts that are none, users of the broker, programs, containers, and packages that
+// a service imports.
+var reserved = strings.Fields("common events services topics scopes tool admin keys migrate sandbox sendtip postgres redis redpanda kafka " +
+	"api app audit auth call chi clock config context country domain errors event fault fmt http idem internal jobs keycheck ledger log main " +
+	"money openapi outbox packs page pg river seal service slog string error test time together uuid web")
 
 // write makes the service below root, and returns the files that it created and modified. Nothing is written when the name cannot be, or an
 // anchor is missing.
 func write(root, name string) (created, modified []string, err error) {
-	if !namePattern.MatchString(name) || slices.Contains(reserved, name) {
+	if !namePattern.MatchString(name) || token.IsKeyword(name) || slices.Contains(reserved, name) {
 		return nil, nil, fmt.Errorf(
 			"a service's name is one word of 3 to 20 small letters that means nothing else yet, such as banking; %q is not", name)
 	}

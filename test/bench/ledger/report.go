@@ -250,6 +250,6 @@ func (r *report) write(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return fmt.Errorf("make the folder: %w", err)
 	}
-	return os.WriteFile(path, []byte(before+beginMark+"\n\n"+r.markdown()+"\n"+r.line()+"\n\n"+endMark+after),
-		0o644) //nolint:gosec // a document at a path of the repository
+	filled := before + beginMark + "\n\n" + r.markdown() + "\n" + r.line() + "\n\n" + endMark + after
+	return os.WriteFile(path, []byte(filled), 0o644) //nolint:gosec // a document at a path of the repository
 }

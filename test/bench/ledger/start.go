@@ -38,8 +38,8 @@ func build(ctx context.Context, root, binary string) error {
 
 func startChild(ctx context.Context, w *world) (*child, error) {
 	say("starting sendtip up")
-	cmd := exec.Command(w.binary, "up", "--dir", w.dir, "--port-base", strconv.Itoa(w.o.base), "--target",
-		strings.Join(targets, ",")) //nolint:noctx // stopped by a signal
+	args := []string{"up", "--dir", w.dir, "--port-base", strconv.Itoa(w.o.base), "--target", strings.Join(targets, ",")}
+	cmd := exec.Command(w.binary, args...) //nolint:noctx // stopped by a signal
 	cmd.Env = ownEnvironment()
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -55,6 +55,16 @@ func (w *world) settled(c customer, id uuid.UUID) app.Kyc {
 	return app.Kyc{}
 }
 
+// called waits for the callbacks, which may come after the answer to a question has decided.
+func (w *world) called(n int) {
+	w.Helper()
+	for deadline := time.Now().Add(10 * time.Second); w.count("SELECT count(*) FROM kyc_callbacks") < n; <-time.After(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.Fatal("a callback is missing")
+		}
+	}
+}
+
 func TestSubmitKyc(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -517,6 +527,7 @@ func TestKycUnreadable(t *testing.T) {
 	if n := counted(t, registry, "user_unreadable_total", ""); n != 2 {
 		t.Errorf("the metric counts %v, want 2", n)
 	}
+	w.called(len(open))
 	before := w.everything()
 	_, err = w.app.DecideKycReview(admin, app.DecisionInput{KycID: open[1].ID, Approve: true, Reason: "blind"})
 	w.want(err, domain.ErrKycUnreadable)

@@ -232,12 +232,10 @@ func (w *world) count(query string, args ...any) int {
 // everything is the number of rows that a use case may have left, to show that a refusal leaves none.
 func (w *world) everything() int {
 	w.Helper()
-	return w.count(`SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM devices) + (SELECT count(*) FROM sessions) + (SELECT count(*)
-		FROM refresh_tokens)
-		+ (SELECT count(*) FROM revocations) + (SELECT count(*) FROM kyc_verifications) + (SELECT count(*) FROM kyc_callbacks) + (SELECT count(*)
-		FROM otp_challenges)
-		+ (SELECT count(*) FROM outbox) + (SELECT count(*) FROM audit_log) + (SELECT count(*) FROM idempotency_keys) + (SELECT count(*) FROM
-		river_job)`)
+	return w.count(`SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM devices) + (SELECT count(*) FROM sessions)
+		+ (SELECT count(*) FROM refresh_tokens) + (SELECT count(*) FROM revocations) + (SELECT count(*) FROM kyc_verifications)
+		+ (SELECT count(*) FROM kyc_callbacks) + (SELECT count(*) FROM otp_challenges) + (SELECT count(*) FROM outbox)
+		+ (SELECT count(*) FROM audit_log) + (SELECT count(*) FROM idempotency_keys) + (SELECT count(*) FROM river_job)`)
 }
 
 // together runs n calls at once and returns their errors.

@@ -127,9 +127,10 @@ func (w *World) Rebuild(change func(*app.Deps)) {
 
 // Daraja is a client of the M-Pesa at an address.
 func (w *World) Daraja(url string) *daraja.Client {
-	return daraja.New(daraja.Config{BaseURL: url, ConsumerKey: "sendtip-sandbox-consumer",
-		ConsumerSecret: "sendtip-sandbox-consumer-secret", //nolint:gosec // public values of the sandbox
-		ShortCode:      ShortCode, Passkey: "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919"})
+	return daraja.New(daraja.Config{ //nolint:gosec // public values of the sandbox
+		BaseURL: url, ConsumerKey: "sendtip-sandbox-consumer", ConsumerSecret: "sendtip-sandbox-consumer-secret",
+		ShortCode: ShortCode, Passkey: "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919",
+	})
 }
 
 // RunJobs works jobs until the test ends.
