@@ -26,7 +26,7 @@ service: ## write a new service, its tests and its registrations: make service N
 	@go run ./test/scaffold "$(NAME)"
 	@gofmt -w cmd/sendtip/platform/services.go services/$(NAME) sql/$(NAME)
 	@scripts/generate.sh
-	@scripts/tidy.sh 2>/dev/null
+	@scripts/tidy.sh 2>&1 | { grep -vE '^go: (found|finding|downloading)' || true; }
 	@go build ./cmd/sendtip/... ./services/$(NAME)/...
 	@echo "services/$(NAME) is there and builds. Commit it, then make check; its README says where to change what"
 

@@ -48,11 +48,11 @@ type facts struct {
 
 var namePattern = regexp.MustCompile(`^[a-z]{3,20}$`)
 
-// reserved are names that mean something else already: contracts that are none, users of the broker, programs, containers, and packages that
-// a service imports.
-var reserved = strings.Fields("common events services topics scopes tool admin keys migrate sandbox sendtip postgres redis redpanda kafka " +
-	"api app audit auth call chi clock config context country domain errors event fault fmt http idem internal jobs keycheck ledger log main " +
-	"money openapi outbox packs page pg river seal service slog string error test time together uuid web")
+// reserved are names that mean something else already: contracts that are none, users of the broker, programs, containers, and packages
+// that a service imports.
+var reserved = strings.Fields("common events services topics scopes tool admin keys migrate sandbox sendtip postgres redis " +
+	"redpanda kafka api app audit auth call chi clock config context country domain errors event fault fmt http idem internal jobs " +
+	"keycheck ledger log main money openapi outbox packs page pg river seal service slog string error test time together uuid web")
 
 // write makes the service below root, and returns the files that it created and modified. Nothing is written when the name cannot be, or an
 // anchor is missing.

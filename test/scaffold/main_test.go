@@ -64,7 +64,8 @@ func TestWrite(t *testing.T) {
 // TestRefused: what cannot be a service's name, or has no place, changes nothing.
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"", "ab", "Probe", "pro-be", "probe1", "../x", "wallet", "gateway", "events", "scopes", "package", "map", "default", "service", "api", "clock", "kafka",
+	for _, name := range []string{"", "ab", "Probe", "pro-be", "probe1", "../x", "wallet", "gateway", "events", "scopes", "package", "map",
+		"default", "service", "api", "clock", "kafka",
 		"aservicewithaverylongname"} {
 		root := copyOf(t)
 		if created, _, err := write(root, name); err == nil || len(created) > 0 {
