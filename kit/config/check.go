@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -47,7 +48,7 @@ func settings(v reflect.Value) []Setting {
 		case name == "-" || !field.IsExported():
 		case name != "":
 			_, secret := value.Interface().(Secret)
-			out = append(out, Setting{Name: name, Default: field.Tag.Get("envDefault"), Rules: strings.Fields(field.Tag.Get("is")), Secret: secret,
+			out = append(out, Setting{Name: name, Default: field.Tag.Get("envDefault"), Rules: rules(name, field.Tag.Get("is")), Secret: secret,
 				texts: texts(value)})
 		case value.Kind() == reflect.Struct:
 			out = append(out, settings(value)...)
@@ -157,14 +158,25 @@ func wrong(kind, arg, text string, live bool) string {
 			return " must have " + arg + " characters at most"
 		}
 	}
-	f, form := forms[kind]
-	if form && !f.is(text) {
+	if f, ok := forms[kind]; ok && !f.is(text) {
 		return " must be " + f.want
 	}
-	if !form && !strings.Contains(" required production absent with https tls own min max digits ", " "+kind+" ") {
-		panic("config: there is no rule " + kind)
-	}
 	return ""
+}
+
+// others are the rules that are no forms.
+var others = strings.Fields("required production absent with https tls own min max digits")
+
+// rules reads the tag of a setting. A rule that there is not would judge nothing, unseen: that is a fault of the program.
+func rules(setting, tag string) []string {
+	all := strings.Fields(tag)
+	for _, r := range all {
+		kind, _, _ := strings.Cut(r, "=")
+		if _, form := forms[kind]; !form && !slices.Contains(others, kind) {
+			panic("config: " + setting + " has a rule that there is not: " + kind)
+		}
+	}
+	return all
 }
 
 func join(faults []string) error {

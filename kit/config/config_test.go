@@ -105,3 +105,17 @@ func TestKafkaCredentials(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRuleThatThereIsNot: a misspelt rule would judge nothing, so the program does not even read the settings.
+func TestRuleThatThereIsNot(t *testing.T) {
+	t.Parallel()
+	type slip struct {
+		Size int `env:"SENDTIP_SIZE" is:"mim=1"`
+	}
+	defer func() {
+		if p := recover(); p == nil || !strings.Contains(fmt.Sprint(p), "SENDTIP_SIZE has a rule that there is not: mim") {
+			t.Errorf("it says %v", p)
+		}
+	}()
+	config.Settings[slip]()
+}

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,6 +79,9 @@ func TestEveryServiceIsEverywhere(t *testing.T) {
 	}
 }
 
+// handlers are the folders that only map.
+var handlers = regexp.MustCompile(`internal/(api|events|jobs)/`)
+
 // TestWalls: a service's tables are its own. Nobody else imports the code that reads them, their schema, or the service.
 func TestWalls(t *testing.T) {
 	t.Parallel()
@@ -96,6 +100,9 @@ func TestWalls(t *testing.T) {
 			name, ok := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), module)
 			if !ok {
 				continue
+			}
+			if hop := handlers.FindString(path); hop != "" && strings.HasSuffix(name, "/db") && !strings.HasSuffix(path, "_test.go") {
+				t.Errorf("%s imports %s: %s maps, use cases in internal/app run the queries", path, name, hop)
 			}
 			for _, s := range openapi.Names(openapi.Services()) {
 				for _, wall := range []string{fmt.Sprintf("generated/%s/db", s), "sql/" + s, "services/" + s} {

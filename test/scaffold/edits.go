@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 )
 
 // edit adds lines of the new service to a file, before or behind a text that must be there once.
@@ -12,6 +13,9 @@ type edit struct {
 	behind string // behind
 	lines  string // a template
 }
+
+// made is what a new service does before somebody says it.
+const made = "items of customers, as `make service` made it"
 
 // edits are all lines that lists of services need. test/docs (TestEveryServiceIsEverywhere) names one that is missing.
 var edits = []edit{
@@ -57,10 +61,12 @@ var edits = []edit{
 `},
 	{file: "docker-compose.yml", before: "  keys-postgres:\n", lines: "  keys-«.Name»:\n"},
 	{file: "docs/events.md", before: "| `sendtip.gateway.v1` |", lines: "| `sendtip.«.Name».v1` | item id | 6 | 7 days |\n"},
+	{file: "docs/events.md", behind: "| `user.status_changed` | user_id, status, tier, version | ", lines: "«.Name», "},
+	{file: "docs/api.md", before: "`createTransfer`, `createTopup`", lines: "`create«.Title»Item`, "},
 	{file: "docs/events.md", before: "| `gateway.api_key_revoked` |", lines: "| `«.Name».item_created` | item_id, user_id | – |\n"},
 	{file: "README.md", before: ": `/healthz`, `/readyz`, `/metrics` |", lines: ", «.Ops» «.Name»"},
 	{file: "README.md", before: "\n## Read on\n",
-		lines: "| [«.Name»](services/«.Name»/README.md) | here | items of customers, as `make service` made it |\n"},
+		lines: "| [«.Name»](services/«.Name»/README.md) | here | " + made + " |\n"},
 }
 
 func (e edit) apply(text []byte, f facts) ([]byte, error) {
@@ -78,4 +84,14 @@ func (e edit) apply(text []byte, f facts) ([]byte, error) {
 		at += len(anchor)
 	}
 	return append(text[:at:at], append(lines, text[at:]...)...), nil
+}
+
+// here turns the row of a service that was to come into that of one that is here.
+func here(readme []byte, f facts) []byte {
+	planned := regexp.MustCompile(`(?m)^\| ` + f.Name + ` \| to come \| (.+) \|\n`)
+	m := planned.FindSubmatch(readme)
+	if m == nil {
+		return readme
+	}
+	return bytes.Replace(planned.ReplaceAll(readme, nil), []byte(made), m[1], 1)
 }

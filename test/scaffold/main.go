@@ -91,6 +91,7 @@ func write(root, name string) (created, modified []string, err error) {
 			return nil, nil, err
 		}
 	}
+	files["README.md"] = here(files["README.md"], f)
 	for path, text := range files {
 		path = filepath.Join(root, path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { // #nosec G301 -- source code

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // copyOf makes a folder with the files that a new service changes.
@@ -35,7 +36,8 @@ func copyOf(t *testing.T) string {
 func TestWrite(t *testing.T) {
 	t.Parallel()
 	root := copyOf(t)
-	created, modified, err := write(root, "probe")
+	const name = "aservicewithlongname" // as long as a name may be
+	created, modified, err := write(root, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,17 +49,39 @@ func TestWrite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.ContainsAny(string(text), "«»") || !strings.Contains(strings.ToLower(f+string(text)), "probe") {
+		if strings.ContainsAny(string(text), "«»") || !strings.Contains(strings.ToLower(f+string(text)), name) {
 			t.Errorf("%s is not about the service:\n%s", f, text)
 		}
 		if strings.HasSuffix(f, ".go") {
 			if _, err := format.Source(text); err != nil {
 				t.Errorf("%s: %v", f, err)
 			}
+			for line := range strings.Lines(string(text)) {
+				if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 140 {
+					t.Errorf("%s: a line of %d characters: %s", f, n, line)
+				}
+			}
 		}
 	}
-	if _, _, err := write(root, "probe"); err == nil {
+	if _, _, err := write(root, name); err == nil {
 		t.Error("a service was written over itself")
+	}
+}
+
+// TestPlanned: a service that was to come is here, with the words that it was announced by.
+func TestPlanned(t *testing.T) {
+	t.Parallel()
+	root := copyOf(t)
+	if _, _, err := write(root, "savings"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "README.md")) // #nosec G304 -- the test's own folder
+	if err != nil {
+		t.Fatal(err)
+	}
+	if row := "| [savings](services/savings/README.md) | here | goals, fixed deposits, groups |\n"; !strings.Contains(string(text), row) ||
+		strings.Contains(string(text), "| savings | to come") {
+		t.Errorf("%s", text)
 	}
 }
 

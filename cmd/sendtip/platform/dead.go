@@ -56,8 +56,8 @@ func DeadLetters(ctx context.Context, tool event.Broker) ([]DeadLetter, error) {
 	return all, nil
 }
 
-func readPartition(ctx context.Context, client sarama.Client, consumer sarama.Consumer, topic string, n int32) ([]*sarama.ConsumerMessage,
-	error) {
+func readPartition(ctx context.Context,
+	client sarama.Client, consumer sarama.Consumer, topic string, n int32) ([]*sarama.ConsumerMessage, error) {
 	oldest, err := client.GetOffset(topic, n, sarama.OffsetOldest)
 	if err != nil {
 		return nil, err

@@ -22,8 +22,8 @@ type here struct {
 }
 
 // startHere runs a service; ready tells of the embedded parts of this process, which the service knows only by their addresses.
-func (p *Platform) startHere(ctx context.Context, name string, environ map[string]string, ready func(context.Context) error) (*here,
-	error) {
+func (p *Platform) startHere(ctx context.Context,
+	name string, environ map[string]string, ready func(context.Context) error) (*here, error) {
 	l := log.New(p.o.Log, environ["SENDTIP_LOG_LEVEL"], name)
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s, err := deployables[name].build(run, environ, service.Host{Log: l, Clock: p.o.Clock})

@@ -126,7 +126,11 @@ func row(f *ast.Field) (string, error) {
 	if d := tag.Get("envDefault"); d != "" {
 		standard = "`" + d + "`"
 	}
-	return fmt.Sprintf("| `%s`%s | %s | %s | %s |\n", name, secret(f.Type), standard, musts(tag.Get("is")), meaning), nil
+	must, err := musts(tag.Get("is"))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return fmt.Sprintf("| `%s`%s | %s | %s | %s |\n", name, secret(f.Type), standard, must, meaning), nil
 }
 
 func secret(t ast.Expr) string {
@@ -151,15 +155,18 @@ var words = map[string]string{
 	"environment": "a word",
 }
 
-func musts(rules string) string {
+func musts(rules string) (string, error) {
 	var out []string
 	for rule := range strings.FieldsSeq(rules) {
 		kind, arg, _ := strings.Cut(rule, "=")
 		word := words[kind]
+		if word == "" {
+			return "", fmt.Errorf("there is no rule %s (kit/config/check.go)", kind)
+		}
 		if strings.Contains(word, "%s") {
 			word = fmt.Sprintf(word, arg)
 		}
 		out = append(out, word)
 	}
-	return strings.Join(out, ", ")
+	return strings.Join(out, ", "), nil
 }

@@ -39,6 +39,10 @@ func TestTables(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("got\n%s", got)
 	}
+	write("services/x/config.go", strings.Replace(config, "min=1", "mim=1", 1))
+	if err := run(root); err == nil || !strings.Contains(err.Error(), "there is no rule mim") {
+		t.Errorf("a misspelt rule: %v", err)
+	}
 	write("services/x/config.go", strings.Replace(config, " // how many", "", 1))
 	if err := run(root); err == nil || !strings.Contains(err.Error(), "SENDTIP_SIZE has no comment") {
 		t.Errorf("without a comment: %v", err)

@@ -9,8 +9,8 @@ import (
 )
 
 // PutAccount answers PUT /v1/ledger/accounts/{account_id}.
-func (s *Server) PutAccount(ctx context.Context, r transactionsapi.PutAccountRequestObject) (transactionsapi.PutAccountResponseObject,
-	error) {
+func (s *Server) PutAccount(ctx context.Context,
+	r transactionsapi.PutAccountRequestObject) (transactionsapi.PutAccountResponseObject, error) {
 	want := domain.Account{ID: r.AccountID, OwnerID: r.Body.OwnerID, Kind: domain.Kind(r.Body.Kind), Currency: r.Body.Currency,
 		Minimum: r.Body.MinimumMinor, Maximum: r.Body.MaximumMinor}
 	if r.Body.Status != nil {
@@ -56,8 +56,8 @@ func (s *Server) ListSystemAccounts(ctx context.Context,
 }
 
 // GetBalance answers GET /v1/accounts/{account_id}/balance.
-func (s *Server) GetBalance(ctx context.Context, r transactionsapi.GetBalanceRequestObject) (transactionsapi.GetBalanceResponseObject,
-	error) {
+func (s *Server) GetBalance(ctx context.Context,
+	r transactionsapi.GetBalanceRequestObject) (transactionsapi.GetBalanceResponseObject, error) {
 	a, err := s.app.GetBalance(ctx, r.AccountID)
 	if err != nil {
 		return nil, err

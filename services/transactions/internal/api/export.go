@@ -10,7 +10,6 @@ import (
 	"time"
 
 	transactionsapi "github.com/sendtip/sendtip/generated/transactions/api"
-	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
 	"github.com/sendtip/sendtip/kit/money"
 
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
@@ -37,7 +36,7 @@ func (s *Server) ExportStatement(ctx context.Context,
 type csvAnswer struct {
 	ctx     context.Context //nolint:containedctx // the generated interface hands none to the answer
 	export  *app.Export
-	entries []transactionsdb.ListEntriesRow
+	entries []app.Entry
 	more    bool
 }
 
@@ -77,7 +76,7 @@ func (c csvAnswer) write(w io.Writer) error {
 	}
 }
 
-func csvRow(e *transactionsdb.ListEntriesRow) []string {
+func csvRow(e *app.Entry) []string {
 	effective := ""
 	if e.EffectiveAt != nil {
 		effective = csvTime(*e.EffectiveAt)

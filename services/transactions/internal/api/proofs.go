@@ -29,8 +29,8 @@ func (s *Server) GetCheckpoint(ctx context.Context,
 }
 
 // GetLogTile answers GET /v1/ledger-log/tiles/{level}/{index}.
-func (s *Server) GetLogTile(ctx context.Context, r transactionsapi.GetLogTileRequestObject) (transactionsapi.GetLogTileResponseObject,
-	error) {
+func (s *Server) GetLogTile(ctx context.Context,
+	r transactionsapi.GetLogTileRequestObject) (transactionsapi.GetLogTileResponseObject, error) {
 	width := 0
 	if r.Params.Width != nil {
 		if width = int(*r.Params.Width); width == 0 { // for the use case zero means that none was sent
@@ -89,8 +89,8 @@ func (s *Server) ListLedgerKeys(ctx context.Context,
 }
 
 // GetReceipt answers GET /v1/accounts/{account_id}/receipts/{transaction_id}.
-func (s *Server) GetReceipt(ctx context.Context, r transactionsapi.GetReceiptRequestObject) (transactionsapi.GetReceiptResponseObject,
-	error) {
+func (s *Server) GetReceipt(ctx context.Context,
+	r transactionsapi.GetReceiptRequestObject) (transactionsapi.GetReceiptResponseObject, error) {
 	receipt, err := s.app.GetReceipt(ctx, r.AccountID, r.TransactionID)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 
 	"github.com/sendtip/sendtip/generated/common"
 	transactionsapi "github.com/sendtip/sendtip/generated/transactions/api"
-	transactionsdb "github.com/sendtip/sendtip/generated/transactions/db"
 	"github.com/sendtip/sendtip/kit/page"
 
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
@@ -25,8 +24,8 @@ func (s *Server) GetAccountBalance(ctx context.Context,
 }
 
 // GetBalanceAt answers GET /v1/accounts/{account_id}/balance-at.
-func (s *Server) GetBalanceAt(ctx context.Context, r transactionsapi.GetBalanceAtRequestObject) (transactionsapi.GetBalanceAtResponseObject,
-	error) {
+func (s *Server) GetBalanceAt(ctx context.Context,
+	r transactionsapi.GetBalanceAtRequestObject) (transactionsapi.GetBalanceAtResponseObject, error) {
 	b, err := s.app.GetBalanceAt(ctx, r.AccountID, domain.AsOf{Recorded: moment(r.Params.RecordedAt), Effective: moment(r.Params.EffectiveAt)})
 	if err != nil {
 		return nil, err
@@ -77,7 +76,7 @@ func statement(found app.StatementPage) transactionsapi.Statement {
 	return out
 }
 
-func statementEntry(e *transactionsdb.ListEntriesRow) transactionsapi.StatementEntry {
+func statementEntry(e *app.Entry) transactionsapi.StatementEntry {
 	return transactionsapi.StatementEntry{
 		Sequence: e.Sequence, Direction: e.Direction, Type: e.Type, Channel: e.Channel,
 		Amount: common.PositiveMoney{Amount: e.AmountMinor, Currency: e.Currency}, BalanceAfter: moneyOf(e.BalanceMinor, e.Currency),

@@ -48,8 +48,8 @@ func (s *Server) PostTransactions(ctx context.Context,
 }
 
 // GetOutcome answers GET /v1/ledger/outcomes/{reference}.
-func (s *Server) GetOutcome(ctx context.Context, r transactionsapi.GetOutcomeRequestObject) (transactionsapi.GetOutcomeResponseObject,
-	error) {
+func (s *Server) GetOutcome(ctx context.Context,
+	r transactionsapi.GetOutcomeRequestObject) (transactionsapi.GetOutcomeResponseObject, error) {
 	o, err := s.app.GetOutcome(ctx, r.Reference)
 	if err != nil {
 		return nil, err

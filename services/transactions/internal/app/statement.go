@@ -25,10 +25,13 @@ type StatementQuery struct {
 	page.Request
 }
 
+// Entry is one entry of an account's statement, as it is stored.
+type Entry = transactionsdb.ListEntriesRow
+
 // StatementPage is a page, newest first, with the cursor of the next one (nil on the last). With a channel or a type it may be short
 // although more follow.
 type StatementPage struct {
-	Entries []transactionsdb.ListEntriesRow
+	Entries []Entry
 	Next    *string
 }
 
@@ -144,7 +147,7 @@ func (a *App) ExportStatement(ctx context.Context, accountID uuid.UUID, filter d
 }
 
 // Next returns the entries that follow, perhaps none, and false after the last of them.
-func (e *Export) Next(ctx context.Context) (entries []transactionsdb.ListEntriesRow, more bool, err error) {
+func (e *Export) Next(ctx context.Context) (entries []Entry, more bool, err error) {
 	if e.next >= e.before {
 		return nil, false, nil
 	}

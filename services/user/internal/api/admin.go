@@ -42,8 +42,8 @@ func details(name, born, number string) userapi.KycDetails {
 }
 
 // DecideKycReview takes an operator's decision.
-func (s *Server) DecideKycReview(ctx context.Context, r userapi.DecideKycReviewRequestObject) (userapi.DecideKycReviewResponseObject,
-	error) {
+func (s *Server) DecideKycReview(ctx context.Context,
+	r userapi.DecideKycReviewRequestObject) (userapi.DecideKycReviewResponseObject, error) {
 	if !r.Body.Decision.Valid() {
 		return nil, fault.ErrInvalid.WithField("/decision", "enum", "The decision must be approve or reject.")
 	}
@@ -78,8 +78,8 @@ func statusAnswer(u app.UserStatus) userapi.UserStatus {
 }
 
 // ListRevocations tells gateways which sessions are dead.
-func (s *Server) ListRevocations(ctx context.Context, r userapi.ListRevocationsRequestObject) (userapi.ListRevocationsResponseObject,
-	error) {
+func (s *Server) ListRevocations(ctx context.Context,
+	r userapi.ListRevocationsRequestObject) (userapi.ListRevocationsResponseObject, error) {
 	now, revocations, err := s.app.ListRevocations(ctx, r.Params.Since)
 	if err != nil {
 		return nil, err

@@ -17,8 +17,8 @@ func (s *Server) StartPinReset(ctx context.Context, r userapi.StartPinResetReque
 }
 
 // CompletePinReset sets a new PIN.
-func (s *Server) CompletePinReset(ctx context.Context, r userapi.CompletePinResetRequestObject) (userapi.CompletePinResetResponseObject,
-	error) {
+func (s *Server) CompletePinReset(ctx context.Context,
+	r userapi.CompletePinResetRequestObject) (userapi.CompletePinResetResponseObject, error) {
 	in := app.PinResetInput{ID: r.PinResetID, Otp: r.Body.Otp, Pin: r.Body.Pin, Device: r.Body.DeviceID}
 	if r.Body.IDNumber != nil {
 		in.IDNumber = *r.Body.IDNumber

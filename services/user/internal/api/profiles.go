@@ -35,8 +35,8 @@ func profileAnswer(p domain.Profile) userapi.Profile {
 }
 
 // LookupRecipient finds who can be paid at a phone.
-func (s *Server) LookupRecipient(ctx context.Context, r userapi.LookupRecipientRequestObject) (userapi.LookupRecipientResponseObject,
-	error) {
+func (s *Server) LookupRecipient(ctx context.Context,
+	r userapi.LookupRecipientRequestObject) (userapi.LookupRecipientResponseObject, error) {
 	p, err := s.app.LookupRecipient(ctx, r.Body.Phone)
 	if err != nil {
 		return nil, err

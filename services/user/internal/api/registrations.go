@@ -8,8 +8,8 @@ import (
 )
 
 // StartRegistration sends a code.
-func (s *Server) StartRegistration(ctx context.Context, r userapi.StartRegistrationRequestObject) (userapi.StartRegistrationResponseObject,
-	error) {
+func (s *Server) StartRegistration(ctx context.Context,
+	r userapi.StartRegistrationRequestObject) (userapi.StartRegistrationResponseObject, error) {
 	c, err := s.app.StartRegistration(ctx, r.Body.Phone, r.Body.Country, r.Body.Language)
 	if err != nil {
 		return nil, err

@@ -66,8 +66,8 @@ func (s *Server) LiftMyPromptBlock(ctx context.Context,
 }
 
 // LiftPromptBlock answers POST /v1/admin/prompt-block-lifts.
-func (s *Server) LiftPromptBlock(ctx context.Context, r walletapi.LiftPromptBlockRequestObject) (walletapi.LiftPromptBlockResponseObject,
-	error) {
+func (s *Server) LiftPromptBlock(ctx context.Context,
+	r walletapi.LiftPromptBlockRequestObject) (walletapi.LiftPromptBlockResponseObject, error) {
 	if err := s.app.LiftPromptBlock(ctx, r.Body.Phone); err != nil {
 		return nil, err
 	}

@@ -47,8 +47,8 @@ func transfer(t domain.Transfer) (walletapi.Transfer, error) {
 }
 
 // CreateTransfer answers POST /v1/transfers: 201 completed, 202 pending.
-func (s *Server) CreateTransfer(ctx context.Context, r walletapi.CreateTransferRequestObject) (walletapi.CreateTransferResponseObject,
-	error) {
+func (s *Server) CreateTransfer(ctx context.Context,
+	r walletapi.CreateTransferRequestObject) (walletapi.CreateTransferResponseObject, error) {
 	t, err := s.app.CreateTransfer(ctx, app.TransferInput{Key: r.Params.IdempotencyKey, QuoteID: r.Body.QuoteID, Note: text(r.Body.Note),
 		ClientReference: text(r.Body.ClientReference)})
 	if err != nil {

@@ -101,8 +101,8 @@ func (a *App) OpenWallet(ctx context.Context, key, currency string) (w domain.Wa
 	return w, created, err
 }
 
-func (a *App) openWallet(ctx context.Context, tx pgx.Tx, userID uuid.UUID, currency string, rules domain.Rules) (domain.Wallet, bool,
-	error) {
+func (a *App) openWallet(ctx context.Context,
+	tx pgx.Tx, userID uuid.UUID, currency string, rules domain.Rules) (domain.Wallet, bool, error) {
 	c, err := a.customerIn(ctx, tx, userID)
 	if err != nil {
 		return domain.Wallet{}, false, err

@@ -187,8 +187,8 @@ func (l *Ledger) apply(t transactionsapi.LedgerRequest, refused func(string) tra
 }
 
 // PutAccount answers PUT /v1/ledger/accounts/{account_id}.
-func (l *Ledger) PutAccount(_ context.Context, r transactionsapi.PutAccountRequestObject) (transactionsapi.PutAccountResponseObject,
-	error) {
+func (l *Ledger) PutAccount(_ context.Context,
+	r transactionsapi.PutAccountRequestObject) (transactionsapi.PutAccountResponseObject, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if r.Body.MaximumMinor == nil || r.Body.Kind != transactionsapi.AccountKindCustomerWallet {
