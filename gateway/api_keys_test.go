@@ -195,6 +195,19 @@ func TestAPIKeyExpiry(t *testing.T) {
 	refused(t, w.do(estimate(k.Secret)), 401, "api_key_expired")
 }
 
+// TestAPIKeyTimes: an expiry has the digits that the row keeps, in the first answer already.
+func TestAPIKeyTimes(t *testing.T) {
+	t.Parallel()
+	w := setup(t, withDatabase)
+	made := w.createKey(`{"name":"x","scopes":["tariffs:read"],"expires_at":"2099-01-01T03:00:00.123456789+03:00"}`, uuid.NewString())
+	list := w.do(ask{method: "GET", path: "/v1/admin/api-keys", header: w.admin()})
+	for _, got := range []answer{made, list} {
+		if !strings.Contains(got.body, `"expires_at":"2099-01-01T00:00:00.123456Z"`) {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	}
+}
+
 func TestAPIKeyList(t *testing.T) {
 	t.Parallel()
 	w := setup(t, withDatabase)

@@ -88,8 +88,11 @@ func (a *App) insert(ctx context.Context, tx pgx.Tx, in CreateInput) (APIKey, er
 		}
 	}
 	now := a.now()
-	if in.ExpiresAt != nil && !in.ExpiresAt.After(now) {
-		return APIKey{}, ErrExpiryPast
+	if in.ExpiresAt != nil {
+		at := in.ExpiresAt.UTC().Truncate(time.Microsecond) // as the row keeps it, so that every answer shows the same
+		if in.ExpiresAt = &at; !at.After(now) {
+			return APIKey{}, ErrExpiryPast
+		}
 	}
 	id := uuid.Must(uuid.NewV7())
 	k := APIKey{ID: id, Name: in.Name, Scopes: in.Scopes, CreatedAt: now, ExpiresAt: in.ExpiresAt, Secret: keys.New(a.env, id)}
