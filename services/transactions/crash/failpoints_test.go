@@ -82,11 +82,16 @@ func TestFailpoints(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, c)
 			victim, other := w.replica("victim"), w.replica("other")
-			victim.start(fmt.Sprintf("%s:%d", p.name, p.hit()))
-			if !p.inTurn() { // else the other one might always be the first
-				other.start("")
+			failpoint := fmt.Sprintf("%s:%d", p.name, p.hit())
+			other.start("")
+			if p.inTurn() { // the other one might always be the first: it only opens the accounts, whose money may be published at once
+				w.open(6)
+				other.end()
+				victim.start(failpoint)
+			} else {
+				victim.start(failpoint)
+				w.open(6)
 			}
-			w.open(6)
 			stop := w.load(6)
 			victim.diedAt(p.name)
 			if p.inTurn() {

@@ -252,6 +252,15 @@ func (r *replica) diedAt(point string) {
 	}
 }
 
+// end is a stop in order.
+func (r *replica) end() {
+	r.w.t.Helper()
+	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		r.w.t.Fatal(err)
+	}
+	<-r.done
+}
+
 // kill is kill -9.
 func (r *replica) kill() {
 	if r.cmd == nil {
