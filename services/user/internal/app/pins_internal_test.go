@@ -22,7 +22,7 @@ func TestHashingQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, err := New(Deps{Pool: pgtest.Open(t, "user", usersql.Migrations()).Pool, Sealer: sealer, Env: "test",
-		Log: slog.New(slog.DiscardHandler)})
+		Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
