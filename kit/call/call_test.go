@@ -102,7 +102,7 @@ func TestDoHeaders(t *testing.T) {
 func TestDoLimits(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	d, server := doer(t, 100*time.Millisecond, func(w http.ResponseWriter, r *http.Request) {
+	answer := func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/v1/slow/thing":
 			<-release
@@ -115,10 +115,12 @@ func TestDoLimits(t *testing.T) {
 		case "/v1/broken/thing":
 			panic(http.ErrAbortHandler)
 		}
-	})
-	t.Cleanup(func() { close(release) }) // before the server closes, which waits for handlers
+	}
+	impatient, _ := doer(t, 100*time.Millisecond, answer)
+	d, server := doer(t, time.Minute, answer)
+	t.Cleanup(func() { close(release) }) // before the servers close, which wait for handlers
 
-	if _, _, err := get(t.Context(), d, "/v1/slow/thing"); !call.IsUnknown(err) || !errors.Is(err, fault.ErrTimeout) {
+	if _, _, err := get(t.Context(), impatient, "/v1/slow/thing"); !call.IsUnknown(err) || !errors.Is(err, fault.ErrTimeout) {
 		t.Errorf("slow: %v", err)
 	}
 	if _, _, err := get(t.Context(), d, "/v1/large/thing"); !call.IsUnknown(err) || !errors.Is(err, fault.ErrUnavailable) {
