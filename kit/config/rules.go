@@ -47,12 +47,19 @@ var forms = map[string]form{
 		"a key of 32 bytes or more: `sendtip keys init` makes it"},
 	"kek": {func(t string) bool { return len(NewSecret(t).Bytes()) == keySize },
 		"a key of 32 bytes in base64: `sendtip keys init` makes it"},
+	"gsm": {func(t string) bool { return strings.Trim(t, gsmBasic) == "" },
+		"of letters, digits and signs that a text message carries in one place each"},
 	"level":       {isLevel, "debug, info, warn or error"},
 	"email":       {func(t string) bool { _, err := mail.ParseAddress(t); return err == nil }, "an e-mail address"},
 	"country":     {regexp.MustCompile(`^[A-Z]{2}$`).MatchString, "two capital letters, such as KE"},
 	"phone":       {regexp.MustCompile(`^\+?[0-9]{9,12}$`).MatchString, "a phone number in digits"},
 	"environment": {isEnvironment, "`production`, if that is meant"},
 }
+
+// gsmBasic is the basic alphabet of GSM 03.38 without line ends. Any other character takes two places in a text message, or reduces what
+// the message holds from 160 characters to 70.
+const gsmBasic = "@£$¥èéùìòÇØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
+	"¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 
 // keySize is the length of keys in bytes.
 const keySize = 32

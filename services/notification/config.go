@@ -11,8 +11,8 @@ type Config struct {
 	Common config.Common
 	Peers  config.Peers
 
-	// name at the start of each message and under each e-mail; the longest alphanumeric sender id
-	Brand string `env:"SENDTIP_BRAND" envDefault:"SENDTIP" is:"required max=11"`
+	// name at the start of each SMS and below each e-mail; as long as an alphanumeric sender id, so that each SMS is paid once
+	Brand string `env:"SENDTIP_BRAND" envDefault:"SENDTIP" is:"required max=11 gsm"`
 
 	// Africa's Talking
 	SMSURL string `env:"SENDTIP_AT_URL" is:"required url https"`

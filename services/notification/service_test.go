@@ -275,6 +275,13 @@ func TestLoadConfig(t *testing.T) {
 			t.Errorf("%s=%s was taken", setting, value)
 		}
 	}
+	// The longest is what TestRenderFitsOneSMS renders with: 11 of the characters of which an SMS holds 160.
+	for brand, taken := range map[string]bool{"MWANANCHI ü": true, "MWANANCHI ü2": false, "PESA [KE]": false, "Pesa €": false,
+		"Ŵallet": false} {
+		if _, err := notification.LoadConfig(without(good, "SENDTIP_BRAND", brand)); (err == nil) != taken {
+			t.Errorf("SENDTIP_BRAND=%s: %v", brand, err)
+		}
+	}
 }
 
 func without(environ map[string]string, name, value string) map[string]string {

@@ -72,7 +72,7 @@ var malformed = map[string][]string{
 	"SENDTIP_DARAJA_PULL":         {"maybe"},
 	"SENDTIP_DARAJA_PULL_NUMBER":  {"abc", "12"},
 
-	"SENDTIP_BRAND":     {"a name that is too long"},
+	"SENDTIP_BRAND":     {"a name that is too long", "PESA{}", "Pesa €", "Ŵallet"},
 	"SENDTIP_AT_URL":    {"abc"},
 	"SENDTIP_SMTP_ADDR": {"abc", "host:port"},
 	"SENDTIP_MAIL_FROM": {"abc"},

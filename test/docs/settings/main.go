@@ -151,7 +151,7 @@ var words = map[string]string{
 	"digits": "%s digits",
 	"url":    "an address", "listen": "`host:port` or `:port`", "hostport": "`host:port`", "database": "`postgres://…`",
 	"key": "32 bytes or more",
-	"kek": "32 bytes, base64", "level": "a level", "email": "an e-mail address", "country": "two capital letters", "phone": "a phone number",
+	"kek": "32 bytes, base64", "level": "a level", "email": "an e-mail address", "gsm": "of GSM's basic alphabet", "country": "two capital letters", "phone": "a phone number",
 	"environment": "a word",
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/sendtip/sendtip/kit/money"
 
@@ -145,7 +146,7 @@ var golden = []struct {
 	},
 	{
 		language: "sw", template: domain.TopupSucceeded,
-		sms:     "SENDTIP: KES 250.00 zimeongezwa kwenye pochi yako tarehe 23/11/2026 12:30. Risiti SKL1A2B3C4. Kumb. 3F6B2A1C0D4E.",
+		sms:     "SENDTIP: Umeongeza KES 250.00 kwenye pochi yako tarehe 23/11/2026 12:30. Risiti SKL1A2B3C4. Kumb. 3F6B2A1C0D4E.",
 		subject: "Umeongeza KES 250.00",
 		email: "Pesa zimeongezwa kwenye pochi yako.\n\nKiasi: KES 250.00\nTarehe: 23/11/2026 12:30\nRisiti: SKL1A2B3C4\nNambari ya " +
 			"kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
@@ -240,29 +241,81 @@ var codes = []string{
 	"identity_mismatch", "birth_date_differs", "face_mismatch", "document_unreadable", "duplicate_identity",
 }
 
-// Each part of an SMS is paid for: every text fits one GSM 03.38 part of 160 characters, with large amounts and the longest reason.
+// largest are the highest amount, fee and duty that packs/ allow in each currency; no payment is above what the largest wallet holds.
+var largest = map[string][3]int64{
+	"KES": {50000000, 10800, 1620}, "UGX": {20000000, 2500, 375}, "RWF": {5560000, 0, 0}, "USD": {385000, 0, 0},
+}
+
+// Each part of an SMS is paid for: every text fits one part, with the longest brand that SENDTIP_BRAND may be, the largest amounts, the
+// longest receipt that wallet takes, and every reason and purpose.
 func TestRenderFitsOneSMS(t *testing.T) {
 	t.Parallel()
-	x := texts(t)
+	x, err := domain.NewTexts("MWANANCHI ü")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, language := range domain.Languages {
 		for _, template := range domain.All {
-			p := facts[template]
-			p.Amount, p.Fee, p.Excise = kes(14000000), kes(10800), kes(2160)
-			for _, code := range codes {
-				p.ReasonCode = code
-				m, err := x.Render(template, domain.SMS, language, fill(p))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if len(m.Text) > 160 {
-					t.Errorf("%s %s has %d characters: %s", language, template, len(m.Text), m.Text)
-				}
-				for _, r := range m.Text {
-					if r < ' ' || r > '~' || strings.ContainsRune("`^{}[]~\\|", r) {
-						t.Errorf("%s %s: %q costs more than one GSM character", language, template, r)
+			for currency, minor := range largest {
+				for _, p := range worst(facts[template], currency, minor) {
+					m, err := x.Render(template, domain.SMS, language, fill(p))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if units, limit := smsUnits(m.Text); units > limit {
+						t.Errorf("%s %s takes %d of %d: %s", language, template, units, limit, m.Text)
 					}
 				}
 			}
+		}
+	}
+}
+
+// worst returns what makes the longest texts of a template: once with each reason, once with each purpose.
+func worst(p domain.Params, currency string, minor [3]int64) (out []domain.Params) {
+	for i, m := range []*money.Money{&p.Amount, &p.Fee, &p.Excise} {
+		*m = money.Money{Amount: minor[i], Currency: currency}
+	}
+	p.Receipt = strings.Repeat("M", 50)
+	for _, p.ReasonCode = range codes {
+		out = append(out, p)
+	}
+	for _, p.Purpose = range []string{"registration", "login", "pin_reset", "new_one"} {
+		out = append(out, p)
+	}
+	return out
+}
+
+// The alphabet of GSM 03.38: seven bits a character, and fourteen for one of the extension.
+const (
+	gsmBasic = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
+		"¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+	gsmExtension = "\f^{}\\[~]|€"
+)
+
+// smsUnits returns what a text takes of one SMS, and what one SMS holds: 160 septets, or 70 units of UTF-16 as soon as one character is not
+// in the alphabet.
+func smsUnits(text string) (units, limit int) {
+	for _, r := range text {
+		switch {
+		case strings.ContainsRune(gsmBasic, r):
+			units++
+		case strings.ContainsRune(gsmExtension, r):
+			units += 2
+		default:
+			return len(utf16.Encode([]rune(text))), 70
+		}
+	}
+	return units, 160
+}
+
+func TestSMSUnits(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][2]int{
+		"": {0, 160}, "Pesa £1 ü": {9, 160}, "€1 [a]": {9, 160}, "ŵ": {1, 70}, "aŵ{": {3, 70}, "\U0001F600": {2, 70}, "`": {1, 70},
+	} {
+		if units, limit := smsUnits(text); units != want[0] || limit != want[1] {
+			t.Errorf("%q takes %d of %d, want %v", text, units, limit, want)
 		}
 	}
 }
