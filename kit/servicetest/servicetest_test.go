@@ -51,6 +51,7 @@ func mount(r chi.Router) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = fmt.Fprintf(w, `{"%s": %q}`, r.URL.Query().Get("answer"), auth.From(r.Context()).Subject)
 	})
+	r.Get("/v1/hidden", func(http.ResponseWriter, *http.Request) {})
 }
 
 // TestAPI: an answer and a request that the contract does not have are faults, and the chain is that of a service.
@@ -70,6 +71,19 @@ func TestAPI(t *testing.T) {
 	ask("user:1", "?answer=whom")
 	if len(tb.faults) != 1 || !strings.Contains(tb.faults[0], "the answer") && !strings.Contains(tb.faults[0], "answer 200 breaks") {
 		t.Errorf("another answer: %v", tb.faults)
+	}
+	tb.faults = nil
+	ask("user:1", "/more")
+	if len(tb.faults) != 1 || !strings.Contains(tb.faults[0], "is not in probe.yaml") {
+		t.Errorf("a path that the contract does not have: %v", tb.faults)
+	}
+	tb.faults = nil
+	for path, faults := range map[string]int{"/v1/probes/more": 0, "/v1/hidden": 1} {
+		tb.faults = nil
+		api.Do(servicetest.Request{Who: "user:1", Method: http.MethodGet, Path: path, Stray: true})
+		if len(tb.faults) != faults {
+			t.Errorf("%s, which strays: %v", path, tb.faults)
+		}
 	}
 	tb.faults = nil
 	ask("user:1", "")
@@ -163,5 +177,9 @@ func TestTime(t *testing.T) {
 	}
 	if got := w.Text("SELECT $1::text", "x"); got != "x" {
 		t.Error(got)
+	}
+	var owner string
+	if err := w.Connect(w.DB.OwnerURL).QueryRow(t.Context(), "SELECT current_user").Scan(&owner); err != nil || owner != "probe_owner" {
+		t.Error(owner, err)
 	}
 }

@@ -10,11 +10,13 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/clock"
@@ -100,7 +102,7 @@ func (w *World) Advance(d time.Duration) {
 
 // As is a context whose caller is the subject (`user:…`, `partner:…`, `service:…`) with scopes, as after the check of an identity token.
 func (w *World) As(subject string, scopes ...string) context.Context {
-	return auth.With(w.tb.Context(), auth.Principal{Subject: subject, Scopes: scopes})
+	return auth.With(w.tb.Context(), auth.Principal{Subject: subject, Scopes: scopes, Operation: "test"})
 }
 
 // User is the context of a customer.
@@ -164,6 +166,18 @@ func (w *World) RunJobs() {
 	})
 }
 
+// Connect is a connection of its own to the world's database, at one of the addresses of DB: as the owner of the tables, or as somebody who
+// may do anything. It is closed with the test.
+func (w *World) Connect(url string) *pgx.Conn {
+	w.tb.Helper()
+	conn, err := pgx.Connect(w.tb.Context(), url)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	w.tb.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
 // Text is the one text that a query answers.
 func (w *World) Text(query string, args ...any) string {
 	w.tb.Helper()
@@ -188,6 +202,17 @@ func Eventually(tb testing.TB, what string, ok func() bool) {
 		case <-tick.C:
 		}
 	}
+}
+
+// FreeAddress is one that nothing listens on, for a process that the test starts.
+func FreeAddress(tb testing.TB) string {
+	tb.Helper()
+	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
 }
 
 // Logs keeps what is written.

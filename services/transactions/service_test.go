@@ -3,14 +3,9 @@ package transactions_test
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,8 +19,11 @@ import (
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/pgtest"
 	"github.com/sendtip/sendtip/kit/service"
-	"github.com/sendtip/sendtip/services/transactions"
+	"github.com/sendtip/sendtip/kit/servicetest"
 	transactionssql "github.com/sendtip/sendtip/sql/transactions"
+
+	"github.com/sendtip/sendtip/services/transactions"
+	"github.com/sendtip/sendtip/services/transactions/internal/testworld"
 )
 
 const identityKey = "an identity key for tests, 32 b+"
@@ -40,13 +38,13 @@ func TestServiceRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = broker.Stop() })
-	listen, ops := freeAddress(t), freeAddress(t)
+	listen, ops := servicetest.FreeAddress(t), servicetest.FreeAddress(t)
 	checkpoints := filepath.Join(t.TempDir(), "far", "checkpoints")
 	cfg, err := transactions.LoadConfig(map[string]string{
 		"SENDTIP_LISTEN": listen, "SENDTIP_OPS_LISTEN": ops, "SENDTIP_DATABASE_URL": db.AppURL,
 		"SENDTIP_KAFKA_BROKERS": strings.Join(broker.Brokers(), ","),
 		"SENDTIP_IDENTITY_KEY":  identityKey, "SENDTIP_KEK": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
-		"SENDTIP_SIGNING_KEY": signingKey(t), "SENDTIP_CHECKPOINT_FILE": checkpoints,
+		"SENDTIP_SIGNING_KEY": testworld.SecretKey(t), "SENDTIP_CHECKPOINT_FILE": checkpoints,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +57,7 @@ func TestServiceRuns(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- service.Run(ctx, s, log) }()
-	eventually(t, "ready", func() bool { status, _ := get(t, "http://"+ops+"/readyz"); return status == http.StatusOK })
+	servicetest.Eventually(t, "ready", func() bool { status, _ := get(t, "http://"+ops+"/readyz"); return status == http.StatusOK })
 
 	token, err := auth.Mint([]byte(identityKey), time.Now(),
 		auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:wallet", Audience: jwt.ClaimStrings{"transactions"}},
@@ -84,18 +82,18 @@ func TestServiceRuns(t *testing.T) {
 	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || len(answer.Outcomes) != 1 || answer.Outcomes[0].Status != "posted" {
 		t.Fatalf("%d %+v %v", res.StatusCode, answer, err)
 	}
-	eventually(t, "the event is published", func() bool {
+	servicetest.Eventually(t, "the event is published", func() bool {
 		var n int
 		err := db.Pool.QueryRow(context.Background(), "SELECT count(*) FROM publications WHERE next_index = 1").Scan(&n)
 		return err == nil && n == 1
 	})
-	eventually(t, "a signed checkpoint is outside the database, and on its way to the topic", func() bool {
+	servicetest.Eventually(t, "a signed checkpoint is outside the database, and on its way to the topic", func() bool {
 		var n int
 		err := db.Pool.QueryRow(context.Background(), "SELECT count(*) FROM outbox WHERE published_at IS NOT NULL").Scan(&n)
 		note, readErr := os.ReadFile(checkpoints) // #nosec G304 -- the test's own folder
 		return err == nil && n == 1 && readErr == nil && strings.HasPrefix(string(note), "sendtip.local/ledger\n1\n")
 	})
-	eventually(t, "the daily job has run", func() bool {
+	servicetest.Eventually(t, "the daily job has run", func() bool {
 		var n int
 		err := db.Pool.QueryRow(context.Background(),
 			"SELECT count(*) FROM river_job WHERE kind = 'transactions.create_partitions' AND state = 'completed'").Scan(&n)
@@ -105,7 +103,7 @@ func TestServiceRuns(t *testing.T) {
 	if _, err := db.Pool.Exec(ctx, ownRows); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the room is used, and the hold expires", func() bool {
+	servicetest.Eventually(t, "the room is used, and the hold expires", func() bool {
 		var n int
 		err := db.Pool.QueryRow(context.Background(), "SELECT count(*) FROM transactions WHERE type IN ('hold_room', 'hold_expiry')").Scan(&n)
 		return err == nil && n == 2
@@ -140,7 +138,7 @@ func TestConfigNamesWhatIsMissing(t *testing.T) {
 	full := map[string]string{"SENDTIP_LISTEN": ":8103", "SENDTIP_DATABASE_URL": "postgres://x/y", "SENDTIP_KAFKA_BROKERS": "x:1",
 		"SENDTIP_IDENTITY_KEY": identityKey,
 		"SENDTIP_KEK":          "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
-		"SENDTIP_SIGNING_KEY":  signingKey(t)}
+		"SENDTIP_SIGNING_KEY":  testworld.SecretKey(t)}
 	if _, err := transactions.LoadConfig(full); err != nil {
 		t.Fatal(err)
 	}
@@ -155,30 +153,6 @@ func TestConfigNamesWhatIsMissing(t *testing.T) {
 			t.Errorf("without %s: %v", name, err)
 		}
 	}
-}
-
-// signingKey is a new Ed25519 key in PEM, as `sendtip keys init` makes it.
-func signingKey(t testing.TB) string {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 func get(t testing.TB, url string) (int, string) {
@@ -197,16 +171,4 @@ func get(t testing.TB, url string) (int, string) {
 		t.Fatal(err)
 	}
 	return res.StatusCode, string(b)
-}
-
-func eventually(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	for !done() {
-		select {
-		case <-deadline:
-			t.Fatalf("never: %s", what)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }

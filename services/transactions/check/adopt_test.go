@@ -37,18 +37,18 @@ func TestOlderLedgerIsAdopted(t *testing.T) {
 	w := worldOn(t, db)
 	w.seal()
 	repeated := payIn
-	out, err := w.PostTransactions(w.ctx, []domain.Request{repeated, tooMuch}, false)
+	out, err := w.PostTransactions(w.Ctx, []domain.Request{repeated, tooMuch}, false)
 	if err != nil || out[0].Status != domain.Posted || out[0].Balances[1].Balance != 1000 || out[0].Balances[1].Currency != "KES" ||
 		out[1].Code != "insufficient_funds" {
 		t.Fatalf("%+v %v", out, err)
 	}
 	repeated.Metadata = map[string]string{"receipt": "B"}
-	if out, err = w.PostTransactions(w.ctx, []domain.Request{repeated}, false); err != nil || out[0].Code != "reference_reused" {
+	if out, err = w.PostTransactions(w.Ctx, []domain.Request{repeated}, false); err != nil || out[0].Code != "reference_reused" {
 		t.Errorf("%+v %v", out, err)
 	}
 	fresh := domain.Request{Reference: "new",
 		Body: domain.Body{Action: domain.ActionReverse, Type: "correction", Channel: "mpesa", OriginalID: uuid.MustParse(oldID)}}
-	if out, err = w.PostTransactions(w.ctx, []domain.Request{fresh}, false); err != nil || out[0].Status != domain.Posted {
+	if out, err = w.PostTransactions(w.Ctx, []domain.Request{fresh}, false); err != nil || out[0].Status != domain.Posted {
 		t.Fatalf("%+v %v", out, err)
 	}
 	w.seal()
@@ -112,10 +112,10 @@ func TestHoldsOfTheEpoch(t *testing.T) {
 		t.Errorf("%q expire, want %q", moved, want)
 	}
 	w.repeatsOfEpoch()
-	if n, err := w.ExpireHolds(w.ctx); n != 3 || err != nil {
+	if n, err := w.ExpireHolds(w.Ctx); n != 3 || err != nil {
 		t.Errorf("%d holds expired, %v", n, err)
 	}
-	if n, err := w.FreeRoom(w.ctx); n != 1 || err != nil {
+	if n, err := w.FreeRoom(w.Ctx); n != 1 || err != nil {
 		t.Errorf("%d holds freed, %v", n, err)
 	}
 	w.seal()
@@ -136,7 +136,7 @@ func (w *world) repeatsOfEpoch() {
 	}{{"epoch:active", new(time.Unix(0, 0).UTC()), ""}, {"never", nil, ""}, {"year_1", new(time.Time), ""}, {"year_1", nil, ""},
 		{"epoch:active", nil, "reference_reused"},
 		{"later", new(time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)), ""}} {
-		if err := w.db.Pool.QueryRow(w.ctx,
+		if err := w.DB.Pool.QueryRow(w.Ctx,
 			`SELECT h.account_id, (h.lines -> 0 ->> 'destination')::uuid, h.amount_minor FROM transactions t JOIN holds h ON h.id = t.id
 			WHERE t.reference = $1`, c.reference).Scan(&from, &to, &amount); err != nil {
 			w.t.Fatal(err)
@@ -144,7 +144,7 @@ func (w *world) repeatsOfEpoch() {
 		r := domain.Request{Reference: c.reference,
 			Body: domain.Body{Action: domain.ActionHold, Type: "payout", Channel: "mpesa", ExpiresAt: c.at,
 				Postings: []domain.Posting{kes(from, to, amount)}}}
-		if out, err := w.PostTransactions(w.ctx, []domain.Request{r}, false); err != nil || out[0].Code != c.code {
+		if out, err := w.PostTransactions(w.Ctx, []domain.Request{r}, false); err != nil || out[0].Code != c.code {
 			w.t.Errorf("%s until %v: %+v, %v, want %q", c.reference, c.at, out, err, c.code)
 		}
 		if c.at == nil || c.at.After(time.Now()) {
@@ -152,7 +152,7 @@ func (w *world) repeatsOfEpoch() {
 		}
 		r.Reference = "again:" + c.reference
 		for range 2 {
-			if out, err := w.PostTransactions(w.ctx, []domain.Request{r}, false); err != nil || out[0].Code != "expiry_passed" {
+			if out, err := w.PostTransactions(w.Ctx, []domain.Request{r}, false); err != nil || out[0].Code != "expiry_passed" {
 				w.t.Errorf("a new hold until %v: %+v, %v", c.at, out, err)
 			}
 		}

@@ -2,37 +2,26 @@ package check_test
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
-	"github.com/sendtip/sendtip/generated/scopes"
-	"github.com/sendtip/sendtip/kit/auth"
-	"github.com/sendtip/sendtip/kit/pgtest"
 	"github.com/sendtip/sendtip/services/transactions/check"
-	"github.com/sendtip/sendtip/services/transactions/internal/app"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
-	transactionssql "github.com/sendtip/sendtip/sql/transactions"
+	"github.com/sendtip/sendtip/services/transactions/internal/testworld"
 )
 
 // TestEachRuleIsBroken changes history as the owner with the triggers off, one statement in one transaction that is rolled back, and
 // proves that the checker names the rule. Every rule has at least one statement that breaks it.
 func TestEachRuleIsBroken(t *testing.T) {
 	t.Parallel()
-	db := pgtest.Open(t, "transactions", transactionssql.Migrations())
-	fill(t, db)
-	if v, err := check.Check(context.Background(), db.Pool); err != nil || len(v) != 0 {
+	w := testworld.Open(t)
+	fill(t, w)
+	if v, err := check.Check(context.Background(), w.DB.Pool); err != nil || len(v) != 0 {
 		t.Fatalf("a sound ledger: %v, %v", v, err)
 	}
-	owner, err := pgx.Connect(context.Background(), db.OwnerURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = owner.Close(context.Background()) })
+	owner := w.Connect(w.DB.OwnerURL)
 	const one = "(SELECT transaction_id FROM postings ORDER BY transaction_id LIMIT 1)"
 	for _, c := range []struct{ rule, damage string }{
 		{"L1 a transaction that moves", "DELETE FROM postings WHERE transaction_id = " + one},
@@ -87,22 +76,18 @@ func TestEachRuleIsBroken(t *testing.T) {
 	}
 }
 
-func fill(t *testing.T, db *pgtest.DB) {
+func fill(t *testing.T, w *testworld.World) {
 	t.Helper()
-	a := app.New(app.Pools{Shared: db.Pool, Committers: db.Pool}, time.Now, slog.New(slog.DiscardHandler), app.Sealer{}, nil)
-	ctx := auth.With(context.Background(), auth.Principal{Subject: "service:wallet",
-		Scopes: []string{scopes.LedgerPost, scopes.LedgerAccounts}})
 	id := uuid.Must(uuid.NewV7())
-	if _, _, err := a.PutAccount(ctx, domain.Account{ID: id, OwnerID: id, Kind: domain.KindCustomerWallet, Currency: "KES"}); err != nil {
+	if _, _, err := w.PutAccount(w.Ctx, domain.Account{ID: id, OwnerID: id, Kind: domain.KindCustomerWallet, Currency: "KES"}); err != nil {
 		t.Fatal(err)
 	}
-	rail := domain.SystemAccountID("rail.mpesa.paybill.KES")
 	posting := func(from, to uuid.UUID, amount int64) []domain.Posting {
-		return []domain.Posting{{Source: from, Destination: to, Amount: amount, Currency: "KES"}}
+		return []domain.Posting{kes(from, to, amount)}
 	}
 	one := func(reference string, b domain.Body, want domain.OutcomeStatus) domain.Outcome {
 		b.Type, b.Channel = "test", "internal"
-		out, err := a.PostTransactions(ctx, []domain.Request{{Reference: reference, Body: b}}, false)
+		out, err := w.PostTransactions(w.Ctx, []domain.Request{{Reference: reference, Body: b}}, false)
 		if err != nil || out[0].Status != want {
 			t.Fatalf("%+v, %v", out, err)
 		}

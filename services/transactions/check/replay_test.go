@@ -15,6 +15,7 @@ import (
 	"github.com/sendtip/sendtip/services/transactions/check"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 	"github.com/sendtip/sendtip/services/transactions/internal/leaves"
+	"github.com/sendtip/sendtip/services/transactions/internal/testworld"
 	"github.com/sendtip/sendtip/services/transactions/proof"
 )
 
@@ -41,9 +42,9 @@ func TestReplayBesideWriters(t *testing.T) {
 		for i := 0; ; i++ {
 			r := domain.Request{Reference: fmt.Sprint("beside:", i),
 				Body: domain.Body{Action: domain.ActionPost, Type: "test", Channel: "bank", Postings: []domain.Posting{kes(a, b, 1)}}}
-			_, err := w.PostTransactions(w.ctx, []domain.Request{r}, false)
+			_, err := w.PostTransactions(w.Ctx, []domain.Request{r}, false)
 			if i%5 == 0 && err == nil {
-				_, err = w.Seal(w.ctx)
+				_, err = w.Seal(w.Ctx)
 			}
 			posted.Add(1)
 			select {
@@ -60,7 +61,7 @@ func TestReplayBesideWriters(t *testing.T) {
 	}()
 	for range 5 {
 		before := posted.Load()
-		r, err := check.Replay(context.Background(), w.db.Pool, check.Options{Workers: 4, Keys: w.keys, Progress: func(done, total int64) {
+		r, err := check.Replay(context.Background(), w.DB.Pool, check.Options{Workers: 4, Keys: w.keys, Progress: func(done, total int64) {
 			if done > total {
 				t.Errorf("%d of %d", done, total)
 			}
@@ -79,10 +80,10 @@ func TestErasureIsSound(t *testing.T) {
 	t.Parallel()
 	w := history(t)
 	var id uuid.UUID
-	if err := w.db.Pool.QueryRow(w.ctx, "SELECT transaction_id FROM transaction_metadata ORDER BY random() LIMIT 1").Scan(&id); err != nil {
+	if err := w.DB.Pool.QueryRow(w.Ctx, "SELECT transaction_id FROM transaction_metadata ORDER BY random() LIMIT 1").Scan(&id); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.db.Pool.Exec(w.ctx, "SELECT erase_transaction_metadata($1, 'user:1', 'eraseMetadata', 'req-1')", id); err != nil {
+	if _, err := w.DB.Pool.Exec(w.Ctx, "SELECT erase_transaction_metadata($1, 'user:1', 'eraseMetadata', 'req-1')", id); err != nil {
 		t.Fatal(err)
 	}
 	if r := w.sound(); r.Erased != 1 {
@@ -104,7 +105,7 @@ func TestTailCut(t *testing.T) {
 		}
 	}
 	var cut int64 // the second but last checkpoint: after it there were transfers only
-	if err := super.QueryRow(w.ctx, "SELECT size FROM checkpoints ORDER BY size DESC OFFSET 1 LIMIT 1").Scan(&cut); err != nil {
+	if err := super.QueryRow(w.Ctx, "SELECT size FROM checkpoints ORDER BY size DESC OFFSET 1 LIMIT 1").Scan(&cut); err != nil {
 		t.Fatal(err)
 	}
 	run(`CREATE TEMP TABLE gone AS SELECT unnest(transaction_ids) AS id FROM sealed_batches WHERE first_index >= $1`, cut)
@@ -133,7 +134,7 @@ func TestTailCut(t *testing.T) {
 	run(`UPDATE ledger_tree SET size = $1, frontier = $2, root = $3`, tree.Size(), tree.Frontier(), root[:])
 
 	verify := func(notes [][]byte) []check.Finding {
-		r, err := check.Replay(w.ctx, w.db.Pool, check.Options{Keys: w.keys, Checkpoints: notes})
+		r, err := check.Replay(w.Ctx, w.DB.Pool, check.Options{Keys: w.keys, Checkpoints: notes})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,18 +166,18 @@ func TestRewritten(t *testing.T) {
 	super := w.superuser()
 	var id uuid.UUID
 	var batch, position, index int64
-	if err := super.QueryRow(w.ctx,
+	if err := super.QueryRow(w.Ctx,
 		`UPDATE transactions SET type = 'other' WHERE id = (SELECT id FROM transactions t JOIN sealed_batches b ON b.batch_id = t.batch_id AND
 			b.first_index > 100 ORDER BY random() LIMIT 1)
 		RETURNING id, batch_id, batch_position`).Scan(&id, &batch, &position); err != nil {
 		t.Fatal(err)
 	}
-	found, err := leaves.Load(w.ctx, w.db.Pool, []uuid.UUID{id})
+	found, err := leaves.Load(w.Ctx, w.DB.Pool, []uuid.UUID{id})
 	if err != nil {
 		t.Fatal(err)
 	}
 	hash := proof.LeafHash(found[id])
-	if err := super.QueryRow(w.ctx,
+	if err := super.QueryRow(w.Ctx,
 		`UPDATE sealed_batches SET leaf_hashes = overlay(leaf_hashes PLACING $3 FROM 32 * $2::int + 1) WHERE batch_id = $1 RETURNING first_index
 			+ $2`, batch, position, hash[:]).Scan(&index); err != nil {
 		t.Fatal(err)
@@ -195,7 +196,7 @@ func TestRewritten(t *testing.T) {
 
 func (w *world) leafHashes() (list []proof.Hash) {
 	w.t.Helper()
-	rows, err := w.db.Pool.Query(w.ctx, "SELECT leaf_hashes FROM sealed_batches ORDER BY first_index")
+	rows, err := w.DB.Pool.Query(w.Ctx, "SELECT leaf_hashes FROM sealed_batches ORDER BY first_index")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -226,9 +227,9 @@ func (s tiles) Tile(_ context.Context, level int, index int64, width int) ([]pro
 func TestKeyRotation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	oldSigner, oldKey := key(t)
-	newSigner, newKey := key(t)
-	_, strange := key(t)
+	oldSigner, oldKey := testworld.Key(t)
+	newSigner, newKey := testworld.Key(t)
+	_, strange := testworld.Key(t)
 	a, b := w.account(nil), w.account(nil)
 	w.sign([]note.Signer{oldSigner}, oldKey)
 	w.round(a, b)
@@ -238,7 +239,7 @@ func TestKeyRotation(t *testing.T) {
 	w.sign([]note.Signer{newSigner}, newKey)
 	verify := func(keys ...string) check.Report {
 		t.Helper()
-		r, err := check.Replay(w.ctx, w.db.Pool, check.Options{Keys: keys, Checkpoints: w.outside()})
+		r, err := check.Replay(w.Ctx, w.DB.Pool, check.Options{Keys: keys, Checkpoints: w.outside()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,17 +285,17 @@ func (w *world) receipt() []byte {
 	var id uuid.UUID
 	var index uint64
 	var checkpoint string
-	err := w.db.Pool.QueryRow(w.ctx, `SELECT t.id, b.first_index + t.batch_position, (SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1)
+	err := w.DB.Pool.QueryRow(w.Ctx, `SELECT t.id, b.first_index + t.batch_position, (SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1)
 		FROM transactions t JOIN sealed_batches b ON b.batch_id = t.batch_id ORDER BY random() LIMIT 1`).Scan(&id, &index, &checkpoint)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	found, err := leaves.Load(w.ctx, w.db.Pool, []uuid.UUID{id})
+	found, err := leaves.Load(w.Ctx, w.DB.Pool, []uuid.UUID{id})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	hashes := w.leafHashes()
-	path, err := proof.Inclusion(w.ctx, tiles(hashes), index, uint64(len(hashes)))
+	path, err := proof.Inclusion(w.Ctx, tiles(hashes), index, uint64(len(hashes)))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -3,9 +3,7 @@ package check_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,54 +13,37 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/mod/sumdb/note"
 
-	"github.com/sendtip/sendtip/generated/scopes"
-	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/pgtest"
 	"github.com/sendtip/sendtip/services/transactions/check"
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
-	transactionssql "github.com/sendtip/sendtip/sql/transactions"
+	"github.com/sendtip/sendtip/services/transactions/internal/testworld"
 )
-
-const origin = "sendtip.test/ledger"
 
 // world is a ledger whose checkpoints go to a file too.
 type world struct {
-	*app.App
+	*testworld.World
 	t    *testing.T
-	db   *pgtest.DB
-	ctx  context.Context
 	file string
 	keys []string // public keys that sign now
 	n    int
 }
 
-// key is a new signing key, and its public one.
-func key(t *testing.T) (note.Signer, string) {
-	t.Helper()
-	secret, public, err := note.GenerateKey(rand.Reader, origin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, public
-}
-
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return worldOn(t, pgtest.Open(t, "transactions", transactionssql.Migrations()))
+	return around(t, testworld.Open(t))
 }
 
 // worldOn is a ledger on a database that has been prepared.
 func worldOn(t *testing.T, db *pgtest.DB) *world {
 	t.Helper()
-	w := &world{t: t, db: db, file: filepath.Join(t.TempDir(), "ledger.checkpoints"),
-		ctx: auth.With(context.Background(), auth.Principal{Subject: "service:wallet",
-			Scopes: []string{scopes.LedgerPost, scopes.LedgerAccounts}, Operation: "test"})}
-	signer, public := key(t)
+	return around(t, testworld.On(t, db))
+}
+
+func around(t *testing.T, base *testworld.World) *world {
+	t.Helper()
+	w := &world{World: base, t: t, file: filepath.Join(t.TempDir(), "ledger.checkpoints")}
+	signer, public := testworld.Key(t)
 	w.sign([]note.Signer{signer}, public)
 	return w
 }
@@ -70,16 +51,15 @@ func worldOn(t *testing.T, db *pgtest.DB) *world {
 // sign makes the ledger sign with these keys from now on.
 func (w *world) sign(signers []note.Signer, public ...string) {
 	w.keys = public
-	w.App = app.New(app.Pools{Shared: w.db.Pool, Committers: w.db.Pool}, time.Now, slog.New(slog.DiscardHandler),
-		app.Sealer{Origin: origin, Signers: signers, VerifierKeys: public, File: w.file}, nil)
+	w.App = w.Ledger(app.Sealer{Origin: testworld.Origin, Signers: signers, VerifierKeys: public, File: w.file})
 }
 
 func (w *world) seal() {
 	w.t.Helper()
-	if _, err := w.Seal(w.ctx); err != nil {
+	if _, err := w.Seal(w.Ctx); err != nil {
 		w.t.Fatal(err)
 	}
-	if err := w.SignCheckpoint(w.ctx); err != nil {
+	if err := w.SignCheckpoint(w.Ctx); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -101,21 +81,14 @@ func (w *world) outside() [][]byte {
 func (w *world) account(maximum *int64) uuid.UUID {
 	w.t.Helper()
 	id := uuid.Must(uuid.NewV7())
-	if _, _, err := w.PutAccount(w.ctx,
+	if _, _, err := w.PutAccount(w.Ctx,
 		domain.Account{ID: id, OwnerID: uuid.New(), Kind: domain.KindCustomerWallet, Currency: "KES", Maximum: maximum}); err != nil {
 		w.t.Fatal(err)
 	}
 	return id
 }
 
-var (
-	rail = domain.SystemAccountID("rail.mpesa.paybill.KES")
-	fees = domain.SystemAccountID("fees.revenue.KES")
-)
-
-func kes(from, to uuid.UUID, amount int64) domain.Posting {
-	return domain.Posting{Source: from, Destination: to, Amount: amount, Currency: "KES"}
-}
+var rail, fees, kes = testworld.Rail, testworld.Fees, testworld.KES
 
 func (w *world) request(b domain.Body) domain.Request {
 	w.n++
@@ -125,7 +98,7 @@ func (w *world) request(b domain.Body) domain.Request {
 
 func (w *world) post(want domain.OutcomeStatus, list ...domain.Request) []domain.Outcome {
 	w.t.Helper()
-	out, err := w.PostTransactions(w.ctx, list, false)
+	out, err := w.PostTransactions(w.Ctx, list, false)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -201,24 +174,14 @@ func history(t *testing.T) *world {
 	return w
 }
 
-func (w *world) connect(url string) *pgx.Conn {
-	w.t.Helper()
-	conn, err := pgx.Connect(context.Background(), url)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn
-}
-
 // superuser connects as somebody who may do anything, with triggers and foreign keys off.
 func (w *world) superuser() *pgx.Conn {
 	w.t.Helper()
-	u := w.db.AdminURL
-	if !bytes.Contains([]byte(u), []byte(w.db.Name)) {
-		w.t.Fatalf("the superuser's address is not one of the database %s", w.db.Name)
+	u := w.DB.AdminURL
+	if !bytes.Contains([]byte(u), []byte(w.DB.Name)) {
+		w.t.Fatalf("the superuser's address is not one of the database %s", w.DB.Name)
 	}
-	conn := w.connect(u)
+	conn := w.Connect(u)
 	if _, err := conn.Exec(context.Background(), "SET session_replication_role = replica"); err != nil {
 		w.t.Fatal(err)
 	}
@@ -228,7 +191,7 @@ func (w *world) superuser() *pgx.Conn {
 // replay verifies the whole ledger with the world's keys and its file.
 func (w *world) replay() check.Report {
 	w.t.Helper()
-	r, err := check.Replay(context.Background(), w.db.Pool, check.Options{Workers: 3, Keys: w.keys, Checkpoints: w.outside()})
+	r, err := check.Replay(context.Background(), w.DB.Pool, check.Options{Workers: 3, Keys: w.keys, Checkpoints: w.outside()})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -3,12 +3,7 @@ package crash_test
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -25,9 +20,12 @@ import (
 
 	"github.com/sendtip/sendtip/embedded/kafka"
 	"github.com/sendtip/sendtip/kit/pg"
-	"github.com/sendtip/sendtip/services/transactions/internal/app"
-	"github.com/sendtip/sendtip/services/transactions/proof"
+	"github.com/sendtip/sendtip/kit/servicetest"
 	transactionssql "github.com/sendtip/sendtip/sql/transactions"
+
+	"github.com/sendtip/sendtip/services/transactions/internal/app"
+	"github.com/sendtip/sendtip/services/transactions/internal/testworld"
+	"github.com/sendtip/sendtip/services/transactions/proof"
 )
 
 const (
@@ -150,15 +148,7 @@ func newWorld(t *testing.T, c *cluster) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.broker.Stop() })
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.secret = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	w.secret = testworld.SecretKey(t)
 	key, err := proof.ParseKey(origin, []byte(w.secret))
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +168,8 @@ type replica struct {
 }
 
 func (w *world) replica(name string) *replica {
-	r := &replica{w: w, name: name, listen: free(w.t), ops: free(w.t), checkpoints: filepath.Join(w.t.TempDir(), "checkpoints")}
+	r := &replica{w: w, name: name, listen: servicetest.FreeAddress(w.t), ops: servicetest.FreeAddress(w.t),
+		checkpoints: filepath.Join(w.t.TempDir(), "checkpoints")}
 	w.replicas = append(w.replicas, r)
 	w.addresses = append(w.addresses, r.listen)
 	w.t.Cleanup(r.kill)
@@ -286,14 +277,4 @@ func (w *world) number(query string, args ...any) int64 {
 		return -1
 	}
 	return n
-}
-
-func free(t testing.TB) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }

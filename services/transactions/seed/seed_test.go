@@ -2,9 +2,7 @@ package seed_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -13,27 +11,22 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/mod/sumdb/note"
 
-	"github.com/sendtip/sendtip/generated/scopes"
-	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/pgtest"
-	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/services/transactions/check"
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
+	"github.com/sendtip/sendtip/services/transactions/internal/testworld"
 	"github.com/sendtip/sendtip/services/transactions/proof"
 	"github.com/sendtip/sendtip/services/transactions/seed"
 	transactionssql "github.com/sendtip/sendtip/sql/transactions"
 )
 
-const origin = "sendtip.test/ledger"
-
 // world is an empty ledger.
 type world struct {
+	*testworld.World
 	t    *testing.T
-	ctx  context.Context
-	db   *pgtest.DB
 	sign seed.Signing
 }
 
@@ -41,17 +34,9 @@ func setup(t *testing.T) *world {
 	t.Helper()
 	db := pgtest.Open(t, "transactions", transactionssql.Migrations())
 	db.Pool.Close() // the service's role must not be connected
-	secret, public, err := note.GenerateKey(rand.Reader, origin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &world{t: t, db: db, sign: seed.Signing{Origin: origin, Keys: []proof.Key{{Signer: signer, VerifierKey: public}}},
-		ctx: auth.With(context.Background(), auth.Principal{Subject: "service:wallet",
-			Scopes: []string{scopes.LedgerPost, scopes.LedgerRead}, Operation: "test"})}
+	signer, public := testworld.Key(t)
+	return &world{World: testworld.On(t, db), t: t,
+		sign: seed.Signing{Origin: testworld.Origin, Keys: []proof.Key{{Signer: signer, VerifierKey: public}}}}
 }
 
 func (w *world) options() seed.Options {
@@ -60,7 +45,7 @@ func (w *world) options() seed.Options {
 
 func (w *world) seed(o seed.Options) seed.Result {
 	w.t.Helper()
-	r, err := seed.Run(w.ctx, w.db.OwnerURL, o)
+	r, err := seed.Run(w.Ctx, w.DB.OwnerURL, o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -70,7 +55,7 @@ func (w *world) seed(o seed.Options) seed.Result {
 // reader is a pool of the owner: unlike the service's it may stay open while a ledger is seeded.
 func (w *world) reader() *pgxpool.Pool {
 	w.t.Helper()
-	pool, err := pg.Open(w.ctx, w.db.OwnerURL, pg.Options{MaxConns: 4})
+	pool, err := pg.Open(w.Ctx, w.DB.OwnerURL, pg.Options{MaxConns: 4})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -82,14 +67,14 @@ func (w *world) reader() *pgxpool.Pool {
 func (w *world) sound(transactions int64) check.Report {
 	w.t.Helper()
 	pool := w.reader()
-	violations, err := check.Check(w.ctx, pool)
+	violations, err := check.Check(w.Ctx, pool)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	for _, v := range violations {
 		w.t.Errorf("broken invariant: %s", v)
 	}
-	report, err := check.Replay(w.ctx, pool, check.Options{Workers: 2, Keys: []string{w.sign.Keys[0].VerifierKey}})
+	report, err := check.Replay(w.Ctx, pool, check.Options{Workers: 2, Keys: []string{w.sign.Keys[0].VerifierKey}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -104,7 +89,7 @@ func (w *world) sound(transactions int64) check.Report {
 
 func (w *world) number(pool *pgxpool.Pool, query string, args ...any) (n int64) {
 	w.t.Helper()
-	if err := pool.QueryRow(w.ctx, query, args...).Scan(&n); err != nil {
+	if err := pool.QueryRow(w.Ctx, query, args...).Scan(&n); err != nil {
 		w.t.Fatal(err)
 	}
 	return n
@@ -165,27 +150,27 @@ func TestServed(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.seed(w.options())
-	pool, err := pg.Open(w.ctx, w.db.AppURL, pg.Options{MaxConns: 8})
+	pool, err := pg.Open(w.Ctx, w.DB.AppURL, pg.Options{MaxConns: 8})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	a := app.New(app.Pools{Shared: pool, Committers: pool}, time.Now, slog.New(slog.DiscardHandler),
-		app.Sealer{Origin: origin, Signers: []note.Signer{w.sign.Keys[0].Signer}, VerifierKeys: []string{w.sign.Keys[0].VerifierKey}}, pager(t))
+	a := w.LedgerOver(app.Pools{Shared: pool, Committers: pool}, w.Log, app.Sealer{Origin: testworld.Origin,
+		Signers: []note.Signer{w.sign.Keys[0].Signer}, VerifierKeys: []string{w.sign.Keys[0].VerifierKey}})
 	known, err := proof.Verifiers(w.sign.Keys[0].VerifierKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var busiest, transaction uuid.UUID
-	if err := pool.QueryRow(w.ctx,
+	if err := pool.QueryRow(w.Ctx,
 		"SELECT id FROM accounts WHERE kind = 'customer_wallet' ORDER BY sequence DESC LIMIT 1").Scan(&busiest); err != nil {
 		t.Fatal(err)
 	}
 	for _, kind := range []string{"deposit", "transfer", "withdrawal", "reversal"} {
-		if err := pool.QueryRow(w.ctx, "SELECT id FROM transactions WHERE type = $1 ORDER BY salt LIMIT 1", kind).Scan(&transaction); err != nil {
+		if err := pool.QueryRow(w.Ctx, "SELECT id FROM transactions WHERE type = $1 ORDER BY salt LIMIT 1", kind).Scan(&transaction); err != nil {
 			t.Fatal(err)
 		}
-		receipt, err := a.GetLedgerReceipt(w.ctx, transaction)
+		receipt, err := a.GetLedgerReceipt(w.Ctx, transaction)
 		if err != nil || receipt == nil {
 			t.Fatalf("the receipt of a %s: %v, %v", kind, receipt, err)
 		}
@@ -194,46 +179,35 @@ func TestServed(t *testing.T) {
 		}
 	}
 	w.statement(a, busiest)
-	out, err := a.PostTransactions(w.ctx,
+	out, err := a.PostTransactions(w.Ctx,
 		[]domain.Request{{Reference: "after", Body: domain.Body{Action: domain.ActionPost, Type: "deposit", Channel: "mpesa", OverMaximum: true,
-			Postings: []domain.Posting{{Source: domain.SystemAccountID("rail.mpesa.paybill.KES"), Destination: busiest, Amount: 100,
-				Currency: "KES"}}}}}, false)
+			Postings: []domain.Posting{testworld.KES(testworld.Rail, busiest, 100)}}}}, false)
 	if err != nil || out[0].Status != domain.Posted {
 		t.Fatalf("a transaction after the seed: %+v, %v", out, err)
 	}
-	if _, err := seed.Run(w.ctx, w.db.OwnerURL, w.options()); !errors.Is(err, seed.ErrServing) {
+	if _, err := seed.Run(w.Ctx, w.DB.OwnerURL, w.options()); !errors.Is(err, seed.ErrServing) {
 		t.Errorf("beside the service: %v", err)
 	}
-	if n, err := a.Seal(w.ctx); err != nil || n != 1 {
+	if n, err := a.Seal(w.Ctx); err != nil || n != 1 {
 		t.Errorf("sealed %d batches, %v", n, err)
 	}
 	pool.Close()
-	if _, err := seed.Run(w.ctx, w.db.OwnerURL, w.options()); !errors.Is(err, seed.ErrUnpublished) {
+	if _, err := seed.Run(w.Ctx, w.DB.OwnerURL, w.options()); !errors.Is(err, seed.ErrUnpublished) {
 		t.Errorf("with an event to publish: %v", err)
 	}
 	w.sound(2001)
 }
 
-// pager makes the cursors of these tests.
-func pager(t testing.TB) *page.Pager {
-	t.Helper()
-	s, err := seal.New(make([]byte, seal.KeySize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return page.New(s)
-}
-
 // statement reads an account's statement page by page to its beginning.
 func (w *world) statement(a *app.App, id uuid.UUID) {
 	w.t.Helper()
-	account, err := a.GetAccount(w.ctx, id)
+	account, err := a.GetAccount(w.Ctx, id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	want, q := account.Sequence, app.StatementQuery{Request: page.Request{Limit: new(int32(50))}}
 	for want > 0 {
-		got, err := a.ListAccountStatement(w.ctx, id, q)
+		got, err := a.ListAccountStatement(w.Ctx, id, q)
 		if err != nil || len(got.Entries) == 0 {
 			w.t.Fatalf("the page before %d: %d entries, %v", want, len(got.Entries), err)
 		}
@@ -274,7 +248,7 @@ func TestCut(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	pool := w.reader()
-	admin, err := pg.Open(w.ctx, w.db.AdminURL, pg.Options{MaxConns: 1})
+	admin, err := pg.Open(w.Ctx, w.DB.AdminURL, pg.Options{MaxConns: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,12 +258,12 @@ func TestCut(t *testing.T) {
 		func(func()) {
 			const kill = `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND (query LIKE 'COPY%'
 				OR query LIKE 'UPDATE accounts%')`
-			if _, err := admin.Exec(w.ctx, kill); err != nil {
+			if _, err := admin.Exec(w.Ctx, kill); err != nil {
 				t.Error(err)
 			}
 		},
 	} {
-		ctx, stop := context.WithCancel(w.ctx)
+		ctx, stop := context.WithCancel(w.Ctx)
 		o := w.options()
 		o.Transactions, o.Chunk = 20_000, 200
 		o.Progress = func(done, _ int) {
@@ -297,7 +271,7 @@ func TestCut(t *testing.T) {
 				cut(stop)
 			}
 		}
-		if _, err := seed.Run(ctx, w.db.OwnerURL, o); err == nil {
+		if _, err := seed.Run(ctx, w.DB.OwnerURL, o); err == nil {
 			t.Fatal("the run was not cut")
 		}
 		stop()
@@ -325,18 +299,18 @@ func TestRefused(t *testing.T) {
 	} {
 		o := w.options()
 		change(&o)
-		if _, err := seed.Run(w.ctx, w.db.OwnerURL, o); err == nil {
+		if _, err := seed.Run(w.Ctx, w.DB.OwnerURL, o); err == nil {
 			t.Errorf("seeded with %+v", o)
 		}
 	}
-	if _, err := seed.Run(w.ctx, strings.Replace(w.db.AdminURL, "/"+w.db.Name, "/postgres", 1), w.options()); !errors.Is(err,
+	if _, err := seed.Run(w.Ctx, strings.Replace(w.DB.AdminURL, "/"+w.DB.Name, "/postgres", 1), w.options()); !errors.Is(err,
 		seed.ErrNoLedger) {
 		t.Errorf("without a ledger: %v", err)
 	}
 	w.seed(w.options())
 	o := w.options()
 	o.Now = func() time.Time { return time.Now().AddDate(0, 0, -30) } // the ledger's last transaction is later
-	if _, err := seed.Run(w.ctx, w.db.OwnerURL, o); !errors.Is(err, seed.ErrNoTime) {
+	if _, err := seed.Run(w.Ctx, w.DB.OwnerURL, o); !errors.Is(err, seed.ErrNoTime) {
 		t.Errorf("with no time left: %v", err)
 	}
 }

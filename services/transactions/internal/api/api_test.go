@@ -7,6 +7,9 @@ import (
 
 	transactionsapi "github.com/sendtip/sendtip/generated/transactions/api"
 	"github.com/sendtip/sendtip/kit/pg"
+
+	"github.com/sendtip/sendtip/services/transactions/internal/app"
+	"github.com/sendtip/sendtip/services/transactions/internal/testworld"
 )
 
 const allScopes = "ledger:post ledger:read ledger:accounts"
@@ -21,15 +24,15 @@ func post(reference, source, destination string, amount int64) object {
 func TestJourney(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	service := token(t, "service:wallet", allScopes)
+	service := w.token("service:wallet", allScopes)
 	owner, wallet, stranger := newID(), newID(), newID()
 	path := "/v1/ledger/accounts/" + wallet
 	body := object{"owner_id": owner, "kind": "customer_wallet", "currency": "KES", "minimum_minor": 0, "maximum_minor": 1000}
-	if res := w.call(t, "PUT", path, service, body, nil); res.StatusCode != http.StatusCreated {
-		t.Fatalf("open: %d", res.StatusCode)
+	if res := w.call(t, "PUT", path, service, body, nil); res.Code != http.StatusCreated {
+		t.Fatalf("open: %d", res.Code)
 	}
-	if res := w.call(t, "PUT", path, service, body, nil); res.StatusCode != http.StatusOK {
-		t.Fatalf("again: %d", res.StatusCode)
+	if res := w.call(t, "PUT", path, service, body, nil); res.Code != http.StatusOK {
+		t.Fatalf("again: %d", res.Code)
 	}
 	body["currency"] = "UGX"
 	w.problem(t, "PUT", path, service, body, 409, "account_differs")
@@ -70,7 +73,7 @@ func TestJourney(t *testing.T) {
 		t.Errorf("%+v", system.Totals)
 	}
 
-	me := token(t, "user:"+owner, "wallet:read")
+	me := w.token("user:"+owner, "wallet:read")
 	var balance transactionsapi.AccountBalance
 	w.call(t, "GET", "/v1/accounts/"+wallet+"/balance", me, nil, &balance)
 	if balance.Available.Amount != 1000 {
@@ -86,7 +89,7 @@ func TestJourney(t *testing.T) {
 	if len(page.Data) != 1 || page.Data[0].Direction != "credit" || page.Data[0].BalanceAfter.Amount != 1200 {
 		t.Errorf("%+v", page)
 	}
-	other := token(t, "user:"+stranger, "wallet:read")
+	other := w.token("user:"+stranger, "wallet:read")
 	w.problem(t, "GET", "/v1/accounts/"+wallet+"/balance", other, nil, 404, "not_found")
 	w.problem(t, "GET", "/v1/accounts/"+wallet+"/statement", other, nil, 404, "not_found")
 }
@@ -108,19 +111,19 @@ func TestAuthorization(t *testing.T) {
 	} {
 		w.problem(t, op.method, op.path, "", op.body, 401, "unauthenticated")
 		w.problem(t, op.method, op.path, "not.a.token", op.body, 401, "unauthenticated")
-		w.problem(t, op.method, op.path, token(t, "user:"+id, "profile wallet:write"), op.body, 403, "forbidden")
-		w.problem(t, op.method, op.path, token(t, "service:notification", "users:contacts"), op.body, 403, "forbidden")
+		w.problem(t, op.method, op.path, w.token("user:"+id, "profile wallet:write"), op.body, 403, "forbidden")
+		w.problem(t, op.method, op.path, w.token("service:notification", "users:contacts"), op.body, 403, "forbidden")
 	}
 	// A user's scope is none of a service's, and the reverse.
-	w.problem(t, "GET", "/v1/accounts/"+id+"/balance", token(t, "service:wallet", allScopes+" wallet:read"), nil, 403, "forbidden")
-	w.problem(t, "GET", "/v1/ledger/accounts/"+id, token(t, "user:"+id, "wallet:read wallet:write"), nil, 403, "forbidden")
+	w.problem(t, "GET", "/v1/accounts/"+id+"/balance", w.token("service:wallet", allScopes+" wallet:read"), nil, 403, "forbidden")
+	w.problem(t, "GET", "/v1/ledger/accounts/"+id, w.token("user:"+id, "wallet:read wallet:write"), nil, 403, "forbidden")
 }
 
 // TestFailureDoors: undecodable bodies, unbindable parameters, refused requests, unknown paths and a lost database are all problems.
 func TestFailureDoors(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	service := token(t, "service:wallet", allScopes)
+	service := w.token("service:wallet", allScopes)
 	const posting = "/v1/ledger/transactions"
 	for _, body := range []string{"", "{", `{"transactions": 1}`, `{"transactions": [{"hold_id": "secret-value"}]}`, `{"transactions": []}`} {
 		if p := w.problem(t, "POST", posting, service, body, 400, "invalid_request"); strings.Contains(p.Detail, "secret") {
@@ -132,12 +135,14 @@ func TestFailureDoors(t *testing.T) {
 	odd["transactions"].([]object)[0]["over_maximum"] = "refuse"
 	w.problem(t, "POST", posting, service, odd, 400, "invalid_request")
 	w.problem(t, "GET", "/v1/ledger/accounts/not-a-uuid", service, nil, 400, "invalid_request")
-	w.problem(t, "GET", "/v1/accounts/"+newID()+"/statement?limit=x", token(t, "user:"+newID(), "wallet:read"), nil, 400, "invalid_request")
+	w.problem(t, "GET", "/v1/accounts/"+newID()+"/statement?limit=x", w.token("user:"+newID(), "wallet:read"), nil, 400, "invalid_request")
 	owner, wallet := newID(), newID()
 	w.call(t, "PUT", "/v1/ledger/accounts/"+wallet, service, object{"owner_id": owner, "kind": "customer_wallet", "currency": "KES"}, nil)
-	w.problem(t, "GET", "/v1/accounts/"+wallet+"/statement?limit=0", token(t, "user:"+owner, "wallet:read"), nil, 400, "invalid_request")
-	w.problem(t, "GET", "/v1/nothing", service, nil, 404, "not_found")
-	w.problem(t, "DELETE", posting, service, nil, 405, "method_not_allowed")
+	w.problem(t, "GET", "/v1/accounts/"+wallet+"/statement?limit=0", w.token("user:"+owner, "wallet:read"), nil, 400, "invalid_request")
+	nothing, odder := request(t, "GET", "/v1/nothing", service, nil), request(t, "DELETE", posting, service, nil)
+	nothing.Stray, odder.Stray = true, true
+	w.refused(t, nothing, 404, "not_found")
+	w.refused(t, odder, 405, "method_not_allowed")
 	w.problem(t, "GET", "/v1/ledger/outcomes/nothing", service, nil, 404, "not_found")
 	w.problem(t, "GET", posting+"/"+newID(), service, nil, 404, "not_found")
 	p := w.problem(t, "POST", posting, service, post("a", "suspense.KES", "suspense.KES", 1), 422, "same_account")
@@ -158,8 +163,9 @@ func TestLostDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	w := &world{url: serve(t, pool), routes: contract(t)}
-	service := token(t, "service:wallet", allScopes)
+	base := testworld.Open(t)
+	w := serve(t, base, base.LedgerOver(app.Pools{Shared: pool, Committers: pool}, base.Log, app.Sealer{}))
+	service := w.token("service:wallet", allScopes)
 	for path, body := range map[string]any{"/v1/ledger/transactions": post("a", "suspense.KES", "fees.revenue.KES", 1),
 		"/v1/ledger/outcomes/a": nil} {
 		method := "GET"
@@ -167,7 +173,7 @@ func TestLostDatabase(t *testing.T) {
 			method = "POST"
 		}
 		w.problem(t, method, path, service, body, 503, "unavailable")
-		if res := w.call(t, method, path, service, body, nil); res.Header.Get("Retry-After") == "" {
+		if res := w.call(t, method, path, service, body, nil); res.Header().Get("Retry-After") == "" {
 			t.Errorf("%s: no Retry-After", path)
 		}
 	}

@@ -2,40 +2,25 @@ package api_test
 
 import (
 	"bytes"
-	"context"
-	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 	"slices"
 	"testing"
-	"time"
 
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/mod/sumdb/note"
 
 	transactionsapi "github.com/sendtip/sendtip/generated/transactions/api"
-	"github.com/sendtip/sendtip/kit/auth"
-	"github.com/sendtip/sendtip/kit/pgtest"
-	"github.com/sendtip/sendtip/services/transactions/check"
-	"github.com/sendtip/sendtip/services/transactions/internal/app"
+	"github.com/sendtip/sendtip/services/transactions/internal/testworld"
 	"github.com/sendtip/sendtip/services/transactions/proof"
-	transactionssql "github.com/sendtip/sendtip/sql/transactions"
 )
 
-const (
-	ledgerOrigin = "sendtip.test/ledger"
-	logPath      = "/v1/ledger-log"
-)
+const logPath = "/v1/ledger-log"
 
 // provable is a world whose ledger seals and signs when the test says so.
 type provable struct {
 	*world
-	app   *app.App
-	db    *pgtest.DB
 	known note.Verifiers
 	// The callers: a service, a stranger whom the gateway let through, and an operator.
 	service, anybody, operator string
@@ -44,27 +29,14 @@ type provable struct {
 
 func setupProvable(t testing.TB) *provable {
 	t.Helper()
-	signer, err := proof.NewKey(ledgerOrigin, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{3}, ed25519.SeedSize)))
+	w := setup(t)
+	known, err := proof.Verifiers(w.Signing.VerifierKeys...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	known, err := proof.Verifiers(signer.VerifierKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := pgtest.Open(t, "transactions", transactionssql.Migrations())
-	t.Cleanup(func() {
-		violations, err := check.Check(context.Background(), db.Pool)
-		if err != nil || len(violations) > 0 {
-			t.Errorf("broken invariants: %v, %v", violations, err)
-		}
-	})
-	a := app.New(app.Pools{Shared: db.Pool, Committers: db.Pool}, time.Now, slog.New(slog.DiscardHandler),
-		app.Sealer{Origin: ledgerOrigin, Signers: []note.Signer{signer.Signer}, VerifierKeys: []string{signer.VerifierKey}}, pager(t))
 	operator := newID()
-	return &provable{world: &world{url: serveLedger(t, a), routes: contract(t)}, app: a, db: db, known: known,
-		service: token(t, "service:wallet", allScopes),
-		anybody: token(t, "anonymous", ""), operator: token(t, "user:"+operator, "profile admin:ledger"), operatorID: operator}
+	return &provable{world: w, known: known, service: w.token("service:wallet", allScopes),
+		anybody: w.token("anonymous", ""), operator: w.token("user:"+operator, "profile admin:ledger"), operatorID: operator}
 }
 
 // seal takes everything into the tree, and signs that.
@@ -72,7 +44,7 @@ func (p *provable) seal(t testing.TB) {
 	t.Helper()
 	for n := 1; n > 0; {
 		var err error
-		if n, err = p.app.Seal(t.Context()); err != nil {
+		if n, err = p.Seal(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -81,7 +53,7 @@ func (p *provable) seal(t testing.TB) {
 
 func (p *provable) sign(t testing.TB) {
 	t.Helper()
-	if err := p.app.SignCheckpoint(t.Context()); err != nil {
+	if err := p.SignCheckpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -91,10 +63,10 @@ func (p *provable) open(t testing.TB) (account, owner string) {
 	t.Helper()
 	account, user := newID(), newID()
 	body := object{"owner_id": user, "kind": "customer_wallet", "currency": "KES", "minimum_minor": 0}
-	if res := p.call(t, "PUT", "/v1/ledger/accounts/"+account, p.service, body, nil); res.StatusCode != http.StatusCreated {
-		t.Fatalf("open: %d", res.StatusCode)
+	if res := p.call(t, "PUT", "/v1/ledger/accounts/"+account, p.service, body, nil); res.Code != http.StatusCreated {
+		t.Fatalf("open: %d", res.Code)
 	}
-	return account, token(t, "user:"+user, "wallet:read")
+	return account, p.token("user:"+user, "wallet:read")
 }
 
 // post posts and returns the transaction's id.
@@ -111,28 +83,15 @@ func (p *provable) post(t testing.TB, body object) string {
 // raw reads an answer that is not JSON, after it was compared with the contract.
 func (p *provable) raw(t testing.TB, path string) (status int, cached string, body []byte) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set(auth.IdentityHeader, p.anybody)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err = io.ReadAll(res.Body)
-	_ = res.Body.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, res.Header.Get("Cache-Control"), body
+	rec := p.call(t, "GET", path, p.anybody, nil, nil)
+	return rec.Code, rec.Header().Get("Cache-Control"), rec.Body.Bytes()
 }
 
 func (p *provable) checkpoint(t testing.TB) proof.Checkpoint {
 	t.Helper()
 	status, cached, body := p.raw(t, logPath+"/checkpoint")
 	c, key, err := proof.OpenCheckpoint(body, p.known)
-	if err != nil || status != http.StatusOK || cached != "no-cache" || c.Origin != ledgerOrigin || key == "" {
+	if err != nil || status != http.StatusOK || cached != "no-cache" || c.Origin != testworld.Origin || key == "" {
 		t.Fatalf("%d %q %v %s", status, cached, err, body)
 	}
 	return c
@@ -179,7 +138,7 @@ func TestReceipts(t *testing.T) {
 	if r := p.receipt(t, path(bob, transferID), bobToken); r != nil {
 		t.Fatal("a receipt before the seal")
 	}
-	if _, err := p.app.Seal(t.Context()); err != nil {
+	if _, err := p.Seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if r := p.receipt(t, path(bob, transferID), bobToken); r != nil {
@@ -273,8 +232,8 @@ func TestLog(t *testing.T) {
 				list = append(list, post(fmt.Sprint("p:", from), "rail.mpesa.paybill.KES", alice, 1)["transactions"].([]object)[0])
 				from, n = from+1, n-1
 			}
-			if res := p.call(t, "POST", "/v1/ledger/transactions", p.service, object{"transactions": list}, nil); res.StatusCode != http.StatusOK {
-				t.Fatal(res.StatusCode)
+			if res := p.call(t, "POST", "/v1/ledger/transactions", p.service, object{"transactions": list}, nil); res.Code != http.StatusOK {
+				t.Fatal(res.Code)
 			}
 		}
 	}
@@ -371,7 +330,7 @@ func TestImpossibleProofs(t *testing.T) {
 	p.post(t, post("b", "rail.mpesa.paybill.KES", alice, 1))
 	p.seal(t)
 	p.post(t, post("c", "rail.mpesa.paybill.KES", alice, 1))
-	if _, err := p.app.Seal(t.Context()); err != nil { // the third leaf is in the tree, but in no checkpoint
+	if _, err := p.Seal(t.Context()); err != nil { // the third leaf is in the tree, but in no checkpoint
 		t.Fatal(err)
 	}
 	for path, want := range map[string]struct {
@@ -413,8 +372,8 @@ func TestErasure(t *testing.T) {
 		t.Fatalf("%+v", before)
 	}
 	for _, path := range []string{erase, erase, "/v1/admin/ledger/transactions/" + plain + "/metadata"} {
-		if res := p.call(t, "DELETE", path, p.operator, nil, nil); res.StatusCode != http.StatusNoContent {
-			t.Fatalf("%s: %d", path, res.StatusCode)
+		if res := p.call(t, "DELETE", path, p.operator, nil, nil); res.Code != http.StatusNoContent {
+			t.Fatalf("%s: %d", path, res.Code)
 		}
 	}
 	p.problem(t, "DELETE", "/v1/admin/ledger/transactions/"+newID()+"/metadata", p.operator, nil, 404, "not_found")
@@ -423,7 +382,7 @@ func TestErasure(t *testing.T) {
 		t.Errorf("%+v", after)
 	}
 	var rows, named int
-	err := p.db.Pool.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM transaction_metadata), (SELECT count(*) FROM audit_log
+	err := p.DB.Pool.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM transaction_metadata), (SELECT count(*) FROM audit_log
 		WHERE action = 'ledger_transaction.metadata_erased' AND object_id = $1 AND actor = $2 AND request_id <> '')`, id, "user:"+
 		p.operatorID).Scan(&rows, &named)
 	if err != nil || rows != 0 || named != 1 {
@@ -438,10 +397,7 @@ func TestChangedRow(t *testing.T) {
 	alice, aliceToken := p.open(t)
 	id := p.post(t, post("a", "rail.mpesa.paybill.KES", alice, 1))
 	p.seal(t)
-	owner, err := pgx.Connect(t.Context(), p.db.OwnerURL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	owner := p.Connect(p.DB.OwnerURL)
 	for _, sql := range []string{"ALTER TABLE transactions DISABLE TRIGGER USER", "UPDATE transactions SET type = 'gift'",
 		"ALTER TABLE transactions ENABLE TRIGGER USER"} {
 		if _, err := owner.Exec(t.Context(), sql); err != nil {
@@ -450,7 +406,6 @@ func TestChangedRow(t *testing.T) {
 	}
 	p.problem(t, "GET", "/v1/accounts/"+alice+"/receipts/"+id, aliceToken, nil, 500, "internal")
 	p.problem(t, "GET", "/v1/ledger/transactions/"+id+"/receipt", p.service, nil, 500, "internal")
-	_ = owner.Close(context.Background())
 }
 
 // TestProofAuthorization: the log is open to everybody whom the gateway lets through; receipts and erasure are not.
@@ -461,9 +416,9 @@ func TestProofAuthorization(t *testing.T) {
 	for _, path := range []string{"/checkpoint", "/tiles/0/0", "/inclusion-proofs?index=0", "/consistency-proofs?first=0", "/keys"} {
 		p.problem(t, "GET", logPath+path, "", nil, 401, "unauthenticated") // did not come through the gateway
 		p.problem(t, "GET", logPath+path, "not.a.token", nil, 401, "unauthenticated")
-		if res := p.call(t, "GET", logPath+path, p.anybody, nil, nil); res.StatusCode != 404 && path != "/keys" || res.StatusCode != 200 &&
+		if res := p.call(t, "GET", logPath+path, p.anybody, nil, nil); res.Code != 404 && path != "/keys" || res.Code != 200 &&
 			path == "/keys" {
-			t.Errorf("%s: %d", path, res.StatusCode)
+			t.Errorf("%s: %d", path, res.Code)
 		}
 	}
 	receipt, full, erase := "/v1/accounts/"+id+"/receipts/"+id, "/v1/ledger/transactions/"+id+"/receipt", "/v1/admin/ledger/transactions/"+id+
@@ -472,11 +427,11 @@ func TestProofAuthorization(t *testing.T) {
 		p.problem(t, c.method, c.path, "", nil, 401, "unauthenticated")
 		p.problem(t, c.method, c.path, "not.a.token", nil, 401, "unauthenticated")
 		p.problem(t, c.method, c.path, p.anybody, nil, 403, "forbidden")
-		p.problem(t, c.method, c.path, token(t, "user:"+id, "profile wallet:write admin:users"), nil, 403, "forbidden")
-		p.problem(t, c.method, c.path, token(t, "service:notification", "users:contacts"), nil, 403, "forbidden")
+		p.problem(t, c.method, c.path, p.token("user:"+id, "profile wallet:write admin:users"), nil, 403, "forbidden")
+		p.problem(t, c.method, c.path, p.token("service:notification", "users:contacts"), nil, 403, "forbidden")
 	}
-	p.problem(t, "GET", receipt, token(t, "service:wallet", allScopes+" wallet:read"), nil, 403, "forbidden")
-	p.problem(t, "GET", full, token(t, "user:"+id, "wallet:read admin:ledger"), nil, 403, "forbidden")
-	p.problem(t, "DELETE", erase, token(t, "service:wallet", allScopes+" admin:ledger"), nil, 403, "forbidden") // a service is no operator
-	p.problem(t, "DELETE", erase, token(t, "user:"+id, "wallet:read"), nil, 403, "forbidden")
+	p.problem(t, "GET", receipt, p.token("service:wallet", allScopes+" wallet:read"), nil, 403, "forbidden")
+	p.problem(t, "GET", full, p.token("user:"+id, "wallet:read admin:ledger"), nil, 403, "forbidden")
+	p.problem(t, "DELETE", erase, p.token("service:wallet", allScopes+" admin:ledger"), nil, 403, "forbidden") // a service is no operator
+	p.problem(t, "DELETE", erase, p.token("user:"+id, "wallet:read"), nil, 403, "forbidden")
 }

@@ -1,12 +1,10 @@
 package api_test
 
 import (
-	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -22,11 +20,9 @@ import (
 	transactionsapi "github.com/sendtip/sendtip/generated/transactions/api"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/pg"
-	"github.com/sendtip/sendtip/kit/pgtest"
 	"github.com/sendtip/sendtip/kit/web"
 	"github.com/sendtip/sendtip/services/transactions/internal/api"
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
-	transactionssql "github.com/sendtip/sendtip/sql/transactions"
 )
 
 // owned opens an account that may be overdrawn, and returns its id and its owner's token.
@@ -34,17 +30,17 @@ func (w *world) owned(t testing.TB, currency string) (id, me string) {
 	t.Helper()
 	id, owner := newID(), newID()
 	body := object{"owner_id": owner, "kind": "customer_wallet", "currency": currency, "minimum_minor": -1_000_000}
-	if res := w.call(t, "PUT", "/v1/ledger/accounts/"+id, token(t, "service:wallet", allScopes), body,
-		nil); res.StatusCode != http.StatusCreated {
-		t.Fatalf("open: %d", res.StatusCode)
+	if res := w.call(t, "PUT", "/v1/ledger/accounts/"+id, w.token("service:wallet", allScopes), body,
+		nil); res.Code != http.StatusCreated {
+		t.Fatalf("open: %d", res.Code)
 	}
-	return id, token(t, "user:"+owner, "wallet:read")
+	return id, w.token("user:"+owner, "wallet:read")
 }
 
 func (w *world) posts(t testing.TB, body object) transactionsapi.Outcome {
 	t.Helper()
 	var out transactionsapi.PostTransactionsResult
-	w.call(t, "POST", "/v1/ledger/transactions", token(t, "service:wallet", allScopes), body, &out)
+	w.call(t, "POST", "/v1/ledger/transactions", w.token("service:wallet", allScopes), body, &out)
 	if len(out.Outcomes) == 0 || out.Outcomes[0].Status != "posted" {
 		t.Fatalf("%+v", out)
 	}
@@ -54,7 +50,7 @@ func (w *world) posts(t testing.TB, body object) transactionsapi.Outcome {
 func TestReadings(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	service := token(t, "service:wallet", allScopes)
+	service := w.token("service:wallet", allScopes)
 	id, me := w.owned(t, "KES")
 	body := post("one", "fees.revenue.KES", id, 500)
 	body["transactions"].([]object)[0]["effective_at"] = "2026-01-31T10:00:00.5Z"
@@ -126,7 +122,7 @@ func TestReadings(t *testing.T) {
 func TestReadingProblems(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	service := token(t, "service:wallet", allScopes)
+	service := w.token("service:wallet", allScopes)
 	id, me := w.owned(t, "KES")
 	const moment = "recorded_at=2026-01-01T00:00:00Z"
 	for path, mine := range map[string]bool{
@@ -135,13 +131,13 @@ func TestReadingProblems(t *testing.T) {
 			"/statement.csv": true,
 	} {
 		w.problem(t, "GET", path, "", nil, 401, "unauthenticated")
-		w.problem(t, "GET", path, token(t, "user:"+newID(), "profile wallet:write"), nil, 403, "forbidden")
-		w.problem(t, "GET", path, token(t, "service:notification", "ledger:post"), nil, 403, "forbidden")
+		w.problem(t, "GET", path, w.token("user:"+newID(), "profile wallet:write"), nil, 403, "forbidden")
+		w.problem(t, "GET", path, w.token("service:notification", "ledger:post"), nil, 403, "forbidden")
 		if mine {
-			w.problem(t, "GET", path, token(t, "user:"+newID(), "wallet:read"), nil, 404, "not_found")
-			w.problem(t, "GET", path, token(t, "service:wallet", allScopes+" wallet:read"), nil, 403, "forbidden")
+			w.problem(t, "GET", path, w.token("user:"+newID(), "wallet:read"), nil, 404, "not_found")
+			w.problem(t, "GET", path, w.token("service:wallet", allScopes+" wallet:read"), nil, 403, "forbidden")
 		} else {
-			w.problem(t, "GET", path, token(t, "user:"+newID(), "wallet:read wallet:write"), nil, 403, "forbidden")
+			w.problem(t, "GET", path, w.token("user:"+newID(), "wallet:read wallet:write"), nil, 403, "forbidden")
 		}
 	}
 	unknown := newID()
@@ -183,18 +179,16 @@ func TestReadingProblems(t *testing.T) {
 // download returns the rows of a statement, its header row apart.
 func (w *world) download(t testing.TB, path, token string) [][]string {
 	t.Helper()
-	w.call(t, "GET", path, token, nil, nil) // compares it with the contract
-	res := w.get(t, path, token)
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/csv; charset=utf-8" ||
-		res.Header.Get("Content-Disposition") != `attachment; filename="statement.csv"` {
-		t.Fatalf("%d %v %v", res.StatusCode, res.Header, err)
+	res := w.call(t, "GET", path, token, nil, nil)
+	text := res.Body.String()
+	if res.Code != http.StatusOK || res.Header().Get("Content-Type") != "text/csv; charset=utf-8" ||
+		res.Header().Get("Content-Disposition") != `attachment; filename="statement.csv"` {
+		t.Fatalf("%d %v", res.Code, res.Header())
 	}
-	if lines := strings.Count(string(text), "\n"); lines == 0 || lines != strings.Count(string(text), "\r\n") {
+	if lines := strings.Count(text, "\n"); lines == 0 || lines != strings.Count(text, "\r\n") {
 		t.Errorf("lines do not end with CR LF: %q", text)
 	}
-	rows, err := csv.NewReader(strings.NewReader(string(text))).ReadAll()
+	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,20 +198,6 @@ func (w *world) download(t testing.TB, path, token string) [][]string {
 		t.Errorf("header %v", rows[0])
 	}
 	return rows[1:]
-}
-
-func (w *world) get(t testing.TB, path, token string) *http.Response {
-	t.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, w.url+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set(auth.IdentityHeader, token)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res
 }
 
 func TestExportStatement(t *testing.T) {
@@ -265,16 +245,16 @@ func TestExportHasNoFormulas(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	id, me := w.owned(t, "KES")
-	service := token(t, "service:wallet", allScopes)
+	service := w.token("service:wallet", allScopes)
 	accepted := map[string]bool{}
 	for c := rune(1); c < 0x180; c++ {
 		reference := string(c) + "1"
 		body := post(reference, "fees.revenue.KES", id, 1)
 		var out transactionsapi.PostTransactionsResult
-		if res := w.call(t, "POST", "/v1/ledger/transactions", service, body, &out); res.StatusCode == http.StatusOK {
+		if res := w.call(t, "POST", "/v1/ledger/transactions", service, body, &out); res.Code == http.StatusOK {
 			accepted[reference] = true
-		} else if res.StatusCode != http.StatusUnprocessableEntity {
-			t.Fatalf("%q: %d", reference, res.StatusCode)
+		} else if res.Code != http.StatusUnprocessableEntity {
+			t.Fatalf("%q: %d", reference, res.Code)
 		}
 	}
 	rows := w.download(t, "/v1/accounts/"+id+"/statement.csv", me)
@@ -299,8 +279,7 @@ func TestExportHasNoFormulas(t *testing.T) {
 // TestExportBreaksOff: a file that cannot be finished ends in a broken connection, and never with a problem inside.
 func TestExportBreaksOff(t *testing.T) {
 	t.Parallel()
-	db := pgtest.Open(t, "transactions", transactionssql.Migrations())
-	w := &world{url: serve(t, db.Pool), routes: contract(t)}
+	w := setup(t)
 	id, me := w.owned(t, "KES")
 	for list := range 11 {
 		transactions := make([]object, 100)
@@ -312,8 +291,15 @@ func TestExportBreaksOff(t *testing.T) {
 	if rows := w.download(t, "/v1/accounts/"+id+"/statement.csv", me); len(rows) != 1_100 || rows[1_099][0] != "1100" {
 		t.Fatalf("%d rows", len(rows))
 	}
-	w.url = breaking(t, db.AppURL)
-	res := w.get(t, "/v1/accounts/"+id+"/statement.csv", me)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.breaking(t)+"/v1/accounts/"+id+"/statement.csv", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set(auth.IdentityHeader, me)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
 	if !errors.Is(err, io.ErrUnexpectedEOF) || res.StatusCode != http.StatusOK || strings.Contains(string(text), "problem") {
@@ -322,9 +308,9 @@ func TestExportBreaksOff(t *testing.T) {
 }
 
 // breaking serves a ledger that loses its database once an answer has begun.
-func breaking(t testing.TB, databaseURL string) string {
+func (w *world) breaking(t testing.TB) string {
 	t.Helper()
-	pool, err := pg.Open(t.Context(), databaseURL, pg.Options{})
+	pool, err := pg.Open(t.Context(), w.DB.AppURL, pg.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,8 +319,8 @@ func breaking(t testing.TB, databaseURL string) string {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			next.ServeHTTP(&losing{ResponseWriter: w, pool: pool}, r)
 		})
-	}, auth.NewVerifier("transactions", time.Now, key).Middleware(web.WriteProblem))
-	api.Mount(r, app.New(app.Pools{Shared: pool, Committers: pool}, time.Now, slog.New(slog.DiscardHandler), app.Sealer{}, pager(t)))
+	}, auth.NewVerifier(w.Name, w.Now, w.Common.IdentityKeys()...).Middleware(web.WriteProblem))
+	api.Mount(r, w.LedgerOver(app.Pools{Shared: pool, Committers: pool}, w.Log, app.Sealer{}))
 	srv := httptest.NewServer(r)
 	t.Cleanup(srv.Close)
 	return srv.URL

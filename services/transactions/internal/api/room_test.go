@@ -24,9 +24,9 @@ func one(fields object) object {
 func (w *world) post(t testing.TB, fields object) transactionsapi.Outcome {
 	t.Helper()
 	var out transactionsapi.PostTransactionsResult
-	res := w.call(t, "POST", "/v1/ledger/transactions", token(t, "service:wallet", allScopes), one(fields), &out)
-	if res.StatusCode != http.StatusOK || len(out.Outcomes) != 1 {
-		t.Fatalf("%v: %d %+v", fields, res.StatusCode, out)
+	res := w.call(t, "POST", "/v1/ledger/transactions", w.token("service:wallet", allScopes), one(fields), &out)
+	if res.Code != http.StatusOK || len(out.Outcomes) != 1 {
+		t.Fatalf("%v: %d %+v", fields, res.Code, out)
 	}
 	return out.Outcomes[0]
 }
@@ -39,9 +39,9 @@ func postings(source, destination string, amount int64) []object {
 func TestHeldAboveMaximum(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	service := token(t, "service:wallet", allScopes)
+	service := w.token("service:wallet", allScopes)
 	owner, wallet := newID(), newID()
-	me := token(t, "user:"+owner, "wallet:read")
+	me := w.token("user:"+owner, "wallet:read")
 	w.call(t, "PUT", "/v1/ledger/accounts/"+wallet, service,
 		object{"owner_id": owner, "kind": "customer_wallet", "currency": "KES", "maximum_minor": 1000}, nil)
 	shown := func() string {
@@ -104,7 +104,7 @@ func TestHeldAboveMaximum(t *testing.T) {
 func TestValuesThatMeanNone(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	service := token(t, "service:wallet", allScopes)
+	service := w.token("service:wallet", allScopes)
 	owner, wallet := newID(), newID()
 	w.call(t, "PUT", "/v1/ledger/accounts/"+wallet, service, object{"owner_id": owner, "kind": "customer_wallet", "currency": "KES"}, nil)
 	w.post(t, object{"reference": "in", "action": "post", "postings": postings("rail.mpesa.paybill.KES", wallet, 1000)})
@@ -166,9 +166,9 @@ func TestValuesThatMeanNone(t *testing.T) {
 func TestHostileReading(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	service := token(t, "service:wallet", allScopes)
+	service := w.token("service:wallet", allScopes)
 	owner, wallet := newID(), newID()
-	me := token(t, "user:"+owner, "wallet:read")
+	me := w.token("user:"+owner, "wallet:read")
 	w.call(t, "PUT", "/v1/ledger/accounts/"+wallet, service, object{"owner_id": owner, "kind": "customer_wallet", "currency": "KES"}, nil)
 	w.post(t, object{"reference": "in", "action": "post", "postings": postings("rail.mpesa.paybill.KES", wallet, 10),
 		"effective_at": "0000-01-01T00:00:00Z"})
@@ -200,8 +200,8 @@ func TestHostileReading(t *testing.T) {
 		if len(path) > 3 && path[:3] == "me " {
 			as, path = me, path[3:]
 		}
-		if res := w.call(t, "GET", path, as, nil, nil); res.StatusCode >= 500 {
-			t.Errorf("%s: %d", path, res.StatusCode)
+		if res := w.call(t, "GET", path, as, nil, nil); res.Code >= 500 {
+			t.Errorf("%s: %d", path, res.Code)
 		}
 	}
 }

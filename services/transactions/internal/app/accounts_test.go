@@ -17,7 +17,7 @@ func TestPutAccount(t *testing.T) {
 	audits := func() int64 {
 		return w.count(t, "SELECT count(*) FROM audit_log WHERE object_type = 'ledger_account' AND object_id = $1", a.ID.String())
 	}
-	if _, created, err := w.PutAccount(w.ctx, a); created || err != nil || audits() != 1 {
+	if _, created, err := w.PutAccount(w.Ctx, a); created || err != nil || audits() != 1 {
 		t.Errorf("equal values: created=%v err=%v audits=%d", created, err, audits())
 	}
 	for name, change := range map[string]func(*domain.Account){
@@ -26,27 +26,27 @@ func TestPutAccount(t *testing.T) {
 	} {
 		other := a
 		change(&other)
-		if _, _, err := w.PutAccount(w.ctx, other); !errors.Is(err, domain.ErrAccountDiffers) {
+		if _, _, err := w.PutAccount(w.Ctx, other); !errors.Is(err, domain.ErrAccountDiffers) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	lower := a
 	maximum := int64(500)
 	lower.Maximum = &maximum
-	if got, _, err := w.PutAccount(w.ctx, lower); err != nil || *got.Maximum != 500 || audits() != 2 {
+	if got, _, err := w.PutAccount(w.Ctx, lower); err != nil || *got.Maximum != 500 || audits() != 2 {
 		t.Errorf("rules: %+v, %v, %d audits", got, err, audits())
 	}
 	system := a
 	system.ID, system.Kind = newID(), domain.KindSystem
-	if _, _, err := w.PutAccount(w.ctx, system); !errors.Is(err, domain.ErrRulesInvalid) {
+	if _, _, err := w.PutAccount(w.Ctx, system); !errors.Is(err, domain.ErrRulesInvalid) {
 		t.Errorf("system account: %v", err)
 	}
 	other := a
 	other.ID = newID()
-	if _, _, err := w.PutAccount(as("user:"+newID().String(), scopes.LedgerAccounts), other); !errors.Is(err, fault.ErrForbidden) {
+	if _, _, err := w.PutAccount(w.As("user:"+newID().String(), scopes.LedgerAccounts), other); !errors.Is(err, fault.ErrForbidden) {
 		t.Errorf("for another user: %v", err)
 	}
-	if _, created, err := w.PutAccount(as("user:"+a.OwnerID.String(), scopes.LedgerAccounts), other); err != nil || !created {
+	if _, created, err := w.PutAccount(w.As("user:"+a.OwnerID.String(), scopes.LedgerAccounts), other); err != nil || !created {
 		t.Errorf("for the user: %v", err)
 	}
 }
@@ -59,7 +59,7 @@ func TestFrozenAndClosed(t *testing.T) {
 	held := w.posted(t, w.request(domain.ActionHold, kes(alice.ID, rail, 100)))
 	put := func(a domain.Account, status domain.Status) error {
 		a.Status = status
-		_, _, err := w.PutAccount(w.ctx, a)
+		_, _, err := w.PutAccount(w.Ctx, a)
 		return err
 	}
 	if err := put(alice, domain.Frozen); err != nil {
@@ -96,7 +96,7 @@ func TestSystemAccounts(t *testing.T) {
 	w := setup(t)
 	alice := w.customer(t, "KES", 0)
 	w.fund(t, alice.ID, 500)
-	accounts, totals, err := w.ListSystemAccounts(w.ctx)
+	accounts, totals, err := w.ListSystemAccounts(w.Ctx)
 	if err != nil || len(accounts) != 18 {
 		t.Fatalf("%d accounts, %v", len(accounts), err)
 	}

@@ -120,7 +120,7 @@ func (b *bank) pair(rng *rand.Rand) (from, to domain.Account) {
 
 // post sends a list and counts what became of it.
 func (b *bank) post(ledger *app.App, together bool, list ...domain.Request) ([]domain.Outcome, error) {
-	out, err := ledger.PostTransactions(b.ctx, list, together)
+	out, err := ledger.PostTransactions(b.Ctx, list, together)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (b *bank) act(rng *rand.Rand, ledger *app.App) error {
 // closeOne empties an account and closes it, unless others are faster, and opens another one in its place.
 func (b *bank) closeOne(rng *rand.Rand, ledger *app.App) error {
 	account, to := b.pair(rng)
-	now, err := ledger.GetAccount(b.ctx, account.ID)
+	now, err := ledger.GetAccount(b.Ctx, account.ID)
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (b *bank) closeOne(rng *rand.Rand, ledger *app.App) error {
 		}
 	}
 	account.Status = domain.Closed
-	_, _, err = ledger.PutAccount(b.ctx, account)
+	_, _, err = ledger.PutAccount(b.Ctx, account)
 	if errors.Is(err, domain.ErrAccountNotEmpty) {
 		return nil // money came, or is on hold
 	}
@@ -199,7 +199,7 @@ func (b *bank) closeOne(rng *rand.Rand, ledger *app.App) error {
 		return err
 	}
 	b.count("closed")
-	fresh, _, err := ledger.PutAccount(b.ctx,
+	fresh, _, err := ledger.PutAccount(b.Ctx,
 		domain.Account{ID: newID(), OwnerID: newID(), Kind: domain.KindCustomerWallet, Currency: account.Currency})
 	if err != nil {
 		return err
@@ -216,7 +216,7 @@ func (b *bank) closeOne(rng *rand.Rand, ledger *app.App) error {
 
 // readTotals compares one snapshot with what must be true in each.
 func (b *bank) readTotals(funds map[string]int64) error {
-	return pgx.BeginTxFunc(context.Background(), b.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly},
+	return pgx.BeginTxFunc(context.Background(), b.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly},
 		func(tx pgx.Tx) error {
 			rows, err := tx.Query(context.Background(), `SELECT currency, sum(debits_minor - credits_minor)::bigint,
 			coalesce(sum(credits_minor - debits_minor) FILTER (WHERE kind = 'customer_wallet'), 0)::bigint,

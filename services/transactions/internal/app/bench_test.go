@@ -31,7 +31,7 @@ func BenchmarkPost(b *testing.B) {
 					if from == to {
 						to = accounts[(i+1)%128]
 					}
-					out, err := w.PostTransactions(w.ctx,
+					out, err := w.PostTransactions(w.Ctx,
 						[]domain.Request{w.request(domain.ActionPost, kes(from, to, 100), kes(from, fees, 10), kes(from, excise, 2))}, false)
 					if err != nil || out[0].Status != domain.Posted {
 						b.Errorf("%+v %v", out, err)
@@ -41,7 +41,7 @@ func BenchmarkPost(b *testing.B) {
 			})
 			b.StopTimer()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "posts/s")
-			w.verify(b)
+			w.Verify()
 		})
 	}
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sendtip/sendtip/kit/fault"
-	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
+	"github.com/sendtip/sendtip/services/transactions/internal/testworld"
 )
 
 // repeats counts what the committer logs when it repeats a batch.
@@ -42,19 +42,14 @@ func (r repeats) Handle(_ context.Context, record slog.Record) error {
 // cutReplica is a ledger whose committers reach the database through a proxy.
 func (w *world) cutReplica(t testing.TB, log slog.Handler) (*app.App, *proxy) {
 	t.Helper()
-	direct, err := url.Parse(w.db.AppURL)
+	direct, err := url.Parse(w.DB.AppURL)
 	if err != nil {
 		t.Fatal("the application's address cannot be read")
 	}
 	direct.RawQuery = "" // as docs/testing.md writes the address of a server of one's own
-	p, address := newProxy(t, direct.String(), w.pool)
-	committers, err := pg.Open(t.Context(), address,
-		pg.Options{MaxConns: app.CommitConns, LockTimeout: 10 * time.Second, Params: app.CommitParams()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(committers.Close)
-	return app.New(app.Pools{Shared: w.pool, Committers: committers}, time.Now, slog.New(log), sealer(t), pager(t)), p
+	p, address := newProxy(t, direct.String(), w.Pool)
+	pools := app.Pools{Shared: w.Pool, Committers: testworld.Committers(t, address, app.CommitParams())}
+	return w.LedgerOver(pools, slog.New(log), testworld.Sealer(t)), p
 }
 
 // TestCommitIsCut breaks the connection at every second COMMIT of two replicas: after the server has it, before it has it, and with its
@@ -92,9 +87,9 @@ func TestCommitIsCut(t *testing.T) {
 			for deadline := time.Now().Add(time.Minute); done() < 55 && !t.Failed(); {
 				list := []domain.Request{w.request(domain.ActionPost, kes(alice.ID, bob.ID, 1)),
 					w.request(domain.ActionPost, kes(bob.ID, alice.ID, 100_000))}
-				out, err := ledgers[i%2].PostTransactions(w.ctx, list, false)
+				out, err := ledgers[i%2].PostTransactions(w.Ctx, list, false)
 				for ; errors.Is(err, fault.ErrUnavailable) &&
-					time.Now().Before(deadline); out, err = ledgers[i%2].PostTransactions(w.ctx, list, false) {
+					time.Now().Before(deadline); out, err = ledgers[i%2].PostTransactions(w.Ctx, list, false) {
 					gaveUp.Add(1) // a batch that is cut again and again for 4 s, on a machine that has other things to do
 				}
 				if err != nil {
@@ -127,7 +122,7 @@ func TestCommitIsCut(t *testing.T) {
 		t.Errorf("%d connections were cut, %d batches repeated, want 50; %d callers had to ask again", done(), repeated.n.Load(), gaveUp.Load())
 	}
 	for _, list := range requests {
-		again, err := w.PostTransactions(w.ctx, list, false)
+		again, err := w.PostTransactions(w.Ctx, list, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,12 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/sendtip/sendtip/kit/fault"
-	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
+	"github.com/sendtip/sendtip/services/transactions/internal/testworld"
 )
 
 func TestOverdraftRace(t *testing.T) {
@@ -29,7 +27,7 @@ func TestOverdraftRace(t *testing.T) {
 	for i := range 100 {
 		r := w.request(domain.ActionPost, kes(alice.ID, bob.ID, 30))
 		wg.Go(func() {
-			out, err := ledgers[i%2].PostTransactions(w.ctx, []domain.Request{r}, false)
+			out, err := ledgers[i%2].PostTransactions(w.Ctx, []domain.Request{r}, false)
 			if err != nil {
 				t.Error(err)
 				return
@@ -52,11 +50,7 @@ func TestAppendOnly(t *testing.T) {
 	w := setup(t)
 	alice := w.customer(t, "KES", 0)
 	w.fill(t, alice.ID)
-	owner, err := pgx.Connect(context.Background(), w.db.OwnerURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = owner.Close(context.Background()) })
+	owner := w.Connect(w.DB.OwnerURL)
 	var partition string
 	if err := owner.QueryRow(context.Background(), "SELECT tableoid::regclass::text FROM postings LIMIT 1").Scan(&partition); err != nil {
 		t.Fatal(err)
@@ -80,7 +74,7 @@ func TestAppendOnly(t *testing.T) {
 		"UPDATE accounts SET owner_id = gen_random_uuid()", "UPDATE accounts SET currency = 'USD'", "UPDATE accounts SET normal_side = 'debit'",
 		"DELETE FROM accounts", "TRUNCATE accounts CASCADE",
 	} {
-		_, err := w.pool.Exec(context.Background(), stmt)
+		_, err := w.Pool.Exec(context.Background(), stmt)
 		if err == nil || !strings.Contains(err.Error(), "42501") { // insufficient privilege
 			t.Errorf("as the service's role, %s: %v", stmt, err)
 		}
@@ -91,7 +85,7 @@ func TestAppendOnly(t *testing.T) {
 	}
 	for _, stmt := range []string{"DROP TABLE postings", "ALTER TABLE postings DISABLE TRIGGER ALL", "CREATE TABLE x (y int)",
 		"DELETE FROM holds", "UPDATE holds SET amount_minor = 1"} {
-		if _, err := w.pool.Exec(context.Background(), stmt); err == nil {
+		if _, err := w.Pool.Exec(context.Background(), stmt); err == nil {
 			t.Errorf("the service's role may %s", stmt)
 		}
 	}
@@ -107,17 +101,9 @@ func TestConnectionsDie(t *testing.T) {
 	repeated := newRepeats()
 	params := app.CommitParams()
 	params["application_name"] = "committers"
-	committers, err := pg.Open(t.Context(), w.db.AppURL, pg.Options{MaxConns: app.CommitConns, LockTimeout: 10 * time.Second, Params: params})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(committers.Close)
-	ledger := app.New(app.Pools{Shared: w.pool, Committers: committers}, time.Now, slog.New(repeated), sealer(t), pager(t))
-	killer, err := pgx.Connect(context.Background(), w.db.AppURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = killer.Close(context.Background()) })
+	pools := app.Pools{Shared: w.Pool, Committers: testworld.Committers(t, w.DB.AppURL, params)}
+	ledger := w.LedgerOver(pools, slog.New(repeated), testworld.Sealer(t))
+	killer := w.Connect(w.DB.AppURL)
 	var kills, unknown, posted atomic.Int64
 	felt := func() bool {
 		return kills.Load() >= 20 && repeated.n.Load() >= 5 && repeated.n.Load()+unknown.Load() >= 15
@@ -142,8 +128,8 @@ func TestConnectionsDie(t *testing.T) {
 		wg.Go(func() {
 			for n := 0; (n < 15 || !felt()) && !t.Failed(); n++ {
 				r := w.request(domain.ActionPost, kes(alice.ID, bob.ID, 1))
-				out, err := ledger.PostTransactions(w.ctx, []domain.Request{r}, false)
-				for ; err != nil; out, err = ledger.PostTransactions(w.ctx, []domain.Request{r}, false) {
+				out, err := ledger.PostTransactions(w.Ctx, []domain.Request{r}, false)
+				for ; err != nil; out, err = ledger.PostTransactions(w.Ctx, []domain.Request{r}, false) {
 					if unknown.Add(1); !errors.Is(err, fault.ErrUnavailable) {
 						t.Errorf("a lost connection is %v", err)
 						return

@@ -11,8 +11,6 @@ import (
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
 
-var fees = domain.SystemAccountID("fees.revenue.KES")
-
 func (w *world) on(action domain.Action, holdID uuid.UUID, amount int64, postings ...domain.Posting) domain.Request {
 	r := w.request(action, postings...)
 	r.HoldID = holdID
@@ -55,17 +53,17 @@ func TestHoldExpires(t *testing.T) {
 	late.Reference = w.ref()
 	h, captured := w.posted(t, expiring), w.posted(t, late)
 	w.posted(t, w.request(domain.ActionHold, kes(alice.ID, rail, 100))) // never expires
-	if n, err := w.ExpireHolds(w.ctx); n != 0 || err != nil {
+	if n, err := w.ExpireHolds(w.Ctx); n != 0 || err != nil {
 		t.Fatalf("released %d before the time, %v", n, err)
 	}
-	w.skew.Store(int64(31 * time.Minute))
+	w.Advance(31 * time.Minute)
 	// State decides, not the clock: until the expiry is committed the hold can be captured.
 	w.posted(t, w.on(domain.ActionCapture, captured.HoldID, 0))
 	var released atomic.Int64
 	var wg sync.WaitGroup
 	for range 4 { // replicas
 		wg.Go(func() {
-			n, err := w.ExpireHolds(w.ctx)
+			n, err := w.ExpireHolds(w.Ctx)
 			if err != nil {
 				t.Error(err)
 			}
@@ -161,7 +159,7 @@ func TestReversalsRace(t *testing.T) {
 			ledger = replica
 		}
 		wg.Go(func() {
-			out, err := ledger.PostTransactions(w.ctx, []domain.Request{r, c}, false)
+			out, err := ledger.PostTransactions(w.Ctx, []domain.Request{r, c}, false)
 			if err != nil {
 				t.Error(err)
 				return

@@ -339,7 +339,7 @@ func (m *machine) post(rt *rapid.T) {
 	if rapid.Bool().Draw(rt, "dry run first") {
 		before := m.fingerprint(rt)
 		var err error
-		if preview, err = ledger.PreviewTransactions(m.ctx, slices.Clone(list), together); err != nil {
+		if preview, err = ledger.PreviewTransactions(m.Ctx, slices.Clone(list), together); err != nil {
 			rt.Fatal(err)
 		}
 		if after := m.fingerprint(rt); after != before {
@@ -347,7 +347,7 @@ func (m *machine) post(rt *rapid.T) {
 		}
 	}
 	codes, learn := m.expect(list, together)
-	out, err := ledger.PostTransactions(m.ctx, slices.Clone(list), together)
+	out, err := ledger.PostTransactions(m.Ctx, slices.Clone(list), together)
 	if err != nil {
 		rt.Fatal(err)
 	}
@@ -383,7 +383,7 @@ func foreseeable(o domain.Outcome) domain.Outcome {
 
 // fingerprint changes with every row of the ledger.
 func (m *machine) fingerprint(rt *rapid.T) (f string) {
-	if err := m.pool.QueryRow(context.Background(),
+	if err := m.Pool.QueryRow(context.Background(),
 		`SELECT (SELECT count(*) FROM ledger_references) || '/' || (SELECT count(*) FROM ledger_refusals) || '/' ||
 		(SELECT count(*) FROM transactions) || '/' || (SELECT count(*) FROM postings) || '/' || (SELECT count(*) FROM transaction_metadata) ||
 		'/' ||
@@ -416,7 +416,7 @@ func (m *machine) put(rt *rapid.T) {
 	case now.status == domain.Closed && (was.balance != 0 || was.held != 0 || was.coming != 0):
 		fault = domain.ErrAccountNotEmpty
 	}
-	got, created, err := m.ledgers[rapid.IntRange(0, 1).Draw(rt, "replica")].PutAccount(m.ctx, want)
+	got, created, err := m.ledgers[rapid.IntRange(0, 1).Draw(rt, "replica")].PutAccount(m.Ctx, want)
 	if !errors.Is(err, fault) || created {
 		rt.Fatalf("%+v to %+v: %v, the model says %v", was, now, err, fault)
 	}
@@ -433,7 +433,7 @@ func (m *machine) put(rt *rapid.T) {
 func (m *machine) compare(rt *rapid.T) {
 	var a paperAccount
 	var id uuid.UUID
-	rows, err := m.pool.Query(context.Background(),
+	rows, err := m.Pool.Query(context.Background(),
 		`SELECT id, credits_minor - debits_minor, pending_debits_minor, pending_credits_minor, over_cap_minor, coalesce(maximum_minor, 0), status
 		FROM accounts WHERE id = ANY($1)`, slices.Collect(maps.Keys(m.paper.accounts)))
 	if err != nil {
@@ -451,7 +451,7 @@ func (m *machine) compare(rt *rapid.T) {
 		return
 	}
 	var left int64
-	rows, err = m.pool.Query(context.Background(), "SELECT id, amount_minor - captured_minor - released_minor FROM holds WHERE id = ANY($1)",
+	rows, err = m.Pool.Query(context.Background(), "SELECT id, amount_minor - captured_minor - released_minor FROM holds WHERE id = ANY($1)",
 		slices.Collect(maps.Keys(m.paper.holds)))
 	if err != nil {
 		rt.Fatal(err)
@@ -472,7 +472,7 @@ func (m *machine) lookUp(rt *rapid.T) {
 		return
 	}
 	reference := rapid.SampledFrom(m.references).Draw(rt, "reference")
-	o, err := m.GetOutcome(m.ctx, reference)
+	o, err := m.GetOutcome(m.Ctx, reference)
 	if err != nil || !reflect.DeepEqual(o, m.known[reference].outcome) {
 		rt.Fatalf("%+v (%v), told %+v", o, err, m.known[reference].outcome)
 	}

@@ -26,7 +26,7 @@ func TestCursorsOfLists(t *testing.T) {
 	for range 4 {
 		w.posted(t, w.request(domain.ActionPost, kes(alice.ID, bob.ID, 1)))
 	}
-	me, peer := as("user:"+alice.OwnerID.String(), scopes.WalletRead), as("service:banking", scopes.LedgerRead)
+	me, peer := w.As("user:"+alice.OwnerID.String(), scopes.WalletRead), w.As("service:banking", scopes.LedgerRead)
 	long := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	type list func(ctx context.Context, r page.Request) (*string, error)
 	own := func(f domain.Filter) list {
@@ -57,16 +57,16 @@ func TestCursorsOfLists(t *testing.T) {
 		"to":                    {me, own(domain.Filter{To: long.AddDate(100, 0, 0)})},
 		"channel":               {me, own(domain.Filter{Channel: "internal"})},
 		"type":                  {me, own(domain.Filter{Type: "test"})},
-		"statement":             {w.ctx, statement(alice.ID)},
-		"another's statement":   {w.ctx, statement(bob.ID)},
+		"statement":             {w.Ctx, statement(alice.ID)},
+		"another's statement":   {w.Ctx, statement(bob.ID)},
 		"asked by another":      {peer, statement(alice.ID)},
-		"all":                   {w.ctx, transactions(app.TransactionQuery{})},
-		"all, from":             {w.ctx, transactions(app.TransactionQuery{Filter: domain.Filter{From: long}})},
-		"all, channel":          {w.ctx, transactions(app.TransactionQuery{Filter: domain.Filter{Channel: "internal"}})},
-		"all, type":             {w.ctx, transactions(app.TransactionQuery{Filter: domain.Filter{Type: "test"}})},
+		"all":                   {w.Ctx, transactions(app.TransactionQuery{})},
+		"all, from":             {w.Ctx, transactions(app.TransactionQuery{Filter: domain.Filter{From: long}})},
+		"all, channel":          {w.Ctx, transactions(app.TransactionQuery{Filter: domain.Filter{Channel: "internal"}})},
+		"all, type":             {w.Ctx, transactions(app.TransactionQuery{Filter: domain.Filter{Type: "test"}})},
 		"all, asked by another": {peer, transactions(app.TransactionQuery{})},
-		"of an account":         {w.ctx, transactions(app.TransactionQuery{AccountID: alice.ID})},
-		"of another account":    {w.ctx, transactions(app.TransactionQuery{AccountID: bob.ID})},
+		"of an account":         {w.Ctx, transactions(app.TransactionQuery{AccountID: alice.ID})},
+		"of another account":    {w.Ctx, transactions(app.TransactionQuery{AccountID: bob.ID})},
 	}
 	for name, from := range lists {
 		next, err := from.read(from.ctx, rows(1))
@@ -89,12 +89,12 @@ func TestCursorsOfLists(t *testing.T) {
 		}
 	}
 	filtered := map[string]app.TransactionQuery{"reference": {Reference: "r"}, "facts": {Facts: map[string]string{"a": "b"}}}
-	next, err := transactions(app.TransactionQuery{})(w.ctx, rows(1))
+	next, err := transactions(app.TransactionQuery{})(w.Ctx, rows(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, q := range filtered { // too narrow for a cursor of their own here
-		if _, err := transactions(q)(w.ctx, page.Request{Cursor: next}); !errors.Is(err, page.ErrCursor) {
+		if _, err := transactions(q)(w.Ctx, page.Request{Cursor: next}); !errors.Is(err, page.ErrCursor) {
 			t.Errorf("a cursor of all by %s: %v", name, err)
 		}
 	}

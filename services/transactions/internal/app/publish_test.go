@@ -21,6 +21,7 @@ import (
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
+	"github.com/sendtip/sendtip/services/transactions/internal/testworld"
 )
 
 // topic is a broker that keeps what it gets, or has none of it.
@@ -54,22 +55,22 @@ func TestAnotherReplicaPublishes(t *testing.T) {
 	w.refused(t, w.request(domain.ActionPost, kes(alice.ID, rail, 10_000)), "insufficient_funds")
 	w.sealAll(t)
 	own, others := &topic{gone: true}, &topic{}
-	if n, err := w.Publish(w.ctx, own); n != 0 || err == nil {
+	if n, err := w.Publish(w.Ctx, own); n != 0 || err == nil {
 		t.Errorf("%d batches went to a broker that is gone, %v", n, err)
 	}
-	if n, err := w.replica(t).Publish(w.ctx, others); n != 4 || err != nil {
+	if n, err := w.replica(t).Publish(w.Ctx, others); n != 4 || err != nil {
 		t.Fatalf("%d batches, %v", n, err)
 	}
 	own.gone = false
-	if n, err := w.Publish(w.ctx, own); n != 0 || err != nil {
+	if n, err := w.Publish(w.Ctx, own); n != 0 || err != nil {
 		t.Errorf("%d batches twice, %v", n, err)
 	}
 	// As if the cursor had not been stored: everything comes again, now from what this replica remembers of its own.
-	if _, err := w.superuser(t).Exec(t.Context(), "DELETE FROM publications"); err != nil {
+	if _, err := w.Connect(w.DB.AdminURL).Exec(t.Context(), "DELETE FROM publications"); err != nil {
 		t.Fatal(err)
 	}
 	again := w.replica(t)
-	if n, err := again.Publish(w.ctx, own); n != 4 || err != nil {
+	if n, err := again.Publish(w.Ctx, own); n != 4 || err != nil {
 		t.Fatalf("%d batches, %v", n, err)
 	}
 	if len(others.got) != 3 || !reflect.DeepEqual(own.got, others.got) {
@@ -88,7 +89,7 @@ func TestAnotherReplicaPublishes(t *testing.T) {
 	w.fund(t, alice.ID, 5)
 	w.sealAll(t)
 	before := len(own.got)
-	if n, err := w.Publish(w.ctx, own); n != 1 || err != nil || len(own.got) != before+1 {
+	if n, err := w.Publish(w.Ctx, own); n != 1 || err != nil || len(own.got) != before+1 {
 		t.Errorf("%d batches, %d events more, %v", n, len(own.got)-before, err)
 	}
 }
@@ -99,17 +100,17 @@ func TestCheckpointFile(t *testing.T) {
 	w := setup(t)
 	alice := w.customer(t, "KES", 0)
 	path := filepath.Join(t.TempDir(), "far", "away", "checkpoints")
-	with := sealer(t)
+	with := testworld.Sealer(t)
 	with.File = path
-	signing := w.replicaWith(t, with)
+	signing := w.Ledger(with)
 	sign := func() {
 		t.Helper()
 		w.fund(t, alice.ID, 1)
-		if _, err := signing.Seal(w.ctx); err != nil {
+		if _, err := signing.Seal(w.Ctx); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 { // the second has nothing to sign
-			if err := signing.SignCheckpoint(w.ctx); err != nil {
+			if err := signing.SignCheckpoint(w.Ctx); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -125,15 +126,15 @@ func TestCheckpointFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	var newest string
-	if err := w.pool.QueryRow(w.ctx, "SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1").Scan(&newest); err != nil {
+	if err := w.Pool.QueryRow(w.Ctx, "SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1").Scan(&newest); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // two starts: it is appended once, before what is signed next
 		w.fund(t, alice.ID, 1)
 		size := w.count(t, "SELECT count(*) FROM transactions")
-		ctx, stop := context.WithCancel(w.ctx)
+		ctx, stop := context.WithCancel(w.Ctx)
 		ended := make(chan error, 1)
-		go func() { ended <- w.replicaWith(t, with).SealLoop(ctx) }()
+		go func() { ended <- w.Ledger(with).SealLoop(ctx) }()
 		deadline := time.Now().Add(10 * time.Second)
 		for tick := time.NewTicker(5 * time.Millisecond); ; <-tick.C {
 			if data, err := os.ReadFile(path); err == nil &&
@@ -162,18 +163,18 @@ func TestCheckpointFile(t *testing.T) {
 	// A file that cannot be written is an error of signing, and a key that does not fit signs nothing.
 	with.File = filepath.Join(path, "below a file")
 	w.fund(t, alice.ID, 1)
-	if _, err := w.Seal(w.ctx); err != nil {
+	if _, err := w.Seal(w.Ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.replicaWith(t, with).SignCheckpoint(w.ctx); err == nil {
+	if err := w.Ledger(with).SignCheckpoint(w.Ctx); err == nil {
 		t.Error("a checkpoint that could not be written is no error")
 	}
 	w.fund(t, alice.ID, 1)
-	if _, err := w.Seal(w.ctx); err != nil {
+	if _, err := w.Seal(w.Ctx); err != nil {
 		t.Fatal(err)
 	}
 	before := w.count(t, "SELECT count(*) FROM checkpoints")
-	if err := w.replicaWith(t, app.Sealer{Origin: "not\na name", Signers: []note.Signer{with.Signers[0]}}).SignCheckpoint(w.ctx); err == nil ||
+	if err := w.Ledger(app.Sealer{Origin: "not\na name", Signers: []note.Signer{with.Signers[0]}}).SignCheckpoint(w.Ctx); err == nil ||
 		w.count(t, "SELECT count(*) FROM checkpoints") != before {
 		t.Errorf("signed under an impossible name: %v", err)
 	}
@@ -188,34 +189,34 @@ func TestLostDatabaseIsNeverAnAnswer(t *testing.T) {
 	h := w.posted(t, w.request(domain.ActionHold, kes(alice.ID, rail, 1)))
 	w.sealAll(t)
 	lost := w.replica(t)
-	w.pool.Close()
-	me := as("user:"+alice.OwnerID.String(), scopes.WalletRead)
+	w.Pool.Close()
+	me := w.As("user:"+alice.OwnerID.String(), scopes.WalletRead)
 	do := func(_ any, err error) error { return err }
-	admin := as("user:"+newID().String(), "admin:ledger", scopes.LedgerRead)
+	admin := w.As("user:"+newID().String(), "admin:ledger", scopes.LedgerRead)
 	for name, call := range map[string]func() error{
-		"outcome":        func() error { return do(lost.GetOutcome(w.ctx, "a")) },
-		"transaction":    func() error { return do(lost.GetTransaction(w.ctx, o.TransactionID)) },
-		"account":        func() error { return do(lost.GetAccount(w.ctx, alice.ID)) },
+		"outcome":        func() error { return do(lost.GetOutcome(w.Ctx, "a")) },
+		"transaction":    func() error { return do(lost.GetTransaction(w.Ctx, o.TransactionID)) },
+		"account":        func() error { return do(lost.GetAccount(w.Ctx, alice.ID)) },
 		"balance":        func() error { return do(lost.GetBalance(me, alice.ID)) },
-		"balance of now": func() error { return do(lost.GetAccountBalance(w.ctx, alice.ID, domain.AsOf{})) },
+		"balance of now": func() error { return do(lost.GetAccountBalance(w.Ctx, alice.ID, domain.AsOf{})) },
 		"balance at":     func() error { return do(lost.GetBalanceAt(me, alice.ID, domain.AsOf{Recorded: time.Unix(1, 0)})) },
-		"system":         func() error { _, _, err := lost.ListSystemAccounts(w.ctx); return err },
-		"list":           func() error { return do(lost.ListTransactions(w.ctx, app.TransactionQuery{})) },
-		"list of one":    func() error { return do(lost.ListTransactions(w.ctx, app.TransactionQuery{Reference: "a"})) },
+		"system":         func() error { _, _, err := lost.ListSystemAccounts(w.Ctx); return err },
+		"list":           func() error { return do(lost.ListTransactions(w.Ctx, app.TransactionQuery{})) },
+		"list of one":    func() error { return do(lost.ListTransactions(w.Ctx, app.TransactionQuery{Reference: "a"})) },
 		"list of a fact": func() error {
-			return do(lost.ListTransactions(w.ctx, app.TransactionQuery{Facts: map[string]string{"a": "b"}}))
+			return do(lost.ListTransactions(w.Ctx, app.TransactionQuery{Facts: map[string]string{"a": "b"}}))
 		},
 		"statement": func() error { return do(lost.ListStatement(me, alice.ID, app.StatementQuery{})) },
 		"preview": func() error {
-			return do(lost.PreviewTransactions(w.ctx, []domain.Request{w.on(domain.ActionRelease, h.HoldID, 0)}, false))
+			return do(lost.PreviewTransactions(w.Ctx, []domain.Request{w.on(domain.ActionRelease, h.HoldID, 0)}, false))
 		},
 		"erase":      func() error { return lost.EraseMetadata(admin, o.TransactionID) },
-		"expiry":     func() error { return do(lost.ExpireHolds(w.ctx)) },
-		"room":       func() error { return do(lost.FreeRoom(w.ctx)) },
-		"seal":       func() error { return do(lost.Seal(w.ctx)) },
-		"sign":       func() error { return lost.SignCheckpoint(w.ctx) },
-		"publish":    func() error { return do(lost.Publish(w.ctx, &topic{})) },
-		"partitions": func() error { return do(lost.CreatePartitions(w.ctx)) },
+		"expiry":     func() error { return do(lost.ExpireHolds(w.Ctx)) },
+		"room":       func() error { return do(lost.FreeRoom(w.Ctx)) },
+		"seal":       func() error { return do(lost.Seal(w.Ctx)) },
+		"sign":       func() error { return lost.SignCheckpoint(w.Ctx) },
+		"publish":    func() error { return do(lost.Publish(w.Ctx, &topic{})) },
+		"partitions": func() error { return do(lost.CreatePartitions(w.Ctx)) },
 	} {
 		if err := call(); err == nil {
 			t.Errorf("%s: no error", name)

@@ -21,7 +21,7 @@ func (w *world) race(t *testing.T, requests []domain.Request) []domain.Outcome {
 	for i, r := range requests {
 		wg.Go(func() {
 			<-start
-			out, err := ledgers[i%2].PostTransactions(w.ctx, []domain.Request{r}, false)
+			out, err := ledgers[i%2].PostTransactions(w.Ctx, []domain.Request{r}, false)
 			if err != nil {
 				t.Error(err)
 				return

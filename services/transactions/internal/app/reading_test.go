@@ -83,23 +83,20 @@ var someChannels, someTypes = []string{"mpesa", "bank", "internal"}, []string{"t
 func newHistory(t testing.TB, w *world, rt *rapid.T) *history {
 	h := &history{world: w, run: newID().String()}
 	for _, kind := range []domain.Kind{domain.KindLoanReceivable, domain.KindCustomerWallet, domain.KindCustomerWallet} {
-		a, _, err := w.PutAccount(w.ctx, domain.Account{ID: newID(), OwnerID: newID(), Kind: kind, Currency: "KES"})
+		a, _, err := w.PutAccount(w.Ctx, domain.Account{ID: newID(), OwnerID: newID(), Kind: kind, Currency: "KES"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		h.accounts = append(h.accounts, &modelAccount{Account: a})
 	}
 	for range rapid.IntRange(1, 6).Draw(rt, "calls") {
-		w.skew.Add(int64(rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Hour, 24 * time.Hour, 40 * 24 * time.Hour}).Draw(rt,
-			"pause")))
+		w.Advance(rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Hour, 24 * time.Hour, 40 * 24 * time.Hour}).Draw(rt, "pause"))
 		h.post(t, rt)
 	}
 	return h
 }
 
-func (h *history) now() time.Time {
-	return time.Now().Add(time.Duration(h.skew.Load())).UTC().Truncate(time.Microsecond)
-}
+func (h *history) now() time.Time { return h.Clock.Now() }
 
 func (h *history) post(t testing.TB, rt *rapid.T) {
 	requests := make([]domain.Request, rapid.IntRange(1, 6).Draw(rt, "requests"))
@@ -119,7 +116,7 @@ func (h *history) post(t testing.TB, rt *rapid.T) {
 			h.times = append(h.times, *requests[i].EffectiveAt)
 		}
 	}
-	outcomes, err := h.PostTransactions(h.ctx, requests, false)
+	outcomes, err := h.PostTransactions(h.Ctx, requests, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +186,7 @@ func TestReadingAgreesWithModel(t *testing.T) {
 func (h *history) checkBalances(rt *rapid.T, m *modelAccount) {
 	at := h.moment(rt)
 	byRecorded := m.balance(func(e modelEntry) bool { return !e.recorded.After(at) })
-	b, err := h.GetAccountBalance(h.ctx, m.ID, domain.AsOf{Recorded: at})
+	b, err := h.GetAccountBalance(h.Ctx, m.ID, domain.AsOf{Recorded: at})
 	if err != nil || b.Balance != byRecorded || b.Available != nil || !b.AsOf.Equal(at) {
 		rt.Fatalf("recorded until %s: %+v, %v, want %d", at, b, err, byRecorded)
 	}
@@ -197,11 +194,11 @@ func (h *history) checkBalances(rt *rapid.T, m *modelAccount) {
 		rt.Fatalf("recorded until %s: sequence %d, want %d", at, b.Sequence, n)
 	}
 	byEffective := m.balance(func(e modelEntry) bool { return !e.effective.After(at) })
-	b, err = h.GetBalanceAt(as("user:"+m.OwnerID.String(), scopes.WalletRead), m.ID, domain.AsOf{Effective: at})
+	b, err = h.GetBalanceAt(h.As("user:"+m.OwnerID.String(), scopes.WalletRead), m.ID, domain.AsOf{Effective: at})
 	if err != nil || b.Balance != byEffective {
 		rt.Fatalf("effective until %s: %+v, %v, want %d", at, b, err, byEffective)
 	}
-	b, err = h.GetAccountBalance(h.ctx, m.ID, domain.AsOf{})
+	b, err = h.GetAccountBalance(h.Ctx, m.ID, domain.AsOf{})
 	if err != nil || b.Balance != m.balance(func(modelEntry) bool { return true }) || b.Available == nil ||
 		b.Sequence != int64(len(m.entries)) {
 		rt.Fatalf("now: %+v, %v", b, err)
@@ -209,7 +206,7 @@ func (h *history) checkBalances(rt *rapid.T, m *modelAccount) {
 }
 
 func (h *history) checkStatement(rt *rapid.T, m *modelAccount, f domain.Filter, limit int32) {
-	me := as("user:"+m.OwnerID.String(), scopes.WalletRead)
+	me := h.As("user:"+m.OwnerID.String(), scopes.WalletRead)
 	want := m.newestFirst(f)
 	var got []modelEntry
 	for q := (app.StatementQuery{Filter: f, Request: rows(limit)}); ; {
@@ -287,7 +284,7 @@ func newerID(a, b uuid.UUID) int { return cmp.Compare(b.String(), a.String()) }
 // collectIDs follows a list to its end.
 func collectIDs(t interface{ Fatal(...any) }, w *world, q app.TransactionQuery) (ids []uuid.UUID) {
 	for {
-		page, err := w.ListTransactions(w.ctx, q)
+		page, err := w.ListTransactions(w.Ctx, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -362,16 +359,16 @@ func TestListTransactions(t *testing.T) {
 		}
 	}
 
-	whole, err := w.ListTransactions(w.ctx, app.TransactionQuery{Request: rows(1)})
+	whole, err := w.ListTransactions(w.Ctx, app.TransactionQuery{Request: rows(1)})
 	if err != nil || len(whole.Transactions) != 1 || whole.Transactions[0].ID != hold.TransactionID ||
 		len(whole.Transactions[0].Postings) != 0 {
 		t.Fatalf("the hold is the newest: %+v, %v", whole, err)
 	}
-	single, err := w.GetTransaction(w.ctx, all[9].id)
+	single, err := w.GetTransaction(w.Ctx, all[9].id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := w.ListTransactions(w.ctx, app.TransactionQuery{Reference: single.Reference})
+	page, err := w.ListTransactions(w.Ctx, app.TransactionQuery{Reference: single.Reference})
 	if err != nil || fmt.Sprintf("%+v", page.Transactions[0]) != fmt.Sprintf("%+v", single) {
 		t.Errorf("read in a list %+v\nread alone %+v, %v", page.Transactions, single, err)
 	}
@@ -393,7 +390,7 @@ func TestListsWhileEntriesArrive(t *testing.T) {
 		q.Request = rows(4)
 		var got []uuid.UUID
 		for {
-			page, err := w.ListTransactions(w.ctx, q)
+			page, err := w.ListTransactions(w.Ctx, q)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -440,20 +437,20 @@ func TestSearchIsBounded(t *testing.T) {
 		for i := range requests {
 			requests[i] = w.request(domain.ActionPost, kes(alice.ID, bob.ID, 1), kes(alice.ID, bob.ID, 1))
 		}
-		if _, err := w.PostTransactions(w.ctx, requests, false); err != nil {
+		if _, err := w.PostTransactions(w.Ctx, requests, false); err != nil {
 			t.Fatal(err)
 		}
 	}
-	empty, err := w.ListAccountStatement(w.ctx, bob.ID, app.StatementQuery{Filter: domain.Filter{Type: "rare"}})
+	empty, err := w.ListAccountStatement(w.Ctx, bob.ID, app.StatementQuery{Filter: domain.Filter{Type: "rare"}})
 	if err != nil || len(empty.Entries) != 0 || position(t, empty.Next) != "202" { // entries 2,201 … 202 are looked at
 		t.Fatalf("%+v, %v", empty, err)
 	}
-	full, err := w.ListAccountStatement(w.ctx, bob.ID, app.StatementQuery{Filter: domain.Filter{Type: "rare"},
+	full, err := w.ListAccountStatement(w.Ctx, bob.ID, app.StatementQuery{Filter: domain.Filter{Type: "rare"},
 		Request: page.Request{Cursor: empty.Next}})
 	if err != nil || len(full.Entries) != 1 || full.Next != nil {
 		t.Fatalf("%+v, %v", full, err)
 	}
-	first, err := w.ListTransactions(w.ctx, app.TransactionQuery{AccountID: bob.ID, Filter: domain.Filter{Type: "rare"}})
+	first, err := w.ListTransactions(w.Ctx, app.TransactionQuery{AccountID: bob.ID, Filter: domain.Filter{Type: "rare"}})
 	if err != nil || len(first.Transactions) != 0 || first.Next == nil {
 		t.Fatalf("%+v, %v", first, err)
 	}
@@ -478,7 +475,7 @@ func TestCommonFact(t *testing.T) {
 		w.fund(t, alice.ID, 1)
 	}
 	slices.Reverse(want)
-	if _, err := w.db.Pool.Exec(w.ctx, `INSERT INTO transaction_metadata (transaction_id, metadata, salt)
+	if _, err := w.DB.Pool.Exec(w.Ctx, `INSERT INTO transaction_metadata (transaction_id, metadata, salt)
 		SELECT gen_random_uuid(), '{"batch": "salaries"}', uuid_send(gen_random_uuid()) FROM generate_series(1, 10001)`); err != nil {
 		t.Fatal(err)
 	}
@@ -497,10 +494,10 @@ func TestReadingRefuses(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	alice, bob := w.customer(t, "KES", 0), w.customer(t, "KES", 0)
-	me := as("user:"+alice.OwnerID.String(), scopes.WalletRead)
+	me := w.As("user:"+alice.OwnerID.String(), scopes.WalletRead)
 	now := time.Now()
 	statement := func(q app.StatementQuery) error { _, err := w.ListStatement(me, alice.ID, q); return err }
-	list := func(q app.TransactionQuery) error { _, err := w.ListTransactions(w.ctx, q); return err }
+	list := func(q app.TransactionQuery) error { _, err := w.ListTransactions(w.Ctx, q); return err }
 	balance := func(at domain.AsOf) error { _, err := w.GetBalanceAt(me, alice.ID, at); return err }
 	for name, c := range map[string]struct {
 		err  error
@@ -537,7 +534,7 @@ func TestReadingRefuses(t *testing.T) {
 		if err := call(me); !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("%s of somebody else: %v", name, err)
 		}
-		if err := call(w.ctx); !errors.Is(err, fault.ErrForbidden) {
+		if err := call(w.Ctx); !errors.Is(err, fault.ErrForbidden) {
 			t.Errorf("%s for a service: %v", name, err)
 		}
 	}
@@ -558,7 +555,7 @@ func TestReadingRefuses(t *testing.T) {
 		if err := call(me); !errors.Is(err, fault.ErrForbidden) {
 			t.Errorf("%s for a user: %v", name, err)
 		}
-		if err := call(w.ctx); !errors.Is(err, fault.ErrNotFound) {
+		if err := call(w.Ctx); !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("%s of no account: %v", name, err)
 		}
 	}
@@ -568,9 +565,9 @@ func TestExportIsBounded(t *testing.T) {
 	t.Parallel()
 	w := open(t) // the sequence is set by hand
 	alice := w.customer(t, "KES", 0)
-	me := as("user:"+alice.OwnerID.String(), scopes.WalletRead)
+	me := w.As("user:"+alice.OwnerID.String(), scopes.WalletRead)
 	for sequence, want := range map[int]error{10_000: nil, 10_001: domain.ErrStatementTooLong} {
-		if _, err := w.db.Pool.Exec(w.ctx, "UPDATE accounts SET sequence = $1 WHERE id = $2", sequence, alice.ID); err != nil {
+		if _, err := w.DB.Pool.Exec(w.Ctx, "UPDATE accounts SET sequence = $1 WHERE id = $2", sequence, alice.ID); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.ExportStatement(me, alice.ID, domain.Filter{}); !errors.Is(err, want) {

@@ -39,14 +39,14 @@ func (w *world) maximum(t testing.TB, a domain.Account, maximum int64) {
 	if a.Maximum = &maximum; maximum == 0 {
 		a.Maximum = nil
 	}
-	if _, _, err := w.PutAccount(w.ctx, a); err != nil {
+	if _, _, err := w.PutAccount(w.Ctx, a); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (w *world) free(t testing.TB, want int) {
 	t.Helper()
-	if n, err := w.FreeRoom(w.ctx); n != want || err != nil {
+	if n, err := w.FreeRoom(w.Ctx); n != want || err != nil {
 		t.Fatalf("%d releases, %v, want %d", n, err, want)
 	}
 }
@@ -58,7 +58,7 @@ func (w *world) wantNothing(t testing.TB, reference string) {
 		"reference = $1)", reference); n != 0 {
 		t.Errorf("%s has %d rows", reference, n)
 	}
-	if _, err := w.GetOutcome(w.ctx, reference); !errors.Is(err, fault.ErrNotFound) {
+	if _, err := w.GetOutcome(w.Ctx, reference); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("its outcome: %v", err)
 	}
 }
@@ -83,7 +83,7 @@ func TestReleaseUpToMaximum(t *testing.T) {
 	w.posted(t, w.request(domain.ActionPost, kes(alice.ID, rail, 50)))
 	for _, again := range []func() (domain.Outcome, error){
 		func() (domain.Outcome, error) { return w.posted(t, r), nil },
-		func() (domain.Outcome, error) { return w.GetOutcome(w.ctx, r.Reference) },
+		func() (domain.Outcome, error) { return w.GetOutcome(w.Ctx, r.Reference) },
 	} {
 		if o, err := again(); err != nil || !reflect.DeepEqual(o, got) {
 			t.Errorf("told %+v, later %+v, %v", got, o, err)
@@ -96,7 +96,7 @@ func TestReleaseUpToMaximum(t *testing.T) {
 	// Without a maximum all of it is freed, of a frozen account too, which still gives nothing out.
 	frozen := alice
 	frozen.Maximum, frozen.Status = nil, domain.Frozen
-	if _, _, err := w.PutAccount(w.ctx, frozen); err != nil {
+	if _, _, err := w.PutAccount(w.Ctx, frozen); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.posted(t, w.upTo(o.HoldID)); got.Released != 180 {
@@ -109,7 +109,7 @@ func TestReleaseUpToMaximum(t *testing.T) {
 	bob := w.customer(t, "KES", 0)
 	w.fund(t, bob.ID, 100)
 	w.refused(t, w.upTo(w.posted(t, w.request(domain.ActionHold, kes(bob.ID, rail, 30))).HoldID), "hold_mismatch")
-	if _, err := w.PostTransactions(w.ctx, []domain.Request{w.upTo(o.HoldID)}, true); !errors.Is(err,
+	if _, err := w.PostTransactions(w.Ctx, []domain.Request{w.upTo(o.HoldID)}, true); !errors.Is(err,
 		fault.New(fault.Unprocessable, "field_not_allowed", "")) {
 		t.Errorf("in an atomic list: %v", err)
 	}
@@ -128,7 +128,7 @@ func TestReleasedIsToldOfEveryRelease(t *testing.T) {
 	}{{w.on(domain.ActionRelease, h.HoldID, 30), 30}, {w.on(domain.ActionCapture, h.HoldID, 20), 0},
 		{w.on(domain.ActionRelease, h.HoldID, 0), 50}} {
 		o := w.posted(t, c.r)
-		stored, err := w.GetOutcome(w.ctx, c.r.Reference)
+		stored, err := w.GetOutcome(w.Ctx, c.r.Reference)
 		if err != nil || o.Released != c.released || !reflect.DeepEqual(o, stored) {
 			t.Errorf("%s: told %+v, stored %+v, %v, want %d", c.r.Action, o, stored, err, c.released)
 		}
@@ -160,10 +160,10 @@ func TestNoRoomLeavesItsNeighboursAlone(t *testing.T) {
 		return list
 	}
 	want := []string{"no_room", "", "no_room", "", "insufficient_funds", "", ""}
-	if got := codes(w.PreviewTransactions(w.ctx, slices.Clone(list), false)); !slices.Equal(got, want) {
+	if got := codes(w.PreviewTransactions(w.Ctx, slices.Clone(list), false)); !slices.Equal(got, want) {
 		t.Errorf("foreseen %q, want %q", got, want)
 	}
-	if got := codes(w.PostTransactions(w.ctx, slices.Clone(list), false)); !slices.Equal(got, want) {
+	if got := codes(w.PostTransactions(w.Ctx, slices.Clone(list), false)); !slices.Equal(got, want) {
 		t.Errorf("told %q, want %q", got, want)
 	}
 	w.wantBalance(t, bob.ID, 38, 38)
@@ -205,7 +205,7 @@ func TestFreeRoom(t *testing.T) {
 	w.wantBalance(t, alice.ID, 1_250, 1_250)
 	w.wantBalance(t, bob.ID, 1_500, 1_000)
 	var references []string
-	rows, err := w.pool.Query(t.Context(), "SELECT reference FROM transactions WHERE type = 'hold_room' AND hold_id = $1 ORDER BY id",
+	rows, err := w.Pool.Query(t.Context(), "SELECT reference FROM transactions WHERE type = 'hold_room' AND hold_id = $1 ORDER BY id",
 		second.HoldID)
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +224,7 @@ func TestFreeRoom(t *testing.T) {
 	// Nobody else may use such a reference.
 	r := w.on(domain.ActionRelease, second.HoldID, 0)
 	r.Reference = hold + ":room:4"
-	if _, err := w.PostTransactions(w.ctx, []domain.Request{r}, false); !errors.Is(err,
+	if _, err := w.PostTransactions(w.Ctx, []domain.Request{r}, false); !errors.Is(err,
 		fault.New(fault.Unprocessable, "reference_reserved", "")) {
 		t.Errorf("the ledger's reference: %v", err)
 	}
@@ -241,7 +241,7 @@ func TestFreeRoomAfterACrash(t *testing.T) {
 	w.free(t, 1)
 	number := func(n int64) {
 		t.Helper()
-		if _, err := w.pool.Exec(t.Context(), "UPDATE room_releases SET number = $2 WHERE hold_id = $1", o.HoldID, n); err != nil {
+		if _, err := w.Pool.Exec(t.Context(), "UPDATE room_releases SET number = $2 WHERE hold_id = $1", o.HoldID, n); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -254,7 +254,7 @@ func TestFreeRoomAfterACrash(t *testing.T) {
 		t.Errorf("%d releases", n)
 	}
 	// As if an older version had let a caller use the next reference.
-	if _, err := w.pool.Exec(t.Context(),
+	if _, err := w.Pool.Exec(t.Context(),
 		`WITH r AS (INSERT INTO ledger_references (reference, body_hash, transaction_id) VALUES ($1, sha256('x'), gen_random_uuid()) RETURNING
 			reference)
 		INSERT INTO ledger_refusals (reference, code, detail, recorded_at) SELECT reference, 'hold_not_found', 'x', now() FROM r`,
@@ -280,7 +280,7 @@ func TestFreeRoomOfMany(t *testing.T) {
 		accounts, list = append(accounts, a), append(list, r)
 	}
 	for _, part := range [][]domain.Request{list[:65], list[65:]} {
-		if _, err := w.PostTransactions(w.ctx, part, false); err != nil {
+		if _, err := w.PostTransactions(w.Ctx, part, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -288,7 +288,7 @@ func TestFreeRoomOfMany(t *testing.T) {
 		w.maximum(t, a, 0)
 	}
 	// The numbers of the first hundred are used up for this pass.
-	if _, err := w.pool.Exec(t.Context(), `WITH r AS (INSERT INTO ledger_references (reference, body_hash, transaction_id)
+	if _, err := w.Pool.Exec(t.Context(), `WITH r AS (INSERT INTO ledger_references (reference, body_hash, transaction_id)
 			SELECT id || ':room:1', sha256('x'), gen_random_uuid() FROM holds ORDER BY account_id LIMIT 100 RETURNING reference)
 		INSERT INTO ledger_refusals (reference, code, detail, recorded_at) SELECT reference, 'hold_not_found', 'x', now() FROM r`); err != nil {
 		t.Fatal(err)
@@ -301,12 +301,12 @@ func TestFreeRoomOfMany(t *testing.T) {
 func TestFreeRoomLooksAtFewAccounts(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	if _, err := w.pool.Exec(t.Context(), `INSERT INTO accounts (id, owner_id, kind, currency, normal_side, minimum_minor)
+	if _, err := w.Pool.Exec(t.Context(), `INSERT INTO accounts (id, owner_id, kind, currency, normal_side, minimum_minor)
 		SELECT gen_random_uuid(), gen_random_uuid(), 'customer_wallet', 'KES', 'credit', 0 FROM generate_series(1, 5000)`); err != nil {
 		t.Fatal(err)
 	}
 	w.over(t, w.customer(t, "KES", 10).ID, 20)
-	rows, err := w.pool.Query(t.Context(), `EXPLAIN SELECT a.id FROM accounts a WHERE a.over_cap_minor > 0 AND a.id > $1
+	rows, err := w.Pool.Query(t.Context(), `EXPLAIN SELECT a.id FROM accounts a WHERE a.over_cap_minor > 0 AND a.id > $1
 		AND (a.maximum_minor IS NULL OR a.credits_minor - a.debits_minor - a.over_cap_minor < a.maximum_minor) ORDER BY a.id LIMIT 100`, uuid.Nil)
 	if err != nil {
 		t.Fatal(err)
@@ -326,7 +326,7 @@ func TestFreeRoomLooksAtFewAccounts(t *testing.T) {
 
 // wealth is what came into an account less what went out of it.
 func (w *world) wealth(rt *rapid.T, id uuid.UUID) (n int64) {
-	if err := w.pool.QueryRow(context.Background(),
+	if err := w.Pool.QueryRow(context.Background(),
 		`SELECT coalesce(sum(amount), 0)::bigint FROM (SELECT amount_minor AS amount FROM postings WHERE destination_id = $1
 		UNION ALL SELECT -amount_minor FROM postings WHERE source_id = $1) x`, id).Scan(&n); err != nil {
 		rt.Fatal(err)
@@ -376,7 +376,7 @@ func TestRoomIsUsed(t *testing.T) {
 			})
 		}
 		for _, l := range ledgers {
-			while(func() error { _, err := l.FreeRoom(w.ctx); return err })
+			while(func() error { _, err := l.FreeRoom(w.Ctx); return err })
 		}
 		while(func() error { return w.withinMaximum(a.ID) })
 		for i, steps := range callers {
@@ -396,7 +396,7 @@ func TestRoomIsUsed(t *testing.T) {
 		for err := range failed {
 			rt.Fatal(err)
 		}
-		if _, err := w.FreeRoom(w.ctx); err != nil {
+		if _, err := w.FreeRoom(w.Ctx); err != nil {
 			rt.Fatal(err)
 		}
 		now := w.account(t, a.ID)
@@ -415,7 +415,7 @@ func TestRoomIsUsed(t *testing.T) {
 // withinMaximum looks at one snapshot of an account.
 func (w *world) withinMaximum(id uuid.UUID) error {
 	var counted, maximum int64
-	err := w.pool.QueryRow(context.Background(),
+	err := w.Pool.QueryRow(context.Background(),
 		"SELECT credits_minor - debits_minor - over_cap_minor, maximum_minor FROM accounts WHERE id = $1", id).Scan(&counted, &maximum)
 	if err == nil && counted > maximum {
 		return fmt.Errorf("%d count against a maximum of %d", counted, maximum)
@@ -428,7 +428,7 @@ func (w *world) raise(a domain.Account, maximum int64) func(ledger *app.App) err
 	return func(ledger *app.App) error {
 		want := a
 		want.Maximum = &maximum
-		_, _, err := ledger.PutAccount(w.ctx, want)
+		_, _, err := ledger.PutAccount(w.Ctx, want)
 		return err
 	}
 }
@@ -437,7 +437,7 @@ func (w *world) raise(a domain.Account, maximum int64) func(ledger *app.App) err
 func (w *world) step(rt *rapid.T, a domain.Account) func(ledger *app.App) error {
 	amount := rapid.Int64Range(1, 200).Draw(rt, "amount")
 	post := func(ledger *app.App, r domain.Request) (domain.Outcome, error) {
-		out, err := ledger.PostTransactions(w.ctx, []domain.Request{r}, false)
+		out, err := ledger.PostTransactions(w.Ctx, []domain.Request{r}, false)
 		if err != nil {
 			return domain.Outcome{}, err
 		}

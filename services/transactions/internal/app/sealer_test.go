@@ -21,7 +21,7 @@ func TestSealerTakesLateBatches(t *testing.T) {
 	w.sealAll(t)
 
 	// The release has its number, and waits for the row of its hold.
-	tx, err := w.pool.Begin(t.Context())
+	tx, err := w.Pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,11 +32,11 @@ func TestSealerTakesLateBatches(t *testing.T) {
 	late := make(chan error, 1)
 	release := w.on(domain.ActionRelease, h.HoldID, 0)
 	go func() {
-		_, err := w.PostTransactions(w.ctx, []domain.Request{release}, false)
+		_, err := w.PostTransactions(w.Ctx, []domain.Request{release}, false)
 		late <- err
 	}()
 	w.untilOneWaits(t)
-	out, err := w.replica(t).PostTransactions(w.ctx, []domain.Request{w.request(domain.ActionPost, kes(bob.ID, fees, 10))}, false)
+	out, err := w.replica(t).PostTransactions(w.Ctx, []domain.Request{w.request(domain.ActionPost, kes(bob.ID, fees, 10))}, false)
 	if err != nil || out[0].Status != domain.Posted {
 		t.Fatalf("%+v %v", out, err)
 	}
@@ -54,7 +54,7 @@ func TestSealerTakesLateBatches(t *testing.T) {
 	if n := w.count(t, "SELECT (SELECT count(*) FROM transactions) - (SELECT sum(size) FROM sealed_batches)"); n != 0 {
 		t.Errorf("%d transactions are not in the tree", n)
 	}
-	r, err := check.Replay(t.Context(), w.pool, check.Options{Workers: 1})
+	r, err := check.Replay(t.Context(), w.Pool, check.Options{Workers: 1})
 	if err != nil || len(r.Violations) > 0 || r.Queued != 0 {
 		t.Errorf("%+v %v", r, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -28,11 +29,11 @@ func TestPost(t *testing.T) {
 	if o.Balances[0].AccountID != alice.ID || o.Balances[0].Balance != 6_885 || o.Balances[0].Sequence != 4 {
 		t.Errorf("balances %+v", o.Balances)
 	}
-	stored, err := w.GetOutcome(w.ctx, r.Reference)
+	stored, err := w.GetOutcome(w.Ctx, r.Reference)
 	if err != nil || !reflect.DeepEqual(stored, o) {
 		t.Errorf("stored outcome %+v (%v), want %+v", stored, err, o)
 	}
-	got, err := w.GetTransaction(w.ctx, o.TransactionID)
+	got, err := w.GetTransaction(w.Ctx, o.TransactionID)
 	if err != nil || len(got.Postings) != 3 || got.Facts["note_id"] != "7" || got.Reference != r.Reference {
 		t.Errorf("transaction %+v, %v", got, err)
 	}
@@ -85,7 +86,7 @@ func TestRepeatedReference(t *testing.T) {
 	a := w.request(domain.ActionPost, kes(alice.ID, bob.ID, 5))
 	b := a
 	b.Postings = []domain.Posting{kes(alice.ID, bob.ID, 6)}
-	out, err := w.PostTransactions(w.ctx, []domain.Request{a, b, a}, false)
+	out, err := w.PostTransactions(w.Ctx, []domain.Request{a, b, a}, false)
 	if err != nil || out[0].Status != domain.Posted || out[1].Code != "reference_reused" || !reflect.DeepEqual(out[2], out[0]) {
 		t.Errorf("%+v, %v", out, err)
 	}
@@ -97,7 +98,7 @@ func TestNeighboursOfARefusal(t *testing.T) {
 	w := setup(t)
 	alice, bob := w.customer(t, "KES", 0), w.customer(t, "KES", 0)
 	w.fund(t, alice.ID, 100)
-	out, err := w.PostTransactions(w.ctx, []domain.Request{
+	out, err := w.PostTransactions(w.Ctx, []domain.Request{
 		w.request(domain.ActionPost, kes(alice.ID, bob.ID, 60)), w.request(domain.ActionPost, kes(alice.ID, bob.ID, 60)),
 		w.request(domain.ActionPost, kes(alice.ID, newID(), 1)), w.request(domain.ActionPost, kes(alice.ID, bob.ID, 40))}, false)
 	if err != nil {
@@ -132,7 +133,7 @@ func TestFiftyTwins(t *testing.T) {
 			if i%2 == 0 {
 				ledger = replica
 			}
-			out, err := ledger.PostTransactions(w.ctx, []domain.Request{requests[i%keys]}, false)
+			out, err := ledger.PostTransactions(w.Ctx, []domain.Request{requests[i%keys]}, false)
 			if err != nil {
 				t.Error(err)
 				return
@@ -163,7 +164,7 @@ func TestMalformed(t *testing.T) {
 	w.fund(t, alice.ID, 100)
 	good := w.request(domain.ActionPost, kes(alice.ID, bob.ID, 1))
 	bad := w.request(domain.ActionPost, kes(alice.ID, alice.ID, 1))
-	_, err := w.PostTransactions(w.ctx, []domain.Request{good, bad}, false)
+	_, err := w.PostTransactions(w.Ctx, []domain.Request{good, bad}, false)
 	f, ok := fault.As(err)
 	if !ok || f.Kind != fault.Unprocessable || f.Code != "same_account" || f.Fields[0].Pointer != "/transactions/1/postings/0/destination" {
 		t.Fatalf("%+v", err)
@@ -177,7 +178,7 @@ func TestMalformed(t *testing.T) {
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	nobody := as("service:wallet", "other")
+	nobody := w.As("service:wallet", "other")
 	for name, call := range map[string]func() error{
 		"post":        func() error { _, err := w.PostTransactions(nobody, nil, false); return err },
 		"outcome":     func() error { _, err := w.GetOutcome(nobody, "x"); return err },
@@ -187,7 +188,7 @@ func TestScopes(t *testing.T) {
 		"put":         func() error { _, _, err := w.PutAccount(nobody, domain.Account{}); return err },
 		"balance":     func() error { _, err := w.GetBalance(nobody, newID()); return err },
 		"statement":   func() error { _, err := w.ListStatement(nobody, newID(), app.StatementQuery{}); return err },
-		"no user":     func() error { _, err := w.GetBalance(as("service:wallet", scopes.WalletRead), newID()); return err },
+		"no user":     func() error { _, err := w.GetBalance(w.As("service:wallet", scopes.WalletRead), newID()); return err },
 	} {
 		if err := call(); !errors.Is(err, fault.ErrForbidden) {
 			t.Errorf("%s: %v", name, err)
@@ -203,7 +204,7 @@ func TestStatement(t *testing.T) {
 	for i := range 6 {
 		w.posted(t, w.request(domain.ActionPost, kes(alice.ID, bob.ID, int64(i)+1)))
 	}
-	me := as("user:"+alice.OwnerID.String(), scopes.WalletRead)
+	me := w.As("user:"+alice.OwnerID.String(), scopes.WalletRead)
 	var sequences []int64
 	pages, q := 0, app.StatementQuery{Request: rows(3)}
 	for {
@@ -244,7 +245,7 @@ func TestTimeNeverRunsBackwards(t *testing.T) {
 	w := setup(t)
 	alice, bob := w.customer(t, "KES", 0), w.customer(t, "KES", 0)
 	first := w.fund(t, alice.ID, 100)
-	w.skew.Store(-int64(3600e9))
+	w.Advance(-time.Hour)
 	second := w.posted(t, w.request(domain.ActionPost, kes(alice.ID, bob.ID, 1)))
 	if second.RecordedAt.Before(first.RecordedAt) {
 		t.Errorf("%s is before %s", second.RecordedAt, first.RecordedAt)

@@ -29,7 +29,7 @@ func (w *world) partitions(t testing.TB) (n, gaps int64) {
 func (w *world) lastMonth(t testing.TB) time.Time {
 	t.Helper()
 	var month string
-	if err := w.pool.QueryRow(context.Background(), `SELECT max(right(inhrelid::regclass::text, 7)) FROM pg_inherits
+	if err := w.Pool.QueryRow(context.Background(), `SELECT max(right(inhrelid::regclass::text, 7)) FROM pg_inherits
 		WHERE inhparent = 'transactions'::regclass AND inhrelid::regclass::text ~ '[0-9]{4}_[0-9]{2}$'`).Scan(&month); err != nil {
 		t.Fatal(err)
 	}
@@ -60,12 +60,12 @@ func (w *world) createPartitions(t testing.TB) (made int, month time.Time) {
 	}
 	for {
 		month = now()
-		n, err := w.CreatePartitions(w.ctx)
+		n, err := w.CreatePartitions(w.Ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
 		made += n
-		again, err := w.CreatePartitions(w.ctx)
+		again, err := w.CreatePartitions(w.Ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,8 +82,8 @@ func (w *world) createPartitions(t testing.TB) (made int, month time.Time) {
 func TestPartitionsOfTheClocksMonth(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	w.skew.Store(int64(time.Until(time.Date(2028, time.February, 29, 23, 59, 0, 0, time.UTC))))
-	if made, err := w.CreatePartitions(w.ctx); err != nil || made != 8 {
+	w.Clock.Set(time.Until(time.Date(2028, time.February, 29, 23, 59, 0, 0, time.UTC)))
+	if made, err := w.CreatePartitions(w.Ctx); err != nil || made != 8 {
 		t.Fatalf("made %d: %v", made, err)
 	}
 	if last := w.lastMonth(t); !last.Equal(time.Date(2028, time.May, 1, 0, 0, 0, 0, time.UTC)) {
@@ -110,11 +110,7 @@ func TestCreatePartitions(t *testing.T) {
 
 func testCreatePartitions(t *testing.T, monthsAgo int) {
 	w := setup(t)
-	owner, err := pgx.Connect(context.Background(), w.db.OwnerURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = owner.Close(context.Background()) })
+	owner := w.Connect(w.DB.OwnerURL)
 	for range monthsAgo {
 		w.forgetMonth(t, owner)
 	}
@@ -134,7 +130,7 @@ func testCreatePartitions(t *testing.T, monthsAgo int) {
 	alice := w.customer(t, "KES", 0)
 	boundary := w.lastMonth(t)
 	for _, at := range []time.Time{boundary.Add(-time.Second), boundary.Add(time.Second)} {
-		w.skew.Store(int64(time.Until(at)))
+		w.Clock.Set(time.Until(at))
 		w.fund(t, alice.ID, 1)
 	}
 	if n := w.count(t, "SELECT count(DISTINCT tableoid) FROM postings"); n != 2 {
@@ -148,12 +144,12 @@ func testCreatePartitions(t *testing.T, monthsAgo int) {
 			}
 		}
 	}
-	if _, err := w.CreatePartitions(w.ctx); err != nil {
+	if _, err := w.CreatePartitions(w.Ctx); err != nil {
 		t.Errorf("the default partition is empty: %v", err)
 	}
-	w.skew.Store(int64(400 * 24 * time.Hour))
+	w.Clock.Set(400 * 24 * time.Hour)
 	w.fund(t, alice.ID, 1)
-	if _, err := w.CreatePartitions(w.ctx); !errors.Is(err, app.ErrDefaultPartition) {
+	if _, err := w.CreatePartitions(w.Ctx); !errors.Is(err, app.ErrDefaultPartition) {
 		t.Errorf("a row in the default partition: %v", err)
 	}
 }
