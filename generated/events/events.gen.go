@@ -7,7 +7,7 @@ import (
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
-// GatewayAPIKeyRevoked gateway.api_key_revoked: a partner's key is dead.
+// GatewayAPIKeyRevoked gateway.api_key_revoked: a partner's key has been revoked.
 type GatewayAPIKeyRevoked struct {
 	// KeyID A UUIDv7 made by the service that owns the object.
 	//
@@ -29,7 +29,7 @@ type LedgerCheckpointSigned struct {
 
 // LedgerTransactionPosted ledger.transaction_posted: postings are durable.
 type LedgerTransactionPosted struct {
-	// AccountIds The accounts that the transaction touched.
+	// AccountIds The accounts that the transaction affected.
 	AccountIds []externalRef0.UUID `json:"account_ids"`
 
 	// Channel mpesa, paystack, bank, internal, sms or email.
@@ -111,7 +111,7 @@ type UserKycRejected struct {
 	Version int64 `json:"version"`
 }
 
-// UserKycReviewNeeded user.kyc_review_needed: a person has to decide.
+// UserKycReviewNeeded user.kyc_review_needed: a reviewer has to decide.
 type UserKycReviewNeeded struct {
 	// KycID A UUIDv7 made by the service that owns the object.
 	//
@@ -146,7 +146,7 @@ type UserKycVerified struct {
 	Version int64 `json:"version"`
 }
 
-// UserOtpRequested user.otp_requested: a one-time code has to reach a phone.
+// UserOtpRequested user.otp_requested: a one-time code has to be sent to a phone.
 type UserOtpRequested struct {
 	// ChallengeID A UUIDv7 made by the service that owns the object.
 	//
@@ -182,7 +182,7 @@ type UserStatusChanged struct {
 	Version int64 `json:"version"`
 }
 
-// WalletDepositReceived wallet.deposit_received: a paybill payment that was not asked for is credited.
+// WalletDepositReceived wallet.deposit_received: an unrequested paybill payment has been credited.
 type WalletDepositReceived struct {
 	// Amount An amount of one currency in integer minor units.
 	//
@@ -252,7 +252,7 @@ type WalletTopupFailed struct {
 	WalletID externalRef0.UUID `json:"wallet_id"`
 }
 
-// WalletTopupSucceeded wallet.topup_succeeded: a top-up is credited.
+// WalletTopupSucceeded wallet.topup_succeeded: a top-up has been credited.
 type WalletTopupSucceeded struct {
 	// Amount An amount of one currency in integer minor units.
 	//

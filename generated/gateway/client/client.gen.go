@@ -39,7 +39,7 @@ type APIKey struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	ID externalRef0.UUID `json:"id"`
 
-	// Name What people call the key.
+	// Name A name for people to recognise the key by.
 	//
 	// Example: Price comparison site
 	Name APIKeyName `json:"name"`
@@ -52,7 +52,7 @@ type APIKey struct {
 	// Scopes What the key may do. Only scopes that some operation gives to API keys are accepted.
 	Scopes APIKeyScopes `json:"scopes"`
 
-	// Secret The key for the header X-Api-Key; only in the first answer to its creation.
+	// Secret The key for the header X-Api-Key; only in the first response to its creation.
 	//
 	// Example: stk_development_agjxyxukib6bxhl6h5vsuha2ji_nbswy3dpeb3w64tmmqqhi2djomqgc3ronbswy3dpeb3w64tmmqqq_mfzwizq
 	Secret *string `json:"secret,omitempty"`
@@ -68,13 +68,13 @@ type APIKeyList struct {
 	// Data The keys, newest first.
 	Data []APIKey `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
 	//
 	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
-// APIKeyName What people call the key.
+// APIKeyName A name for people to recognise the key by.
 //
 // Example: Price comparison site
 type APIKeyName = string
@@ -89,7 +89,7 @@ type CreateAPIKeyRequest struct {
 	// Example: 2026-11-23T09:30:00Z
 	ExpiresAt *externalRef0.Timestamp `json:"expires_at,omitempty"`
 
-	// Name What people call the key.
+	// Name A name for people to recognise the key by.
 	//
 	// Example: Price comparison site
 	Name APIKeyName `json:"name"`
@@ -109,7 +109,7 @@ type ListAPIKeysParams struct {
 
 // CreateAPIKeyParams defines parameters for CreateAPIKey.
 type CreateAPIKeyParams struct {
-	// IdempotencyKey A key that the client makes once per intention and repeats on each retry (a UUID is best). The stored answer is replayed with `Idempotency-Replayed: true`; the same key with another body is refused with 422 `idempotency_key_reused`; while the first request runs the answer is 409 with Retry-After.
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
 }
 
@@ -199,7 +199,7 @@ type ClientInterface interface {
 
 	// CreateAPIKeyWithBody Create an API key
 	//
-	// The answer is the only place where the key is shown: only its hash is stored. A repeated request with the same Idempotency-Key returns the same key's record without `secret`; whoever lost the secret revokes the key and creates another.
+	// This response is the only place where the key is shown, because only its hash is stored. A request repeated with the same Idempotency-Key returns the key's record without `secret`; if you have lost the secret, revoke the key and create another.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -208,7 +208,7 @@ type ClientInterface interface {
 
 	// CreateAPIKey Create an API key
 	//
-	// The answer is the only place where the key is shown: only its hash is stored. A repeated request with the same Idempotency-Key returns the same key's record without `secret`; whoever lost the secret revokes the key and creates another.
+	// This response is the only place where the key is shown, because only its hash is stored. A request repeated with the same Idempotency-Key returns the key's record without `secret`; if you have lost the secret, revoke the key and create another.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -242,7 +242,7 @@ func (c *Client) ListAPIKeys(ctx context.Context, params *ListAPIKeysParams, req
 
 // CreateAPIKeyWithBody Create an API key
 //
-// The answer is the only place where the key is shown: only its hash is stored. A repeated request with the same Idempotency-Key returns the same key's record without `secret`; whoever lost the secret revokes the key and creates another.
+// This response is the only place where the key is shown, because only its hash is stored. A request repeated with the same Idempotency-Key returns the key's record without `secret`; if you have lost the secret, revoke the key and create another.
 //
 // Takes any type of body and a specified content type.
 //
@@ -261,7 +261,7 @@ func (c *Client) CreateAPIKeyWithBody(ctx context.Context, params *CreateAPIKeyP
 
 // CreateAPIKey Create an API key
 //
-// The answer is the only place where the key is shown: only its hash is stored. A repeated request with the same Idempotency-Key returns the same key's record without `secret`; whoever lost the secret revokes the key and creates another.
+// This response is the only place where the key is shown, because only its hash is stored. A request repeated with the same Idempotency-Key returns the key's record without `secret`; if you have lost the secret, revoke the key and create another.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -503,7 +503,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateAPIKeyWithBodyWithResponse Create an API key
 	//
-	// The answer is the only place where the key is shown: only its hash is stored. A repeated request with the same Idempotency-Key returns the same key's record without `secret`; whoever lost the secret revokes the key and creates another.
+	// This response is the only place where the key is shown, because only its hash is stored. A request repeated with the same Idempotency-Key returns the key's record without `secret`; if you have lost the secret, revoke the key and create another.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -512,7 +512,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateAPIKeyWithResponse Create an API key
 	//
-	// The answer is the only place where the key is shown: only its hash is stored. A repeated request with the same Idempotency-Key returns the same key's record without `secret`; whoever lost the secret revokes the key and creates another.
+	// This response is the only place where the key is shown, because only its hash is stored. A request repeated with the same Idempotency-Key returns the key's record without `secret`; if you have lost the secret, revoke the key and create another.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -858,7 +858,7 @@ func (c *ClientWithResponses) ListAPIKeysWithResponse(ctx context.Context, param
 
 // CreateAPIKeyWithBodyWithResponse Create an API key
 //
-// The answer is the only place where the key is shown: only its hash is stored. A repeated request with the same Idempotency-Key returns the same key's record without `secret`; whoever lost the secret revokes the key and creates another.
+// This response is the only place where the key is shown, because only its hash is stored. A request repeated with the same Idempotency-Key returns the key's record without `secret`; if you have lost the secret, revoke the key and create another.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -873,7 +873,7 @@ func (c *ClientWithResponses) CreateAPIKeyWithBodyWithResponse(ctx context.Conte
 
 // CreateAPIKeyWithResponse Create an API key
 //
-// The answer is the only place where the key is shown: only its hash is stored. A repeated request with the same Idempotency-Key returns the same key's record without `secret`; whoever lost the secret revokes the key and creates another.
+// This response is the only place where the key is shown, because only its hash is stored. A request repeated with the same Idempotency-Key returns the key's record without `secret`; if you have lost the secret, revoke the key and create another.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

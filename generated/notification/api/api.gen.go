@@ -40,7 +40,7 @@ type Notification struct {
 	// Example: 2026-11-23T09:30:00Z
 	SentAt *externalRef0.Timestamp `json:"sent_at,omitempty"`
 
-	// State pending and sending: on its way to the provider; sent: the provider has taken it; delivered: it has arrived (SMS only); failed: it will not arrive; unknown: the provider's answer was lost, and it is not sent again. Clients must accept values that are new to them.
+	// State pending and sending: on its way to the provider; sent: the provider has accepted it; delivered: it has arrived (SMS only); failed: it will not arrive; unknown: the provider's response was lost, and the message is not sent again. Clients must accept values that are new to them.
 	//
 	// Example: delivered
 	State NotificationState `json:"state"`
@@ -50,7 +50,7 @@ type Notification struct {
 	// Example: Top-up of KES 250.00
 	Subject *string `json:"subject,omitempty"`
 
-	// Text The message as it was sent. Absent before that, and when the stored text cannot be opened.
+	// Text The message as it was sent. Absent until then, and if the stored text cannot be opened.
 	//
 	// Example: SENDTIP: KES 250.00 was added to your wallet on 23/11/2026 12:30. Receipt SKL1A2B3C4. Ref 3F6B2A1C0D4E.
 	Text *string `json:"text,omitempty"`
@@ -71,13 +71,13 @@ type NotificationPage struct {
 	// Data The messages.
 	Data []Notification `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
 	//
 	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
-// NotificationState pending and sending: on its way to the provider; sent: the provider has taken it; delivered: it has arrived (SMS only); failed: it will not arrive; unknown: the provider's answer was lost, and it is not sent again. Clients must accept values that are new to them.
+// NotificationState pending and sending: on its way to the provider; sent: the provider has accepted it; delivered: it has arrived (SMS only); failed: it will not arrive; unknown: the provider's response was lost, and the message is not sent again. Clients must accept values that are new to them.
 //
 // Example: delivered
 type NotificationState = string
@@ -87,7 +87,7 @@ type NotificationState = string
 // Example: topup_succeeded
 type NotificationType = string
 
-// ReportReceipt The provider reads the status only; the body is for people.
+// ReportReceipt The provider reads only the status; the body is for humans.
 type ReportReceipt struct {
 	// Received Always true.
 	//
@@ -95,7 +95,7 @@ type ReportReceipt struct {
 	Received bool `json:"received"`
 }
 
-// SmsReport A delivery report of Africa's Talking. It is kept as it came and read leniently afterwards.
+// SmsReport A delivery report from Africa's Talking. It is stored as received and parsed leniently afterwards.
 type SmsReport = openapi_types.File
 
 // ListNotificationsParams defines parameters for ListNotifications.

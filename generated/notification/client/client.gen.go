@@ -39,7 +39,7 @@ type Notification struct {
 	// Example: 2026-11-23T09:30:00Z
 	SentAt *externalRef0.Timestamp `json:"sent_at,omitempty"`
 
-	// State pending and sending: on its way to the provider; sent: the provider has taken it; delivered: it has arrived (SMS only); failed: it will not arrive; unknown: the provider's answer was lost, and it is not sent again. Clients must accept values that are new to them.
+	// State pending and sending: on its way to the provider; sent: the provider has accepted it; delivered: it has arrived (SMS only); failed: it will not arrive; unknown: the provider's response was lost, and the message is not sent again. Clients must accept values that are new to them.
 	//
 	// Example: delivered
 	State NotificationState `json:"state"`
@@ -49,7 +49,7 @@ type Notification struct {
 	// Example: Top-up of KES 250.00
 	Subject *string `json:"subject,omitempty"`
 
-	// Text The message as it was sent. Absent before that, and when the stored text cannot be opened.
+	// Text The message as it was sent. Absent until then, and if the stored text cannot be opened.
 	//
 	// Example: SENDTIP: KES 250.00 was added to your wallet on 23/11/2026 12:30. Receipt SKL1A2B3C4. Ref 3F6B2A1C0D4E.
 	Text *string `json:"text,omitempty"`
@@ -70,13 +70,13 @@ type NotificationPage struct {
 	// Data The messages.
 	Data []Notification `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
 	//
 	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
-// NotificationState pending and sending: on its way to the provider; sent: the provider has taken it; delivered: it has arrived (SMS only); failed: it will not arrive; unknown: the provider's answer was lost, and it is not sent again. Clients must accept values that are new to them.
+// NotificationState pending and sending: on its way to the provider; sent: the provider has accepted it; delivered: it has arrived (SMS only); failed: it will not arrive; unknown: the provider's response was lost, and the message is not sent again. Clients must accept values that are new to them.
 //
 // Example: delivered
 type NotificationState = string
@@ -86,7 +86,7 @@ type NotificationState = string
 // Example: topup_succeeded
 type NotificationType = string
 
-// ReportReceipt The provider reads the status only; the body is for people.
+// ReportReceipt The provider reads only the status; the body is for humans.
 type ReportReceipt struct {
 	// Received Always true.
 	//
@@ -94,7 +94,7 @@ type ReportReceipt struct {
 	Received bool `json:"received"`
 }
 
-// SmsReport A delivery report of Africa's Talking. It is kept as it came and read leniently afterwards.
+// SmsReport A delivery report from Africa's Talking. It is stored as received and parsed leniently afterwards.
 type SmsReport = openapi_types.File
 
 // ListNotificationsParams defines parameters for ListNotifications.
@@ -182,7 +182,7 @@ type ClientInterface interface {
 
 	// ReceiveSmsReportWithBody Take a delivery report from the SMS gateway
 	//
-	// The report is stored and answered at once; a job applies it. Reports may be late, doubled or out of order: a final state never moves back. The token in the path is the only secret of this address.
+	// The report is stored and acknowledged at once; a job applies it. Reports may arrive late, twice or out of order: a final state never moves back. The token in the path is the only secret of this address.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -191,7 +191,7 @@ type ClientInterface interface {
 
 	// ListNotifications List the caller's own messages
 	//
-	// Newest first, every channel. One-time codes are not in the list: they belong to a challenge, not to a customer. `subject` and `text` are absent until the message is rendered.
+	// Newest first, on all channels. One-time codes are not listed, because they belong to a challenge, not to a customer. `subject` and `text` are absent until the message has been rendered.
 	//
 	// Corresponds with GET /v1/notifications (the `ListNotifications` operationId).
 	ListNotifications(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -199,7 +199,7 @@ type ClientInterface interface {
 
 // ReceiveSmsReportWithBody Take a delivery report from the SMS gateway
 //
-// The report is stored and answered at once; a job applies it. Reports may be late, doubled or out of order: a final state never moves back. The token in the path is the only secret of this address.
+// The report is stored and acknowledged at once; a job applies it. Reports may arrive late, twice or out of order: a final state never moves back. The token in the path is the only secret of this address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -218,7 +218,7 @@ func (c *Client) ReceiveSmsReportWithBody(ctx context.Context, token externalRef
 
 // ListNotifications List the caller's own messages
 //
-// Newest first, every channel. One-time codes are not in the list: they belong to a challenge, not to a customer. `subject` and `text` are absent until the message is rendered.
+// Newest first, on all channels. One-time codes are not listed, because they belong to a challenge, not to a customer. `subject` and `text` are absent until the message has been rendered.
 //
 // Corresponds with GET /v1/notifications (the `ListNotifications` operationId).
 func (c *Client) ListNotifications(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -381,7 +381,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReceiveSmsReportWithBodyWithResponse Take a delivery report from the SMS gateway
 	//
-	// The report is stored and answered at once; a job applies it. Reports may be late, doubled or out of order: a final state never moves back. The token in the path is the only secret of this address.
+	// The report is stored and acknowledged at once; a job applies it. Reports may arrive late, twice or out of order: a final state never moves back. The token in the path is the only secret of this address.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -390,7 +390,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListNotificationsWithResponse List the caller's own messages
 	//
-	// Newest first, every channel. One-time codes are not in the list: they belong to a challenge, not to a customer. `subject` and `text` are absent until the message is rendered.
+	// Newest first, on all channels. One-time codes are not listed, because they belong to a challenge, not to a customer. `subject` and `text` are absent until the message has been rendered.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -601,7 +601,7 @@ func (r ListNotificationsResponse) ContentType() string {
 
 // ReceiveSmsReportWithBodyWithResponse Take a delivery report from the SMS gateway
 //
-// The report is stored and answered at once; a job applies it. Reports may be late, doubled or out of order: a final state never moves back. The token in the path is the only secret of this address.
+// The report is stored and acknowledged at once; a job applies it. Reports may arrive late, twice or out of order: a final state never moves back. The token in the path is the only secret of this address.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -616,7 +616,7 @@ func (c *ClientWithResponses) ReceiveSmsReportWithBodyWithResponse(ctx context.C
 
 // ListNotificationsWithResponse List the caller's own messages
 //
-// Newest first, every channel. One-time codes are not in the list: they belong to a challenge, not to a customer. `subject` and `text` are absent until the message is rendered.
+// Newest first, on all channels. One-time codes are not listed, because they belong to a challenge, not to a customer. `subject` and `text` are absent until the message has been rendered.
 //
 // Returns a wrapper object for the known response body format(s).
 //

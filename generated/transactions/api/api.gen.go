@@ -204,7 +204,7 @@ type AccountKind string
 // Example: fees.revenue.KES
 type AccountRef = string
 
-// AccountStatus A frozen account takes money in but gives none out, except what was held before; a closed one does neither.
+// AccountStatus A frozen account accepts money, but none leaves it except what was held before; a closed account does neither.
 //
 // Example: active
 type AccountStatus string
@@ -231,7 +231,7 @@ type BalanceAt struct {
 	// Example: {"amount":25000,"currency":"KES"}
 	Balance externalRef0.Money `json:"balance"`
 
-	// HeldAboveMaximum Part of the balance of now that is held because it is above the account's maximum; absent when there is none, and for an earlier moment.
+	// HeldAboveMaximum Part of the current balance that is held because it exceeds the account's maximum; absent when there is none, and for an earlier time.
 	HeldAboveMaximum *externalRef0.Money `json:"held_above_maximum,omitempty"`
 
 	// Sequence Number of the account's last entry; the first entry is 1.
@@ -385,7 +385,7 @@ type LedgerAccount struct {
 	// Example: 12
 	Sequence Sequence `json:"sequence"`
 
-	// Status A frozen account takes money in but gives none out, except what was held before; a closed one does neither.
+	// Status A frozen account accepts money, but none leaves it except what was held before; a closed account does neither.
 	//
 	// Example: active
 	Status AccountStatus `json:"status"`
@@ -463,7 +463,7 @@ type LedgerPosting struct {
 	SourceSequence Sequence `json:"source_sequence"`
 }
 
-// LedgerRequest One transaction. `post` needs postings. `hold` needs postings of one source, which it reserves. `capture` needs `hold_id`, and takes the rest of the hold along its postings, or `amount` of a hold with one posting, or other `postings` from the held account. `release` needs `hold_id`, and frees the rest or `amount`. `reverse` needs `transaction_id`, and turns back what is left of it, or `amount` of a transaction with one posting, or `postings` that run against the original ones.
+// LedgerRequest One transaction. `post` needs postings. `hold` needs postings from one source account, where it reserves the money. `capture` needs `hold_id`; it captures the rest of the hold along the hold's postings, or `amount` of a hold with one posting, or other `postings` from the held account. `release` needs `hold_id`; it frees the rest of the hold or `amount`. `reverse` needs `transaction_id`; it reverses the rest of that transaction, or `amount` of a transaction with one posting, or `postings` that run against the original ones.
 type LedgerRequest struct {
 	// Action What the transaction does.
 	//
@@ -480,12 +480,12 @@ type LedgerRequest struct {
 	// Example: mpesa
 	Channel Channel `json:"channel"`
 
-	// EffectiveAt When it counts for the business, if that is before it is recorded (UTC, microseconds). Never in the future.
+	// EffectiveAt When the transaction counts for the business, if that is earlier than its recording (UTC, microseconds). Never in the future.
 	//
 	// Example: 2026-11-22T21:00:00Z
 	EffectiveAt *time.Time `json:"effective_at,omitempty"`
 
-	// ExpiresAt When a hold ends by itself (UTC, microseconds); a hold without it never does. A moment that is not after the ledger's time is refused with `expiry_passed`.
+	// ExpiresAt When a hold ends by itself (UTC, microseconds); without it the hold never does. A time that is not later than the ledger's is refused with `expiry_passed`.
 	//
 	// Example: 2026-11-23T10:30:00Z
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
@@ -495,12 +495,12 @@ type LedgerRequest struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	HoldID *externalRef0.UUID `json:"hold_id,omitempty"`
 
-	// Metadata Facts of the caller, kept with the transaction. No personal data.
+	// Metadata The caller's own data, kept with the transaction. It must not be personal.
 	//
 	// Example: {"receipt":"SKK4X7QZ1P"}
 	Metadata map[string]string `json:"metadata,omitempty"`
 
-	// OverMaximum With `hold`, an amount above an account's maximum is credited and at once held without an expiry (`hold_id` of the outcome); without it such a transaction is refused.
+	// OverMaximum With `hold`, the amount above an account's maximum is credited and at once held without an expiry (`hold_id` of the outcome); by default such a transaction is refused.
 	//
 	// Example: hold
 	OverMaximum *LedgerRequestOverMaximum `json:"over_maximum,omitempty"`
@@ -518,18 +518,18 @@ type LedgerRequest struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	TransactionID *externalRef0.UUID `json:"transaction_id,omitempty"`
 
-	// Type What the transaction is to the business; shown on statements.
+	// Type What kind of business transaction this is; shown on statements.
 	//
 	// Example: transfer
 	Type TypeName `json:"type"`
 
-	// UpToMaximum With a `release` of money that is held above the account's maximum: frees only what the maximum leaves room for at that moment (`released` of the outcome). No room is refused with `no_room`, which is not stored: the same body may be sent again. Not with `amount`, and not in an atomic list.
+	// UpToMaximum For a `release` of money that is held above the account's maximum: frees only as much as the maximum has room for at that moment (`released` of the outcome). If there is no room, it is refused with `no_room`, which is not stored: the same body may be sent again. Not allowed with `amount` or in an atomic list.
 	//
 	// Example: true
 	UpToMaximum *bool `json:"up_to_maximum,omitempty"`
 }
 
-// LedgerRequestOverMaximum With `hold`, an amount above an account's maximum is credited and at once held without an expiry (`hold_id` of the outcome); without it such a transaction is refused.
+// LedgerRequestOverMaximum With `hold`, the amount above an account's maximum is credited and at once held without an expiry (`hold_id` of the outcome); by default such a transaction is refused.
 //
 // Example: hold
 type LedgerRequestOverMaximum string
@@ -582,7 +582,7 @@ type LedgerTransaction struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	ReversesID *externalRef0.UUID `json:"reverses_id,omitempty"`
 
-	// Type What the transaction is to the business; shown on statements.
+	// Type What kind of business transaction this is; shown on statements.
 	//
 	// Example: transfer
 	Type TypeName `json:"type"`
@@ -593,7 +593,7 @@ type LedgerTransactionList struct {
 	// Data The transactions.
 	Data []LedgerTransaction `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
 	//
 	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
@@ -604,9 +604,9 @@ type LedgerTransactionList struct {
 // Example: credit
 type NormalSide string
 
-// Outcome The fate of one transaction.
+// Outcome The outcome of one transaction.
 type Outcome struct {
-	// Balances The touched accounts right after the transaction, system accounts included.
+	// Balances The affected accounts right after the transaction, system accounts included.
 	Balances []OutcomeBalance `json:"balances,omitempty"`
 
 	// Code Why it was refused: insufficient_funds, over_maximum, batch_refused, account_not_found, account_frozen, account_closed, currency_mismatch, balance_overflow, hold_not_found, hold_not_active, hold_mismatch, no_room, expiry_passed, capture_above_hold, release_above_hold, transaction_not_found, not_reversible, reversal_mismatch, reversal_above_original, reference_reused. Clients must accept new codes.
@@ -678,12 +678,12 @@ type OutcomeStatus string
 
 // PostTransactionsRequest Transactions that are decided one by one, in this order.
 type PostTransactionsRequest struct {
-	// Atomic All or none: if one is refused, the others are refused with `batch_refused`, and so are those whose list has a reference that is known already. Every refusal is stored.
+	// Atomic All or nothing: if one transaction is refused, the others are refused with `batch_refused`; the same happens if the list contains a reference that is already known. Every refusal is stored.
 	//
 	// Example: true
 	Atomic *bool `json:"atomic,omitempty"`
 
-	// DryRun Says what would be answered right now, and writes nothing: no reference is used up, and `transaction_id` in the outcomes means nothing.
+	// DryRun Returns the outcomes that the request would have right now, and writes nothing: no reference is used up, and `transaction_id` in the outcomes has no meaning.
 	//
 	// Example: false
 	DryRun *bool `json:"dry_run,omitempty"`
@@ -743,13 +743,13 @@ type PutAccountRequest struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	OwnerID externalRef0.UUID `json:"owner_id"`
 
-	// Status A frozen account takes money in but gives none out, except what was held before; a closed one does neither.
+	// Status A frozen account accepts money, but none leaves it except what was held before; a closed account does neither.
 	//
 	// Example: active
 	Status *AccountStatus `json:"status,omitempty"`
 }
 
-// Receipt The receipt file. `parts` make the leaf, `proof` leads from the leaf at `index` to the root in `checkpoint`. Keep the texts byte for byte: they are hashed.
+// Receipt The receipt file. `parts` make up the leaf; `proof` leads from the leaf at `index` to the root in `checkpoint`. Keep the texts byte for byte, because they are hashed.
 type Receipt struct {
 	// Checkpoint The signed note.
 	//
@@ -793,7 +793,7 @@ type ReceiptMetadata struct {
 	Salt SaltValue `json:"salt"`
 }
 
-// ReceiptPart A part with its salt, or of a part that is not disclosed only the hash.
+// ReceiptPart A part with its salt, or only the hash of a part that is not disclosed.
 type ReceiptPart struct {
 	// Hash SHA-256 in base64.
 	//
@@ -811,9 +811,9 @@ type ReceiptPart struct {
 	Salt *SaltValue `json:"salt,omitempty"`
 }
 
-// ReceiptResult A receipt, or that there is none yet.
+// ReceiptResult A receipt, or the information that there is none yet.
 type ReceiptResult struct {
-	// Receipt The receipt file. `parts` make the leaf, `proof` leads from the leaf at `index` to the root in `checkpoint`. Keep the texts byte for byte: they are hashed.
+	// Receipt The receipt file. `parts` make up the leaf; `proof` leads from the leaf at `index` to the root in `checkpoint`. Keep the texts byte for byte, because they are hashed.
 	Receipt *Receipt `json:"receipt,omitempty"`
 
 	// Status `pending` until a signed checkpoint covers the transaction, then `sealed` for ever. Clients must accept values that are new to them.
@@ -847,7 +847,7 @@ type Statement struct {
 	// Data The entries.
 	Data []StatementEntry `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
 	//
 	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
@@ -900,7 +900,7 @@ type StatementEntry struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	TransactionID externalRef0.UUID `json:"transaction_id"`
 
-	// Type What the transaction is to the business; shown on statements.
+	// Type What kind of business transaction this is; shown on statements.
 	//
 	// Example: transfer
 	Type TypeName `json:"type"`
@@ -915,7 +915,7 @@ type SystemAccountList struct {
 	Totals []CurrencyTotal `json:"totals"`
 }
 
-// TypeName What the transaction is to the business; shown on statements.
+// TypeName What kind of business transaction this is; shown on statements.
 //
 // Example: transfer
 type TypeName = string
@@ -945,17 +945,17 @@ type RecordedTo = externalRef0.Timestamp
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type TransactionID = externalRef0.UUID
 
-// TypeFilter What the transaction is to the business; shown on statements.
+// TypeFilter What kind of business transaction this is; shown on statements.
 //
 // Example: transfer
 type TypeFilter = TypeName
 
 // GetBalanceAtParams defines parameters for GetBalanceAt.
 type GetBalanceAtParams struct {
-	// RecordedAt The balance as the ledger knew it at this moment: entries recorded later do not count. Never in the future; an entry that is being committed may still get a time some milliseconds back.
+	// RecordedAt The balance as the ledger knew it at this time: entries recorded later do not count. Never in the future; an entry that is being committed may still get a time a few milliseconds earlier.
 	RecordedAt *externalRef0.Timestamp `form:"recorded_at,omitempty" json:"recorded_at,omitempty"`
 
-	// EffectiveAt The balance of what counts up to this moment, whenever it was recorded: an entry counts from its effective time, which is when it was recorded unless its transaction says otherwise. Never in the future, and not together with `recorded_at`.
+	// EffectiveAt The balance of everything that counts up to this time, whenever it was recorded: an entry counts from its effective time, which is the time of recording unless its transaction says otherwise. Never in the future, and not together with `recorded_at`.
 	EffectiveAt *externalRef0.Timestamp `form:"effective_at,omitempty" json:"effective_at,omitempty"`
 }
 
@@ -1021,10 +1021,10 @@ type GetLogTileParams struct {
 
 // GetAccountBalanceParams defines parameters for GetAccountBalance.
 type GetAccountBalanceParams struct {
-	// RecordedAt The balance as the ledger knew it at this moment: entries recorded later do not count. Never in the future; an entry that is being committed may still get a time some milliseconds back.
+	// RecordedAt The balance as the ledger knew it at this time: entries recorded later do not count. Never in the future; an entry that is being committed may still get a time a few milliseconds earlier.
 	RecordedAt *externalRef0.Timestamp `form:"recorded_at,omitempty" json:"recorded_at,omitempty"`
 
-	// EffectiveAt The balance of what counts up to this moment, whenever it was recorded: an entry counts from its effective time, which is when it was recorded unless its transaction says otherwise. Never in the future, and not together with `recorded_at`.
+	// EffectiveAt The balance of everything that counts up to this time, whenever it was recorded: an entry counts from its effective time, which is the time of recording unless its transaction says otherwise. Never in the future, and not together with `recorded_at`.
 	EffectiveAt *externalRef0.Timestamp `form:"effective_at,omitempty" json:"effective_at,omitempty"`
 }
 
@@ -1069,10 +1069,10 @@ type ListLedgerTransactionsParams struct {
 	// Reference Only the transaction with this reference.
 	Reference *Reference `form:"reference,omitempty" json:"reference,omitempty"`
 
-	// MetadataKey Only transactions with this fact; `metadata_value` comes with it.
+	// MetadataKey Only transactions whose metadata has this key; requires `metadata_value`.
 	MetadataKey *string `form:"metadata_key,omitempty" json:"metadata_key,omitempty"`
 
-	// MetadataValue What the fact says, exactly; `metadata_key` comes with it.
+	// MetadataValue The exact value under that key; requires `metadata_key`.
 	MetadataValue *string `form:"metadata_value,omitempty" json:"metadata_value,omitempty"`
 
 	// Limit Rows per page.

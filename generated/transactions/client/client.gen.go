@@ -204,7 +204,7 @@ type AccountKind string
 // Example: fees.revenue.KES
 type AccountRef = string
 
-// AccountStatus A frozen account takes money in but gives none out, except what was held before; a closed one does neither.
+// AccountStatus A frozen account accepts money, but none leaves it except what was held before; a closed account does neither.
 //
 // Example: active
 type AccountStatus string
@@ -231,7 +231,7 @@ type BalanceAt struct {
 	// Example: {"amount":25000,"currency":"KES"}
 	Balance externalRef0.Money `json:"balance"`
 
-	// HeldAboveMaximum Part of the balance of now that is held because it is above the account's maximum; absent when there is none, and for an earlier moment.
+	// HeldAboveMaximum Part of the current balance that is held because it exceeds the account's maximum; absent when there is none, and for an earlier time.
 	HeldAboveMaximum *externalRef0.Money `json:"held_above_maximum,omitempty"`
 
 	// Sequence Number of the account's last entry; the first entry is 1.
@@ -385,7 +385,7 @@ type LedgerAccount struct {
 	// Example: 12
 	Sequence Sequence `json:"sequence"`
 
-	// Status A frozen account takes money in but gives none out, except what was held before; a closed one does neither.
+	// Status A frozen account accepts money, but none leaves it except what was held before; a closed account does neither.
 	//
 	// Example: active
 	Status AccountStatus `json:"status"`
@@ -463,7 +463,7 @@ type LedgerPosting struct {
 	SourceSequence Sequence `json:"source_sequence"`
 }
 
-// LedgerRequest One transaction. `post` needs postings. `hold` needs postings of one source, which it reserves. `capture` needs `hold_id`, and takes the rest of the hold along its postings, or `amount` of a hold with one posting, or other `postings` from the held account. `release` needs `hold_id`, and frees the rest or `amount`. `reverse` needs `transaction_id`, and turns back what is left of it, or `amount` of a transaction with one posting, or `postings` that run against the original ones.
+// LedgerRequest One transaction. `post` needs postings. `hold` needs postings from one source account, where it reserves the money. `capture` needs `hold_id`; it captures the rest of the hold along the hold's postings, or `amount` of a hold with one posting, or other `postings` from the held account. `release` needs `hold_id`; it frees the rest of the hold or `amount`. `reverse` needs `transaction_id`; it reverses the rest of that transaction, or `amount` of a transaction with one posting, or `postings` that run against the original ones.
 type LedgerRequest struct {
 	// Action What the transaction does.
 	//
@@ -480,12 +480,12 @@ type LedgerRequest struct {
 	// Example: mpesa
 	Channel Channel `json:"channel"`
 
-	// EffectiveAt When it counts for the business, if that is before it is recorded (UTC, microseconds). Never in the future.
+	// EffectiveAt When the transaction counts for the business, if that is earlier than its recording (UTC, microseconds). Never in the future.
 	//
 	// Example: 2026-11-22T21:00:00Z
 	EffectiveAt *time.Time `json:"effective_at,omitempty"`
 
-	// ExpiresAt When a hold ends by itself (UTC, microseconds); a hold without it never does. A moment that is not after the ledger's time is refused with `expiry_passed`.
+	// ExpiresAt When a hold ends by itself (UTC, microseconds); without it the hold never does. A time that is not later than the ledger's is refused with `expiry_passed`.
 	//
 	// Example: 2026-11-23T10:30:00Z
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
@@ -495,12 +495,12 @@ type LedgerRequest struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	HoldID *externalRef0.UUID `json:"hold_id,omitempty"`
 
-	// Metadata Facts of the caller, kept with the transaction. No personal data.
+	// Metadata The caller's own data, kept with the transaction. It must not be personal.
 	//
 	// Example: {"receipt":"SKK4X7QZ1P"}
 	Metadata map[string]string `json:"metadata,omitempty"`
 
-	// OverMaximum With `hold`, an amount above an account's maximum is credited and at once held without an expiry (`hold_id` of the outcome); without it such a transaction is refused.
+	// OverMaximum With `hold`, the amount above an account's maximum is credited and at once held without an expiry (`hold_id` of the outcome); by default such a transaction is refused.
 	//
 	// Example: hold
 	OverMaximum *LedgerRequestOverMaximum `json:"over_maximum,omitempty"`
@@ -518,18 +518,18 @@ type LedgerRequest struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	TransactionID *externalRef0.UUID `json:"transaction_id,omitempty"`
 
-	// Type What the transaction is to the business; shown on statements.
+	// Type What kind of business transaction this is; shown on statements.
 	//
 	// Example: transfer
 	Type TypeName `json:"type"`
 
-	// UpToMaximum With a `release` of money that is held above the account's maximum: frees only what the maximum leaves room for at that moment (`released` of the outcome). No room is refused with `no_room`, which is not stored: the same body may be sent again. Not with `amount`, and not in an atomic list.
+	// UpToMaximum For a `release` of money that is held above the account's maximum: frees only as much as the maximum has room for at that moment (`released` of the outcome). If there is no room, it is refused with `no_room`, which is not stored: the same body may be sent again. Not allowed with `amount` or in an atomic list.
 	//
 	// Example: true
 	UpToMaximum *bool `json:"up_to_maximum,omitempty"`
 }
 
-// LedgerRequestOverMaximum With `hold`, an amount above an account's maximum is credited and at once held without an expiry (`hold_id` of the outcome); without it such a transaction is refused.
+// LedgerRequestOverMaximum With `hold`, the amount above an account's maximum is credited and at once held without an expiry (`hold_id` of the outcome); by default such a transaction is refused.
 //
 // Example: hold
 type LedgerRequestOverMaximum string
@@ -582,7 +582,7 @@ type LedgerTransaction struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	ReversesID *externalRef0.UUID `json:"reverses_id,omitempty"`
 
-	// Type What the transaction is to the business; shown on statements.
+	// Type What kind of business transaction this is; shown on statements.
 	//
 	// Example: transfer
 	Type TypeName `json:"type"`
@@ -593,7 +593,7 @@ type LedgerTransactionList struct {
 	// Data The transactions.
 	Data []LedgerTransaction `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
 	//
 	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
@@ -604,9 +604,9 @@ type LedgerTransactionList struct {
 // Example: credit
 type NormalSide string
 
-// Outcome The fate of one transaction.
+// Outcome The outcome of one transaction.
 type Outcome struct {
-	// Balances The touched accounts right after the transaction, system accounts included.
+	// Balances The affected accounts right after the transaction, system accounts included.
 	Balances []OutcomeBalance `json:"balances,omitempty"`
 
 	// Code Why it was refused: insufficient_funds, over_maximum, batch_refused, account_not_found, account_frozen, account_closed, currency_mismatch, balance_overflow, hold_not_found, hold_not_active, hold_mismatch, no_room, expiry_passed, capture_above_hold, release_above_hold, transaction_not_found, not_reversible, reversal_mismatch, reversal_above_original, reference_reused. Clients must accept new codes.
@@ -678,12 +678,12 @@ type OutcomeStatus string
 
 // PostTransactionsRequest Transactions that are decided one by one, in this order.
 type PostTransactionsRequest struct {
-	// Atomic All or none: if one is refused, the others are refused with `batch_refused`, and so are those whose list has a reference that is known already. Every refusal is stored.
+	// Atomic All or nothing: if one transaction is refused, the others are refused with `batch_refused`; the same happens if the list contains a reference that is already known. Every refusal is stored.
 	//
 	// Example: true
 	Atomic *bool `json:"atomic,omitempty"`
 
-	// DryRun Says what would be answered right now, and writes nothing: no reference is used up, and `transaction_id` in the outcomes means nothing.
+	// DryRun Returns the outcomes that the request would have right now, and writes nothing: no reference is used up, and `transaction_id` in the outcomes has no meaning.
 	//
 	// Example: false
 	DryRun *bool `json:"dry_run,omitempty"`
@@ -743,13 +743,13 @@ type PutAccountRequest struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	OwnerID externalRef0.UUID `json:"owner_id"`
 
-	// Status A frozen account takes money in but gives none out, except what was held before; a closed one does neither.
+	// Status A frozen account accepts money, but none leaves it except what was held before; a closed account does neither.
 	//
 	// Example: active
 	Status *AccountStatus `json:"status,omitempty"`
 }
 
-// Receipt The receipt file. `parts` make the leaf, `proof` leads from the leaf at `index` to the root in `checkpoint`. Keep the texts byte for byte: they are hashed.
+// Receipt The receipt file. `parts` make up the leaf; `proof` leads from the leaf at `index` to the root in `checkpoint`. Keep the texts byte for byte, because they are hashed.
 type Receipt struct {
 	// Checkpoint The signed note.
 	//
@@ -793,7 +793,7 @@ type ReceiptMetadata struct {
 	Salt SaltValue `json:"salt"`
 }
 
-// ReceiptPart A part with its salt, or of a part that is not disclosed only the hash.
+// ReceiptPart A part with its salt, or only the hash of a part that is not disclosed.
 type ReceiptPart struct {
 	// Hash SHA-256 in base64.
 	//
@@ -811,9 +811,9 @@ type ReceiptPart struct {
 	Salt *SaltValue `json:"salt,omitempty"`
 }
 
-// ReceiptResult A receipt, or that there is none yet.
+// ReceiptResult A receipt, or the information that there is none yet.
 type ReceiptResult struct {
-	// Receipt The receipt file. `parts` make the leaf, `proof` leads from the leaf at `index` to the root in `checkpoint`. Keep the texts byte for byte: they are hashed.
+	// Receipt The receipt file. `parts` make up the leaf; `proof` leads from the leaf at `index` to the root in `checkpoint`. Keep the texts byte for byte, because they are hashed.
 	Receipt *Receipt `json:"receipt,omitempty"`
 
 	// Status `pending` until a signed checkpoint covers the transaction, then `sealed` for ever. Clients must accept values that are new to them.
@@ -847,7 +847,7 @@ type Statement struct {
 	// Data The entries.
 	Data []StatementEntry `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
 	//
 	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
@@ -900,7 +900,7 @@ type StatementEntry struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	TransactionID externalRef0.UUID `json:"transaction_id"`
 
-	// Type What the transaction is to the business; shown on statements.
+	// Type What kind of business transaction this is; shown on statements.
 	//
 	// Example: transfer
 	Type TypeName `json:"type"`
@@ -915,7 +915,7 @@ type SystemAccountList struct {
 	Totals []CurrencyTotal `json:"totals"`
 }
 
-// TypeName What the transaction is to the business; shown on statements.
+// TypeName What kind of business transaction this is; shown on statements.
 //
 // Example: transfer
 type TypeName = string
@@ -945,17 +945,17 @@ type RecordedTo = externalRef0.Timestamp
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type TransactionID = externalRef0.UUID
 
-// TypeFilter What the transaction is to the business; shown on statements.
+// TypeFilter What kind of business transaction this is; shown on statements.
 //
 // Example: transfer
 type TypeFilter = TypeName
 
 // GetBalanceAtParams defines parameters for GetBalanceAt.
 type GetBalanceAtParams struct {
-	// RecordedAt The balance as the ledger knew it at this moment: entries recorded later do not count. Never in the future; an entry that is being committed may still get a time some milliseconds back.
+	// RecordedAt The balance as the ledger knew it at this time: entries recorded later do not count. Never in the future; an entry that is being committed may still get a time a few milliseconds earlier.
 	RecordedAt *externalRef0.Timestamp `form:"recorded_at,omitempty" json:"recorded_at,omitempty"`
 
-	// EffectiveAt The balance of what counts up to this moment, whenever it was recorded: an entry counts from its effective time, which is when it was recorded unless its transaction says otherwise. Never in the future, and not together with `recorded_at`.
+	// EffectiveAt The balance of everything that counts up to this time, whenever it was recorded: an entry counts from its effective time, which is the time of recording unless its transaction says otherwise. Never in the future, and not together with `recorded_at`.
 	EffectiveAt *externalRef0.Timestamp `form:"effective_at,omitempty" json:"effective_at,omitempty"`
 }
 
@@ -1021,10 +1021,10 @@ type GetLogTileParams struct {
 
 // GetAccountBalanceParams defines parameters for GetAccountBalance.
 type GetAccountBalanceParams struct {
-	// RecordedAt The balance as the ledger knew it at this moment: entries recorded later do not count. Never in the future; an entry that is being committed may still get a time some milliseconds back.
+	// RecordedAt The balance as the ledger knew it at this time: entries recorded later do not count. Never in the future; an entry that is being committed may still get a time a few milliseconds earlier.
 	RecordedAt *externalRef0.Timestamp `form:"recorded_at,omitempty" json:"recorded_at,omitempty"`
 
-	// EffectiveAt The balance of what counts up to this moment, whenever it was recorded: an entry counts from its effective time, which is when it was recorded unless its transaction says otherwise. Never in the future, and not together with `recorded_at`.
+	// EffectiveAt The balance of everything that counts up to this time, whenever it was recorded: an entry counts from its effective time, which is the time of recording unless its transaction says otherwise. Never in the future, and not together with `recorded_at`.
 	EffectiveAt *externalRef0.Timestamp `form:"effective_at,omitempty" json:"effective_at,omitempty"`
 }
 
@@ -1069,10 +1069,10 @@ type ListLedgerTransactionsParams struct {
 	// Reference Only the transaction with this reference.
 	Reference *Reference `form:"reference,omitempty" json:"reference,omitempty"`
 
-	// MetadataKey Only transactions with this fact; `metadata_value` comes with it.
+	// MetadataKey Only transactions whose metadata has this key; requires `metadata_value`.
 	MetadataKey *string `form:"metadata_key,omitempty" json:"metadata_key,omitempty"`
 
-	// MetadataValue What the fact says, exactly; `metadata_key` comes with it.
+	// MetadataValue The exact value under that key; requires `metadata_key`.
 	MetadataValue *string `form:"metadata_value,omitempty" json:"metadata_value,omitempty"`
 
 	// Limit Rows per page.
@@ -1164,56 +1164,56 @@ type ClientInterface interface {
 
 	// GetBalance Read the balance of your own account
 	//
-	// Returns the booked and the available balance. Somebody else's account is 404.
+	// Returns the booked and the available balance. Another customer's account is 404.
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/balance (the `GetBalance` operationId).
 	GetBalance(ctx context.Context, accountID AccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetBalanceAt Read the balance of your own account at an earlier moment
 	//
-	// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. Somebody else's account is 404.
+	// Requires `recorded_at` or `effective_at`. Available amounts of earlier times are not kept. Before its first entry an account has a balance of zero. Another customer's account is 404.
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/balance-at (the `GetBalanceAt` operationId).
 	GetBalanceAt(ctx context.Context, accountID AccountID, params *GetBalanceAtParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetReceipt Read the receipt of a transaction on your own account
 	//
-	// A small file that `sendtip ledger verify-receipt` checks offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; of other accounts it has neither balances nor sequences. `pending` until a signed checkpoint covers the transaction, which takes about a second. An account of somebody else, or a transaction that does not touch the account, is 404.
+	// A small file that `sendtip ledger verify-receipt` verifies offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; it has neither balances nor sequences of other accounts. The status is `pending` until a signed checkpoint covers the transaction, which takes about a second. Another customer's account, or a transaction that does not affect the account, is 404.
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/receipts/{transaction_id} (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, accountID AccountID, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListStatement List the entries of your own account
 	//
-	// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Somebody else's account is 404.
+	// Newest first, ordered by the account's own sequence, so a page never shifts while new entries arrive. The other side of an entry is not shown. One call examines at most 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Another customer's account is 404.
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/statement (the `ListStatement` operationId).
 	ListStatement(ctx context.Context, accountID AccountID, params *ListStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExportStatement Download the statement of your own account as CSV
 	//
-	// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. Somebody else's account is 404.
+	// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the time of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same values with the currency's decimals, and empty if the number of decimals is not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. Another customer's account is 404.
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/statement.csv (the `ExportStatement` operationId).
 	ExportStatement(ctx context.Context, accountID AccountID, params *ExportStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// EraseTransactionMetadata Erase the metadata of a transaction
 	//
-	// Deletes the caller's facts of a transaction with their salt, and leaves an audit row. What was posted stays, and so does its proof: the leaf covers a salted hash, which says nothing without the salt. A transaction whose metadata is gone, or that had none, is 204 too.
+	// Deletes a transaction's metadata together with its salt, and leaves an audit row. The postings stay, and so does their proof: the leaf covers a salted hash, which reveals nothing without the salt. If the transaction has no metadata, or no longer has any, the response is also 204.
 	//
 	// Corresponds with DELETE /v1/admin/ledger/transactions/{transaction_id}/metadata (the `EraseTransactionMetadata` operationId).
 	EraseTransactionMetadata(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetCheckpoint Read the newest signed checkpoint
 	//
-	// Size and root of the ledger's Merkle tree as a signed note (C2SP tlog-checkpoint). 404 until the first one is signed. Keep the ones that you have seen: with them a ledger that was cut or rewritten shows.
+	// Size and root of the ledger's Merkle tree as a signed note (C2SP tlog-checkpoint). 404 until the first one is signed. Keep the checkpoints that you have seen: they reveal whether the ledger has been truncated or rewritten since.
 	//
 	// Corresponds with GET /v1/ledger-log/checkpoint (the `GetCheckpoint` operationId).
 	GetCheckpoint(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetConsistencyProof Prove that a tree is the beginning of a later one
 	//
-	// The consistency proof of RFC 6962 section 2.1.2: nothing of the first tree was changed or removed. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `sizes_reversed` if the second tree is the smaller one, 404 until the first checkpoint is signed.
+	// The consistency proof of RFC 6962 section 2.1.2: it shows that nothing in the first tree was changed or removed. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `sizes_reversed` if the second tree is smaller, 404 until the first checkpoint is signed.
 	//
 	// Corresponds with GET /v1/ledger-log/consistency-proofs (the `GetConsistencyProof` operationId).
 	GetConsistencyProof(ctx context.Context, params *GetConsistencyProofParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1227,14 +1227,14 @@ type ClientInterface interface {
 
 	// ListLedgerKeys List the keys that sign checkpoints
 	//
-	// Every public key that ever signed here, oldest first, for who holds an old receipt. Whoever checks receipts should have got the key on another way than from the party that it is to hold to its word.
+	// Every public key that has ever signed for this ledger, oldest first, for holders of old receipts. Anyone who verifies receipts should get the public key through a channel that the ledger's operator does not control.
 	//
 	// Corresponds with GET /v1/ledger-log/keys (the `ListLedgerKeys` operationId).
 	ListLedgerKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetLogTile Read a tile of the tree
 	//
-	// `width` hashes of 32 bytes, one after the other: entry i of level L is the root of the perfect subtree number i, from the left, of height 8*L, and level 0 has the leaf hashes; the tile has the entries from index*256. Without `width` the tile is as wide as the newest checkpoint makes it, and 256 at most. What lies beyond the newest checkpoint is 404. Only a tile without `width` at the right edge ever changes; everything else may be cached for ever.
+	// `width` hashes of 32 bytes, one after another: entry i of level L is the root of perfect subtree number i, counted from the left, of height 8*L; level 0 has the leaf hashes. The tile starts at entry index*256. Without `width`, the tile is as wide as the newest checkpoint allows, and at most 256. Anything beyond the newest checkpoint is 404. Only a tile without `width` at the right edge ever changes; all others may be cached for ever.
 	//
 	// Corresponds with GET /v1/ledger-log/tiles/{level}/{index} (the `GetLogTile` operationId).
 	GetLogTile(ctx context.Context, level int32, index int64, params *GetLogTileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1248,7 +1248,7 @@ type ClientInterface interface {
 
 	// PutAccountWithBody Open an account or change its rules
 	//
-	// Opens the account under the caller's id, or replaces its rules and status. Owner, kind and currency never change: other values are 409 `account_differs`. Equal values change nothing. Closing needs a balance of zero and no hold; a closed account stays closed.
+	// Opens the account under the id that the caller chooses, or replaces its rules and status. Owner, kind and currency never change: different values are 409 `account_differs`. Identical values change nothing. An account can be closed only with a zero balance and no holds; a closed account stays closed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1257,7 +1257,7 @@ type ClientInterface interface {
 
 	// PutAccount Open an account or change its rules
 	//
-	// Opens the account under the caller's id, or replaces its rules and status. Owner, kind and currency never change: other values are 409 `account_differs`. Equal values change nothing. Closing needs a balance of zero and no hold; a closed account stays closed.
+	// Opens the account under the id that the caller chooses, or replaces its rules and status. Owner, kind and currency never change: different values are 409 `account_differs`. Identical values change nothing. An account can be closed only with a zero balance and no holds; a closed account stays closed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1266,42 +1266,42 @@ type ClientInterface interface {
 
 	// GetAccountBalance Read the balance of an account now or at an earlier moment
 	//
-	// Without a time it is the balance as of the last committed transaction, with what is available of it; what was available at an earlier moment is not kept. Before its first entry an account has a balance of zero.
+	// Without a time, returns the balance as of the last committed transaction and the available amount. For an earlier time only the balance is known, because available amounts are not kept. Before its first entry an account has a balance of zero.
 	//
 	// Corresponds with GET /v1/ledger/accounts/{account_id}/balance (the `GetAccountBalance` operationId).
 	GetAccountBalance(ctx context.Context, accountID AccountID, params *GetAccountBalanceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAccountStatement List the entries of an account
 	//
-	// The statement as its owner sees it, of any account, system accounts included. Newest first, ordered by the account's own sequence. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end.
+	// The statement as the account's owner sees it, for any account, system accounts included. Newest first, ordered by the account's own sequence. One call examines at most 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end.
 	//
 	// Corresponds with GET /v1/ledger/accounts/{account_id}/statement (the `ListAccountStatement` operationId).
 	ListAccountStatement(ctx context.Context, accountID AccountID, params *ListAccountStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetOutcome Read the stored outcome of a reference
 	//
-	// For whoever lost an answer. 404 says only that nothing is committed under the reference so far: an attempt may still be on its way, so settle it by posting the same body again.
+	// For callers that lost a response. 404 only means that nothing has been committed under the reference so far: an attempt may still be on its way, so settle it by posting the same body again.
 	//
 	// Corresponds with GET /v1/ledger/outcomes/{reference} (the `GetOutcome` operationId).
 	GetOutcome(ctx context.Context, reference Reference, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSystemAccounts List the platform's own accounts and the sums of the ledger
 	//
-	// All system accounts of the chart with their balances, and per currency the sums over every account of the ledger, read in one snapshot: debits equal credits, or the ledger is broken.
+	// All system accounts of the chart with their balances and, per currency, the sums over every account of the ledger, read in one snapshot. If debits do not equal credits, the ledger is broken.
 	//
 	// Corresponds with GET /v1/ledger/system-accounts (the `ListSystemAccounts` operationId).
 	ListSystemAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListLedgerTransactions List transactions
 	//
-	// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
+	// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period), the list follows that account's own entries; holds and releases have no entries, so they are not listed. Otherwise it follows the transactions' ids, which are in order of arrival. One call examines at most 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. A transaction that commits while the list is being read may have an id a few milliseconds below those already read; with `account_id` this cannot happen.
 	//
 	// Corresponds with GET /v1/ledger/transactions (the `ListLedgerTransactions` operationId).
 	ListLedgerTransactions(ctx context.Context, params *ListLedgerTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PostTransactionsWithBody Post transactions
 	//
-	// Decides each transaction on its own, in the order of the list, and answers with one outcome per transaction in the same order: posted, or refused with a code. Only such an item is an outcome. Every other answer, each 4xx included, leaves the fate of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and repeated for ever; a new try needs a new reference. A known reference with another body is refused with `reference_reused`, which is not stored. A malformed transaction refuses the whole request with 422 before anything is written.
+	// Decides each transaction on its own, in the order of the list, and returns one outcome per transaction in the same order: posted, or refused with a code. Nothing else is an outcome. Any other response, including every 4xx, leaves the result of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and returned for ever; a new attempt needs a new reference. A known reference with a different body is refused with `reference_reused`, which is not stored. A malformed transaction causes the whole request to be refused with 422 before anything is written.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1310,7 +1310,7 @@ type ClientInterface interface {
 
 	// PostTransactions Post transactions
 	//
-	// Decides each transaction on its own, in the order of the list, and answers with one outcome per transaction in the same order: posted, or refused with a code. Only such an item is an outcome. Every other answer, each 4xx included, leaves the fate of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and repeated for ever; a new try needs a new reference. A known reference with another body is refused with `reference_reused`, which is not stored. A malformed transaction refuses the whole request with 422 before anything is written.
+	// Decides each transaction on its own, in the order of the list, and returns one outcome per transaction in the same order: posted, or refused with a code. Nothing else is an outcome. Any other response, including every 4xx, leaves the result of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and returned for ever; a new attempt needs a new reference. A known reference with a different body is refused with `reference_reused`, which is not stored. A malformed transaction causes the whole request to be refused with 422 before anything is written.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1326,7 +1326,7 @@ type ClientInterface interface {
 
 	// GetLedgerReceipt Read the full receipt of a transaction
 	//
-	// All parts of the transaction's leaf with the proof that the ledger's tree includes it, and the metadata with its salt while those are not erased. `pending` until a signed checkpoint covers the transaction, which takes about a second.
+	// All parts of the transaction's leaf with the proof that the ledger's tree includes it, and the metadata with its salt unless they have been erased. The status is `pending` until a signed checkpoint covers the transaction, which takes about a second.
 	//
 	// Corresponds with GET /v1/ledger/transactions/{transaction_id}/receipt (the `GetLedgerReceipt` operationId).
 	GetLedgerReceipt(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1334,7 +1334,7 @@ type ClientInterface interface {
 
 // GetBalance Read the balance of your own account
 //
-// Returns the booked and the available balance. Somebody else's account is 404.
+// Returns the booked and the available balance. Another customer's account is 404.
 //
 // Corresponds with GET /v1/accounts/{account_id}/balance (the `GetBalance` operationId).
 func (c *Client) GetBalance(ctx context.Context, accountID AccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1351,7 +1351,7 @@ func (c *Client) GetBalance(ctx context.Context, accountID AccountID, reqEditors
 
 // GetBalanceAt Read the balance of your own account at an earlier moment
 //
-// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. Somebody else's account is 404.
+// Requires `recorded_at` or `effective_at`. Available amounts of earlier times are not kept. Before its first entry an account has a balance of zero. Another customer's account is 404.
 //
 // Corresponds with GET /v1/accounts/{account_id}/balance-at (the `GetBalanceAt` operationId).
 func (c *Client) GetBalanceAt(ctx context.Context, accountID AccountID, params *GetBalanceAtParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1368,7 +1368,7 @@ func (c *Client) GetBalanceAt(ctx context.Context, accountID AccountID, params *
 
 // GetReceipt Read the receipt of a transaction on your own account
 //
-// A small file that `sendtip ledger verify-receipt` checks offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; of other accounts it has neither balances nor sequences. `pending` until a signed checkpoint covers the transaction, which takes about a second. An account of somebody else, or a transaction that does not touch the account, is 404.
+// A small file that `sendtip ledger verify-receipt` verifies offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; it has neither balances nor sequences of other accounts. The status is `pending` until a signed checkpoint covers the transaction, which takes about a second. Another customer's account, or a transaction that does not affect the account, is 404.
 //
 // Corresponds with GET /v1/accounts/{account_id}/receipts/{transaction_id} (the `GetReceipt` operationId).
 func (c *Client) GetReceipt(ctx context.Context, accountID AccountID, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1385,7 +1385,7 @@ func (c *Client) GetReceipt(ctx context.Context, accountID AccountID, transactio
 
 // ListStatement List the entries of your own account
 //
-// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Somebody else's account is 404.
+// Newest first, ordered by the account's own sequence, so a page never shifts while new entries arrive. The other side of an entry is not shown. One call examines at most 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Another customer's account is 404.
 //
 // Corresponds with GET /v1/accounts/{account_id}/statement (the `ListStatement` operationId).
 func (c *Client) ListStatement(ctx context.Context, accountID AccountID, params *ListStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1402,7 +1402,7 @@ func (c *Client) ListStatement(ctx context.Context, accountID AccountID, params 
 
 // ExportStatement Download the statement of your own account as CSV
 //
-// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. Somebody else's account is 404.
+// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the time of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same values with the currency's decimals, and empty if the number of decimals is not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. Another customer's account is 404.
 //
 // Corresponds with GET /v1/accounts/{account_id}/statement.csv (the `ExportStatement` operationId).
 func (c *Client) ExportStatement(ctx context.Context, accountID AccountID, params *ExportStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1419,7 +1419,7 @@ func (c *Client) ExportStatement(ctx context.Context, accountID AccountID, param
 
 // EraseTransactionMetadata Erase the metadata of a transaction
 //
-// Deletes the caller's facts of a transaction with their salt, and leaves an audit row. What was posted stays, and so does its proof: the leaf covers a salted hash, which says nothing without the salt. A transaction whose metadata is gone, or that had none, is 204 too.
+// Deletes a transaction's metadata together with its salt, and leaves an audit row. The postings stay, and so does their proof: the leaf covers a salted hash, which reveals nothing without the salt. If the transaction has no metadata, or no longer has any, the response is also 204.
 //
 // Corresponds with DELETE /v1/admin/ledger/transactions/{transaction_id}/metadata (the `EraseTransactionMetadata` operationId).
 func (c *Client) EraseTransactionMetadata(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1436,7 +1436,7 @@ func (c *Client) EraseTransactionMetadata(ctx context.Context, transactionID Tra
 
 // GetCheckpoint Read the newest signed checkpoint
 //
-// Size and root of the ledger's Merkle tree as a signed note (C2SP tlog-checkpoint). 404 until the first one is signed. Keep the ones that you have seen: with them a ledger that was cut or rewritten shows.
+// Size and root of the ledger's Merkle tree as a signed note (C2SP tlog-checkpoint). 404 until the first one is signed. Keep the checkpoints that you have seen: they reveal whether the ledger has been truncated or rewritten since.
 //
 // Corresponds with GET /v1/ledger-log/checkpoint (the `GetCheckpoint` operationId).
 func (c *Client) GetCheckpoint(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1453,7 +1453,7 @@ func (c *Client) GetCheckpoint(ctx context.Context, reqEditors ...RequestEditorF
 
 // GetConsistencyProof Prove that a tree is the beginning of a later one
 //
-// The consistency proof of RFC 6962 section 2.1.2: nothing of the first tree was changed or removed. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `sizes_reversed` if the second tree is the smaller one, 404 until the first checkpoint is signed.
+// The consistency proof of RFC 6962 section 2.1.2: it shows that nothing in the first tree was changed or removed. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `sizes_reversed` if the second tree is smaller, 404 until the first checkpoint is signed.
 //
 // Corresponds with GET /v1/ledger-log/consistency-proofs (the `GetConsistencyProof` operationId).
 func (c *Client) GetConsistencyProof(ctx context.Context, params *GetConsistencyProofParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1487,7 +1487,7 @@ func (c *Client) GetInclusionProof(ctx context.Context, params *GetInclusionProo
 
 // ListLedgerKeys List the keys that sign checkpoints
 //
-// Every public key that ever signed here, oldest first, for who holds an old receipt. Whoever checks receipts should have got the key on another way than from the party that it is to hold to its word.
+// Every public key that has ever signed for this ledger, oldest first, for holders of old receipts. Anyone who verifies receipts should get the public key through a channel that the ledger's operator does not control.
 //
 // Corresponds with GET /v1/ledger-log/keys (the `ListLedgerKeys` operationId).
 func (c *Client) ListLedgerKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1504,7 +1504,7 @@ func (c *Client) ListLedgerKeys(ctx context.Context, reqEditors ...RequestEditor
 
 // GetLogTile Read a tile of the tree
 //
-// `width` hashes of 32 bytes, one after the other: entry i of level L is the root of the perfect subtree number i, from the left, of height 8*L, and level 0 has the leaf hashes; the tile has the entries from index*256. Without `width` the tile is as wide as the newest checkpoint makes it, and 256 at most. What lies beyond the newest checkpoint is 404. Only a tile without `width` at the right edge ever changes; everything else may be cached for ever.
+// `width` hashes of 32 bytes, one after another: entry i of level L is the root of perfect subtree number i, counted from the left, of height 8*L; level 0 has the leaf hashes. The tile starts at entry index*256. Without `width`, the tile is as wide as the newest checkpoint allows, and at most 256. Anything beyond the newest checkpoint is 404. Only a tile without `width` at the right edge ever changes; all others may be cached for ever.
 //
 // Corresponds with GET /v1/ledger-log/tiles/{level}/{index} (the `GetLogTile` operationId).
 func (c *Client) GetLogTile(ctx context.Context, level int32, index int64, params *GetLogTileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1538,7 +1538,7 @@ func (c *Client) GetLedgerAccount(ctx context.Context, accountID AccountID, reqE
 
 // PutAccountWithBody Open an account or change its rules
 //
-// Opens the account under the caller's id, or replaces its rules and status. Owner, kind and currency never change: other values are 409 `account_differs`. Equal values change nothing. Closing needs a balance of zero and no hold; a closed account stays closed.
+// Opens the account under the id that the caller chooses, or replaces its rules and status. Owner, kind and currency never change: different values are 409 `account_differs`. Identical values change nothing. An account can be closed only with a zero balance and no holds; a closed account stays closed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1557,7 +1557,7 @@ func (c *Client) PutAccountWithBody(ctx context.Context, accountID AccountID, co
 
 // PutAccount Open an account or change its rules
 //
-// Opens the account under the caller's id, or replaces its rules and status. Owner, kind and currency never change: other values are 409 `account_differs`. Equal values change nothing. Closing needs a balance of zero and no hold; a closed account stays closed.
+// Opens the account under the id that the caller chooses, or replaces its rules and status. Owner, kind and currency never change: different values are 409 `account_differs`. Identical values change nothing. An account can be closed only with a zero balance and no holds; a closed account stays closed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1576,7 +1576,7 @@ func (c *Client) PutAccount(ctx context.Context, accountID AccountID, body PutAc
 
 // GetAccountBalance Read the balance of an account now or at an earlier moment
 //
-// Without a time it is the balance as of the last committed transaction, with what is available of it; what was available at an earlier moment is not kept. Before its first entry an account has a balance of zero.
+// Without a time, returns the balance as of the last committed transaction and the available amount. For an earlier time only the balance is known, because available amounts are not kept. Before its first entry an account has a balance of zero.
 //
 // Corresponds with GET /v1/ledger/accounts/{account_id}/balance (the `GetAccountBalance` operationId).
 func (c *Client) GetAccountBalance(ctx context.Context, accountID AccountID, params *GetAccountBalanceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1593,7 +1593,7 @@ func (c *Client) GetAccountBalance(ctx context.Context, accountID AccountID, par
 
 // ListAccountStatement List the entries of an account
 //
-// The statement as its owner sees it, of any account, system accounts included. Newest first, ordered by the account's own sequence. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end.
+// The statement as the account's owner sees it, for any account, system accounts included. Newest first, ordered by the account's own sequence. One call examines at most 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end.
 //
 // Corresponds with GET /v1/ledger/accounts/{account_id}/statement (the `ListAccountStatement` operationId).
 func (c *Client) ListAccountStatement(ctx context.Context, accountID AccountID, params *ListAccountStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1610,7 +1610,7 @@ func (c *Client) ListAccountStatement(ctx context.Context, accountID AccountID, 
 
 // GetOutcome Read the stored outcome of a reference
 //
-// For whoever lost an answer. 404 says only that nothing is committed under the reference so far: an attempt may still be on its way, so settle it by posting the same body again.
+// For callers that lost a response. 404 only means that nothing has been committed under the reference so far: an attempt may still be on its way, so settle it by posting the same body again.
 //
 // Corresponds with GET /v1/ledger/outcomes/{reference} (the `GetOutcome` operationId).
 func (c *Client) GetOutcome(ctx context.Context, reference Reference, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1627,7 +1627,7 @@ func (c *Client) GetOutcome(ctx context.Context, reference Reference, reqEditors
 
 // ListSystemAccounts List the platform's own accounts and the sums of the ledger
 //
-// All system accounts of the chart with their balances, and per currency the sums over every account of the ledger, read in one snapshot: debits equal credits, or the ledger is broken.
+// All system accounts of the chart with their balances and, per currency, the sums over every account of the ledger, read in one snapshot. If debits do not equal credits, the ledger is broken.
 //
 // Corresponds with GET /v1/ledger/system-accounts (the `ListSystemAccounts` operationId).
 func (c *Client) ListSystemAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1644,7 +1644,7 @@ func (c *Client) ListSystemAccounts(ctx context.Context, reqEditors ...RequestEd
 
 // ListLedgerTransactions List transactions
 //
-// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
+// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period), the list follows that account's own entries; holds and releases have no entries, so they are not listed. Otherwise it follows the transactions' ids, which are in order of arrival. One call examines at most 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. A transaction that commits while the list is being read may have an id a few milliseconds below those already read; with `account_id` this cannot happen.
 //
 // Corresponds with GET /v1/ledger/transactions (the `ListLedgerTransactions` operationId).
 func (c *Client) ListLedgerTransactions(ctx context.Context, params *ListLedgerTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1661,7 +1661,7 @@ func (c *Client) ListLedgerTransactions(ctx context.Context, params *ListLedgerT
 
 // PostTransactionsWithBody Post transactions
 //
-// Decides each transaction on its own, in the order of the list, and answers with one outcome per transaction in the same order: posted, or refused with a code. Only such an item is an outcome. Every other answer, each 4xx included, leaves the fate of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and repeated for ever; a new try needs a new reference. A known reference with another body is refused with `reference_reused`, which is not stored. A malformed transaction refuses the whole request with 422 before anything is written.
+// Decides each transaction on its own, in the order of the list, and returns one outcome per transaction in the same order: posted, or refused with a code. Nothing else is an outcome. Any other response, including every 4xx, leaves the result of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and returned for ever; a new attempt needs a new reference. A known reference with a different body is refused with `reference_reused`, which is not stored. A malformed transaction causes the whole request to be refused with 422 before anything is written.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1680,7 +1680,7 @@ func (c *Client) PostTransactionsWithBody(ctx context.Context, contentType strin
 
 // PostTransactions Post transactions
 //
-// Decides each transaction on its own, in the order of the list, and answers with one outcome per transaction in the same order: posted, or refused with a code. Only such an item is an outcome. Every other answer, each 4xx included, leaves the fate of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and repeated for ever; a new try needs a new reference. A known reference with another body is refused with `reference_reused`, which is not stored. A malformed transaction refuses the whole request with 422 before anything is written.
+// Decides each transaction on its own, in the order of the list, and returns one outcome per transaction in the same order: posted, or refused with a code. Nothing else is an outcome. Any other response, including every 4xx, leaves the result of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and returned for ever; a new attempt needs a new reference. A known reference with a different body is refused with `reference_reused`, which is not stored. A malformed transaction causes the whole request to be refused with 422 before anything is written.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1716,7 +1716,7 @@ func (c *Client) GetLedgerTransaction(ctx context.Context, transactionID Transac
 
 // GetLedgerReceipt Read the full receipt of a transaction
 //
-// All parts of the transaction's leaf with the proof that the ledger's tree includes it, and the metadata with its salt while those are not erased. `pending` until a signed checkpoint covers the transaction, which takes about a second.
+// All parts of the transaction's leaf with the proof that the ledger's tree includes it, and the metadata with its salt unless they have been erased. The status is `pending` until a signed checkpoint covers the transaction, which takes about a second.
 //
 // Corresponds with GET /v1/ledger/transactions/{transaction_id}/receipt (the `GetLedgerReceipt` operationId).
 func (c *Client) GetLedgerReceipt(ctx context.Context, transactionID TransactionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3029,7 +3029,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetBalanceWithResponse Read the balance of your own account
 	//
-	// Returns the booked and the available balance. Somebody else's account is 404.
+	// Returns the booked and the available balance. Another customer's account is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3038,7 +3038,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetBalanceAtWithResponse Read the balance of your own account at an earlier moment
 	//
-	// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. Somebody else's account is 404.
+	// Requires `recorded_at` or `effective_at`. Available amounts of earlier times are not kept. Before its first entry an account has a balance of zero. Another customer's account is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3047,7 +3047,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetReceiptWithResponse Read the receipt of a transaction on your own account
 	//
-	// A small file that `sendtip ledger verify-receipt` checks offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; of other accounts it has neither balances nor sequences. `pending` until a signed checkpoint covers the transaction, which takes about a second. An account of somebody else, or a transaction that does not touch the account, is 404.
+	// A small file that `sendtip ledger verify-receipt` verifies offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; it has neither balances nor sequences of other accounts. The status is `pending` until a signed checkpoint covers the transaction, which takes about a second. Another customer's account, or a transaction that does not affect the account, is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3056,7 +3056,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListStatementWithResponse List the entries of your own account
 	//
-	// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Somebody else's account is 404.
+	// Newest first, ordered by the account's own sequence, so a page never shifts while new entries arrive. The other side of an entry is not shown. One call examines at most 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Another customer's account is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3065,7 +3065,7 @@ type ClientWithResponsesInterface interface {
 
 	// ExportStatementWithResponse Download the statement of your own account as CSV
 	//
-	// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. Somebody else's account is 404.
+	// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the time of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same values with the currency's decimals, and empty if the number of decimals is not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. Another customer's account is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3074,7 +3074,7 @@ type ClientWithResponsesInterface interface {
 
 	// EraseTransactionMetadataWithResponse Erase the metadata of a transaction
 	//
-	// Deletes the caller's facts of a transaction with their salt, and leaves an audit row. What was posted stays, and so does its proof: the leaf covers a salted hash, which says nothing without the salt. A transaction whose metadata is gone, or that had none, is 204 too.
+	// Deletes a transaction's metadata together with its salt, and leaves an audit row. The postings stay, and so does their proof: the leaf covers a salted hash, which reveals nothing without the salt. If the transaction has no metadata, or no longer has any, the response is also 204.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3083,7 +3083,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetCheckpointWithResponse Read the newest signed checkpoint
 	//
-	// Size and root of the ledger's Merkle tree as a signed note (C2SP tlog-checkpoint). 404 until the first one is signed. Keep the ones that you have seen: with them a ledger that was cut or rewritten shows.
+	// Size and root of the ledger's Merkle tree as a signed note (C2SP tlog-checkpoint). 404 until the first one is signed. Keep the checkpoints that you have seen: they reveal whether the ledger has been truncated or rewritten since.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3092,7 +3092,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetConsistencyProofWithResponse Prove that a tree is the beginning of a later one
 	//
-	// The consistency proof of RFC 6962 section 2.1.2: nothing of the first tree was changed or removed. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `sizes_reversed` if the second tree is the smaller one, 404 until the first checkpoint is signed.
+	// The consistency proof of RFC 6962 section 2.1.2: it shows that nothing in the first tree was changed or removed. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `sizes_reversed` if the second tree is smaller, 404 until the first checkpoint is signed.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3110,7 +3110,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListLedgerKeysWithResponse List the keys that sign checkpoints
 	//
-	// Every public key that ever signed here, oldest first, for who holds an old receipt. Whoever checks receipts should have got the key on another way than from the party that it is to hold to its word.
+	// Every public key that has ever signed for this ledger, oldest first, for holders of old receipts. Anyone who verifies receipts should get the public key through a channel that the ledger's operator does not control.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3119,7 +3119,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetLogTileWithResponse Read a tile of the tree
 	//
-	// `width` hashes of 32 bytes, one after the other: entry i of level L is the root of the perfect subtree number i, from the left, of height 8*L, and level 0 has the leaf hashes; the tile has the entries from index*256. Without `width` the tile is as wide as the newest checkpoint makes it, and 256 at most. What lies beyond the newest checkpoint is 404. Only a tile without `width` at the right edge ever changes; everything else may be cached for ever.
+	// `width` hashes of 32 bytes, one after another: entry i of level L is the root of perfect subtree number i, counted from the left, of height 8*L; level 0 has the leaf hashes. The tile starts at entry index*256. Without `width`, the tile is as wide as the newest checkpoint allows, and at most 256. Anything beyond the newest checkpoint is 404. Only a tile without `width` at the right edge ever changes; all others may be cached for ever.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3137,7 +3137,7 @@ type ClientWithResponsesInterface interface {
 
 	// PutAccountWithBodyWithResponse Open an account or change its rules
 	//
-	// Opens the account under the caller's id, or replaces its rules and status. Owner, kind and currency never change: other values are 409 `account_differs`. Equal values change nothing. Closing needs a balance of zero and no hold; a closed account stays closed.
+	// Opens the account under the id that the caller chooses, or replaces its rules and status. Owner, kind and currency never change: different values are 409 `account_differs`. Identical values change nothing. An account can be closed only with a zero balance and no holds; a closed account stays closed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3146,7 +3146,7 @@ type ClientWithResponsesInterface interface {
 
 	// PutAccountWithResponse Open an account or change its rules
 	//
-	// Opens the account under the caller's id, or replaces its rules and status. Owner, kind and currency never change: other values are 409 `account_differs`. Equal values change nothing. Closing needs a balance of zero and no hold; a closed account stays closed.
+	// Opens the account under the id that the caller chooses, or replaces its rules and status. Owner, kind and currency never change: different values are 409 `account_differs`. Identical values change nothing. An account can be closed only with a zero balance and no holds; a closed account stays closed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3155,7 +3155,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetAccountBalanceWithResponse Read the balance of an account now or at an earlier moment
 	//
-	// Without a time it is the balance as of the last committed transaction, with what is available of it; what was available at an earlier moment is not kept. Before its first entry an account has a balance of zero.
+	// Without a time, returns the balance as of the last committed transaction and the available amount. For an earlier time only the balance is known, because available amounts are not kept. Before its first entry an account has a balance of zero.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3164,7 +3164,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListAccountStatementWithResponse List the entries of an account
 	//
-	// The statement as its owner sees it, of any account, system accounts included. Newest first, ordered by the account's own sequence. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end.
+	// The statement as the account's owner sees it, for any account, system accounts included. Newest first, ordered by the account's own sequence. One call examines at most 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3173,7 +3173,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetOutcomeWithResponse Read the stored outcome of a reference
 	//
-	// For whoever lost an answer. 404 says only that nothing is committed under the reference so far: an attempt may still be on its way, so settle it by posting the same body again.
+	// For callers that lost a response. 404 only means that nothing has been committed under the reference so far: an attempt may still be on its way, so settle it by posting the same body again.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3182,7 +3182,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListSystemAccountsWithResponse List the platform's own accounts and the sums of the ledger
 	//
-	// All system accounts of the chart with their balances, and per currency the sums over every account of the ledger, read in one snapshot: debits equal credits, or the ledger is broken.
+	// All system accounts of the chart with their balances and, per currency, the sums over every account of the ledger, read in one snapshot. If debits do not equal credits, the ledger is broken.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3191,7 +3191,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListLedgerTransactionsWithResponse List transactions
 	//
-	// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
+	// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period), the list follows that account's own entries; holds and releases have no entries, so they are not listed. Otherwise it follows the transactions' ids, which are in order of arrival. One call examines at most 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. A transaction that commits while the list is being read may have an id a few milliseconds below those already read; with `account_id` this cannot happen.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3200,7 +3200,7 @@ type ClientWithResponsesInterface interface {
 
 	// PostTransactionsWithBodyWithResponse Post transactions
 	//
-	// Decides each transaction on its own, in the order of the list, and answers with one outcome per transaction in the same order: posted, or refused with a code. Only such an item is an outcome. Every other answer, each 4xx included, leaves the fate of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and repeated for ever; a new try needs a new reference. A known reference with another body is refused with `reference_reused`, which is not stored. A malformed transaction refuses the whole request with 422 before anything is written.
+	// Decides each transaction on its own, in the order of the list, and returns one outcome per transaction in the same order: posted, or refused with a code. Nothing else is an outcome. Any other response, including every 4xx, leaves the result of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and returned for ever; a new attempt needs a new reference. A known reference with a different body is refused with `reference_reused`, which is not stored. A malformed transaction causes the whole request to be refused with 422 before anything is written.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3209,7 +3209,7 @@ type ClientWithResponsesInterface interface {
 
 	// PostTransactionsWithResponse Post transactions
 	//
-	// Decides each transaction on its own, in the order of the list, and answers with one outcome per transaction in the same order: posted, or refused with a code. Only such an item is an outcome. Every other answer, each 4xx included, leaves the fate of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and repeated for ever; a new try needs a new reference. A known reference with another body is refused with `reference_reused`, which is not stored. A malformed transaction refuses the whole request with 422 before anything is written.
+	// Decides each transaction on its own, in the order of the list, and returns one outcome per transaction in the same order: posted, or refused with a code. Nothing else is an outcome. Any other response, including every 4xx, leaves the result of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and returned for ever; a new attempt needs a new reference. A known reference with a different body is refused with `reference_reused`, which is not stored. A malformed transaction causes the whole request to be refused with 422 before anything is written.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3227,7 +3227,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetLedgerReceiptWithResponse Read the full receipt of a transaction
 	//
-	// All parts of the transaction's leaf with the proof that the ledger's tree includes it, and the metadata with its salt while those are not erased. `pending` until a signed checkpoint covers the transaction, which takes about a second.
+	// All parts of the transaction's leaf with the proof that the ledger's tree includes it, and the metadata with its salt unless they have been erased. The status is `pending` until a signed checkpoint covers the transaction, which takes about a second.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5323,7 +5323,7 @@ func (r GetLedgerReceiptResponse) ContentType() string {
 
 // GetBalanceWithResponse Read the balance of your own account
 //
-// Returns the booked and the available balance. Somebody else's account is 404.
+// Returns the booked and the available balance. Another customer's account is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5338,7 +5338,7 @@ func (c *ClientWithResponses) GetBalanceWithResponse(ctx context.Context, accoun
 
 // GetBalanceAtWithResponse Read the balance of your own account at an earlier moment
 //
-// Needs `recorded_at` or `effective_at`. What was available at an earlier moment is not kept. Before its first entry an account has a balance of zero. Somebody else's account is 404.
+// Requires `recorded_at` or `effective_at`. Available amounts of earlier times are not kept. Before its first entry an account has a balance of zero. Another customer's account is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5353,7 +5353,7 @@ func (c *ClientWithResponses) GetBalanceAtWithResponse(ctx context.Context, acco
 
 // GetReceiptWithResponse Read the receipt of a transaction on your own account
 //
-// A small file that `sendtip ledger verify-receipt` checks offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; of other accounts it has neither balances nor sequences. `pending` until a signed checkpoint covers the transaction, which takes about a second. An account of somebody else, or a transaction that does not touch the account, is 404.
+// A small file that `sendtip ledger verify-receipt` verifies offline with nothing but the ledger's public key. It shows the transaction's header, the account's own entries and a hold that was opened on the account; it has neither balances nor sequences of other accounts. The status is `pending` until a signed checkpoint covers the transaction, which takes about a second. Another customer's account, or a transaction that does not affect the account, is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5368,7 +5368,7 @@ func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, accoun
 
 // ListStatementWithResponse List the entries of your own account
 //
-// Newest first, ordered by the account's own sequence, so that a page never shifts while new entries arrive. The other side of an entry is not shown. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Somebody else's account is 404.
+// Newest first, ordered by the account's own sequence, so a page never shifts while new entries arrive. The other side of an entry is not shown. One call examines at most 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end. Another customer's account is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5383,7 +5383,7 @@ func (c *ClientWithResponses) ListStatementWithResponse(ctx context.Context, acc
 
 // ExportStatementWithResponse Download the statement of your own account as CSV
 //
-// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the moment of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same in the currency's decimals, empty for a currency whose decimals are not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. Somebody else's account is 404.
+// RFC 4180 in UTF-8 with a header row, oldest entry first, as of the time of the call. Times are UTC. `…_minor` columns are integer minor units; `amount` and `balance_after` are the same values with the currency's decimals, and empty if the number of decimals is not known. A period with more than 10,000 entries, whatever their channel and type, is refused with 422 `statement_too_long`: ask for a shorter one. A download that breaks off ends without its last chunk. Another customer's account is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5398,7 +5398,7 @@ func (c *ClientWithResponses) ExportStatementWithResponse(ctx context.Context, a
 
 // EraseTransactionMetadataWithResponse Erase the metadata of a transaction
 //
-// Deletes the caller's facts of a transaction with their salt, and leaves an audit row. What was posted stays, and so does its proof: the leaf covers a salted hash, which says nothing without the salt. A transaction whose metadata is gone, or that had none, is 204 too.
+// Deletes a transaction's metadata together with its salt, and leaves an audit row. The postings stay, and so does their proof: the leaf covers a salted hash, which reveals nothing without the salt. If the transaction has no metadata, or no longer has any, the response is also 204.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5413,7 +5413,7 @@ func (c *ClientWithResponses) EraseTransactionMetadataWithResponse(ctx context.C
 
 // GetCheckpointWithResponse Read the newest signed checkpoint
 //
-// Size and root of the ledger's Merkle tree as a signed note (C2SP tlog-checkpoint). 404 until the first one is signed. Keep the ones that you have seen: with them a ledger that was cut or rewritten shows.
+// Size and root of the ledger's Merkle tree as a signed note (C2SP tlog-checkpoint). 404 until the first one is signed. Keep the checkpoints that you have seen: they reveal whether the ledger has been truncated or rewritten since.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5428,7 +5428,7 @@ func (c *ClientWithResponses) GetCheckpointWithResponse(ctx context.Context, req
 
 // GetConsistencyProofWithResponse Prove that a tree is the beginning of a later one
 //
-// The consistency proof of RFC 6962 section 2.1.2: nothing of the first tree was changed or removed. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `sizes_reversed` if the second tree is the smaller one, 404 until the first checkpoint is signed.
+// The consistency proof of RFC 6962 section 2.1.2: it shows that nothing in the first tree was changed or removed. 422 `size_beyond_checkpoint` for a size above that of the newest checkpoint, 422 `sizes_reversed` if the second tree is smaller, 404 until the first checkpoint is signed.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5458,7 +5458,7 @@ func (c *ClientWithResponses) GetInclusionProofWithResponse(ctx context.Context,
 
 // ListLedgerKeysWithResponse List the keys that sign checkpoints
 //
-// Every public key that ever signed here, oldest first, for who holds an old receipt. Whoever checks receipts should have got the key on another way than from the party that it is to hold to its word.
+// Every public key that has ever signed for this ledger, oldest first, for holders of old receipts. Anyone who verifies receipts should get the public key through a channel that the ledger's operator does not control.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5473,7 +5473,7 @@ func (c *ClientWithResponses) ListLedgerKeysWithResponse(ctx context.Context, re
 
 // GetLogTileWithResponse Read a tile of the tree
 //
-// `width` hashes of 32 bytes, one after the other: entry i of level L is the root of the perfect subtree number i, from the left, of height 8*L, and level 0 has the leaf hashes; the tile has the entries from index*256. Without `width` the tile is as wide as the newest checkpoint makes it, and 256 at most. What lies beyond the newest checkpoint is 404. Only a tile without `width` at the right edge ever changes; everything else may be cached for ever.
+// `width` hashes of 32 bytes, one after another: entry i of level L is the root of perfect subtree number i, counted from the left, of height 8*L; level 0 has the leaf hashes. The tile starts at entry index*256. Without `width`, the tile is as wide as the newest checkpoint allows, and at most 256. Anything beyond the newest checkpoint is 404. Only a tile without `width` at the right edge ever changes; all others may be cached for ever.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5503,7 +5503,7 @@ func (c *ClientWithResponses) GetLedgerAccountWithResponse(ctx context.Context, 
 
 // PutAccountWithBodyWithResponse Open an account or change its rules
 //
-// Opens the account under the caller's id, or replaces its rules and status. Owner, kind and currency never change: other values are 409 `account_differs`. Equal values change nothing. Closing needs a balance of zero and no hold; a closed account stays closed.
+// Opens the account under the id that the caller chooses, or replaces its rules and status. Owner, kind and currency never change: different values are 409 `account_differs`. Identical values change nothing. An account can be closed only with a zero balance and no holds; a closed account stays closed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5518,7 +5518,7 @@ func (c *ClientWithResponses) PutAccountWithBodyWithResponse(ctx context.Context
 
 // PutAccountWithResponse Open an account or change its rules
 //
-// Opens the account under the caller's id, or replaces its rules and status. Owner, kind and currency never change: other values are 409 `account_differs`. Equal values change nothing. Closing needs a balance of zero and no hold; a closed account stays closed.
+// Opens the account under the id that the caller chooses, or replaces its rules and status. Owner, kind and currency never change: different values are 409 `account_differs`. Identical values change nothing. An account can be closed only with a zero balance and no holds; a closed account stays closed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5533,7 +5533,7 @@ func (c *ClientWithResponses) PutAccountWithResponse(ctx context.Context, accoun
 
 // GetAccountBalanceWithResponse Read the balance of an account now or at an earlier moment
 //
-// Without a time it is the balance as of the last committed transaction, with what is available of it; what was available at an earlier moment is not kept. Before its first entry an account has a balance of zero.
+// Without a time, returns the balance as of the last committed transaction and the available amount. For an earlier time only the balance is known, because available amounts are not kept. Before its first entry an account has a balance of zero.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5548,7 +5548,7 @@ func (c *ClientWithResponses) GetAccountBalanceWithResponse(ctx context.Context,
 
 // ListAccountStatementWithResponse List the entries of an account
 //
-// The statement as its owner sees it, of any account, system accounts included. Newest first, ordered by the account's own sequence. One call looks at no more than 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end.
+// The statement as the account's owner sees it, for any account, system accounts included. Newest first, ordered by the account's own sequence. One call examines at most 2,000 entries, so with `channel` or `type` a page may be short or even empty although more follow: only an absent `next_cursor` means the end.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5563,7 +5563,7 @@ func (c *ClientWithResponses) ListAccountStatementWithResponse(ctx context.Conte
 
 // GetOutcomeWithResponse Read the stored outcome of a reference
 //
-// For whoever lost an answer. 404 says only that nothing is committed under the reference so far: an attempt may still be on its way, so settle it by posting the same body again.
+// For callers that lost a response. 404 only means that nothing has been committed under the reference so far: an attempt may still be on its way, so settle it by posting the same body again.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5578,7 +5578,7 @@ func (c *ClientWithResponses) GetOutcomeWithResponse(ctx context.Context, refere
 
 // ListSystemAccountsWithResponse List the platform's own accounts and the sums of the ledger
 //
-// All system accounts of the chart with their balances, and per currency the sums over every account of the ledger, read in one snapshot: debits equal credits, or the ledger is broken.
+// All system accounts of the chart with their balances and, per currency, the sums over every account of the ledger, read in one snapshot. If debits do not equal credits, the ledger is broken.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5593,7 +5593,7 @@ func (c *ClientWithResponses) ListSystemAccountsWithResponse(ctx context.Context
 
 // ListLedgerTransactionsWithResponse List transactions
 //
-// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period) the list follows that account's own entries: holds and releases, which have none, are not in it. Otherwise it follows the transactions' ids, which are in the order of arrival. One call looks at no more than 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. A transaction that commits while the list is read may have an id below those already read by some milliseconds; `account_id` has no such gap.
+// Newest first; every filter narrows the list. With `account_id` alone (or with channel, type and period), the list follows that account's own entries; holds and releases have no entries, so they are not listed. Otherwise it follows the transactions' ids, which are in order of arrival. One call examines at most 2,000 transactions, so a page may be short or even empty although more follow: only an absent `next_cursor` means the end. A transaction that commits while the list is being read may have an id a few milliseconds below those already read; with `account_id` this cannot happen.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5608,7 +5608,7 @@ func (c *ClientWithResponses) ListLedgerTransactionsWithResponse(ctx context.Con
 
 // PostTransactionsWithBodyWithResponse Post transactions
 //
-// Decides each transaction on its own, in the order of the list, and answers with one outcome per transaction in the same order: posted, or refused with a code. Only such an item is an outcome. Every other answer, each 4xx included, leaves the fate of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and repeated for ever; a new try needs a new reference. A known reference with another body is refused with `reference_reused`, which is not stored. A malformed transaction refuses the whole request with 422 before anything is written.
+// Decides each transaction on its own, in the order of the list, and returns one outcome per transaction in the same order: posted, or refused with a code. Nothing else is an outcome. Any other response, including every 4xx, leaves the result of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and returned for ever; a new attempt needs a new reference. A known reference with a different body is refused with `reference_reused`, which is not stored. A malformed transaction causes the whole request to be refused with 422 before anything is written.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5623,7 +5623,7 @@ func (c *ClientWithResponses) PostTransactionsWithBodyWithResponse(ctx context.C
 
 // PostTransactionsWithResponse Post transactions
 //
-// Decides each transaction on its own, in the order of the list, and answers with one outcome per transaction in the same order: posted, or refused with a code. Only such an item is an outcome. Every other answer, each 4xx included, leaves the fate of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and repeated for ever; a new try needs a new reference. A known reference with another body is refused with `reference_reused`, which is not stored. A malformed transaction refuses the whole request with 422 before anything is written.
+// Decides each transaction on its own, in the order of the list, and returns one outcome per transaction in the same order: posted, or refused with a code. Nothing else is an outcome. Any other response, including every 4xx, leaves the result of an earlier attempt unknown: send the same body again under the same reference. A refusal that depends on the ledger's state is stored under its reference and returned for ever; a new attempt needs a new reference. A known reference with a different body is refused with `reference_reused`, which is not stored. A malformed transaction causes the whole request to be refused with 422 before anything is written.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5653,7 +5653,7 @@ func (c *ClientWithResponses) GetLedgerTransactionWithResponse(ctx context.Conte
 
 // GetLedgerReceiptWithResponse Read the full receipt of a transaction
 //
-// All parts of the transaction's leaf with the proof that the ledger's tree includes it, and the metadata with its salt while those are not erased. `pending` until a signed checkpoint covers the transaction, which takes about a second.
+// All parts of the transaction's leaf with the proof that the ledger's tree includes it, and the metadata with its salt unless they have been erased. The status is `pending` until a signed checkpoint covers the transaction, which takes about a second.
 //
 // Returns a wrapper object for the known response body format(s).
 //

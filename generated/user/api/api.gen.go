@@ -195,7 +195,7 @@ type KycReview struct {
 	// Example: 2026-11-23T09:30:00Z
 	SubmittedAt externalRef0.Timestamp `json:"submitted_at"`
 
-	// Unreadable True where details are missing because they cannot be opened, as when their key is no longer set. What was submitted can then only be rejected, so that the customer submits again.
+	// Unreadable True if the details are missing because they cannot be opened, for example because their key is no longer set. The submission can then only be rejected, so that the customer can submit again.
 	//
 	// Example: true
 	Unreadable *bool `json:"unreadable,omitempty"`
@@ -211,7 +211,7 @@ type KycReviewPage struct {
 	// Data The reviews, oldest first.
 	Data []KycReview `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
 	//
 	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
@@ -219,7 +219,7 @@ type KycReviewPage struct {
 
 // KycSubmission Identity details as they appear on the document.
 type KycSubmission struct {
-	// ConsentVersion Version of the text by which the customer agreed to the check with the authority.
+	// ConsentVersion Version of the text with which the customer consented to the check by the authority.
 	//
 	// Example: 2026-01
 	ConsentVersion string `json:"consent_version"`
@@ -303,7 +303,7 @@ type KycVerification struct {
 	UserID externalRef0.UUID `json:"user_id"`
 }
 
-// LanguageTag The phone's language as it names it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Its base language is kept and shown (`sw`, `en`); of a tag that names no known language, English.
+// LanguageTag The phone's language as the phone states it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Only its base language is stored and shown (`sw`, `en`); a tag without a known language becomes English.
 //
 // Example: en-KE
 type LanguageTag = string
@@ -423,7 +423,7 @@ type PinResetCompletion struct {
 	Pin Pin `json:"pin"`
 }
 
-// PinResetRequest Who forgot the PIN, on which of their devices.
+// PinResetRequest Who has forgotten the PIN, and on which of their devices.
 type PinResetRequest struct {
 	// DeviceID A random id that the app makes at installation and keeps in the phone's key store.
 	//
@@ -506,7 +506,7 @@ type ProfileUpdate struct {
 	// Example: amina@example.com
 	Email *Email `json:"email,omitempty"`
 
-	// Language The phone's language as it names it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Its base language is kept and shown (`sw`, `en`); of a tag that names no known language, English.
+	// Language The phone's language as the phone states it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Only its base language is stored and shown (`sw`, `en`); a tag without a known language becomes English.
 	//
 	// Example: en-KE
 	Language *LanguageTag `json:"language,omitempty"`
@@ -595,7 +595,7 @@ type RegistrationRequest struct {
 	// Example: KE
 	Country externalRef0.Country `json:"country"`
 
-	// Language The phone's language as it names it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Its base language is kept and shown (`sw`, `en`); of a tag that names no known language, English.
+	// Language The phone's language as the phone states it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Only its base language is stored and shown (`sw`, `en`); a tag without a known language becomes English.
 	//
 	// Example: en-KE
 	Language LanguageTag `json:"language"`
@@ -624,7 +624,7 @@ type RegistrationStarted struct {
 	ResendAfter externalRef0.Timestamp `json:"resend_after"`
 }
 
-// Revocation Something whose tokens are dead.
+// Revocation An object whose tokens are no longer valid.
 type Revocation struct {
 	// ID A UUIDv7 made by the service that owns the object.
 	//
@@ -642,7 +642,7 @@ type Revocation struct {
 	RevokedAt externalRef0.Timestamp `json:"revoked_at"`
 }
 
-// RevocationList Revocations and the clock they were read by.
+// RevocationList Revocations, and the database time at which they were read.
 type RevocationList struct {
 	// Data Oldest first.
 	Data []Revocation `json:"data"`
@@ -826,19 +826,19 @@ type ListKycReviewsParams struct {
 
 // ListRevocationsParams defines parameters for ListRevocations.
 type ListRevocationsParams struct {
-	// Since A database time of an earlier answer.
+	// Since The database time of an earlier response.
 	Since *externalRef0.Timestamp `form:"since,omitempty" json:"since,omitempty"`
 }
 
 // SubmitKycParams defines parameters for SubmitKyc.
 type SubmitKycParams struct {
-	// IdempotencyKey A key that the client makes once per intention and repeats on each retry (a UUID is best). The stored answer is replayed with `Idempotency-Replayed: true`; the same key with another body is refused with 422 `idempotency_key_reused`; while the first request runs the answer is 409 with Retry-After.
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // RefreshSessionParams defines parameters for RefreshSession.
 type RefreshSessionParams struct {
-	// IdempotencyKey A key that the client makes once per intention and repeats on each retry (a UUID is best). The stored answer is replayed with `Idempotency-Replayed: true`; the same key with another body is refused with 422 `idempotency_key_reused`; while the first request runs the answer is 409 with Retry-After.
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
 }
 
@@ -895,7 +895,7 @@ type ServerInterface interface {
 	// SuspendUser Suspend a customer
 	// (POST /v1/admin/users/{user_id}/suspension)
 	SuspendUser(w http.ResponseWriter, r *http.Request, userID UserID)
-	// ReceiveKycCallback Receive a result of Smile ID
+	// ReceiveKycCallback Receive a result from Smile ID
 	// (POST /v1/hooks/ky/{token}/{kyc_id})
 	ReceiveKycCallback(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, kycID KycID)
 	// TakeOtp Fetch a code in order to send it
@@ -985,7 +985,7 @@ func (_ Unimplemented) SuspendUser(w http.ResponseWriter, r *http.Request, userI
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// ReceiveKycCallback Receive a result of Smile ID
+// ReceiveKycCallback Receive a result from Smile ID
 // (POST /v1/hooks/ky/{token}/{kyc_id})
 func (_ Unimplemented) ReceiveKycCallback(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, kycID KycID) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -6171,7 +6171,7 @@ type StrictServerInterface interface {
 	// SuspendUser Suspend a customer
 	// (POST /v1/admin/users/{user_id}/suspension)
 	SuspendUser(ctx context.Context, request SuspendUserRequestObject) (SuspendUserResponseObject, error)
-	// ReceiveKycCallback Receive a result of Smile ID
+	// ReceiveKycCallback Receive a result from Smile ID
 	// (POST /v1/hooks/ky/{token}/{kyc_id})
 	ReceiveKycCallback(ctx context.Context, request ReceiveKycCallbackRequestObject) (ReceiveKycCallbackResponseObject, error)
 	// TakeOtp Fetch a code in order to send it

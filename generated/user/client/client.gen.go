@@ -195,7 +195,7 @@ type KycReview struct {
 	// Example: 2026-11-23T09:30:00Z
 	SubmittedAt externalRef0.Timestamp `json:"submitted_at"`
 
-	// Unreadable True where details are missing because they cannot be opened, as when their key is no longer set. What was submitted can then only be rejected, so that the customer submits again.
+	// Unreadable True if the details are missing because they cannot be opened, for example because their key is no longer set. The submission can then only be rejected, so that the customer can submit again.
 	//
 	// Example: true
 	Unreadable *bool `json:"unreadable,omitempty"`
@@ -211,7 +211,7 @@ type KycReviewPage struct {
 	// Data The reviews, oldest first.
 	Data []KycReview `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
 	//
 	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
@@ -219,7 +219,7 @@ type KycReviewPage struct {
 
 // KycSubmission Identity details as they appear on the document.
 type KycSubmission struct {
-	// ConsentVersion Version of the text by which the customer agreed to the check with the authority.
+	// ConsentVersion Version of the text with which the customer consented to the check by the authority.
 	//
 	// Example: 2026-01
 	ConsentVersion string `json:"consent_version"`
@@ -303,7 +303,7 @@ type KycVerification struct {
 	UserID externalRef0.UUID `json:"user_id"`
 }
 
-// LanguageTag The phone's language as it names it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Its base language is kept and shown (`sw`, `en`); of a tag that names no known language, English.
+// LanguageTag The phone's language as the phone states it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Only its base language is stored and shown (`sw`, `en`); a tag without a known language becomes English.
 //
 // Example: en-KE
 type LanguageTag = string
@@ -423,7 +423,7 @@ type PinResetCompletion struct {
 	Pin Pin `json:"pin"`
 }
 
-// PinResetRequest Who forgot the PIN, on which of their devices.
+// PinResetRequest Who has forgotten the PIN, and on which of their devices.
 type PinResetRequest struct {
 	// DeviceID A random id that the app makes at installation and keeps in the phone's key store.
 	//
@@ -506,7 +506,7 @@ type ProfileUpdate struct {
 	// Example: amina@example.com
 	Email *Email `json:"email,omitempty"`
 
-	// Language The phone's language as it names it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Its base language is kept and shown (`sw`, `en`); of a tag that names no known language, English.
+	// Language The phone's language as the phone states it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Only its base language is stored and shown (`sw`, `en`); a tag without a known language becomes English.
 	//
 	// Example: en-KE
 	Language *LanguageTag `json:"language,omitempty"`
@@ -595,7 +595,7 @@ type RegistrationRequest struct {
 	// Example: KE
 	Country externalRef0.Country `json:"country"`
 
-	// Language The phone's language as it names it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Its base language is kept and shown (`sw`, `en`); of a tag that names no known language, English.
+	// Language The phone's language as the phone states it: any well-formed BCP 47 tag (`sw`, `en-KE`, `sw-Latn-KE`, `en-KE-u-fw-mon-ms-metric`). Only its base language is stored and shown (`sw`, `en`); a tag without a known language becomes English.
 	//
 	// Example: en-KE
 	Language LanguageTag `json:"language"`
@@ -624,7 +624,7 @@ type RegistrationStarted struct {
 	ResendAfter externalRef0.Timestamp `json:"resend_after"`
 }
 
-// Revocation Something whose tokens are dead.
+// Revocation An object whose tokens are no longer valid.
 type Revocation struct {
 	// ID A UUIDv7 made by the service that owns the object.
 	//
@@ -642,7 +642,7 @@ type Revocation struct {
 	RevokedAt externalRef0.Timestamp `json:"revoked_at"`
 }
 
-// RevocationList Revocations and the clock they were read by.
+// RevocationList Revocations, and the database time at which they were read.
 type RevocationList struct {
 	// Data Oldest first.
 	Data []Revocation `json:"data"`
@@ -826,19 +826,19 @@ type ListKycReviewsParams struct {
 
 // ListRevocationsParams defines parameters for ListRevocations.
 type ListRevocationsParams struct {
-	// Since A database time of an earlier answer.
+	// Since The database time of an earlier response.
 	Since *externalRef0.Timestamp `form:"since,omitempty" json:"since,omitempty"`
 }
 
 // SubmitKycParams defines parameters for SubmitKyc.
 type SubmitKycParams struct {
-	// IdempotencyKey A key that the client makes once per intention and repeats on each retry (a UUID is best). The stored answer is replayed with `Idempotency-Replayed: true`; the same key with another body is refused with 422 `idempotency_key_reused`; while the first request runs the answer is 409 with Retry-After.
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // RefreshSessionParams defines parameters for RefreshSession.
 type RefreshSessionParams struct {
-	// IdempotencyKey A key that the client makes once per intention and repeats on each retry (a UUID is best). The stored answer is replayed with `Idempotency-Replayed: true`; the same key with another body is refused with 422 `idempotency_key_reused`; while the first request runs the answer is 409 with Retry-After.
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
 }
 
@@ -957,14 +957,14 @@ type ClientInterface interface {
 
 	// ListKycReviews List submissions awaiting review
 	//
-	// Oldest first, with what was submitted and what the authority returned. Each reading is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
+	// Oldest first, with the details that were submitted and those that the authority returned. Every read is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
 	//
 	// Corresponds with GET /v1/admin/kyc-reviews (the `ListKycReviews` operationId).
 	ListKycReviews(ctx context.Context, params *ListKycReviewsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DecideKycReviewWithBody Approve or reject a submission
 	//
-	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+	// Only a submission in review can be decided (409 `kyc_not_in_review`), and one that is `unreadable` can only be rejected (409 `kyc_unreadable`). If the same operator repeats the same decision, the response is the same. Operators cannot decide on their own submission (403). Approving an identity that another verified customer already has is 409 `duplicate_identity`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -973,7 +973,7 @@ type ClientInterface interface {
 
 	// DecideKycReview Approve or reject a submission
 	//
-	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+	// Only a submission in review can be decided (409 `kyc_not_in_review`), and one that is `unreadable` can only be rejected (409 `kyc_unreadable`). If the same operator repeats the same decision, the response is the same. Operators cannot decide on their own submission (403). Approving an identity that another verified customer already has is 409 `duplicate_identity`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -982,14 +982,14 @@ type ClientInterface interface {
 
 	// ReinstateUser Reinstate a suspended customer
 	//
-	// The customer can sign in again; old sessions stay dead. Reinstating an active customer changes nothing.
+	// The customer can sign in again; earlier sessions stay ended. Reinstating an active customer changes nothing.
 	//
 	// Corresponds with DELETE /v1/admin/users/{user_id}/suspension (the `ReinstateUser` operationId).
 	ReinstateUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SuspendUserWithBody Suspend a customer
 	//
-	// Ends all sessions and stops money in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+	// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -998,16 +998,16 @@ type ClientInterface interface {
 
 	// SuspendUser Suspend a customer
 	//
-	// Ends all sessions and stops money in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+	// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/admin/users/{user_id}/suspension (the `SuspendUser` operationId).
 	SuspendUser(ctx context.Context, userID UserID, body SuspendUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReceiveKycCallbackWithBody Receive a result of Smile ID
+	// ReceiveKycCallbackWithBody Receive a result from Smile ID
 	//
-	// The body is stored sealed and never believed; a job asks Smile ID for the job's status and decides on that answer.
+	// The body is stored sealed and never trusted; a job queries Smile ID for the job's status and decides on that response.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1016,14 +1016,14 @@ type ClientInterface interface {
 
 	// TakeOtp Fetch a code in order to send it
 	//
-	// Only while the code is valid and unspent; afterwards 404, and there is nothing left to send. Repeat the call if an answer was lost.
+	// Works only while the code is valid and unused; afterwards 404, and there is nothing left to send. If the response was lost, repeat the call.
 	//
 	// Corresponds with POST /v1/internal/otp-challenges/{challenge_id}/code (the `TakeOtp` operationId).
 	TakeOtp(ctx context.Context, challengeID externalRef0.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// LookupRecipientWithBody Find a recipient by phone
 	//
-	// Returns the customer's id and masked name, or 404 `recipient_not_found`. Limited per customer on whose behalf it is asked.
+	// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1032,7 +1032,7 @@ type ClientInterface interface {
 
 	// LookupRecipient Find a recipient by phone
 	//
-	// Returns the customer's id and masked name, or 404 `recipient_not_found`. Limited per customer on whose behalf it is asked.
+	// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1041,35 +1041,35 @@ type ClientInterface interface {
 
 	// ListRevocations List revoked sessions
 	//
-	// For gateways, which ask twice a second with the `database_time` of the answer before, less 30 seconds, because rows commit out of order. Without `since`: everything that can still matter (an access token lives 10 minutes).
+	// For gateways, which poll twice a second with the `database_time` of the previous response less 30 seconds, because rows can commit out of order. Without `since`, it returns everything that can still matter (an access token lives 10 minutes).
 	//
 	// Corresponds with GET /v1/internal/revocations (the `ListRevocations` operationId).
 	ListRevocations(ctx context.Context, params *ListRevocationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetContacts Read where a customer can be reached
 	//
-	// For the service that sends messages. If the call is made on behalf of a customer, it must be this one.
+	// For the service that sends messages. A call on behalf of a customer can only ask about that customer.
 	//
 	// Corresponds with GET /v1/internal/users/{user_id}/contacts (the `GetContacts` operationId).
 	GetContacts(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetStanding Read what a customer may do
 	//
-	// The only authority for a gain of rights: an event about a customer is a hint, and what it grants holds only if this answer says so. Its version overwrites whatever is stored.
+	// The only authority that can grant rights: an event about a customer is a hint, and a right that it announces is valid only if this response confirms it. Its version overwrites whatever the caller has stored.
 	//
 	// Corresponds with GET /v1/internal/users/{user_id}/standing (the `GetStanding` operationId).
 	GetStanding(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetJwks Public keys of the access tokens
 	//
-	// RFC 7517 key set; while keys are rotated it holds two. Only gateways and partners who verify tokens need it. It may be kept for the 5 minutes that `Cache-Control` says; a token with an unknown `kid` is a reason to ask again earlier.
+	// An RFC 7517 key set; it holds two keys while they are being rotated. Only gateways, and partners who verify tokens, need it. Cache it for the 5 minutes that `Cache-Control` states; fetch it earlier if a token has an unknown `kid`.
 	//
 	// Corresponds with GET /v1/jwks (the `GetJwks` operationId).
 	GetJwks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SubmitKycWithBody Submit identity details
 	//
-	// Stores the details sealed and has them checked against the issuing authority; the outcome comes by event and by `GET /v1/kyc-verifications/{kyc_id}`. One submission at a time (409 `kyc_in_progress`), none after success (409 `kyc_already_verified`), at most 5 a day (429 `kyc_limit`).
+	// Stores the details sealed and has them checked by the issuing authority. The outcome arrives as an event and can be read at `GET /v1/kyc-verifications/{kyc_id}`. Only one submission may be open at a time (409 `kyc_in_progress`), none after a successful one (409 `kyc_already_verified`), and at most 5 a day (429 `kyc_limit`).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1078,7 +1078,7 @@ type ClientInterface interface {
 
 	// SubmitKyc Submit identity details
 	//
-	// Stores the details sealed and has them checked against the issuing authority; the outcome comes by event and by `GET /v1/kyc-verifications/{kyc_id}`. One submission at a time (409 `kyc_in_progress`), none after success (409 `kyc_already_verified`), at most 5 a day (429 `kyc_limit`).
+	// Stores the details sealed and has them checked by the issuing authority. The outcome arrives as an event and can be read at `GET /v1/kyc-verifications/{kyc_id}`. Only one submission may be open at a time (409 `kyc_in_progress`), none after a successful one (409 `kyc_already_verified`), and at most 5 a day (429 `kyc_limit`).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1087,14 +1087,14 @@ type ClientInterface interface {
 
 	// GetKyc Read the state of a submission
 	//
-	// The caller's own submission; somebody else's is 404.
+	// The caller's own submission; another customer's is 404.
 	//
 	// Corresponds with GET /v1/kyc-verifications/{kyc_id} (the `GetKyc` operationId).
 	GetKyc(ctx context.Context, kycID KycID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StartLoginChallengeWithBody Request a code to sign in on a new device
 	//
-	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+	// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1103,7 +1103,7 @@ type ClientInterface interface {
 
 	// StartLoginChallenge Request a code to sign in on a new device
 	//
-	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+	// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1137,7 +1137,7 @@ type ClientInterface interface {
 
 	// StartPinResetWithBody Request a code to choose a new PIN
 	//
-	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+	// Sends a code to the customer's phone if this device is one of theirs. The response is the same whether or not the number is registered and the device known. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1146,7 +1146,7 @@ type ClientInterface interface {
 
 	// StartPinReset Request a code to choose a new PIN
 	//
-	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+	// Sends a code to the customer's phone if this device is one of theirs. The response is the same whether or not the number is registered and the device known. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1155,7 +1155,7 @@ type ClientInterface interface {
 
 	// CompletePinResetWithBody Choose a new PIN
 	//
-	// Needs the code, on the device that asked for it, and of a verified customer the number of the verified document as well (403 `identity_required`): a stolen phone receives codes. Lifts the PIN lock and ends all sessions; sign in with the new PIN.
+	// Requires the code, sent from the device that requested it. A verified customer must also give the number of the verified document (403 `identity_required`), because a stolen phone receives the codes too. Lifts the PIN lock and ends all sessions; sign in with the new PIN afterwards.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1164,7 +1164,7 @@ type ClientInterface interface {
 
 	// CompletePinReset Choose a new PIN
 	//
-	// Needs the code, on the device that asked for it, and of a verified customer the number of the verified document as well (403 `identity_required`): a stolen phone receives codes. Lifts the PIN lock and ends all sessions; sign in with the new PIN.
+	// Requires the code, sent from the device that requested it. A verified customer must also give the number of the verified document (403 `identity_required`), because a stolen phone receives the codes too. Lifts the PIN lock and ends all sessions; sign in with the new PIN afterwards.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1173,7 +1173,7 @@ type ClientInterface interface {
 
 	// StartRegistrationWithBody Request a registration code
 	//
-	// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+	// Sends a 6-digit code to the phone, valid for 5 minutes and 5 attempts. The response is the same whether or not the number is registered. Requests that do not come from one of the customer's devices get at most 3 codes in 15 minutes per phone number, of all kinds together (429 `otp_limit`).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1182,7 +1182,7 @@ type ClientInterface interface {
 
 	// StartRegistration Request a registration code
 	//
-	// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+	// Sends a 6-digit code to the phone, valid for 5 minutes and 5 attempts. The response is the same whether or not the number is registered. Requests that do not come from one of the customer's devices get at most 3 codes in 15 minutes per phone number, of all kinds together (429 `otp_limit`).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1191,7 +1191,7 @@ type ClientInterface interface {
 
 	// CompleteRegistrationWithBody Prove the phone and choose a PIN
 	//
-	// Creates the customer, binds the device and opens the first session. A wrong, spent or expired code is 422 `otp_invalid`; a guessable PIN is 422 `pin_weak` and costs no try; a phone that is registered already is 409 `already_registered`, said only to who proved to hold it. If the answer is lost, sign in with phone and PIN on the same device.
+	// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1200,7 +1200,7 @@ type ClientInterface interface {
 
 	// CompleteRegistration Prove the phone and choose a PIN
 	//
-	// Creates the customer, binds the device and opens the first session. A wrong, spent or expired code is 422 `otp_invalid`; a guessable PIN is 422 `pin_weak` and costs no try; a phone that is registered already is 409 `already_registered`, said only to who proved to hold it. If the answer is lost, sign in with phone and PIN on the same device.
+	// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1209,7 +1209,7 @@ type ClientInterface interface {
 
 	// CreateSessionWithBody Sign in
 	//
-	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
+	// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1218,7 +1218,7 @@ type ClientInterface interface {
 
 	// CreateSession Sign in
 	//
-	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
+	// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1234,7 +1234,7 @@ type ClientInterface interface {
 
 	// RefreshSessionWithBody Exchange a refresh token for its successor
 	//
-	// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call yields the same successor; anything else is reuse: 401 `refresh_reused`, and the whole session is revoked. A session ends 30 days after sign-in whatever happens.
+	// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call returns the same successor; any other reuse is 401 `refresh_reused` and revokes the whole session. A session ends 30 days after sign-in in any case.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1243,7 +1243,7 @@ type ClientInterface interface {
 
 	// RefreshSession Exchange a refresh token for its successor
 	//
-	// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call yields the same successor; anything else is reuse: 401 `refresh_reused`, and the whole session is revoked. A session ends 30 days after sign-in whatever happens.
+	// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call returns the same successor; any other reuse is 401 `refresh_reused` and revokes the whole session. A session ends 30 days after sign-in in any case.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1252,7 +1252,7 @@ type ClientInterface interface {
 
 	// CreateStepUpWithBody Approve an operation with your PIN
 	//
-	// Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
+	// Returns a token for the header `Step-Up-Token`, valid for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts towards the same lock as signing in (429 `pin_locked`).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1261,7 +1261,7 @@ type ClientInterface interface {
 
 	// CreateStepUp Approve an operation with your PIN
 	//
-	// Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
+	// Returns a token for the header `Step-Up-Token`, valid for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts towards the same lock as signing in (429 `pin_locked`).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1271,7 +1271,7 @@ type ClientInterface interface {
 
 // ListKycReviews List submissions awaiting review
 //
-// Oldest first, with what was submitted and what the authority returned. Each reading is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
+// Oldest first, with the details that were submitted and those that the authority returned. Every read is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
 //
 // Corresponds with GET /v1/admin/kyc-reviews (the `ListKycReviews` operationId).
 func (c *Client) ListKycReviews(ctx context.Context, params *ListKycReviewsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1288,7 +1288,7 @@ func (c *Client) ListKycReviews(ctx context.Context, params *ListKycReviewsParam
 
 // DecideKycReviewWithBody Approve or reject a submission
 //
-// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+// Only a submission in review can be decided (409 `kyc_not_in_review`), and one that is `unreadable` can only be rejected (409 `kyc_unreadable`). If the same operator repeats the same decision, the response is the same. Operators cannot decide on their own submission (403). Approving an identity that another verified customer already has is 409 `duplicate_identity`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1307,7 +1307,7 @@ func (c *Client) DecideKycReviewWithBody(ctx context.Context, kycID KycID, conte
 
 // DecideKycReview Approve or reject a submission
 //
-// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+// Only a submission in review can be decided (409 `kyc_not_in_review`), and one that is `unreadable` can only be rejected (409 `kyc_unreadable`). If the same operator repeats the same decision, the response is the same. Operators cannot decide on their own submission (403). Approving an identity that another verified customer already has is 409 `duplicate_identity`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1326,7 +1326,7 @@ func (c *Client) DecideKycReview(ctx context.Context, kycID KycID, body DecideKy
 
 // ReinstateUser Reinstate a suspended customer
 //
-// The customer can sign in again; old sessions stay dead. Reinstating an active customer changes nothing.
+// The customer can sign in again; earlier sessions stay ended. Reinstating an active customer changes nothing.
 //
 // Corresponds with DELETE /v1/admin/users/{user_id}/suspension (the `ReinstateUser` operationId).
 func (c *Client) ReinstateUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1343,7 +1343,7 @@ func (c *Client) ReinstateUser(ctx context.Context, userID UserID, reqEditors ..
 
 // SuspendUserWithBody Suspend a customer
 //
-// Ends all sessions and stops money in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
 //
 // Takes any type of body and a specified content type.
 //
@@ -1362,7 +1362,7 @@ func (c *Client) SuspendUserWithBody(ctx context.Context, userID UserID, content
 
 // SuspendUser Suspend a customer
 //
-// Ends all sessions and stops money in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1379,9 +1379,9 @@ func (c *Client) SuspendUser(ctx context.Context, userID UserID, body SuspendUse
 	return c.Client.Do(req)
 }
 
-// ReceiveKycCallbackWithBody Receive a result of Smile ID
+// ReceiveKycCallbackWithBody Receive a result from Smile ID
 //
-// The body is stored sealed and never believed; a job asks Smile ID for the job's status and decides on that answer.
+// The body is stored sealed and never trusted; a job queries Smile ID for the job's status and decides on that response.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1400,7 +1400,7 @@ func (c *Client) ReceiveKycCallbackWithBody(ctx context.Context, token externalR
 
 // TakeOtp Fetch a code in order to send it
 //
-// Only while the code is valid and unspent; afterwards 404, and there is nothing left to send. Repeat the call if an answer was lost.
+// Works only while the code is valid and unused; afterwards 404, and there is nothing left to send. If the response was lost, repeat the call.
 //
 // Corresponds with POST /v1/internal/otp-challenges/{challenge_id}/code (the `TakeOtp` operationId).
 func (c *Client) TakeOtp(ctx context.Context, challengeID externalRef0.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1417,7 +1417,7 @@ func (c *Client) TakeOtp(ctx context.Context, challengeID externalRef0.UUID, req
 
 // LookupRecipientWithBody Find a recipient by phone
 //
-// Returns the customer's id and masked name, or 404 `recipient_not_found`. Limited per customer on whose behalf it is asked.
+// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1436,7 +1436,7 @@ func (c *Client) LookupRecipientWithBody(ctx context.Context, contentType string
 
 // LookupRecipient Find a recipient by phone
 //
-// Returns the customer's id and masked name, or 404 `recipient_not_found`. Limited per customer on whose behalf it is asked.
+// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1455,7 +1455,7 @@ func (c *Client) LookupRecipient(ctx context.Context, body LookupRecipientJSONRe
 
 // ListRevocations List revoked sessions
 //
-// For gateways, which ask twice a second with the `database_time` of the answer before, less 30 seconds, because rows commit out of order. Without `since`: everything that can still matter (an access token lives 10 minutes).
+// For gateways, which poll twice a second with the `database_time` of the previous response less 30 seconds, because rows can commit out of order. Without `since`, it returns everything that can still matter (an access token lives 10 minutes).
 //
 // Corresponds with GET /v1/internal/revocations (the `ListRevocations` operationId).
 func (c *Client) ListRevocations(ctx context.Context, params *ListRevocationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1472,7 +1472,7 @@ func (c *Client) ListRevocations(ctx context.Context, params *ListRevocationsPar
 
 // GetContacts Read where a customer can be reached
 //
-// For the service that sends messages. If the call is made on behalf of a customer, it must be this one.
+// For the service that sends messages. A call on behalf of a customer can only ask about that customer.
 //
 // Corresponds with GET /v1/internal/users/{user_id}/contacts (the `GetContacts` operationId).
 func (c *Client) GetContacts(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1489,7 +1489,7 @@ func (c *Client) GetContacts(ctx context.Context, userID UserID, reqEditors ...R
 
 // GetStanding Read what a customer may do
 //
-// The only authority for a gain of rights: an event about a customer is a hint, and what it grants holds only if this answer says so. Its version overwrites whatever is stored.
+// The only authority that can grant rights: an event about a customer is a hint, and a right that it announces is valid only if this response confirms it. Its version overwrites whatever the caller has stored.
 //
 // Corresponds with GET /v1/internal/users/{user_id}/standing (the `GetStanding` operationId).
 func (c *Client) GetStanding(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1506,7 +1506,7 @@ func (c *Client) GetStanding(ctx context.Context, userID UserID, reqEditors ...R
 
 // GetJwks Public keys of the access tokens
 //
-// RFC 7517 key set; while keys are rotated it holds two. Only gateways and partners who verify tokens need it. It may be kept for the 5 minutes that `Cache-Control` says; a token with an unknown `kid` is a reason to ask again earlier.
+// An RFC 7517 key set; it holds two keys while they are being rotated. Only gateways, and partners who verify tokens, need it. Cache it for the 5 minutes that `Cache-Control` states; fetch it earlier if a token has an unknown `kid`.
 //
 // Corresponds with GET /v1/jwks (the `GetJwks` operationId).
 func (c *Client) GetJwks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1523,7 +1523,7 @@ func (c *Client) GetJwks(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 
 // SubmitKycWithBody Submit identity details
 //
-// Stores the details sealed and has them checked against the issuing authority; the outcome comes by event and by `GET /v1/kyc-verifications/{kyc_id}`. One submission at a time (409 `kyc_in_progress`), none after success (409 `kyc_already_verified`), at most 5 a day (429 `kyc_limit`).
+// Stores the details sealed and has them checked by the issuing authority. The outcome arrives as an event and can be read at `GET /v1/kyc-verifications/{kyc_id}`. Only one submission may be open at a time (409 `kyc_in_progress`), none after a successful one (409 `kyc_already_verified`), and at most 5 a day (429 `kyc_limit`).
 //
 // Takes any type of body and a specified content type.
 //
@@ -1542,7 +1542,7 @@ func (c *Client) SubmitKycWithBody(ctx context.Context, params *SubmitKycParams,
 
 // SubmitKyc Submit identity details
 //
-// Stores the details sealed and has them checked against the issuing authority; the outcome comes by event and by `GET /v1/kyc-verifications/{kyc_id}`. One submission at a time (409 `kyc_in_progress`), none after success (409 `kyc_already_verified`), at most 5 a day (429 `kyc_limit`).
+// Stores the details sealed and has them checked by the issuing authority. The outcome arrives as an event and can be read at `GET /v1/kyc-verifications/{kyc_id}`. Only one submission may be open at a time (409 `kyc_in_progress`), none after a successful one (409 `kyc_already_verified`), and at most 5 a day (429 `kyc_limit`).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1561,7 +1561,7 @@ func (c *Client) SubmitKyc(ctx context.Context, params *SubmitKycParams, body Su
 
 // GetKyc Read the state of a submission
 //
-// The caller's own submission; somebody else's is 404.
+// The caller's own submission; another customer's is 404.
 //
 // Corresponds with GET /v1/kyc-verifications/{kyc_id} (the `GetKyc` operationId).
 func (c *Client) GetKyc(ctx context.Context, kycID KycID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1578,7 +1578,7 @@ func (c *Client) GetKyc(ctx context.Context, kycID KycID, reqEditors ...RequestE
 
 // StartLoginChallengeWithBody Request a code to sign in on a new device
 //
-// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1597,7 +1597,7 @@ func (c *Client) StartLoginChallengeWithBody(ctx context.Context, contentType st
 
 // StartLoginChallenge Request a code to sign in on a new device
 //
-// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1671,7 +1671,7 @@ func (c *Client) UpdateProfile(ctx context.Context, body UpdateProfileJSONReques
 
 // StartPinResetWithBody Request a code to choose a new PIN
 //
-// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+// Sends a code to the customer's phone if this device is one of theirs. The response is the same whether or not the number is registered and the device known. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1690,7 +1690,7 @@ func (c *Client) StartPinResetWithBody(ctx context.Context, contentType string, 
 
 // StartPinReset Request a code to choose a new PIN
 //
-// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+// Sends a code to the customer's phone if this device is one of theirs. The response is the same whether or not the number is registered and the device known. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1709,7 +1709,7 @@ func (c *Client) StartPinReset(ctx context.Context, body StartPinResetJSONReques
 
 // CompletePinResetWithBody Choose a new PIN
 //
-// Needs the code, on the device that asked for it, and of a verified customer the number of the verified document as well (403 `identity_required`): a stolen phone receives codes. Lifts the PIN lock and ends all sessions; sign in with the new PIN.
+// Requires the code, sent from the device that requested it. A verified customer must also give the number of the verified document (403 `identity_required`), because a stolen phone receives the codes too. Lifts the PIN lock and ends all sessions; sign in with the new PIN afterwards.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1728,7 +1728,7 @@ func (c *Client) CompletePinResetWithBody(ctx context.Context, pinResetID extern
 
 // CompletePinReset Choose a new PIN
 //
-// Needs the code, on the device that asked for it, and of a verified customer the number of the verified document as well (403 `identity_required`): a stolen phone receives codes. Lifts the PIN lock and ends all sessions; sign in with the new PIN.
+// Requires the code, sent from the device that requested it. A verified customer must also give the number of the verified document (403 `identity_required`), because a stolen phone receives the codes too. Lifts the PIN lock and ends all sessions; sign in with the new PIN afterwards.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1747,7 +1747,7 @@ func (c *Client) CompletePinReset(ctx context.Context, pinResetID externalRef0.U
 
 // StartRegistrationWithBody Request a registration code
 //
-// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+// Sends a 6-digit code to the phone, valid for 5 minutes and 5 attempts. The response is the same whether or not the number is registered. Requests that do not come from one of the customer's devices get at most 3 codes in 15 minutes per phone number, of all kinds together (429 `otp_limit`).
 //
 // Takes any type of body and a specified content type.
 //
@@ -1766,7 +1766,7 @@ func (c *Client) StartRegistrationWithBody(ctx context.Context, contentType stri
 
 // StartRegistration Request a registration code
 //
-// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+// Sends a 6-digit code to the phone, valid for 5 minutes and 5 attempts. The response is the same whether or not the number is registered. Requests that do not come from one of the customer's devices get at most 3 codes in 15 minutes per phone number, of all kinds together (429 `otp_limit`).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1785,7 +1785,7 @@ func (c *Client) StartRegistration(ctx context.Context, body StartRegistrationJS
 
 // CompleteRegistrationWithBody Prove the phone and choose a PIN
 //
-// Creates the customer, binds the device and opens the first session. A wrong, spent or expired code is 422 `otp_invalid`; a guessable PIN is 422 `pin_weak` and costs no try; a phone that is registered already is 409 `already_registered`, said only to who proved to hold it. If the answer is lost, sign in with phone and PIN on the same device.
+// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1804,7 +1804,7 @@ func (c *Client) CompleteRegistrationWithBody(ctx context.Context, registrationI
 
 // CompleteRegistration Prove the phone and choose a PIN
 //
-// Creates the customer, binds the device and opens the first session. A wrong, spent or expired code is 422 `otp_invalid`; a guessable PIN is 422 `pin_weak` and costs no try; a phone that is registered already is 409 `already_registered`, said only to who proved to hold it. If the answer is lost, sign in with phone and PIN on the same device.
+// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1823,7 +1823,7 @@ func (c *Client) CompleteRegistration(ctx context.Context, registrationID extern
 
 // CreateSessionWithBody Sign in
 //
-// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
+// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1842,7 +1842,7 @@ func (c *Client) CreateSessionWithBody(ctx context.Context, contentType string, 
 
 // CreateSession Sign in
 //
-// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
+// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1878,7 +1878,7 @@ func (c *Client) DeleteSession(ctx context.Context, reqEditors ...RequestEditorF
 
 // RefreshSessionWithBody Exchange a refresh token for its successor
 //
-// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call yields the same successor; anything else is reuse: 401 `refresh_reused`, and the whole session is revoked. A session ends 30 days after sign-in whatever happens.
+// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call returns the same successor; any other reuse is 401 `refresh_reused` and revokes the whole session. A session ends 30 days after sign-in in any case.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1897,7 +1897,7 @@ func (c *Client) RefreshSessionWithBody(ctx context.Context, params *RefreshSess
 
 // RefreshSession Exchange a refresh token for its successor
 //
-// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call yields the same successor; anything else is reuse: 401 `refresh_reused`, and the whole session is revoked. A session ends 30 days after sign-in whatever happens.
+// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call returns the same successor; any other reuse is 401 `refresh_reused` and revokes the whole session. A session ends 30 days after sign-in in any case.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1916,7 +1916,7 @@ func (c *Client) RefreshSession(ctx context.Context, params *RefreshSessionParam
 
 // CreateStepUpWithBody Approve an operation with your PIN
 //
-// Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
+// Returns a token for the header `Step-Up-Token`, valid for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts towards the same lock as signing in (429 `pin_locked`).
 //
 // Takes any type of body and a specified content type.
 //
@@ -1935,7 +1935,7 @@ func (c *Client) CreateStepUpWithBody(ctx context.Context, contentType string, b
 
 // CreateStepUp Approve an operation with your PIN
 //
-// Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
+// Returns a token for the header `Step-Up-Token`, valid for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts towards the same lock as signing in (429 `pin_locked`).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2986,7 +2986,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListKycReviewsWithResponse List submissions awaiting review
 	//
-	// Oldest first, with what was submitted and what the authority returned. Each reading is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
+	// Oldest first, with the details that were submitted and those that the authority returned. Every read is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2995,7 +2995,7 @@ type ClientWithResponsesInterface interface {
 
 	// DecideKycReviewWithBodyWithResponse Approve or reject a submission
 	//
-	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+	// Only a submission in review can be decided (409 `kyc_not_in_review`), and one that is `unreadable` can only be rejected (409 `kyc_unreadable`). If the same operator repeats the same decision, the response is the same. Operators cannot decide on their own submission (403). Approving an identity that another verified customer already has is 409 `duplicate_identity`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3004,7 +3004,7 @@ type ClientWithResponsesInterface interface {
 
 	// DecideKycReviewWithResponse Approve or reject a submission
 	//
-	// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+	// Only a submission in review can be decided (409 `kyc_not_in_review`), and one that is `unreadable` can only be rejected (409 `kyc_unreadable`). If the same operator repeats the same decision, the response is the same. Operators cannot decide on their own submission (403). Approving an identity that another verified customer already has is 409 `duplicate_identity`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3013,7 +3013,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReinstateUserWithResponse Reinstate a suspended customer
 	//
-	// The customer can sign in again; old sessions stay dead. Reinstating an active customer changes nothing.
+	// The customer can sign in again; earlier sessions stay ended. Reinstating an active customer changes nothing.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3022,7 +3022,7 @@ type ClientWithResponsesInterface interface {
 
 	// SuspendUserWithBodyWithResponse Suspend a customer
 	//
-	// Ends all sessions and stops money in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+	// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3031,16 +3031,16 @@ type ClientWithResponsesInterface interface {
 
 	// SuspendUserWithResponse Suspend a customer
 	//
-	// Ends all sessions and stops money in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+	// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/admin/users/{user_id}/suspension (the `SuspendUser` operationId).
 	SuspendUserWithResponse(ctx context.Context, userID UserID, body SuspendUserJSONRequestBody, reqEditors ...RequestEditorFn) (*SuspendUserResponse, error)
 
-	// ReceiveKycCallbackWithBodyWithResponse Receive a result of Smile ID
+	// ReceiveKycCallbackWithBodyWithResponse Receive a result from Smile ID
 	//
-	// The body is stored sealed and never believed; a job asks Smile ID for the job's status and decides on that answer.
+	// The body is stored sealed and never trusted; a job queries Smile ID for the job's status and decides on that response.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3049,7 +3049,7 @@ type ClientWithResponsesInterface interface {
 
 	// TakeOtpWithResponse Fetch a code in order to send it
 	//
-	// Only while the code is valid and unspent; afterwards 404, and there is nothing left to send. Repeat the call if an answer was lost.
+	// Works only while the code is valid and unused; afterwards 404, and there is nothing left to send. If the response was lost, repeat the call.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3058,7 +3058,7 @@ type ClientWithResponsesInterface interface {
 
 	// LookupRecipientWithBodyWithResponse Find a recipient by phone
 	//
-	// Returns the customer's id and masked name, or 404 `recipient_not_found`. Limited per customer on whose behalf it is asked.
+	// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3067,7 +3067,7 @@ type ClientWithResponsesInterface interface {
 
 	// LookupRecipientWithResponse Find a recipient by phone
 	//
-	// Returns the customer's id and masked name, or 404 `recipient_not_found`. Limited per customer on whose behalf it is asked.
+	// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3076,7 +3076,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListRevocationsWithResponse List revoked sessions
 	//
-	// For gateways, which ask twice a second with the `database_time` of the answer before, less 30 seconds, because rows commit out of order. Without `since`: everything that can still matter (an access token lives 10 minutes).
+	// For gateways, which poll twice a second with the `database_time` of the previous response less 30 seconds, because rows can commit out of order. Without `since`, it returns everything that can still matter (an access token lives 10 minutes).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3085,7 +3085,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetContactsWithResponse Read where a customer can be reached
 	//
-	// For the service that sends messages. If the call is made on behalf of a customer, it must be this one.
+	// For the service that sends messages. A call on behalf of a customer can only ask about that customer.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3094,7 +3094,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetStandingWithResponse Read what a customer may do
 	//
-	// The only authority for a gain of rights: an event about a customer is a hint, and what it grants holds only if this answer says so. Its version overwrites whatever is stored.
+	// The only authority that can grant rights: an event about a customer is a hint, and a right that it announces is valid only if this response confirms it. Its version overwrites whatever the caller has stored.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3103,7 +3103,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetJwksWithResponse Public keys of the access tokens
 	//
-	// RFC 7517 key set; while keys are rotated it holds two. Only gateways and partners who verify tokens need it. It may be kept for the 5 minutes that `Cache-Control` says; a token with an unknown `kid` is a reason to ask again earlier.
+	// An RFC 7517 key set; it holds two keys while they are being rotated. Only gateways, and partners who verify tokens, need it. Cache it for the 5 minutes that `Cache-Control` states; fetch it earlier if a token has an unknown `kid`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3112,7 +3112,7 @@ type ClientWithResponsesInterface interface {
 
 	// SubmitKycWithBodyWithResponse Submit identity details
 	//
-	// Stores the details sealed and has them checked against the issuing authority; the outcome comes by event and by `GET /v1/kyc-verifications/{kyc_id}`. One submission at a time (409 `kyc_in_progress`), none after success (409 `kyc_already_verified`), at most 5 a day (429 `kyc_limit`).
+	// Stores the details sealed and has them checked by the issuing authority. The outcome arrives as an event and can be read at `GET /v1/kyc-verifications/{kyc_id}`. Only one submission may be open at a time (409 `kyc_in_progress`), none after a successful one (409 `kyc_already_verified`), and at most 5 a day (429 `kyc_limit`).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3121,7 +3121,7 @@ type ClientWithResponsesInterface interface {
 
 	// SubmitKycWithResponse Submit identity details
 	//
-	// Stores the details sealed and has them checked against the issuing authority; the outcome comes by event and by `GET /v1/kyc-verifications/{kyc_id}`. One submission at a time (409 `kyc_in_progress`), none after success (409 `kyc_already_verified`), at most 5 a day (429 `kyc_limit`).
+	// Stores the details sealed and has them checked by the issuing authority. The outcome arrives as an event and can be read at `GET /v1/kyc-verifications/{kyc_id}`. Only one submission may be open at a time (409 `kyc_in_progress`), none after a successful one (409 `kyc_already_verified`), and at most 5 a day (429 `kyc_limit`).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3130,7 +3130,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetKycWithResponse Read the state of a submission
 	//
-	// The caller's own submission; somebody else's is 404.
+	// The caller's own submission; another customer's is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3139,7 +3139,7 @@ type ClientWithResponsesInterface interface {
 
 	// StartLoginChallengeWithBodyWithResponse Request a code to sign in on a new device
 	//
-	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+	// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3148,7 +3148,7 @@ type ClientWithResponsesInterface interface {
 
 	// StartLoginChallengeWithResponse Request a code to sign in on a new device
 	//
-	// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+	// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3184,7 +3184,7 @@ type ClientWithResponsesInterface interface {
 
 	// StartPinResetWithBodyWithResponse Request a code to choose a new PIN
 	//
-	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+	// Sends a code to the customer's phone if this device is one of theirs. The response is the same whether or not the number is registered and the device known. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3193,7 +3193,7 @@ type ClientWithResponsesInterface interface {
 
 	// StartPinResetWithResponse Request a code to choose a new PIN
 	//
-	// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+	// Sends a code to the customer's phone if this device is one of theirs. The response is the same whether or not the number is registered and the device known. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3202,7 +3202,7 @@ type ClientWithResponsesInterface interface {
 
 	// CompletePinResetWithBodyWithResponse Choose a new PIN
 	//
-	// Needs the code, on the device that asked for it, and of a verified customer the number of the verified document as well (403 `identity_required`): a stolen phone receives codes. Lifts the PIN lock and ends all sessions; sign in with the new PIN.
+	// Requires the code, sent from the device that requested it. A verified customer must also give the number of the verified document (403 `identity_required`), because a stolen phone receives the codes too. Lifts the PIN lock and ends all sessions; sign in with the new PIN afterwards.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3211,7 +3211,7 @@ type ClientWithResponsesInterface interface {
 
 	// CompletePinResetWithResponse Choose a new PIN
 	//
-	// Needs the code, on the device that asked for it, and of a verified customer the number of the verified document as well (403 `identity_required`): a stolen phone receives codes. Lifts the PIN lock and ends all sessions; sign in with the new PIN.
+	// Requires the code, sent from the device that requested it. A verified customer must also give the number of the verified document (403 `identity_required`), because a stolen phone receives the codes too. Lifts the PIN lock and ends all sessions; sign in with the new PIN afterwards.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3220,7 +3220,7 @@ type ClientWithResponsesInterface interface {
 
 	// StartRegistrationWithBodyWithResponse Request a registration code
 	//
-	// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+	// Sends a 6-digit code to the phone, valid for 5 minutes and 5 attempts. The response is the same whether or not the number is registered. Requests that do not come from one of the customer's devices get at most 3 codes in 15 minutes per phone number, of all kinds together (429 `otp_limit`).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3229,7 +3229,7 @@ type ClientWithResponsesInterface interface {
 
 	// StartRegistrationWithResponse Request a registration code
 	//
-	// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+	// Sends a 6-digit code to the phone, valid for 5 minutes and 5 attempts. The response is the same whether or not the number is registered. Requests that do not come from one of the customer's devices get at most 3 codes in 15 minutes per phone number, of all kinds together (429 `otp_limit`).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3238,7 +3238,7 @@ type ClientWithResponsesInterface interface {
 
 	// CompleteRegistrationWithBodyWithResponse Prove the phone and choose a PIN
 	//
-	// Creates the customer, binds the device and opens the first session. A wrong, spent or expired code is 422 `otp_invalid`; a guessable PIN is 422 `pin_weak` and costs no try; a phone that is registered already is 409 `already_registered`, said only to who proved to hold it. If the answer is lost, sign in with phone and PIN on the same device.
+	// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3247,7 +3247,7 @@ type ClientWithResponsesInterface interface {
 
 	// CompleteRegistrationWithResponse Prove the phone and choose a PIN
 	//
-	// Creates the customer, binds the device and opens the first session. A wrong, spent or expired code is 422 `otp_invalid`; a guessable PIN is 422 `pin_weak` and costs no try; a phone that is registered already is 409 `already_registered`, said only to who proved to hold it. If the answer is lost, sign in with phone and PIN on the same device.
+	// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3256,7 +3256,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSessionWithBodyWithResponse Sign in
 	//
-	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
+	// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3265,7 +3265,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSessionWithResponse Sign in
 	//
-	// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
+	// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3283,7 +3283,7 @@ type ClientWithResponsesInterface interface {
 
 	// RefreshSessionWithBodyWithResponse Exchange a refresh token for its successor
 	//
-	// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call yields the same successor; anything else is reuse: 401 `refresh_reused`, and the whole session is revoked. A session ends 30 days after sign-in whatever happens.
+	// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call returns the same successor; any other reuse is 401 `refresh_reused` and revokes the whole session. A session ends 30 days after sign-in in any case.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3292,7 +3292,7 @@ type ClientWithResponsesInterface interface {
 
 	// RefreshSessionWithResponse Exchange a refresh token for its successor
 	//
-	// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call yields the same successor; anything else is reuse: 401 `refresh_reused`, and the whole session is revoked. A session ends 30 days after sign-in whatever happens.
+	// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call returns the same successor; any other reuse is 401 `refresh_reused` and revokes the whole session. A session ends 30 days after sign-in in any case.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3301,7 +3301,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateStepUpWithBodyWithResponse Approve an operation with your PIN
 	//
-	// Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
+	// Returns a token for the header `Step-Up-Token`, valid for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts towards the same lock as signing in (429 `pin_locked`).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3310,7 +3310,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateStepUpWithResponse Approve an operation with your PIN
 	//
-	// Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
+	// Returns a token for the header `Step-Up-Token`, valid for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts towards the same lock as signing in (429 `pin_locked`).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5935,7 +5935,7 @@ func (r CreateStepUpResponse) ContentType() string {
 
 // ListKycReviewsWithResponse List submissions awaiting review
 //
-// Oldest first, with what was submitted and what the authority returned. Each reading is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
+// Oldest first, with the details that were submitted and those that the authority returned. Every read is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5950,7 +5950,7 @@ func (c *ClientWithResponses) ListKycReviewsWithResponse(ctx context.Context, pa
 
 // DecideKycReviewWithBodyWithResponse Approve or reject a submission
 //
-// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+// Only a submission in review can be decided (409 `kyc_not_in_review`), and one that is `unreadable` can only be rejected (409 `kyc_unreadable`). If the same operator repeats the same decision, the response is the same. Operators cannot decide on their own submission (403). Approving an identity that another verified customer already has is 409 `duplicate_identity`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5965,7 +5965,7 @@ func (c *ClientWithResponses) DecideKycReviewWithBodyWithResponse(ctx context.Co
 
 // DecideKycReviewWithResponse Approve or reject a submission
 //
-// Only a submission in review can be decided (409 `kyc_not_in_review`), one that is `unreadable` only rejected (409 `kyc_unreadable`); the same decision by the same operator again is answered again. Operators cannot decide on their own submission (403). Approving an identity that another verified customer has is 409 `duplicate_identity`.
+// Only a submission in review can be decided (409 `kyc_not_in_review`), and one that is `unreadable` can only be rejected (409 `kyc_unreadable`). If the same operator repeats the same decision, the response is the same. Operators cannot decide on their own submission (403). Approving an identity that another verified customer already has is 409 `duplicate_identity`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5980,7 +5980,7 @@ func (c *ClientWithResponses) DecideKycReviewWithResponse(ctx context.Context, k
 
 // ReinstateUserWithResponse Reinstate a suspended customer
 //
-// The customer can sign in again; old sessions stay dead. Reinstating an active customer changes nothing.
+// The customer can sign in again; earlier sessions stay ended. Reinstating an active customer changes nothing.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5995,7 +5995,7 @@ func (c *ClientWithResponses) ReinstateUserWithResponse(ctx context.Context, use
 
 // SuspendUserWithBodyWithResponse Suspend a customer
 //
-// Ends all sessions and stops money in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6010,7 +6010,7 @@ func (c *ClientWithResponses) SuspendUserWithBodyWithResponse(ctx context.Contex
 
 // SuspendUserWithResponse Suspend a customer
 //
-// Ends all sessions and stops money in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6023,9 +6023,9 @@ func (c *ClientWithResponses) SuspendUserWithResponse(ctx context.Context, userI
 	return ParseSuspendUserResponse(rsp)
 }
 
-// ReceiveKycCallbackWithBodyWithResponse Receive a result of Smile ID
+// ReceiveKycCallbackWithBodyWithResponse Receive a result from Smile ID
 //
-// The body is stored sealed and never believed; a job asks Smile ID for the job's status and decides on that answer.
+// The body is stored sealed and never trusted; a job queries Smile ID for the job's status and decides on that response.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6040,7 +6040,7 @@ func (c *ClientWithResponses) ReceiveKycCallbackWithBodyWithResponse(ctx context
 
 // TakeOtpWithResponse Fetch a code in order to send it
 //
-// Only while the code is valid and unspent; afterwards 404, and there is nothing left to send. Repeat the call if an answer was lost.
+// Works only while the code is valid and unused; afterwards 404, and there is nothing left to send. If the response was lost, repeat the call.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6055,7 +6055,7 @@ func (c *ClientWithResponses) TakeOtpWithResponse(ctx context.Context, challenge
 
 // LookupRecipientWithBodyWithResponse Find a recipient by phone
 //
-// Returns the customer's id and masked name, or 404 `recipient_not_found`. Limited per customer on whose behalf it is asked.
+// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6070,7 +6070,7 @@ func (c *ClientWithResponses) LookupRecipientWithBodyWithResponse(ctx context.Co
 
 // LookupRecipientWithResponse Find a recipient by phone
 //
-// Returns the customer's id and masked name, or 404 `recipient_not_found`. Limited per customer on whose behalf it is asked.
+// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6085,7 +6085,7 @@ func (c *ClientWithResponses) LookupRecipientWithResponse(ctx context.Context, b
 
 // ListRevocationsWithResponse List revoked sessions
 //
-// For gateways, which ask twice a second with the `database_time` of the answer before, less 30 seconds, because rows commit out of order. Without `since`: everything that can still matter (an access token lives 10 minutes).
+// For gateways, which poll twice a second with the `database_time` of the previous response less 30 seconds, because rows can commit out of order. Without `since`, it returns everything that can still matter (an access token lives 10 minutes).
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6100,7 +6100,7 @@ func (c *ClientWithResponses) ListRevocationsWithResponse(ctx context.Context, p
 
 // GetContactsWithResponse Read where a customer can be reached
 //
-// For the service that sends messages. If the call is made on behalf of a customer, it must be this one.
+// For the service that sends messages. A call on behalf of a customer can only ask about that customer.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6115,7 +6115,7 @@ func (c *ClientWithResponses) GetContactsWithResponse(ctx context.Context, userI
 
 // GetStandingWithResponse Read what a customer may do
 //
-// The only authority for a gain of rights: an event about a customer is a hint, and what it grants holds only if this answer says so. Its version overwrites whatever is stored.
+// The only authority that can grant rights: an event about a customer is a hint, and a right that it announces is valid only if this response confirms it. Its version overwrites whatever the caller has stored.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6130,7 +6130,7 @@ func (c *ClientWithResponses) GetStandingWithResponse(ctx context.Context, userI
 
 // GetJwksWithResponse Public keys of the access tokens
 //
-// RFC 7517 key set; while keys are rotated it holds two. Only gateways and partners who verify tokens need it. It may be kept for the 5 minutes that `Cache-Control` says; a token with an unknown `kid` is a reason to ask again earlier.
+// An RFC 7517 key set; it holds two keys while they are being rotated. Only gateways, and partners who verify tokens, need it. Cache it for the 5 minutes that `Cache-Control` states; fetch it earlier if a token has an unknown `kid`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6145,7 +6145,7 @@ func (c *ClientWithResponses) GetJwksWithResponse(ctx context.Context, reqEditor
 
 // SubmitKycWithBodyWithResponse Submit identity details
 //
-// Stores the details sealed and has them checked against the issuing authority; the outcome comes by event and by `GET /v1/kyc-verifications/{kyc_id}`. One submission at a time (409 `kyc_in_progress`), none after success (409 `kyc_already_verified`), at most 5 a day (429 `kyc_limit`).
+// Stores the details sealed and has them checked by the issuing authority. The outcome arrives as an event and can be read at `GET /v1/kyc-verifications/{kyc_id}`. Only one submission may be open at a time (409 `kyc_in_progress`), none after a successful one (409 `kyc_already_verified`), and at most 5 a day (429 `kyc_limit`).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6160,7 +6160,7 @@ func (c *ClientWithResponses) SubmitKycWithBodyWithResponse(ctx context.Context,
 
 // SubmitKycWithResponse Submit identity details
 //
-// Stores the details sealed and has them checked against the issuing authority; the outcome comes by event and by `GET /v1/kyc-verifications/{kyc_id}`. One submission at a time (409 `kyc_in_progress`), none after success (409 `kyc_already_verified`), at most 5 a day (429 `kyc_limit`).
+// Stores the details sealed and has them checked by the issuing authority. The outcome arrives as an event and can be read at `GET /v1/kyc-verifications/{kyc_id}`. Only one submission may be open at a time (409 `kyc_in_progress`), none after a successful one (409 `kyc_already_verified`), and at most 5 a day (429 `kyc_limit`).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6175,7 +6175,7 @@ func (c *ClientWithResponses) SubmitKycWithResponse(ctx context.Context, params 
 
 // GetKycWithResponse Read the state of a submission
 //
-// The caller's own submission; somebody else's is 404.
+// The caller's own submission; another customer's is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6190,7 +6190,7 @@ func (c *ClientWithResponses) GetKycWithResponse(ctx context.Context, kycID KycI
 
 // StartLoginChallengeWithBodyWithResponse Request a code to sign in on a new device
 //
-// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6205,7 +6205,7 @@ func (c *ClientWithResponses) StartLoginChallengeWithBodyWithResponse(ctx contex
 
 // StartLoginChallengeWithResponse Request a code to sign in on a new device
 //
-// Sends a code to the customer's phone, bound to this device. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6265,7 +6265,7 @@ func (c *ClientWithResponses) UpdateProfileWithResponse(ctx context.Context, bod
 
 // StartPinResetWithBodyWithResponse Request a code to choose a new PIN
 //
-// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+// Sends a code to the customer's phone if this device is one of theirs. The response is the same whether or not the number is registered and the device known. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6280,7 +6280,7 @@ func (c *ClientWithResponses) StartPinResetWithBodyWithResponse(ctx context.Cont
 
 // StartPinResetWithResponse Request a code to choose a new PIN
 //
-// Sends a code to the customer's phone if this device is one of theirs. The answer is the same whether the phone is registered and the device known or not. At most 3 codes in 15 minutes (429 `otp_limit`): a device of the customer's has a count of its own, all others share the phone's.
+// Sends a code to the customer's phone if this device is one of theirs. The response is the same whether or not the number is registered and the device known. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6295,7 +6295,7 @@ func (c *ClientWithResponses) StartPinResetWithResponse(ctx context.Context, bod
 
 // CompletePinResetWithBodyWithResponse Choose a new PIN
 //
-// Needs the code, on the device that asked for it, and of a verified customer the number of the verified document as well (403 `identity_required`): a stolen phone receives codes. Lifts the PIN lock and ends all sessions; sign in with the new PIN.
+// Requires the code, sent from the device that requested it. A verified customer must also give the number of the verified document (403 `identity_required`), because a stolen phone receives the codes too. Lifts the PIN lock and ends all sessions; sign in with the new PIN afterwards.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6310,7 +6310,7 @@ func (c *ClientWithResponses) CompletePinResetWithBodyWithResponse(ctx context.C
 
 // CompletePinResetWithResponse Choose a new PIN
 //
-// Needs the code, on the device that asked for it, and of a verified customer the number of the verified document as well (403 `identity_required`): a stolen phone receives codes. Lifts the PIN lock and ends all sessions; sign in with the new PIN.
+// Requires the code, sent from the device that requested it. A verified customer must also give the number of the verified document (403 `identity_required`), because a stolen phone receives the codes too. Lifts the PIN lock and ends all sessions; sign in with the new PIN afterwards.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6325,7 +6325,7 @@ func (c *ClientWithResponses) CompletePinResetWithResponse(ctx context.Context, 
 
 // StartRegistrationWithBodyWithResponse Request a registration code
 //
-// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+// Sends a 6-digit code to the phone, valid for 5 minutes and 5 attempts. The response is the same whether or not the number is registered. Requests that do not come from one of the customer's devices get at most 3 codes in 15 minutes per phone number, of all kinds together (429 `otp_limit`).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6340,7 +6340,7 @@ func (c *ClientWithResponses) StartRegistrationWithBodyWithResponse(ctx context.
 
 // StartRegistrationWithResponse Request a registration code
 //
-// Sends a 6-digit code to the phone; it lives for 5 minutes and 5 tries. The answer is the same whether the phone is registered or not. At most 3 codes in 15 minutes per phone, all kinds together, for whoever asks from no device of the customer's (429 `otp_limit`).
+// Sends a 6-digit code to the phone, valid for 5 minutes and 5 attempts. The response is the same whether or not the number is registered. Requests that do not come from one of the customer's devices get at most 3 codes in 15 minutes per phone number, of all kinds together (429 `otp_limit`).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6355,7 +6355,7 @@ func (c *ClientWithResponses) StartRegistrationWithResponse(ctx context.Context,
 
 // CompleteRegistrationWithBodyWithResponse Prove the phone and choose a PIN
 //
-// Creates the customer, binds the device and opens the first session. A wrong, spent or expired code is 422 `otp_invalid`; a guessable PIN is 422 `pin_weak` and costs no try; a phone that is registered already is 409 `already_registered`, said only to who proved to hold it. If the answer is lost, sign in with phone and PIN on the same device.
+// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6370,7 +6370,7 @@ func (c *ClientWithResponses) CompleteRegistrationWithBodyWithResponse(ctx conte
 
 // CompleteRegistrationWithResponse Prove the phone and choose a PIN
 //
-// Creates the customer, binds the device and opens the first session. A wrong, spent or expired code is 422 `otp_invalid`; a guessable PIN is 422 `pin_weak` and costs no try; a phone that is registered already is 409 `already_registered`, said only to who proved to hold it. If the answer is lost, sign in with phone and PIN on the same device.
+// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6385,7 +6385,7 @@ func (c *ClientWithResponses) CompleteRegistrationWithResponse(ctx context.Conte
 
 // CreateSessionWithBodyWithResponse Sign in
 //
-// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
+// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6400,7 +6400,7 @@ func (c *ClientWithResponses) CreateSessionWithBodyWithResponse(ctx context.Cont
 
 // CreateSessionWithResponse Sign in
 //
-// Phone and PIN on a known device; on an unknown one also a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, each further lock twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, all others 20 times together (429 `sign_in_limit`): a new phone shares the count of whoever tries this number.
+// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6430,7 +6430,7 @@ func (c *ClientWithResponses) DeleteSessionWithResponse(ctx context.Context, req
 
 // RefreshSessionWithBodyWithResponse Exchange a refresh token for its successor
 //
-// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call yields the same successor; anything else is reuse: 401 `refresh_reused`, and the whole session is revoked. A session ends 30 days after sign-in whatever happens.
+// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call returns the same successor; any other reuse is 401 `refresh_reused` and revokes the whole session. A session ends 30 days after sign-in in any case.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6445,7 +6445,7 @@ func (c *ClientWithResponses) RefreshSessionWithBodyWithResponse(ctx context.Con
 
 // RefreshSessionWithResponse Exchange a refresh token for its successor
 //
-// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call yields the same successor; anything else is reuse: 401 `refresh_reused`, and the whole session is revoked. A session ends 30 days after sign-in whatever happens.
+// Each refresh token works once. Repeated with the same Idempotency-Key on the same device within 30 seconds, the call returns the same successor; any other reuse is 401 `refresh_reused` and revokes the whole session. A session ends 30 days after sign-in in any case.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6460,7 +6460,7 @@ func (c *ClientWithResponses) RefreshSessionWithResponse(ctx context.Context, pa
 
 // CreateStepUpWithBodyWithResponse Approve an operation with your PIN
 //
-// Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
+// Returns a token for the header `Step-Up-Token`, valid for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts towards the same lock as signing in (429 `pin_locked`).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6475,7 +6475,7 @@ func (c *ClientWithResponses) CreateStepUpWithBodyWithResponse(ctx context.Conte
 
 // CreateStepUpWithResponse Approve an operation with your PIN
 //
-// Returns a token for the header `Step-Up-Token`, good for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts against the same lock as signing in (429 `pin_locked`).
+// Returns a token for the header `Step-Up-Token`, valid for 5 minutes, for one operation and for exactly what is approved. A wrong PIN is 403 `pin_invalid` and counts towards the same lock as signing in (429 `pin_locked`).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

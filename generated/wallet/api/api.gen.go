@@ -136,7 +136,7 @@ type MaskedName = string
 // Example: transfer
 type PaymentKind = string
 
-// PromptBlockLift Whose block ends.
+// PromptBlockLift Whose block is lifted.
 type PromptBlockLift struct {
 	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
 	//
@@ -144,7 +144,7 @@ type PromptBlockLift struct {
 	Phone externalRef0.Phone `json:"phone"`
 }
 
-// ProviderMessage Whatever the provider sends, under whatever media type. It is kept as it came and read leniently afterwards.
+// ProviderMessage Whatever the provider sends, with any media type. It is stored as received and parsed leniently afterwards.
 type ProviderMessage = openapi_types.File
 
 // ProviderReceipt Tells the provider that its message is stored.
@@ -162,7 +162,7 @@ type ProviderReceipt struct {
 
 // ProviderVerdict Whether a payment is accepted.
 type ProviderVerdict struct {
-	// ResultCode "0" to accept, else a code of Safaricom's list.
+	// ResultCode "0" to accept, otherwise one of Safaricom's codes.
 	//
 	// Example: 0
 	ResultCode string `json:"ResultCode"`
@@ -190,7 +190,7 @@ type Topup struct {
 	// Example: 2026-11-23T09:30:00Z
 	CreatedAt externalRef0.Timestamp `json:"created_at"`
 
-	// FailureCode Stable code of why it failed. Clients must accept codes that are new to them.
+	// FailureCode Stable code of the reason for the failure. Clients must accept codes that are new to them.
 	//
 	// Example: cancelled_by_customer
 	FailureCode *string `json:"failure_code,omitempty"`
@@ -200,12 +200,12 @@ type Topup struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	ID externalRef0.UUID `json:"id"`
 
-	// Receipt M-Pesa's receipt number; it can arrive later than the money.
+	// Receipt M-Pesa's receipt number; it may arrive after the money.
 	//
 	// Example: UKN7RT61SV
 	Receipt *string `json:"receipt,omitempty"`
 
-	// Status stored: the prompt is about to be sent; requested: it is being sent; prompted: the payer is asked; crediting: M-Pesa has the money and the ledger is being credited; paid: the wallet is credited; failed: no money came; expired: no result came in time; unknown: it is not known whether the payer was asked or paid, and the platform keeps looking. A failed or expired top-up can still become paid. Clients must accept values that are new to them.
+	// Status stored: the prompt is about to be sent; requested: it is being sent; prompted: the payer has been prompted; crediting: M-Pesa has the money and the ledger is being credited; paid: the wallet has been credited; failed: no money was received; expired: no result came in time; unknown: it is not known whether the payer was prompted or paid, and the platform keeps checking. A failed or expired top-up can still become paid. Clients must accept values that are new to them.
 	//
 	// Example: prompted
 	Status TopupStatus `json:"status"`
@@ -226,7 +226,7 @@ type TopupList struct {
 	// Data The top-ups, newest first.
 	Data []Topup `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
 	//
 	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
@@ -250,7 +250,7 @@ type TopupRequest struct {
 	WalletID externalRef0.UUID `json:"wallet_id"`
 }
 
-// TopupStatus stored: the prompt is about to be sent; requested: it is being sent; prompted: the payer is asked; crediting: M-Pesa has the money and the ledger is being credited; paid: the wallet is credited; failed: no money came; expired: no result came in time; unknown: it is not known whether the payer was asked or paid, and the platform keeps looking. A failed or expired top-up can still become paid. Clients must accept values that are new to them.
+// TopupStatus stored: the prompt is about to be sent; requested: it is being sent; prompted: the payer has been prompted; crediting: M-Pesa has the money and the ledger is being credited; paid: the wallet has been credited; failed: no money was received; expired: no result came in time; unknown: it is not known whether the payer was prompted or paid, and the platform keeps checking. A failed or expired top-up can still become paid. Clients must accept values that are new to them.
 //
 // Example: prompted
 type TopupStatus = string
@@ -338,13 +338,13 @@ type TransferList struct {
 	// Data The transfers, newest first.
 	Data []Transfer `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
 	//
 	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
-// TransferQuote A price and a recipient, pinned until expires_at and good for one transfer.
+// TransferQuote A price and a recipient, fixed until expires_at and valid for one transfer.
 type TransferQuote struct {
 	// Amount An amount of one currency in integer minor units.
 	//
@@ -455,7 +455,7 @@ type Wallet struct {
 	// Example: WQ7K2M5XB4CA
 	DepositAccount *string `json:"deposit_account,omitempty"`
 
-	// HeldAboveMaximum Part of the balance that is held because it is above the highest balance of the tier; absent when there is none, and in lists.
+	// HeldAboveMaximum The part of the balance that is held because it exceeds the tier's highest balance; absent if there is none, and in lists.
 	HeldAboveMaximum *externalRef0.Money `json:"held_above_maximum,omitempty"`
 
 	// ID A UUIDv7 made by the service that owns the object.
@@ -514,7 +514,7 @@ type ListTopupsParams struct {
 
 // CreateTopupParams defines parameters for CreateTopup.
 type CreateTopupParams struct {
-	// IdempotencyKey A key that the client makes once per intention and repeats on each retry (a UUID is best). The stored answer is replayed with `Idempotency-Replayed: true`; the same key with another body is refused with 422 `idempotency_key_reused`; while the first request runs the answer is 409 with Retry-After.
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
 }
 
@@ -532,7 +532,7 @@ type ListTransfersParams struct {
 
 // CreateTransferParams defines parameters for CreateTransfer.
 type CreateTransferParams struct {
-	// IdempotencyKey A key that the client makes once per intention and repeats on each retry (a UUID is best). The stored answer is replayed with `Idempotency-Replayed: true`; the same key with another body is refused with 422 `idempotency_key_reused`; while the first request runs the answer is 409 with Retry-After.
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
 
 	// StepUpToken Token from `POST /v1/step-ups`, valid for 5 minutes and for what it approves only.
@@ -541,7 +541,7 @@ type CreateTransferParams struct {
 
 // OpenWalletParams defines parameters for OpenWallet.
 type OpenWalletParams struct {
-	// IdempotencyKey A key that the client makes once per intention and repeats on each retry (a UUID is best). The stored answer is replayed with `Idempotency-Replayed: true`; the same key with another body is refused with 422 `idempotency_key_reused`; while the first request runs the answer is 409 with Retry-After.
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
 }
 
@@ -595,7 +595,7 @@ type ServerInterface interface {
 	// GetTopup Get one of my top-ups
 	// (GET /v1/topups/{topup_id})
 	GetTopup(w http.ResponseWriter, r *http.Request, topupID TopupID)
-	// CreateTransferQuote Price a transfer and pin its recipient
+	// CreateTransferQuote Price a transfer and fix its recipient
 	// (POST /v1/transfer-quotes)
 	CreateTransferQuote(w http.ResponseWriter, r *http.Request)
 	// ListTransfers List the transfers I sent
@@ -682,7 +682,7 @@ func (_ Unimplemented) GetTopup(w http.ResponseWriter, r *http.Request, topupID 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// CreateTransferQuote Price a transfer and pin its recipient
+// CreateTransferQuote Price a transfer and fix its recipient
 // (POST /v1/transfer-quotes)
 func (_ Unimplemented) CreateTransferQuote(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -4418,7 +4418,7 @@ type StrictServerInterface interface {
 	// GetTopup Get one of my top-ups
 	// (GET /v1/topups/{topup_id})
 	GetTopup(ctx context.Context, request GetTopupRequestObject) (GetTopupResponseObject, error)
-	// CreateTransferQuote Price a transfer and pin its recipient
+	// CreateTransferQuote Price a transfer and fix its recipient
 	// (POST /v1/transfer-quotes)
 	CreateTransferQuote(ctx context.Context, request CreateTransferQuoteRequestObject) (CreateTransferQuoteResponseObject, error)
 	// ListTransfers List the transfers I sent

@@ -136,7 +136,7 @@ type MaskedName = string
 // Example: transfer
 type PaymentKind = string
 
-// PromptBlockLift Whose block ends.
+// PromptBlockLift Whose block is lifted.
 type PromptBlockLift struct {
 	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
 	//
@@ -144,7 +144,7 @@ type PromptBlockLift struct {
 	Phone externalRef0.Phone `json:"phone"`
 }
 
-// ProviderMessage Whatever the provider sends, under whatever media type. It is kept as it came and read leniently afterwards.
+// ProviderMessage Whatever the provider sends, with any media type. It is stored as received and parsed leniently afterwards.
 type ProviderMessage = openapi_types.File
 
 // ProviderReceipt Tells the provider that its message is stored.
@@ -162,7 +162,7 @@ type ProviderReceipt struct {
 
 // ProviderVerdict Whether a payment is accepted.
 type ProviderVerdict struct {
-	// ResultCode "0" to accept, else a code of Safaricom's list.
+	// ResultCode "0" to accept, otherwise one of Safaricom's codes.
 	//
 	// Example: 0
 	ResultCode string `json:"ResultCode"`
@@ -190,7 +190,7 @@ type Topup struct {
 	// Example: 2026-11-23T09:30:00Z
 	CreatedAt externalRef0.Timestamp `json:"created_at"`
 
-	// FailureCode Stable code of why it failed. Clients must accept codes that are new to them.
+	// FailureCode Stable code of the reason for the failure. Clients must accept codes that are new to them.
 	//
 	// Example: cancelled_by_customer
 	FailureCode *string `json:"failure_code,omitempty"`
@@ -200,12 +200,12 @@ type Topup struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	ID externalRef0.UUID `json:"id"`
 
-	// Receipt M-Pesa's receipt number; it can arrive later than the money.
+	// Receipt M-Pesa's receipt number; it may arrive after the money.
 	//
 	// Example: UKN7RT61SV
 	Receipt *string `json:"receipt,omitempty"`
 
-	// Status stored: the prompt is about to be sent; requested: it is being sent; prompted: the payer is asked; crediting: M-Pesa has the money and the ledger is being credited; paid: the wallet is credited; failed: no money came; expired: no result came in time; unknown: it is not known whether the payer was asked or paid, and the platform keeps looking. A failed or expired top-up can still become paid. Clients must accept values that are new to them.
+	// Status stored: the prompt is about to be sent; requested: it is being sent; prompted: the payer has been prompted; crediting: M-Pesa has the money and the ledger is being credited; paid: the wallet has been credited; failed: no money was received; expired: no result came in time; unknown: it is not known whether the payer was prompted or paid, and the platform keeps checking. A failed or expired top-up can still become paid. Clients must accept values that are new to them.
 	//
 	// Example: prompted
 	Status TopupStatus `json:"status"`
@@ -226,7 +226,7 @@ type TopupList struct {
 	// Data The top-ups, newest first.
 	Data []Topup `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
 	//
 	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
@@ -250,7 +250,7 @@ type TopupRequest struct {
 	WalletID externalRef0.UUID `json:"wallet_id"`
 }
 
-// TopupStatus stored: the prompt is about to be sent; requested: it is being sent; prompted: the payer is asked; crediting: M-Pesa has the money and the ledger is being credited; paid: the wallet is credited; failed: no money came; expired: no result came in time; unknown: it is not known whether the payer was asked or paid, and the platform keeps looking. A failed or expired top-up can still become paid. Clients must accept values that are new to them.
+// TopupStatus stored: the prompt is about to be sent; requested: it is being sent; prompted: the payer has been prompted; crediting: M-Pesa has the money and the ledger is being credited; paid: the wallet has been credited; failed: no money was received; expired: no result came in time; unknown: it is not known whether the payer was prompted or paid, and the platform keeps checking. A failed or expired top-up can still become paid. Clients must accept values that are new to them.
 //
 // Example: prompted
 type TopupStatus = string
@@ -338,13 +338,13 @@ type TransferList struct {
 	// Data The transfers, newest first.
 	Data []Transfer `json:"data"`
 
-	// NextCursor Opaque place in a list; absent on the last page. It is good for the caller, the operation and the filters of the page that gave it, with any `limit`, and not for ever: whoever keeps one begins again at 422 `cursor_invalid`.
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
 	//
 	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
-// TransferQuote A price and a recipient, pinned until expires_at and good for one transfer.
+// TransferQuote A price and a recipient, fixed until expires_at and valid for one transfer.
 type TransferQuote struct {
 	// Amount An amount of one currency in integer minor units.
 	//
@@ -455,7 +455,7 @@ type Wallet struct {
 	// Example: WQ7K2M5XB4CA
 	DepositAccount *string `json:"deposit_account,omitempty"`
 
-	// HeldAboveMaximum Part of the balance that is held because it is above the highest balance of the tier; absent when there is none, and in lists.
+	// HeldAboveMaximum The part of the balance that is held because it exceeds the tier's highest balance; absent if there is none, and in lists.
 	HeldAboveMaximum *externalRef0.Money `json:"held_above_maximum,omitempty"`
 
 	// ID A UUIDv7 made by the service that owns the object.
@@ -514,7 +514,7 @@ type ListTopupsParams struct {
 
 // CreateTopupParams defines parameters for CreateTopup.
 type CreateTopupParams struct {
-	// IdempotencyKey A key that the client makes once per intention and repeats on each retry (a UUID is best). The stored answer is replayed with `Idempotency-Replayed: true`; the same key with another body is refused with 422 `idempotency_key_reused`; while the first request runs the answer is 409 with Retry-After.
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
 }
 
@@ -532,7 +532,7 @@ type ListTransfersParams struct {
 
 // CreateTransferParams defines parameters for CreateTransfer.
 type CreateTransferParams struct {
-	// IdempotencyKey A key that the client makes once per intention and repeats on each retry (a UUID is best). The stored answer is replayed with `Idempotency-Replayed: true`; the same key with another body is refused with 422 `idempotency_key_reused`; while the first request runs the answer is 409 with Retry-After.
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
 
 	// StepUpToken Token from `POST /v1/step-ups`, valid for 5 minutes and for what it approves only.
@@ -541,7 +541,7 @@ type CreateTransferParams struct {
 
 // OpenWalletParams defines parameters for OpenWallet.
 type OpenWalletParams struct {
-	// IdempotencyKey A key that the client makes once per intention and repeats on each retry (a UUID is best). The stored answer is replayed with `Idempotency-Replayed: true`; the same key with another body is refused with 422 `idempotency_key_reused`; while the first request runs the answer is 409 with Retry-After.
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
 }
 
@@ -657,7 +657,7 @@ type ClientInterface interface {
 
 	// EstimateFeeWithBody Price an amount
 	//
-	// What a payment of this amount would cost now: the fee of the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; a quote pins the price.
+	// What a payment of this amount would cost now: the fee from the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; only a quote fixes the price.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -666,7 +666,7 @@ type ClientInterface interface {
 
 	// EstimateFee Price an amount
 	//
-	// What a payment of this amount would cost now: the fee of the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; a quote pins the price.
+	// What a payment of this amount would cost now: the fee from the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; only a quote fixes the price.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -675,7 +675,7 @@ type ClientInterface interface {
 
 	// ReceiveC2BConfirmationWithBody Take the confirmation of a paybill payment
 	//
-	// The money has moved already and cannot be refused. The body is stored sealed before the answer and judged afterwards.
+	// The money has already moved and cannot be refused. The body is stored sealed before the response is sent, and judged afterwards.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -684,7 +684,7 @@ type ClientInterface interface {
 
 	// ReceiveC2BValidationWithBody Say whether a paybill payment is accepted
 	//
-	// Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
+	// Safaricom calls this before the money moves, if it has switched validation on. It accepts a payment to a known account of an active customer and refuses all others with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -693,7 +693,7 @@ type ClientInterface interface {
 
 	// ReceiveStkCallbackWithBody Take the result of an STK prompt
 	//
-	// Safaricom posts the result here, never, once or several times. The token is made for this top-up alone. The body is stored sealed before the answer and judged afterwards; the answer is the same whatever it says.
+	// Safaricom posts the result here: never, once or several times. The token is made for this top-up alone. The body is stored sealed before the response is sent, and judged afterwards; the response is the same whatever the body says.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -702,14 +702,14 @@ type ClientInterface interface {
 
 	// GetLimits Get my limits and how much of them I have used
 	//
-	// The limits of the customer's KYC tier per kind of payment and currency, what is used today and this month (local days of the customer's country; amounts of payments that still run count), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
+	// The limits of the customer's KYC tier per kind of payment and currency, how much of them is used today and this month (local days of the customer's country, pending payments included), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
 	//
 	// Corresponds with GET /v1/limits (the `GetLimits` operationId).
 	GetLimits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// LiftMyPromptBlock Accept prompts from others again
 	//
-	// After three prompts in a row that were declined at a number, nobody else can send one there for 30 days. This ends it for the customer's own number; without a block it changes nothing.
+	// After three prompts in a row were declined at a number, nobody else can send one to it for 30 days. This lifts the block for the customer's own number; without a block it changes nothing.
 	//
 	// Corresponds with POST /v1/prompt-block-lifts (the `LiftMyPromptBlock` operationId).
 	LiftMyPromptBlock(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -723,7 +723,7 @@ type ClientInterface interface {
 
 	// CreateTopupWithBody Top up a wallet from M-Pesa
 	//
-	// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+	// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -732,7 +732,7 @@ type ClientInterface interface {
 
 	// CreateTopup Top up a wallet from M-Pesa
 	//
-	// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+	// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -741,23 +741,23 @@ type ClientInterface interface {
 
 	// GetTopup Get one of my top-ups
 	//
-	// A top-up of the signed-in customer; another customer's does not exist for the caller (404).
+	// A top-up of the signed-in customer; another customer's is 404.
 	//
 	// Corresponds with GET /v1/topups/{topup_id} (the `GetTopup` operationId).
 	GetTopup(ctx context.Context, topupID TopupID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateTransferQuoteWithBody Price a transfer and pin its recipient
+	// CreateTransferQuoteWithBody Price a transfer and fix its recipient
 	//
-	// Finds the recipient by phone or by wallet, checks that the transfer could be made, and pins price and recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is shown for a phone only.
+	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/transfer-quotes (the `CreateTransferQuote` operationId).
 	CreateTransferQuoteWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateTransferQuote Price a transfer and pin its recipient
+	// CreateTransferQuote Price a transfer and fix its recipient
 	//
-	// Finds the recipient by phone or by wallet, checks that the transfer could be made, and pins price and recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is shown for a phone only.
+	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -766,14 +766,14 @@ type ClientInterface interface {
 
 	// ListTransfers List the transfers I sent
 	//
-	// The customer's transfers, newest first. With `client_reference` only those that carry it: a phone that lost an answer learns the outcome this way.
+	// The customer's transfers, newest first. With `client_reference`, only those that carry it: this is how a phone finds out the outcome after losing a response.
 	//
 	// Corresponds with GET /v1/transfers (the `ListTransfers` operationId).
 	ListTransfers(ctx context.Context, params *ListTransfersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateTransferWithBody Make a quoted transfer
 	//
-	// Moves the quoted amount and its price. Needs a step-up token whose approval is the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send it again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote: a new try needs a new quote.
+	// Moves the quoted amount and charges its price. Requires a step-up token that approves the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send the payment again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote; a new attempt needs a new quote.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -782,7 +782,7 @@ type ClientInterface interface {
 
 	// CreateTransfer Make a quoted transfer
 	//
-	// Moves the quoted amount and its price. Needs a step-up token whose approval is the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send it again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote: a new try needs a new quote.
+	// Moves the quoted amount and charges its price. Requires a step-up token that approves the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send the payment again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote; a new attempt needs a new quote.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -791,7 +791,7 @@ type ClientInterface interface {
 
 	// GetTransfer Get one of the transfers I sent
 	//
-	// A transfer that the signed-in customer sent; any other does not exist for the caller (404).
+	// A transfer that the signed-in customer sent; any other is 404.
 	//
 	// Corresponds with GET /v1/transfers/{transfer_id} (the `GetTransfer` operationId).
 	GetTransfer(ctx context.Context, transferID TransferID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -805,7 +805,7 @@ type ClientInterface interface {
 
 	// OpenWalletWithBody Open a wallet in another currency
 	//
-	// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). A customer who has a wallet in that currency gets it back with 200. The first wallet, in the home currency, opens by itself once the identity is verified.
+	// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). If the customer already has a wallet in that currency, the response is 200 with that wallet. The first wallet, in the home currency, opens by itself once the identity is verified.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -814,7 +814,7 @@ type ClientInterface interface {
 
 	// OpenWallet Open a wallet in another currency
 	//
-	// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). A customer who has a wallet in that currency gets it back with 200. The first wallet, in the home currency, opens by itself once the identity is verified.
+	// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). If the customer already has a wallet in that currency, the response is 200 with that wallet. The first wallet, in the home currency, opens by itself once the identity is verified.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -823,7 +823,7 @@ type ClientInterface interface {
 
 	// GetWallet Get one of my wallets
 	//
-	// A wallet of the signed-in customer, with what is held because it is above the highest balance of the tier: it becomes available by itself as room appears. Another customer's wallet does not exist for the caller (404).
+	// A wallet of the signed-in customer, including the amount that is held because it exceeds the tier's highest balance; that amount becomes available by itself as room appears. A wallet of another customer is 404.
 	//
 	// Corresponds with GET /v1/wallets/{wallet_id} (the `GetWallet` operationId).
 	GetWallet(ctx context.Context, walletID WalletID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -869,7 +869,7 @@ func (c *Client) LiftPromptBlock(ctx context.Context, body LiftPromptBlockJSONRe
 
 // EstimateFeeWithBody Price an amount
 //
-// What a payment of this amount would cost now: the fee of the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; a quote pins the price.
+// What a payment of this amount would cost now: the fee from the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; only a quote fixes the price.
 //
 // Takes any type of body and a specified content type.
 //
@@ -888,7 +888,7 @@ func (c *Client) EstimateFeeWithBody(ctx context.Context, contentType string, bo
 
 // EstimateFee Price an amount
 //
-// What a payment of this amount would cost now: the fee of the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; a quote pins the price.
+// What a payment of this amount would cost now: the fee from the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; only a quote fixes the price.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -907,7 +907,7 @@ func (c *Client) EstimateFee(ctx context.Context, body EstimateFeeJSONRequestBod
 
 // ReceiveC2BConfirmationWithBody Take the confirmation of a paybill payment
 //
-// The money has moved already and cannot be refused. The body is stored sealed before the answer and judged afterwards.
+// The money has already moved and cannot be refused. The body is stored sealed before the response is sent, and judged afterwards.
 //
 // Takes any type of body and a specified content type.
 //
@@ -926,7 +926,7 @@ func (c *Client) ReceiveC2BConfirmationWithBody(ctx context.Context, token exter
 
 // ReceiveC2BValidationWithBody Say whether a paybill payment is accepted
 //
-// Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
+// Safaricom calls this before the money moves, if it has switched validation on. It accepts a payment to a known account of an active customer and refuses all others with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
 //
 // Takes any type of body and a specified content type.
 //
@@ -945,7 +945,7 @@ func (c *Client) ReceiveC2BValidationWithBody(ctx context.Context, token externa
 
 // ReceiveStkCallbackWithBody Take the result of an STK prompt
 //
-// Safaricom posts the result here, never, once or several times. The token is made for this top-up alone. The body is stored sealed before the answer and judged afterwards; the answer is the same whatever it says.
+// Safaricom posts the result here: never, once or several times. The token is made for this top-up alone. The body is stored sealed before the response is sent, and judged afterwards; the response is the same whatever the body says.
 //
 // Takes any type of body and a specified content type.
 //
@@ -964,7 +964,7 @@ func (c *Client) ReceiveStkCallbackWithBody(ctx context.Context, token externalR
 
 // GetLimits Get my limits and how much of them I have used
 //
-// The limits of the customer's KYC tier per kind of payment and currency, what is used today and this month (local days of the customer's country; amounts of payments that still run count), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
+// The limits of the customer's KYC tier per kind of payment and currency, how much of them is used today and this month (local days of the customer's country, pending payments included), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
 //
 // Corresponds with GET /v1/limits (the `GetLimits` operationId).
 func (c *Client) GetLimits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -981,7 +981,7 @@ func (c *Client) GetLimits(ctx context.Context, reqEditors ...RequestEditorFn) (
 
 // LiftMyPromptBlock Accept prompts from others again
 //
-// After three prompts in a row that were declined at a number, nobody else can send one there for 30 days. This ends it for the customer's own number; without a block it changes nothing.
+// After three prompts in a row were declined at a number, nobody else can send one to it for 30 days. This lifts the block for the customer's own number; without a block it changes nothing.
 //
 // Corresponds with POST /v1/prompt-block-lifts (the `LiftMyPromptBlock` operationId).
 func (c *Client) LiftMyPromptBlock(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1015,7 +1015,7 @@ func (c *Client) ListTopups(ctx context.Context, params *ListTopupsParams, reqEd
 
 // CreateTopupWithBody Top up a wallet from M-Pesa
 //
-// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 //
 // Takes any type of body and a specified content type.
 //
@@ -1034,7 +1034,7 @@ func (c *Client) CreateTopupWithBody(ctx context.Context, params *CreateTopupPar
 
 // CreateTopup Top up a wallet from M-Pesa
 //
-// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1053,7 +1053,7 @@ func (c *Client) CreateTopup(ctx context.Context, params *CreateTopupParams, bod
 
 // GetTopup Get one of my top-ups
 //
-// A top-up of the signed-in customer; another customer's does not exist for the caller (404).
+// A top-up of the signed-in customer; another customer's is 404.
 //
 // Corresponds with GET /v1/topups/{topup_id} (the `GetTopup` operationId).
 func (c *Client) GetTopup(ctx context.Context, topupID TopupID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1068,9 +1068,9 @@ func (c *Client) GetTopup(ctx context.Context, topupID TopupID, reqEditors ...Re
 	return c.Client.Do(req)
 }
 
-// CreateTransferQuoteWithBody Price a transfer and pin its recipient
+// CreateTransferQuoteWithBody Price a transfer and fix its recipient
 //
-// Finds the recipient by phone or by wallet, checks that the transfer could be made, and pins price and recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is shown for a phone only.
+// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1087,9 +1087,9 @@ func (c *Client) CreateTransferQuoteWithBody(ctx context.Context, contentType st
 	return c.Client.Do(req)
 }
 
-// CreateTransferQuote Price a transfer and pin its recipient
+// CreateTransferQuote Price a transfer and fix its recipient
 //
-// Finds the recipient by phone or by wallet, checks that the transfer could be made, and pins price and recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is shown for a phone only.
+// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1108,7 +1108,7 @@ func (c *Client) CreateTransferQuote(ctx context.Context, body CreateTransferQuo
 
 // ListTransfers List the transfers I sent
 //
-// The customer's transfers, newest first. With `client_reference` only those that carry it: a phone that lost an answer learns the outcome this way.
+// The customer's transfers, newest first. With `client_reference`, only those that carry it: this is how a phone finds out the outcome after losing a response.
 //
 // Corresponds with GET /v1/transfers (the `ListTransfers` operationId).
 func (c *Client) ListTransfers(ctx context.Context, params *ListTransfersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1125,7 +1125,7 @@ func (c *Client) ListTransfers(ctx context.Context, params *ListTransfersParams,
 
 // CreateTransferWithBody Make a quoted transfer
 //
-// Moves the quoted amount and its price. Needs a step-up token whose approval is the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send it again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote: a new try needs a new quote.
+// Moves the quoted amount and charges its price. Requires a step-up token that approves the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send the payment again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote; a new attempt needs a new quote.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1144,7 +1144,7 @@ func (c *Client) CreateTransferWithBody(ctx context.Context, params *CreateTrans
 
 // CreateTransfer Make a quoted transfer
 //
-// Moves the quoted amount and its price. Needs a step-up token whose approval is the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send it again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote: a new try needs a new quote.
+// Moves the quoted amount and charges its price. Requires a step-up token that approves the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send the payment again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote; a new attempt needs a new quote.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1163,7 +1163,7 @@ func (c *Client) CreateTransfer(ctx context.Context, params *CreateTransferParam
 
 // GetTransfer Get one of the transfers I sent
 //
-// A transfer that the signed-in customer sent; any other does not exist for the caller (404).
+// A transfer that the signed-in customer sent; any other is 404.
 //
 // Corresponds with GET /v1/transfers/{transfer_id} (the `GetTransfer` operationId).
 func (c *Client) GetTransfer(ctx context.Context, transferID TransferID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1197,7 +1197,7 @@ func (c *Client) ListWallets(ctx context.Context, reqEditors ...RequestEditorFn)
 
 // OpenWalletWithBody Open a wallet in another currency
 //
-// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). A customer who has a wallet in that currency gets it back with 200. The first wallet, in the home currency, opens by itself once the identity is verified.
+// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). If the customer already has a wallet in that currency, the response is 200 with that wallet. The first wallet, in the home currency, opens by itself once the identity is verified.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1216,7 +1216,7 @@ func (c *Client) OpenWalletWithBody(ctx context.Context, params *OpenWalletParam
 
 // OpenWallet Open a wallet in another currency
 //
-// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). A customer who has a wallet in that currency gets it back with 200. The first wallet, in the home currency, opens by itself once the identity is verified.
+// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). If the customer already has a wallet in that currency, the response is 200 with that wallet. The first wallet, in the home currency, opens by itself once the identity is verified.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1235,7 +1235,7 @@ func (c *Client) OpenWallet(ctx context.Context, params *OpenWalletParams, body 
 
 // GetWallet Get one of my wallets
 //
-// A wallet of the signed-in customer, with what is held because it is above the highest balance of the tier: it becomes available by itself as room appears. Another customer's wallet does not exist for the caller (404).
+// A wallet of the signed-in customer, including the amount that is held because it exceeds the tier's highest balance; that amount becomes available by itself as room appears. A wallet of another customer is 404.
 //
 // Corresponds with GET /v1/wallets/{wallet_id} (the `GetWallet` operationId).
 func (c *Client) GetWallet(ctx context.Context, walletID WalletID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2044,7 +2044,7 @@ type ClientWithResponsesInterface interface {
 
 	// EstimateFeeWithBodyWithResponse Price an amount
 	//
-	// What a payment of this amount would cost now: the fee of the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; a quote pins the price.
+	// What a payment of this amount would cost now: the fee from the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; only a quote fixes the price.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2053,7 +2053,7 @@ type ClientWithResponsesInterface interface {
 
 	// EstimateFeeWithResponse Price an amount
 	//
-	// What a payment of this amount would cost now: the fee of the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; a quote pins the price.
+	// What a payment of this amount would cost now: the fee from the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; only a quote fixes the price.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2062,7 +2062,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReceiveC2BConfirmationWithBodyWithResponse Take the confirmation of a paybill payment
 	//
-	// The money has moved already and cannot be refused. The body is stored sealed before the answer and judged afterwards.
+	// The money has already moved and cannot be refused. The body is stored sealed before the response is sent, and judged afterwards.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2071,7 +2071,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReceiveC2BValidationWithBodyWithResponse Say whether a paybill payment is accepted
 	//
-	// Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
+	// Safaricom calls this before the money moves, if it has switched validation on. It accepts a payment to a known account of an active customer and refuses all others with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2080,7 +2080,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReceiveStkCallbackWithBodyWithResponse Take the result of an STK prompt
 	//
-	// Safaricom posts the result here, never, once or several times. The token is made for this top-up alone. The body is stored sealed before the answer and judged afterwards; the answer is the same whatever it says.
+	// Safaricom posts the result here: never, once or several times. The token is made for this top-up alone. The body is stored sealed before the response is sent, and judged afterwards; the response is the same whatever the body says.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2089,7 +2089,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetLimitsWithResponse Get my limits and how much of them I have used
 	//
-	// The limits of the customer's KYC tier per kind of payment and currency, what is used today and this month (local days of the customer's country; amounts of payments that still run count), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
+	// The limits of the customer's KYC tier per kind of payment and currency, how much of them is used today and this month (local days of the customer's country, pending payments included), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2098,7 +2098,7 @@ type ClientWithResponsesInterface interface {
 
 	// LiftMyPromptBlockWithResponse Accept prompts from others again
 	//
-	// After three prompts in a row that were declined at a number, nobody else can send one there for 30 days. This ends it for the customer's own number; without a block it changes nothing.
+	// After three prompts in a row were declined at a number, nobody else can send one to it for 30 days. This lifts the block for the customer's own number; without a block it changes nothing.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2116,7 +2116,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTopupWithBodyWithResponse Top up a wallet from M-Pesa
 	//
-	// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+	// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2125,7 +2125,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTopupWithResponse Top up a wallet from M-Pesa
 	//
-	// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+	// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2134,25 +2134,25 @@ type ClientWithResponsesInterface interface {
 
 	// GetTopupWithResponse Get one of my top-ups
 	//
-	// A top-up of the signed-in customer; another customer's does not exist for the caller (404).
+	// A top-up of the signed-in customer; another customer's is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/topups/{topup_id} (the `GetTopup` operationId).
 	GetTopupWithResponse(ctx context.Context, topupID TopupID, reqEditors ...RequestEditorFn) (*GetTopupResponse, error)
 
-	// CreateTransferQuoteWithBodyWithResponse Price a transfer and pin its recipient
+	// CreateTransferQuoteWithBodyWithResponse Price a transfer and fix its recipient
 	//
-	// Finds the recipient by phone or by wallet, checks that the transfer could be made, and pins price and recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is shown for a phone only.
+	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/transfer-quotes (the `CreateTransferQuote` operationId).
 	CreateTransferQuoteWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTransferQuoteResponse, error)
 
-	// CreateTransferQuoteWithResponse Price a transfer and pin its recipient
+	// CreateTransferQuoteWithResponse Price a transfer and fix its recipient
 	//
-	// Finds the recipient by phone or by wallet, checks that the transfer could be made, and pins price and recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is shown for a phone only.
+	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2161,7 +2161,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListTransfersWithResponse List the transfers I sent
 	//
-	// The customer's transfers, newest first. With `client_reference` only those that carry it: a phone that lost an answer learns the outcome this way.
+	// The customer's transfers, newest first. With `client_reference`, only those that carry it: this is how a phone finds out the outcome after losing a response.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2170,7 +2170,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTransferWithBodyWithResponse Make a quoted transfer
 	//
-	// Moves the quoted amount and its price. Needs a step-up token whose approval is the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send it again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote: a new try needs a new quote.
+	// Moves the quoted amount and charges its price. Requires a step-up token that approves the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send the payment again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote; a new attempt needs a new quote.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2179,7 +2179,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTransferWithResponse Make a quoted transfer
 	//
-	// Moves the quoted amount and its price. Needs a step-up token whose approval is the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send it again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote: a new try needs a new quote.
+	// Moves the quoted amount and charges its price. Requires a step-up token that approves the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send the payment again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote; a new attempt needs a new quote.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2188,7 +2188,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetTransferWithResponse Get one of the transfers I sent
 	//
-	// A transfer that the signed-in customer sent; any other does not exist for the caller (404).
+	// A transfer that the signed-in customer sent; any other is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2206,7 +2206,7 @@ type ClientWithResponsesInterface interface {
 
 	// OpenWalletWithBodyWithResponse Open a wallet in another currency
 	//
-	// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). A customer who has a wallet in that currency gets it back with 200. The first wallet, in the home currency, opens by itself once the identity is verified.
+	// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). If the customer already has a wallet in that currency, the response is 200 with that wallet. The first wallet, in the home currency, opens by itself once the identity is verified.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2215,7 +2215,7 @@ type ClientWithResponsesInterface interface {
 
 	// OpenWalletWithResponse Open a wallet in another currency
 	//
-	// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). A customer who has a wallet in that currency gets it back with 200. The first wallet, in the home currency, opens by itself once the identity is verified.
+	// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). If the customer already has a wallet in that currency, the response is 200 with that wallet. The first wallet, in the home currency, opens by itself once the identity is verified.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2224,7 +2224,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetWalletWithResponse Get one of my wallets
 	//
-	// A wallet of the signed-in customer, with what is held because it is above the highest balance of the tier: it becomes available by itself as room appears. Another customer's wallet does not exist for the caller (404).
+	// A wallet of the signed-in customer, including the amount that is held because it exceeds the tier's highest balance; that amount becomes available by itself as room appears. A wallet of another customer is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4088,7 +4088,7 @@ func (c *ClientWithResponses) LiftPromptBlockWithResponse(ctx context.Context, b
 
 // EstimateFeeWithBodyWithResponse Price an amount
 //
-// What a payment of this amount would cost now: the fee of the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; a quote pins the price.
+// What a payment of this amount would cost now: the fee from the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; only a quote fixes the price.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4103,7 +4103,7 @@ func (c *ClientWithResponses) EstimateFeeWithBodyWithResponse(ctx context.Contex
 
 // EstimateFeeWithResponse Price an amount
 //
-// What a payment of this amount would cost now: the fee of the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; a quote pins the price.
+// What a payment of this amount would cost now: the fee from the tariff in force and the excise duty on the fee. Nothing is stored and nothing is promised; only a quote fixes the price.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4118,7 +4118,7 @@ func (c *ClientWithResponses) EstimateFeeWithResponse(ctx context.Context, body 
 
 // ReceiveC2BConfirmationWithBodyWithResponse Take the confirmation of a paybill payment
 //
-// The money has moved already and cannot be refused. The body is stored sealed before the answer and judged afterwards.
+// The money has already moved and cannot be refused. The body is stored sealed before the response is sent, and judged afterwards.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4133,7 +4133,7 @@ func (c *ClientWithResponses) ReceiveC2BConfirmationWithBodyWithResponse(ctx con
 
 // ReceiveC2BValidationWithBodyWithResponse Say whether a paybill payment is accepted
 //
-// Asked before the money moves, where Safaricom has switched validation on. Accepts a payment to a known account of an active customer and refuses the rest with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
+// Safaricom calls this before the money moves, if it has switched validation on. It accepts a payment to a known account of an active customer and refuses all others with one of Safaricom's codes (C2B00012 unknown account, C2B00015 short code, C2B00016 other).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4148,7 +4148,7 @@ func (c *ClientWithResponses) ReceiveC2BValidationWithBodyWithResponse(ctx conte
 
 // ReceiveStkCallbackWithBodyWithResponse Take the result of an STK prompt
 //
-// Safaricom posts the result here, never, once or several times. The token is made for this top-up alone. The body is stored sealed before the answer and judged afterwards; the answer is the same whatever it says.
+// Safaricom posts the result here: never, once or several times. The token is made for this top-up alone. The body is stored sealed before the response is sent, and judged afterwards; the response is the same whatever the body says.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4163,7 +4163,7 @@ func (c *ClientWithResponses) ReceiveStkCallbackWithBodyWithResponse(ctx context
 
 // GetLimitsWithResponse Get my limits and how much of them I have used
 //
-// The limits of the customer's KYC tier per kind of payment and currency, what is used today and this month (local days of the customer's country; amounts of payments that still run count), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
+// The limits of the customer's KYC tier per kind of payment and currency, how much of them is used today and this month (local days of the customer's country, pending payments included), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4178,7 +4178,7 @@ func (c *ClientWithResponses) GetLimitsWithResponse(ctx context.Context, reqEdit
 
 // LiftMyPromptBlockWithResponse Accept prompts from others again
 //
-// After three prompts in a row that were declined at a number, nobody else can send one there for 30 days. This ends it for the customer's own number; without a block it changes nothing.
+// After three prompts in a row were declined at a number, nobody else can send one to it for 30 days. This lifts the block for the customer's own number; without a block it changes nothing.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4208,7 +4208,7 @@ func (c *ClientWithResponses) ListTopupsWithResponse(ctx context.Context, params
 
 // CreateTopupWithBodyWithResponse Top up a wallet from M-Pesa
 //
-// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4223,7 +4223,7 @@ func (c *ClientWithResponses) CreateTopupWithBodyWithResponse(ctx context.Contex
 
 // CreateTopupWithResponse Top up a wallet from M-Pesa
 //
-// Asks the payer for the PIN by a prompt on the phone (STK push) and credits the wallet when M-Pesa has the money. The answer comes before the prompt is sent; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone` the customer's own number is asked. An amount that the wallet cannot hold (balance, top-ups under way and this one above the highest balance of the tier) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4238,7 +4238,7 @@ func (c *ClientWithResponses) CreateTopupWithResponse(ctx context.Context, param
 
 // GetTopupWithResponse Get one of my top-ups
 //
-// A top-up of the signed-in customer; another customer's does not exist for the caller (404).
+// A top-up of the signed-in customer; another customer's is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4251,9 +4251,9 @@ func (c *ClientWithResponses) GetTopupWithResponse(ctx context.Context, topupID 
 	return ParseGetTopupResponse(rsp)
 }
 
-// CreateTransferQuoteWithBodyWithResponse Price a transfer and pin its recipient
+// CreateTransferQuoteWithBodyWithResponse Price a transfer and fix its recipient
 //
-// Finds the recipient by phone or by wallet, checks that the transfer could be made, and pins price and recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is shown for a phone only.
+// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4266,9 +4266,9 @@ func (c *ClientWithResponses) CreateTransferQuoteWithBodyWithResponse(ctx contex
 	return ParseCreateTransferQuoteResponse(rsp)
 }
 
-// CreateTransferQuoteWithResponse Price a transfer and pin its recipient
+// CreateTransferQuoteWithResponse Price a transfer and fix its recipient
 //
-// Finds the recipient by phone or by wallet, checks that the transfer could be made, and pins price and recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is shown for a phone only.
+// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4283,7 +4283,7 @@ func (c *ClientWithResponses) CreateTransferQuoteWithResponse(ctx context.Contex
 
 // ListTransfersWithResponse List the transfers I sent
 //
-// The customer's transfers, newest first. With `client_reference` only those that carry it: a phone that lost an answer learns the outcome this way.
+// The customer's transfers, newest first. With `client_reference`, only those that carry it: this is how a phone finds out the outcome after losing a response.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4298,7 +4298,7 @@ func (c *ClientWithResponses) ListTransfersWithResponse(ctx context.Context, par
 
 // CreateTransferWithBodyWithResponse Make a quoted transfer
 //
-// Moves the quoted amount and its price. Needs a step-up token whose approval is the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send it again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote: a new try needs a new quote.
+// Moves the quoted amount and charges its price. Requires a step-up token that approves the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send the payment again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote; a new attempt needs a new quote.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4313,7 +4313,7 @@ func (c *ClientWithResponses) CreateTransferWithBodyWithResponse(ctx context.Con
 
 // CreateTransferWithResponse Make a quoted transfer
 //
-// Moves the quoted amount and its price. Needs a step-up token whose approval is the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send it again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote: a new try needs a new quote.
+// Moves the quoted amount and charges its price. Requires a step-up token that approves the quote's id. 201: the money has moved. 202: the outcome is not known yet; the platform settles it by itself, so poll `GET` and never send the payment again under another key. A refusal after the transfer was stored (such as `insufficient_funds` or `recipient_limit`) is final for the quote; a new attempt needs a new quote.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4328,7 +4328,7 @@ func (c *ClientWithResponses) CreateTransferWithResponse(ctx context.Context, pa
 
 // GetTransferWithResponse Get one of the transfers I sent
 //
-// A transfer that the signed-in customer sent; any other does not exist for the caller (404).
+// A transfer that the signed-in customer sent; any other is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4358,7 +4358,7 @@ func (c *ClientWithResponses) ListWalletsWithResponse(ctx context.Context, reqEd
 
 // OpenWalletWithBodyWithResponse Open a wallet in another currency
 //
-// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). A customer who has a wallet in that currency gets it back with 200. The first wallet, in the home currency, opens by itself once the identity is verified.
+// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). If the customer already has a wallet in that currency, the response is 200 with that wallet. The first wallet, in the home currency, opens by itself once the identity is verified.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4373,7 +4373,7 @@ func (c *ClientWithResponses) OpenWalletWithBodyWithResponse(ctx context.Context
 
 // OpenWalletWithResponse Open a wallet in another currency
 //
-// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). A customer who has a wallet in that currency gets it back with 200. The first wallet, in the home currency, opens by itself once the identity is verified.
+// Opens a wallet in a currency that the customer's tier may hold. The wallet is `opening` until the ledger has its account (normally under a second). If the customer already has a wallet in that currency, the response is 200 with that wallet. The first wallet, in the home currency, opens by itself once the identity is verified.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4388,7 +4388,7 @@ func (c *ClientWithResponses) OpenWalletWithResponse(ctx context.Context, params
 
 // GetWalletWithResponse Get one of my wallets
 //
-// A wallet of the signed-in customer, with what is held because it is above the highest balance of the tier: it becomes available by itself as room appears. Another customer's wallet does not exist for the caller (404).
+// A wallet of the signed-in customer, including the amount that is held because it exceeds the tier's highest balance; that amount becomes available by itself as room appears. A wallet of another customer is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
