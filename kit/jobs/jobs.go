@@ -7,7 +7,6 @@ package jobs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -160,7 +159,7 @@ type retryPolicy struct {
 // NextRetry implements river.ClientRetryPolicy.
 func (p retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
 	if isMoney(job) {
-		return p.clock.Now().Add(wait(int64(max(job.Attempt, 1))))
+		return p.clock.Now().Add(wait(max(job.Attempt, 1)))
 	}
 	return p.other.NextRetry(job).Add(p.clock.Offset()) // River's reads the real time
 }
@@ -184,7 +183,7 @@ func (t riverTime) NowOrNil() *time.Time {
 func isMoney(job *rivertype.JobRow) bool { return job.MaxAttempts == MoneyAttempts }
 
 // wait takes up to a fifth off, so that jobs that failed together do not come back together.
-func wait(count int64) time.Duration {
+func wait(count int) time.Duration {
 	d := min(time.Second<<min(count-1, 10), MaxWait)
 	return d - time.Duration(rand.Int64N(int64(d)/5))
 }
@@ -208,7 +207,7 @@ func (m *actAsService) Work(ctx context.Context, job *rivertype.JobRow, inner fu
 	case err == nil:
 		return nil
 	case IsUnknown(err):
-		after := wait(snoozes(job) + 1)
+		after := wait(Snoozes(job) + 1)
 		m.log.WarnContext(ctx, "outcome unknown, asking again", "job", job.ID, "kind", job.Kind,
 			"retry_in_ms", after.Milliseconds(), "err", err)
 		return river.JobSnooze(after)
@@ -220,17 +219,6 @@ func (m *actAsService) Work(ctx context.Context, job *rivertype.JobRow, inner fu
 		return river.JobSnooze(MaxWait) // never discarded
 	}
 	return err
-}
-
-// snoozes reads how often River has snoozed the job; it keeps the number in the job's metadata.
-func snoozes(job *rivertype.JobRow) int64 {
-	var metadata struct {
-		Snoozes int64 `json:"snoozes"`
-	}
-	if err := json.Unmarshal(job.Metadata, &metadata); err != nil {
-		return 0
-	}
-	return max(metadata.Snoozes, 0)
 }
 
 // atLeast drops records below a level: River reports every start, stop and election.

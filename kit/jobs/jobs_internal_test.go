@@ -56,8 +56,8 @@ func TestRetriesAreDueByTheClock(t *testing.T) {
 
 func TestSnoozes(t *testing.T) {
 	t.Parallel()
-	for metadata, want := range map[string]int64{`{"snoozes": 4}`: 4, `{}`: 0, ``: 0, `{"snoozes": -1}`: 0, `[]`: 0} {
-		if got := snoozes(&rivertype.JobRow{Metadata: []byte(metadata)}); got != want {
+	for metadata, want := range map[string]int{`{"snoozes": 4}`: 4, `{}`: 0, ``: 0, `{"snoozes": -1}`: 0, `[]`: 0} {
+		if got := Snoozes(&rivertype.JobRow{Metadata: []byte(metadata)}); got != want {
 			t.Errorf("%s: got %d", metadata, got)
 		}
 	}

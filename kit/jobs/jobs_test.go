@@ -56,17 +56,17 @@ func setupAt(t testing.TB, c *clock.Clock, pool *pgxpool.Pool, script ...error) 
 	w := world{pool: pool, attempts: make(chan attempt, 100)}
 	var mu sync.Mutex
 	workers := river.NewWorkers()
-	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[payArgs]) error {
+	jobs.Add(workers, func(ctx context.Context, job *river.Job[payArgs]) (time.Duration, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		w.attempts <- attempt{principal: auth.From(ctx), row: *job.JobRow, at: time.Now()}
 		if len(script) == 0 {
-			return nil
+			return 0, nil
 		}
 		result := script[0]
 		script = script[1:]
-		return result
-	}))
+		return 0, result
+	})
 	client, err := jobs.NewClient(pool, workers, jobs.Config{Service: "wallet", Clock: c})
 	if err != nil {
 		t.Fatal(err)

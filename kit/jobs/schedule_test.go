@@ -51,7 +51,7 @@ func schedulingClient(t *testing.T, pool *pgxpool.Pool) *jobs.Client {
 }
 
 func addWorker[T river.JobArgs](workers *river.Workers) {
-	river.AddWorker(workers, river.WorkFunc(func(context.Context, *river.Job[T]) error { return nil }))
+	jobs.Add(workers, func(context.Context, *river.Job[T]) (time.Duration, error) { return 0, nil })
 }
 
 // TestScheduleEqualsInsertTx holds the row that Schedule writes against River's own, so that a new version of River cannot part them.

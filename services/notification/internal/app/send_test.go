@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sendtip/sendtip/kit/money"
+	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/providers/africastalking"
 	"github.com/sendtip/sendtip/sandbox/control"
 
@@ -228,6 +229,33 @@ func TestSendMessageWithoutOwnParts(t *testing.T) {
 				w.mustBe(t, id, domain.Sent, "")
 			}
 		})
+	}
+}
+
+// TestFailedAttemptsAreSpaced: what failed before anything was sent is tried again by the rule of what it does, also after many attempts;
+// River's own waits grow to days.
+func TestFailedAttemptsAreSpaced(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.peer.change(func(p *userPeer) { p.fail = func(http.ResponseWriter) bool { panic(http.ErrAbortHandler) } })
+	w.queue(t, receipt())
+	w.queue(t, otp(w))
+	if err := w.app.ReceiveSmsReport(t.Context(), w.token(), form("ATXid_1", "Success", "")); err != nil {
+		t.Fatal(err)
+	}
+	w.exec(t, "UPDATE delivery_reports SET body = 'unreadable'")
+	w.exec(t, "UPDATE river_job SET attempt = 899")
+	w.work()
+	servicetest.Eventually(t, "all have failed", func() bool {
+		return w.count(t, "SELECT count(*) FROM river_job WHERE state = 'retryable' AND attempt = 900") == 3
+	})
+	for _, c := range []struct {
+		queue string
+		after time.Duration
+	}{{app.QueueCodes, 10 * time.Second}, {app.QueueMessages, 5 * time.Minute}, {app.QueueReports, 5 * time.Minute}} {
+		if n := w.count(t, "SELECT count(*) FROM river_job WHERE queue = $1 AND scheduled_at = $2", c.queue, w.clock().Add(c.after)); n != 1 {
+			t.Errorf("%s: not tried again after %s", c.queue, c.after)
+		}
 	}
 }
 

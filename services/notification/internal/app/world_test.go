@@ -52,6 +52,7 @@ type world struct {
 	meters *prometheus.Registry
 	clock  func() time.Time
 	wait   func(time.Duration) // moves the clock
+	work   func()              // runs jobs until the test ends
 }
 
 var start = servicetest.Start
@@ -60,7 +61,7 @@ func setup(t *testing.T) *world {
 	t.Helper()
 	base := servicetest.New(t, "notification", notificationsql.Migrations(), jobs.Queues)
 	w := &world{db: base.DB, sealer: base.Sealer, logs: base.Logs, meters: prometheus.NewRegistry(), clock: base.Now, wait: base.Advance,
-		peer: newUserPeer()}
+		work: base.RunJobs, peer: newUserPeer()}
 	doer := base.Peers(openapi.FS, servicetest.Peer{File: "user.yaml", Handler: w.peer.handler(t)})
 	w.startSandbox(t)
 	texts, err := domain.NewTexts("SENDTIP")

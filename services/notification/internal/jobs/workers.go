@@ -7,6 +7,8 @@ import (
 
 	"github.com/riverqueue/river"
 
+	kitjobs "github.com/sendtip/sendtip/kit/jobs"
+
 	"github.com/sendtip/sendtip/services/notification/internal/app"
 	"github.com/sendtip/sendtip/services/notification/internal/domain"
 )
@@ -17,43 +19,22 @@ var Queues = map[string]int{app.QueueCodes: 8, app.QueueMessages: 4, app.QueueRe
 
 // Register adds the workers of this service.
 func Register(workers *river.Workers, a *app.App) {
-	river.AddWorker(workers, &sendMessage{app: a})
-	river.AddWorker(workers, &judgeReport{app: a})
+	kitjobs.AddPaced(workers, func(ctx context.Context, j *river.Job[app.SendMessageArgs]) (time.Duration, error) {
+		return a.SendMessage(ctx, j.Args.NotificationID) // a refusal for a passing reason comes back as a wait
+	}, nextSend(a.Now))
+	kitjobs.AddPaced(workers, func(ctx context.Context, j *river.Job[app.JudgeReportArgs]) (time.Duration, error) {
+		return a.JudgeReport(ctx, j.Args.ReportID)
+	}, nextJudgement(a.Now))
 }
 
-type sendMessage struct {
-	river.WorkerDefaults[app.SendMessageArgs]
-	app *app.App
-}
-
-// Work sends a message; a refusal for a passing reason comes back as a snooze.
-func (w *sendMessage) Work(ctx context.Context, job *river.Job[app.SendMessageArgs]) error {
-	return snooze(w.app.SendMessage(ctx, job.Args.NotificationID))
-}
-
-// NextRetry spaces attempts that failed before anything was sent.
-func (w *sendMessage) NextRetry(job *river.Job[app.SendMessageArgs]) time.Time {
-	return w.app.Now().Add(domain.PeerBackoff(job.Args.Template(), job.Attempt))
-}
-
-type judgeReport struct {
-	river.WorkerDefaults[app.JudgeReportArgs]
-	app *app.App
-}
-
-// Work applies a delivery report.
-func (w *judgeReport) Work(ctx context.Context, job *river.Job[app.JudgeReportArgs]) error {
-	return snooze(w.app.JudgeReport(ctx, job.Args.ReportID))
-}
-
-// NextRetry spaces attempts that failed.
-func (w *judgeReport) NextRetry(job *river.Job[app.JudgeReportArgs]) time.Time {
-	return w.app.Now().Add(domain.PeerBackoff("", job.Attempt))
-}
-
-func snooze(wait time.Duration, err error) error {
-	if err != nil || wait == 0 {
-		return err
+// nextSend spaces attempts that failed before anything was sent.
+func nextSend(now func() time.Time) func(j *river.Job[app.SendMessageArgs]) time.Time {
+	return func(j *river.Job[app.SendMessageArgs]) time.Time {
+		return now().Add(domain.PeerBackoff(j.Args.Template(), j.Attempt))
 	}
-	return river.JobSnooze(wait)
+}
+
+// nextJudgement spaces attempts that failed.
+func nextJudgement(now func() time.Time) func(j *river.Job[app.JudgeReportArgs]) time.Time {
+	return func(j *river.Job[app.JudgeReportArgs]) time.Time { return now().Add(domain.PeerBackoff("", j.Attempt)) }
 }

@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -11,33 +10,18 @@ import (
 	"github.com/sendtip/sendtip/services/notification/internal/app"
 )
 
-func TestSnooze(t *testing.T) {
-	t.Parallel()
-	broken := errors.New("broken")
-	if err := snooze(0, nil); err != nil {
-		t.Errorf("done is %v", err)
-	}
-	if err := snooze(time.Second, broken); !errors.Is(err, broken) {
-		t.Errorf("a failure is %v", err)
-	}
-	var snoozed *river.JobSnoozeError
-	if err := snooze(time.Minute, nil); !errors.As(err, &snoozed) || snoozed.Duration != time.Minute {
-		t.Errorf("a wait is %v", err)
-	}
-}
-
 func TestNextRetry(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2028, time.February, 29, 20, 59, 50, 0, time.UTC)
-	a := &app.App{Deps: app.Deps{Now: func() time.Time { return now }}}
+	at := func() time.Time { return now }
 	for name, c := range map[string]struct {
 		next func(attempt int) time.Time
 		most time.Duration
 	}{
-		"code":    {func(n int) time.Time { return (&sendMessage{app: a}).NextRetry(message(n, true)) }, 10 * time.Second},
-		"receipt": {func(n int) time.Time { return (&sendMessage{app: a}).NextRetry(message(n, false)) }, 5 * time.Minute},
+		"code":    {func(n int) time.Time { return nextSend(at)(message(n, true)) }, 10 * time.Second},
+		"receipt": {func(n int) time.Time { return nextSend(at)(message(n, false)) }, 5 * time.Minute},
 		"report": {func(n int) time.Time {
-			return (&judgeReport{app: a}).NextRetry(&river.Job[app.JudgeReportArgs]{JobRow: &rivertype.JobRow{Attempt: n}})
+			return nextJudgement(at)(&river.Job[app.JudgeReportArgs]{JobRow: &rivertype.JobRow{Attempt: n}})
 		}, 5 * time.Minute},
 	} {
 		first, last := c.next(1).Sub(now), c.next(900).Sub(now)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/riverqueue/river"
 
+	kitjobs "github.com/sendtip/sendtip/kit/jobs"
+
 	"github.com/sendtip/sendtip/services/transactions/internal/app"
 )
 
@@ -16,20 +18,12 @@ type CreatePartitionsArgs struct{}
 // Kind names the job.
 func (CreatePartitionsArgs) Kind() string { return "transactions.create_partitions" }
 
-type createPartitions struct {
-	river.WorkerDefaults[CreatePartitionsArgs]
-	app *app.App
-}
-
-// Work makes the partitions. It fails, and so is reported, while the default partition has rows.
-func (w *createPartitions) Work(ctx context.Context, _ *river.Job[CreatePartitionsArgs]) error {
-	_, err := w.app.CreatePartitions(ctx)
-	return err
-}
-
 // Register adds the workers of this service.
 func Register(workers *river.Workers, a *app.App) {
-	river.AddWorker(workers, &createPartitions{app: a})
+	kitjobs.Add(workers, func(ctx context.Context, _ *river.Job[CreatePartitionsArgs]) (time.Duration, error) {
+		_, err := a.CreatePartitions(ctx) // fails, and so is reported, while the default partition has rows
+		return 0, err
+	})
 }
 
 // Periodic are the jobs that River's leader inserts by itself: daily, and when a leader starts.

@@ -3,10 +3,11 @@ package jobs
 
 import (
 	"context"
-	"encoding/json"
+	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
+
+	kitjobs "github.com/sendtip/sendtip/kit/jobs"
 
 	"github.com/sendtip/sendtip/services/user/internal/app"
 )
@@ -16,46 +17,15 @@ const maxQuickTries = 5
 
 // Register adds the workers of this service. It is called before the client starts.
 func Register(workers *river.Workers, a *app.App) {
-	river.AddWorker(workers, &submitKyc{app: a})
-	river.AddWorker(workers, &judgeKyc{app: a})
-}
-
-type submitKyc struct {
-	river.WorkerDefaults[app.SubmitKycArgs]
-	app *app.App
-}
-
-// Work implements river.Worker.
-func (w *submitKyc) Work(ctx context.Context, job *river.Job[app.SubmitKycArgs]) error {
-	again, err := w.app.AdvanceKyc(ctx, job.Args.KycID, snoozes(job.JobRow))
-	if err == nil && again > 0 {
-		return river.JobSnooze(again)
-	}
-	return err
-}
-
-type judgeKyc struct {
-	river.WorkerDefaults[app.JudgeKycArgs]
-	app *app.App
-}
-
-// Work implements river.Worker.
-func (w *judgeKyc) Work(ctx context.Context, job *river.Job[app.JudgeKycArgs]) error {
-	tries := snoozes(job.JobRow)
-	again, err := w.app.JudgeKyc(ctx, job.Args.KycID, tries)
-	if err == nil && again > 0 && tries < maxQuickTries {
-		return river.JobSnooze(again)
-	}
-	return err
-}
-
-// snoozes is how often the job was put off; River counts it in the job's metadata.
-func snoozes(job *rivertype.JobRow) int {
-	var metadata struct {
-		Snoozes int `json:"snoozes"`
-	}
-	if err := json.Unmarshal(job.Metadata, &metadata); err != nil {
-		return 0
-	}
-	return max(metadata.Snoozes, 0)
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.SubmitKycArgs]) (time.Duration, error) {
+		return a.AdvanceKyc(ctx, j.Args.KycID, kitjobs.Snoozes(j.JobRow))
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.JudgeKycArgs]) (time.Duration, error) {
+		tries := kitjobs.Snoozes(j.JobRow)
+		again, err := a.JudgeKyc(ctx, j.Args.KycID, tries)
+		if tries >= maxQuickTries {
+			return 0, err
+		}
+		return again, err
+	})
 }

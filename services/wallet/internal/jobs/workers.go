@@ -17,34 +17,34 @@ var Queues = map[string]int{app.QueueMoney: 8, app.QueueMpesa: 16, app.QueueUser
 
 // Register adds the workers of this service.
 func Register(workers *river.Workers, a *app.App) {
-	add(workers, func(ctx context.Context, j app.OpenAccountArgs) (time.Duration, error) {
-		return 0, unknown(a.OpenAccount(ctx, j.WalletID))
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.OpenAccountArgs]) (time.Duration, error) {
+		return 0, unknown(a.OpenAccount(ctx, j.Args.WalletID))
 	})
-	add(workers, func(ctx context.Context, j app.ConfirmStandingArgs) (time.Duration, error) {
-		return 0, unknown(a.ConfirmStanding(ctx, j.UserID))
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.ConfirmStandingArgs]) (time.Duration, error) {
+		return 0, unknown(a.ConfirmStanding(ctx, j.Args.UserID))
 	})
-	add(workers, func(ctx context.Context, j app.PostTransferArgs) (time.Duration, error) {
-		return 0, a.SettleTransfer(ctx, j.TransferID)
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.PostTransferArgs]) (time.Duration, error) {
+		return 0, a.SettleTransfer(ctx, j.Args.TransferID)
 	})
-	add(workers, func(ctx context.Context, j app.RequestStkArgs) (time.Duration, error) {
-		return 0, unknown(a.RequestStk(ctx, j.TopupID))
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.RequestStkArgs]) (time.Duration, error) {
+		return 0, unknown(a.RequestStk(ctx, j.Args.TopupID))
 	})
-	add(workers, func(ctx context.Context, j app.QueryStkArgs) (time.Duration, error) {
-		return a.QueryStk(ctx, j.TopupID)
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.QueryStkArgs]) (time.Duration, error) {
+		return a.QueryStk(ctx, j.Args.TopupID)
 	})
-	add(workers, func(ctx context.Context, j app.AskStkArgs) (time.Duration, error) {
-		return 0, unknown(a.AskStk(ctx, j.TopupID))
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.AskStkArgs]) (time.Duration, error) {
+		return 0, unknown(a.AskStk(ctx, j.Args.TopupID))
 	})
-	add(workers, func(ctx context.Context, j app.JudgeCallbackArgs) (time.Duration, error) {
-		return a.JudgeCallback(ctx, j.CallbackID)
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.JudgeCallbackArgs]) (time.Duration, error) {
+		return a.JudgeCallback(ctx, j.Args.CallbackID)
 	})
-	add(workers, func(ctx context.Context, j app.CreditTopupArgs) (time.Duration, error) {
-		return a.CreditTopup(ctx, j.TopupID)
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.CreditTopupArgs]) (time.Duration, error) {
+		return a.CreditTopup(ctx, j.Args.TopupID)
 	})
-	add(workers, func(ctx context.Context, j app.CreditDepositArgs) (time.Duration, error) {
-		return a.CreditDeposit(ctx, j.DepositID)
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.CreditDepositArgs]) (time.Duration, error) {
+		return a.CreditDeposit(ctx, j.Args.DepositID)
 	})
-	add(workers, func(ctx context.Context, _ app.RegisterC2bArgs) (time.Duration, error) {
+	kitjobs.Add(workers, func(ctx context.Context, _ *river.Job[app.RegisterC2bArgs]) (time.Duration, error) {
 		return 0, unknown(a.RegisterC2b(ctx))
 	})
 }
@@ -55,14 +55,4 @@ func unknown(err error) error {
 		return nil
 	}
 	return kitjobs.Unknown(err)
-}
-
-func add[T river.JobArgs](workers *river.Workers, work func(ctx context.Context, args T) (time.Duration, error)) {
-	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[T]) error {
-		wait, err := work(ctx, job.Args)
-		if err != nil || wait == 0 {
-			return err
-		}
-		return river.JobSnooze(wait)
-	}))
 }
