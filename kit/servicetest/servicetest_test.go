@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/event"
@@ -181,5 +182,39 @@ func TestTime(t *testing.T) {
 	var owner string
 	if err := w.Connect(w.DB.OwnerURL).QueryRow(t.Context(), "SELECT current_user").Scan(&owner); err != nil || owner != "probe_owner" {
 		t.Error(owner, err)
+	}
+}
+
+// TestSight: what rows, metrics and locks say of a service is what the test sees.
+func TestSight(t *testing.T) {
+	t.Parallel()
+	w := servicetest.New(t, "probe", fstest.MapFS{}, nil)
+	if got := w.Count("SELECT count(*) FROM generate_series(1, $1::int)", 3); got != 3 {
+		t.Error(got)
+	}
+	seen := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "probe_seen_total", Help: "Seen."}, []string{"what"})
+	w.Registry.MustRegister(seen)
+	seen.WithLabelValues("one").Inc()
+	seen.WithLabelValues("two").Add(2)
+	if one, all, other := w.Counted("probe_seen_total", "one"), w.Counted("probe_seen_total"), w.Counted("probe_seen"); one != 1 || all != 3 ||
+		other != 0 {
+		t.Errorf("%d, %d, %d", one, all, other)
+	}
+	const lock = "SELECT pg_advisory_xact_lock(1)"
+	holder, err := w.DB.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := holder.Exec(t.Context(), lock); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		w.AwaitLocks(3)
+		_ = holder.Rollback(context.WithoutCancel(t.Context()))
+	}()
+	for i, err := range servicetest.Together(3, func(int) error { _, err := w.Pool.Exec(t.Context(), lock); return err }) {
+		if err != nil {
+			t.Errorf("call %d: %v", i, err)
+		}
 	}
 }

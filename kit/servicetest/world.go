@@ -188,6 +188,41 @@ func (w *World) Text(query string, args ...any) string {
 	return fmt.Sprint(out)
 }
 
+// Count is the one number that a query answers.
+func (w *World) Count(query string, args ...any) int {
+	w.tb.Helper()
+	var out int
+	if err := w.DB.Pool.QueryRow(w.tb.Context(), query, args...).Scan(&out); err != nil {
+		w.tb.Fatalf("%s: %v", query, err)
+	}
+	return out
+}
+
+// AwaitLocks returns when n transactions wait for a lock: the signal that all of them have come so far.
+func (w *World) AwaitLocks(n int) {
+	w.tb.Helper()
+	const waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+	Eventually(w.tb, fmt.Sprintf("%d transactions wait for a lock", n), func() bool { return w.Count(waiting) >= n })
+}
+
+// Counted is what a counter of the service says: all of it, or what it says of one value of its first label.
+func (w *World) Counted(name string, label ...string) int {
+	w.tb.Helper()
+	families, err := w.Registry.Gather()
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	total := 0.0
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name && (len(label) == 0 || m.GetLabel()[0].GetValue() == label[0]) {
+				total += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return int(total)
+}
+
 // Eventually waits until a condition holds, and fails the test with what was awaited.
 func Eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
@@ -202,6 +237,22 @@ func Eventually(tb testing.TB, what string, ok func() bool) {
 		case <-tick.C:
 		}
 	}
+}
+
+// Together makes n calls at the same moment and returns their errors.
+func Together(n int, call func(i int) error) []error {
+	errs := make([]error, n)
+	var ready, done sync.WaitGroup
+	ready.Add(n)
+	for i := range n {
+		done.Go(func() {
+			ready.Done()
+			ready.Wait()
+			errs[i] = call(i)
+		})
+	}
+	done.Wait()
+	return errs
 }
 
 // FreeAddress is one that nothing listens on, for a process that the test starts.
