@@ -2,18 +2,17 @@ package api
 
 import (
 	"context"
-	"fmt"
-	"io"
 
 	notificationapi "github.com/sendtip/sendtip/generated/notification/api"
+	"github.com/sendtip/sendtip/kit/hook"
 )
 
 // ReceiveSmsReport answers POST /v1/hooks/sm/{token}.
 func (s *Server) ReceiveSmsReport(ctx context.Context,
 	r notificationapi.ReceiveSmsReportRequestObject) (notificationapi.ReceiveSmsReportResponseObject, error) {
-	body, err := io.ReadAll(r.Body)
+	body, err := hook.Read(r.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read report: %w", err)
+		return nil, err
 	}
 	if err := s.app.ReceiveSmsReport(ctx, r.Token, body); err != nil {
 		return nil, err

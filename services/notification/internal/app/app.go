@@ -16,6 +16,7 @@ import (
 	notificationdb "github.com/sendtip/sendtip/generated/notification/db"
 	userclient "github.com/sendtip/sendtip/generated/user/client"
 	"github.com/sendtip/sendtip/kit/event"
+	"github.com/sendtip/sendtip/kit/hook"
 	"github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/page"
@@ -28,11 +29,11 @@ import (
 // topic is where this service publishes.
 const topic = "sendtip.notification.v1"
 
-// hookPurpose is what the token in the delivery reports' path is made for.
-const hookPurpose = "sms-report"
+// smsReports is where the SMS gateway sends its delivery reports, all to one address: it is told once, in its dashboard.
+var smsReports = hook.Address{Path: "/v1/hooks/sm/", Token: "sms-report", Sealed: "notification.report:"}
 
 // HookPath returns the path that the SMS gateway must be told for its delivery reports.
-func HookPath(s *seal.Sealer) string { return "/v1/hooks/sm/" + s.Token(hookPurpose) }
+func HookPath(s *seal.Sealer) string { return smsReports.Secret(s) }
 
 // Deps are what the use cases work with.
 type Deps struct {
@@ -54,6 +55,7 @@ type App struct {
 	Deps
 	q     *notificationdb.Queries
 	pages *page.Pager
+	hook  *hook.Hook
 
 	messages *prometheus.CounterVec
 	reports  *prometheus.CounterVec
@@ -76,6 +78,7 @@ func New(d Deps) *App {
 			Name: "notification_alarms_total", Help: "Things that a person must look at.",
 		}, []string{"alarm"}),
 	}
+	a.hook = hook.New(smsReports, d.Sealer, d.Pool, d.Jobs, a.reports.WithLabelValues("wrong_token"))
 	if d.Registry != nil {
 		d.Registry.MustRegister(a.messages, a.reports, a.alarms)
 	}

@@ -7,8 +7,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 
 	notificationdb "github.com/sendtip/sendtip/generated/notification/db"
+	"github.com/sendtip/sendtip/kit/hook"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/providers/africastalking"
 
@@ -25,43 +27,33 @@ const (
 )
 
 // ReceiveSmsReport stores a delivery report, sealed as it came, and queues its judgement. The token is checked before anything is
-// stored. A report that is known already (message id and status) is answered like a new one and does nothing.
+// stored. A report that is known already (message id and status) is answered like a new one and does nothing; that, and whether there is
+// anything to judge, has to be read before it is stored.
 func (a *App) ReceiveSmsReport(ctx context.Context, token string, raw []byte) error {
-	if !a.Sealer.TokenMatches(token, hookPurpose) {
-		a.reports.WithLabelValues("wrong_token").Inc()
-		return domain.ErrNoHook
+	if err := a.hook.Check(token); err != nil {
+		return err
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return fmt.Errorf("id: %w", err)
-	}
-	sealed, err := a.Sealer.Seal(reportPurpose(id), raw)
-	if err != nil {
-		return fmt.Errorf("seal report: %w", err)
-	}
-	row := notificationdb.InsertDeliveryReportParams{ID: id, Body: sealed, Outcome: reportUnreadable, ReceivedAt: a.Now()}
+	row := notificationdb.InsertDeliveryReportParams{Outcome: reportUnreadable, ReceivedAt: a.Now()}
 	if report, err := africastalking.ParseDeliveryReport(raw); err == nil {
 		row.ProviderMessageID, row.Status, row.Outcome = &report.ID, &report.Status, reportReceived
 	}
-	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+	err := a.hook.Keep(ctx, raw, func(tx pgx.Tx, m hook.Message) (river.JobArgs, error) {
+		row.ID, row.Body = m.ID, m.Sealed
 		inserted, err := a.q.InsertDeliveryReport(ctx, tx, row)
 		if err != nil || inserted == 0 || row.Outcome == reportUnreadable {
-			return err
+			return nil, err
 		}
-		_, err = a.Jobs.InsertTx(ctx, tx, JudgeReportArgs{ReportID: id}, nil)
-		return err
+		return JudgeReportArgs{ReportID: m.ID}, nil
 	})
 	if err != nil {
-		return fmt.Errorf("store report: %w", err)
+		return err
 	}
 	if row.Outcome == reportUnreadable {
 		a.reports.WithLabelValues(reportUnreadable).Inc()
-		a.alarm(ctx, alarmUnreadableReport, id)
+		a.alarm(ctx, alarmUnreadableReport, row.ID)
 	}
 	return nil
 }
-
-func reportPurpose(id uuid.UUID) string { return "notification.report:" + id.String() }
 
 // JudgeReport applies one stored report. It returns how long to wait if the report's message is not known yet: reports can overtake
 // the answer to the send. After an hour the report is set aside: as unmatched or, if what was stored cannot be opened, as unreadable.
@@ -126,9 +118,9 @@ func (a *App) JudgeReport(ctx context.Context, id uuid.UUID) (time.Duration, err
 }
 
 func (a *App) openReport(row notificationdb.DeliveryReport) (domain.Report, error) {
-	raw, err := a.Sealer.Open(reportPurpose(row.ID), row.Body)
+	raw, err := a.hook.Open(row.ID, row.Body)
 	if err != nil {
-		return domain.Report{}, fmt.Errorf("report %s: %w", row.ID, err)
+		return domain.Report{}, err
 	}
 	r, err := africastalking.ParseDeliveryReport(raw)
 	if err != nil {

@@ -240,7 +240,7 @@ func TestReportWrongToken(t *testing.T) {
 	w := setup(t)
 	for _, token := range []string{"", "AAAABBBBCCCCDDDDEEEEFFFFGGGGHHHH", w.token()[1:], w.sealer.Token("other")} {
 		err := w.app.ReceiveSmsReport(t.Context(), token, form("ATXid_1", "Success", ""))
-		if f, ok := fault.As(err); !ok || f.Kind != fault.NotFound || !errors.Is(err, domain.ErrNoHook) {
+		if f, ok := fault.As(err); !ok || f.Kind != fault.NotFound || !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("%q: %v", token, err)
 		}
 	}
@@ -249,6 +249,14 @@ func TestReportWrongToken(t *testing.T) {
 	}
 	if err := w.app.ReceiveSmsReport(t.Context(), strings.ToUpper(w.token()), form("ATXid_1", "Success", "")); err != nil {
 		t.Errorf("a token in capitals: %v", err)
+	}
+}
+
+// TestReportAddress: the SMS gateway's dashboard holds the address, so it may never change.
+func TestReportAddress(t *testing.T) {
+	t.Parallel()
+	if got := app.HookPath(setup(t).sealer); got != "/v1/hooks/sm/9j7dbbr89s5ur96n3np8vt26uzh3tuly" {
+		t.Errorf("the address is %s", got)
 	}
 }
 

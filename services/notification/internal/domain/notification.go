@@ -2,11 +2,7 @@
 // every language. It knows no database, provider or clock.
 package domain
 
-import (
-	"strings"
-
-	"github.com/sendtip/sendtip/kit/fault"
-)
+import "strings"
 
 // Channel is the way a message takes.
 type Channel string
@@ -116,8 +112,3 @@ func AfterReport(s State, r Report) (next State, reason string, ok bool) {
 	}
 	return next, reason, true
 }
-
-// Errors that a caller may see.
-var (
-	ErrNoHook = fault.New(fault.NotFound, "not_found", "There is no such object.")
-)

@@ -2,10 +2,9 @@ package api
 
 import (
 	"context"
-	"fmt"
-	"io"
 
 	walletapi "github.com/sendtip/sendtip/generated/wallet/api"
+	"github.com/sendtip/sendtip/kit/hook"
 )
 
 // accepted is what Safaricom gets for every message that is stored.
@@ -14,9 +13,9 @@ var accepted = walletapi.ProviderReceipt{ResultCode: 0, ResultDesc: "Accepted"}
 // ReceiveStkCallback answers POST /v1/hooks/st/{token}/{topup_id}.
 func (s *Server) ReceiveStkCallback(ctx context.Context,
 	r walletapi.ReceiveStkCallbackRequestObject) (walletapi.ReceiveStkCallbackResponseObject, error) {
-	body, err := io.ReadAll(r.Body)
+	body, err := hook.Read(r.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read callback: %w", err)
+		return nil, err
 	}
 	if err := s.app.ReceiveStkCallback(ctx, r.Token, r.TopupID, body); err != nil {
 		return nil, err
@@ -27,9 +26,9 @@ func (s *Server) ReceiveStkCallback(ctx context.Context,
 // ReceiveC2BConfirmation answers POST /v1/hooks/cb/{token}/confirmation.
 func (s *Server) ReceiveC2BConfirmation(ctx context.Context,
 	r walletapi.ReceiveC2BConfirmationRequestObject) (walletapi.ReceiveC2BConfirmationResponseObject, error) {
-	body, err := io.ReadAll(r.Body)
+	body, err := hook.Read(r.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read confirmation: %w", err)
+		return nil, err
 	}
 	if err := s.app.ReceiveC2bConfirmation(ctx, r.Token, body); err != nil {
 		return nil, err
@@ -40,9 +39,9 @@ func (s *Server) ReceiveC2BConfirmation(ctx context.Context,
 // ReceiveC2BValidation answers POST /v1/hooks/cb/{token}/validation.
 func (s *Server) ReceiveC2BValidation(ctx context.Context,
 	r walletapi.ReceiveC2BValidationRequestObject) (walletapi.ReceiveC2BValidationResponseObject, error) {
-	body, err := io.ReadAll(r.Body)
+	body, err := hook.Read(r.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read question: %w", err)
+		return nil, err
 	}
 	v, err := s.app.ValidateC2b(ctx, r.Token, body)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	userclient "github.com/sendtip/sendtip/generated/user/client"
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
 	"github.com/sendtip/sendtip/kit/event"
+	"github.com/sendtip/sendtip/kit/hook"
 	"github.com/sendtip/sendtip/kit/idem"
 	"github.com/sendtip/sendtip/kit/jobs"
 	kitlog "github.com/sendtip/sendtip/kit/log"
@@ -67,6 +68,8 @@ type App struct {
 	pages  *page.Pager
 	ledger *ledger.Client
 
+	stk, c2b *hook.Hook
+
 	rulesMu     sync.Mutex
 	rulesCache  domain.Rules
 	rulesLoaded time.Time
@@ -84,6 +87,8 @@ func New(d Deps) *App {
 	a := &App{Deps: d, q: walletdb.New(), idem: idem.New(d.Sealer, d.Now), pages: page.New(d.Sealer),
 		ledger: ledger.New(d.Ledger, d.SettleTimeout), metrics: newMetrics(),
 		sampled: kitlog.Sampled(d.Log, d.Now)}
+	a.stk = hook.New(stkCallbacks, d.Sealer, d.Pool, d.Jobs, a.metrics.callbacks.WithLabelValues(kindStk, "wrong_token"))
+	a.c2b = hook.New(c2bCallbacks, d.Sealer, d.Pool, d.Jobs, a.metrics.callbacks.WithLabelValues(kindC2b, "wrong_token"))
 	a.closings = newClosings(a.commitClosings, d.Log)
 	if d.Registry != nil {
 		d.Registry.MustRegister(a.metrics.all()...)

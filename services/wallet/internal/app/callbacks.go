@@ -8,17 +8,23 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
 	"github.com/sendtip/sendtip/kit/auth"
-	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/hook"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/providers/daraja"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
 )
 
-const sealCallback = "callback"
+// Where M-Pesa calls: about a prompt, with the top-up's id after the token, and about payments to the short code, which is told once. Both
+// keep their messages in one table.
+var (
+	stkCallbacks = hook.Address{Path: "/v1/hooks/st/", Token: "stk", Sealed: "callback:"}
+	c2bCallbacks = hook.Address{Path: "/v1/hooks/cb/", Token: "c2b", Sealed: stkCallbacks.Sealed}
+)
 
 // Kinds of messages that M-Pesa posts.
 const (
@@ -30,51 +36,43 @@ const (
 
 // ReceiveStkCallback stores the result of a prompt, sealed and once, and leaves the judgement to a job. A wrong token is 404.
 func (a *App) ReceiveStkCallback(ctx context.Context, token string, topupID uuid.UUID, body []byte) error {
-	if !a.Sealer.TokenMatches(token, tokenStk, topupID.String()) {
-		a.metrics.callbacks.WithLabelValues(kindStk, "wrong_token").Inc()
-		return fault.ErrNotFound
+	if err := a.stk.Check(token, topupID.String()); err != nil {
+		return err
 	}
 	// Not by the CheckoutRequestID: it ends with nine digits of the phone, and the body's hash tells messages apart.
-	return a.storeCallback(ctx, kindStk, "topup:"+topupID.String(), &topupID, body)
+	return a.storeCallback(ctx, a.stk, kindStk, "topup:"+topupID.String(), &topupID, body)
 }
 
 // ReceiveC2bConfirmation stores a paybill payment, sealed and once, and leaves the judgement to a job. A wrong token is 404.
 func (a *App) ReceiveC2bConfirmation(ctx context.Context, token string, body []byte) error {
-	if !a.Sealer.TokenMatches(token, tokenC2b, a.ShortCode) {
-		a.metrics.callbacks.WithLabelValues(kindC2b, "wrong_token").Inc()
-		return fault.ErrNotFound
+	if err := a.c2b.Check(token, a.ShortCode); err != nil {
+		return err
 	}
 	sum := sha256.Sum256(body)
 	providerID := "body:" + hex.EncodeToString(sum[:])
 	if c, err := daraja.ParseC2B(body); err == nil && domain.ReadableReceipt(c.TransID) {
 		providerID = c.TransID
 	}
-	return a.storeCallback(ctx, kindC2b, providerID, nil, body)
+	return a.storeCallback(ctx, a.c2b, kindC2b, providerID, nil, body)
 }
 
-func (a *App) storeCallback(ctx context.Context, kind, providerID string, topupID *uuid.UUID, body []byte) error {
-	id, source := newID(), auth.SourceKnown
+// storeCallback also keeps whether the message came from an address of Safaricom's: what a stranger says is judged otherwise.
+func (a *App) storeCallback(ctx context.Context, at *hook.Hook, kind, providerID string, topupID *uuid.UUID, body []byte) error {
+	source := auth.SourceKnown
 	if auth.From(ctx).Stranger() {
 		source = auth.SourceStranger
 	}
-	sealed, err := a.Sealer.Seal(sealCallback+":"+id.String(), body)
-	if err != nil {
-		return err
-	}
 	sum := sha256.Sum256(body)
-	return pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
-		_, err := a.q.InsertCallback(ctx, tx, walletdb.InsertCallbackParams{ID: id, Kind: kind, ProviderID: providerID, BodyHash: sum[:],
-			BodySealed: sealed, TopupID: topupID, Source: source, ReceivedAt: a.Now()})
+	return at.Keep(ctx, body, func(tx pgx.Tx, m hook.Message) (river.JobArgs, error) {
+		_, err := a.q.InsertCallback(ctx, tx, walletdb.InsertCallbackParams{ID: m.ID, Kind: kind, ProviderID: providerID, BodyHash: sum[:],
+			BodySealed: m.Sealed, TopupID: topupID, Source: source, ReceivedAt: a.Now()})
 		if pg.IsNoRows(err) {
-			return nil // the same message again
+			return nil, nil // the same message again
 		}
 		if err != nil {
-			return fmt.Errorf("store callback: %w", err)
+			return nil, err
 		}
-		if _, err := a.Jobs.InsertTx(ctx, tx, JudgeCallbackArgs{CallbackID: id}, nil); err != nil {
-			return fmt.Errorf("enqueue: %w", err)
-		}
-		return nil
+		return JudgeCallbackArgs{CallbackID: m.ID}, nil
 	})
 }
 
@@ -89,11 +87,11 @@ var (
 	verdictOther     = Verdict{"C2B00016", "Rejected"}
 )
 
-// ValidateC2b says whether a payment to the paybill is welcome: to an account of an active customer.
+// ValidateC2b says whether a payment to the paybill is welcome: to an account of an active customer. It is the one webhook that keeps
+// nothing: Safaricom asks a question and waits for the answer, and no money has moved.
 func (a *App) ValidateC2b(ctx context.Context, token string, body []byte) (Verdict, error) {
-	if !a.Sealer.TokenMatches(token, tokenC2b, a.ShortCode) {
-		a.metrics.callbacks.WithLabelValues(kindC2b, "wrong_token").Inc()
-		return Verdict{}, fault.ErrNotFound
+	if err := a.c2b.Check(token, a.ShortCode); err != nil {
+		return Verdict{}, err
 	}
 	c, err := daraja.ParseC2B(body)
 	if err != nil {

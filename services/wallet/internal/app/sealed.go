@@ -8,7 +8,7 @@ import (
 // Sealed are columns by which a database from before there were check values shows its key.
 func Sealed(s *seal.Sealer) []keycheck.Sealed {
 	return []keycheck.Sealed{
-		keycheck.Column(s, "callbacks", "body_sealed", sealCallback+":"),
+		keycheck.Column(s, "callbacks", "body_sealed", stkCallbacks.Sealed),
 		keycheck.Column(s, "transfer_quotes", "recipient_name_sealed", sealRecipientName+":"),
 	}
 }

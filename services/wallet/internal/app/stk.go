@@ -20,14 +20,8 @@ import (
 // tokenPatience is how long a prompt waits for an access token; later the customer may try again.
 const tokenPatience = time.Minute
 
-// Purposes of the secrets in webhook paths.
-const (
-	tokenStk = "stk"
-	tokenC2b = "c2b"
-)
-
 func (a *App) stkCallbackURL(topupID uuid.UUID) string {
-	return a.PublicURL + "/v1/hooks/st/" + a.Sealer.Token(tokenStk, topupID.String()) + "/" + topupID.String()
+	return a.PublicURL + a.stk.Path(topupID.String()) + "/" + topupID.String()
 }
 
 // RequestStk sends the prompt of a stored top-up. There is no idempotency key at Safaricom: a second request is a second payment. So the
@@ -251,7 +245,7 @@ func overdue(status domain.TopupStatus, age time.Duration, answered bool) domain
 // RegisterC2b tells Safaricom where to confirm payments to the paybill, and opens its books to our questions. Production takes one
 // registration per short code.
 func (a *App) RegisterC2b(ctx context.Context) error {
-	base := a.PublicURL + "/v1/hooks/cb/" + a.Sealer.Token(tokenC2b, a.ShortCode) + "/"
+	base := a.PublicURL + a.c2b.Path(a.ShortCode) + "/"
 	err := a.Mpesa.RegisterC2B(ctx, base+"confirmation", base+"validation", daraja.ResponseCompleted)
 	var e *daraja.Error
 	switch {
