@@ -25,7 +25,7 @@ func CreateAdmin(ctx context.Context, cfg Config, phone, pin, deviceID string) (
 	if err := p.Admit(service.Own{Sealed: app.Sealed(p.Sealer)})(ctx); err != nil {
 		return uuid.Nil, err // else the administrator's row is sealed under a key that the service does not have
 	}
-	a, err := app.New(app.Deps{Pool: p.Pool, Sealer: p.Sealer, Env: cfg.Common.Env, Now: p.Now, Log: p.Log})
+	a, err := app.New(p, app.Deps{})
 	if err != nil {
 		return uuid.Nil, err
 	}

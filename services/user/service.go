@@ -30,9 +30,8 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 		if err != nil {
 			return service.Own{}, err
 		}
-		a, err := app.New(app.Deps{
-			Pool: p.Pool, Sealer: p.Sealer, Registry: p.Registry, Keys: keys, Jobs: p.Jobs, Env: cfg.Common.Env, PublicURL: string(cfg.PublicURL),
-			Now: p.Now, Offset: p.Clock.Offset, Log: p.Log,
+		a, err := app.New(p, app.Deps{
+			Keys: keys, PublicURL: string(cfg.PublicURL),
 			Smile: smileid.New(smileid.Config{BaseURL: cfg.smileHost(), PartnerID: cfg.SmilePartnerID, APIKey: cfg.SmileAPIKey.Reveal(),
 				Now: p.Now}),
 		})

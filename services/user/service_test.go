@@ -3,17 +3,11 @@ package user_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -26,8 +20,10 @@ import (
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/pgtest"
 	"github.com/sendtip/sendtip/kit/service"
+	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/sandbox"
 	user "github.com/sendtip/sendtip/services/user"
+	"github.com/sendtip/sendtip/services/user/internal/testworld"
 	usersql "github.com/sendtip/sendtip/sql/user"
 )
 
@@ -36,36 +32,18 @@ var identityKey = bytes.Repeat([]byte{9}, 32)
 // environ is what an operator sets; the addresses are free ports.
 func environ(t *testing.T, database string) map[string]string {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	file := filepath.Join(t.TempDir(), "signing.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(testworld.KeyPEM(t)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return map[string]string{
-		"SENDTIP_LISTEN": freeAddress(t), "SENDTIP_OPS_LISTEN": freeAddress(t), "SENDTIP_DATABASE_URL": database,
+		"SENDTIP_LISTEN": servicetest.FreeAddress(t), "SENDTIP_OPS_LISTEN": servicetest.FreeAddress(t), "SENDTIP_DATABASE_URL": database,
 		"SENDTIP_KAFKA_BROKERS": "127.0.0.1:1", // down: requests must be served all the same
 		"SENDTIP_IDENTITY_KEY":  base64.StdEncoding.EncodeToString(identityKey),
 		"SENDTIP_KEK":           base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)),
 		"SENDTIP_PUBLIC_URL":    "http://127.0.0.1:1", "SENDTIP_SIGNING_KEY": "file:" + file,
 		"SENDTIP_SMILEID_URL": "http://127.0.0.1:1/v1", "SENDTIP_SMILEID_PARTNER_ID": "085", "SENDTIP_SMILEID_API_KEY": "key",
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 func TestService(t *testing.T) {
@@ -89,7 +67,7 @@ func TestService(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- service.Run(ctx, s, slog.New(slog.DiscardHandler)) }()
-	waitReady(t, "http://"+env["SENDTIP_OPS_LISTEN"]+"/readyz")
+	servicetest.Eventually(t, "the service is ready", func() bool { return ready(t, "http://"+env["SENDTIP_OPS_LISTEN"]+"/readyz") })
 
 	signIn := `{"phone":"+254799000001","pin":"5821","device_id":"operators-laptop-1"}`
 	if status, _ := post(t, "http://"+env["SENDTIP_LISTEN"]+"/v1/sessions", signIn, ""); status != http.StatusUnauthorized {
@@ -110,23 +88,18 @@ func TestService(t *testing.T) {
 	}
 }
 
-func waitReady(t *testing.T, url string) {
+func ready(t *testing.T, url string) bool {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for time.Now().Before(deadline) {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		<-time.After(20 * time.Millisecond)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("never ready")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 func post(t *testing.T, url, body, token string) (int, map[string]any) {

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 
 	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/servicetest"
+	"github.com/sendtip/sendtip/openapi"
+	"github.com/sendtip/sendtip/services/user/internal/testworld"
 )
 
 // TestAuthorization asks every operation of the contract without a token, with tokens that are not for it, and with too little
@@ -18,11 +21,9 @@ import (
 func TestAuthorization(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	forOther, err := auth.Mint(identityKey, time.Now(),
-		auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "service:wallet", Audience: jwt.ClaimStrings{"wallet"}},
-			Scope: "users:lookup"})
-	w.must(err)
-	forged, err := auth.Mint(bytes.Repeat([]byte{8}, 32), time.Now(),
+	forOther := w.api.Token(servicetest.Request{Who: "service:wallet", Scopes: []string{"users:lookup"},
+		Claims: func(c *auth.Claims) { c.Audience = jwt.ClaimStrings{"wallet"} }})
+	forged, err := auth.Mint(bytes.Repeat([]byte{8}, 32), w.Now(),
 		auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + uuid.NewString(), Audience: jwt.ClaimStrings{"user"}}})
 	w.must(err)
 	all := w.operations()
@@ -44,7 +45,7 @@ func TestAuthorization(t *testing.T) {
 			{"user:" + uuid.NewString(), "wallet:read wallet:write"}, {"provider:user", ""},
 		} {
 			c := o.call
-			c.subject, c.scopes, c.session = caller.subject, caller.scopes, uuid.NewString()
+			c.subject, c.scopes, c.session = caller.subject, strings.Fields(caller.scopes), uuid.NewString()
 			w.expect(c, http.StatusForbidden, "forbidden")
 		}
 	}
@@ -53,9 +54,8 @@ func TestAuthorization(t *testing.T) {
 // TestPublicOperations: what needs no credential is a list that somebody has to change on purpose.
 func TestPublicOperations(t *testing.T) {
 	t.Parallel()
-	doc, _ := contract(t)
 	var open []string
-	for _, item := range doc.Paths.Map() {
+	for _, item := range servicetest.Document(t, openapi.FS, "user.yaml").Paths.Map() {
 		for _, op := range item.Operations() {
 			if len(*op.Security) == 0 {
 				open = append(open, op.OperationID)
@@ -86,7 +86,7 @@ func TestCustomerIsNoOperator(t *testing.T) {
 		as("GET", "/v1/internal/revocations", nil),
 	} {
 		w.expect(c, http.StatusForbidden, "forbidden")
-		c.scopes += " admin:kyc admin:users" // even a token that claims it: the record decides
+		c.scopes = slices.Concat(c.scopes, operators) // even a token that claims it: the record decides
 		if c.path[:9] == "/v1/admin" {
 			w.expect(c, http.StatusForbidden, "forbidden")
 		}
@@ -107,7 +107,7 @@ func TestFailureDoors(t *testing.T) {
 		"no body":               {anonymous("POST", "/v1/sessions", nil), 400, "invalid_request"},
 		"path parameter":        {as("GET", "/v1/kyc-verifications/17", nil), 400, "invalid_request"},
 		"query parameter": {call{method: "GET", path: "/v1/internal/revocations?since=yesterday", subject: "service:gateway",
-			scopes: "users:revocations"}, 400, "invalid_request"},
+			scopes: []string{"users:revocations"}}, 400, "invalid_request"},
 		"no idempotency key": {as("POST", "/v1/kyc-verifications", kyc("30112230")), 400, "invalid_request"},
 		"refresh without key": {anonymous("POST", "/v1/sessions/refresh",
 			map[string]any{"refresh_token": "rt_0123456789abcdef", "device_id": device}), 400, "invalid_request"},
@@ -119,8 +119,8 @@ func TestFailureDoors(t *testing.T) {
 			map[string]any{"phone": "+254202222222", "country": "KE", "language": "en"}), 422, "phone_invalid"},
 		"country": {anonymous("POST", "/v1/registrations", map[string]any{"phone": phone, "country": "US", "language": "en"}),
 			422, "country_unsupported"},
-		"no such route":  {as("GET", "/v1/nothing", nil), 404, "not_found"},
-		"no such method": {as("PUT", "/v1/me", nil), 405, "method_not_allowed"},
+		"no such route":  {astray(as("GET", "/v1/nothing", nil)), 404, "not_found"},
+		"no such method": {astray(as("PUT", "/v1/me", nil)), 405, "method_not_allowed"},
 		"callback is too large": {anonymous("POST", "/v1/hooks/ky/AAAAAAAAAAAAAAAA/"+uuid.NewString(), bytes.Repeat([]byte{'x'}, maxBody+1)),
 			413, "payload_too_large"},
 		"callback of nobody": {anonymous("POST", "/v1/hooks/ky/AAAAAAAAAAAAAAAA/"+uuid.NewString(), []byte(`{}`)), 404, "not_found"},
@@ -132,7 +132,7 @@ func TestFailureDoors(t *testing.T) {
 			map[string]any{"refresh_token": "rt_0123456789abcdef", "device_id": device})), 401, "refresh_invalid"},
 		"kyc details": {withKey(as("POST", "/v1/kyc-verifications", kyc("not a number"))), 422, "kyc_invalid"},
 		"unknown recipient": {call{method: "POST", path: "/v1/internal/recipient-lookups", subject: "service:wallet",
-			scopes: "users:lookup", body: map[string]any{"phone": "+254712000000"}}, 404, "recipient_not_found"},
+			scopes: []string{"users:lookup"}, body: map[string]any{"phone": "+254712000000"}}, 404, "recipient_not_found"},
 		"operation not to be had": {as("POST", "/v1/step-ups",
 			map[string]any{"pin": pin, "operation": "deleteAll", "approves": map[string]any{"quote_id": uuid.NewString()}}), 422,
 			"operation_unknown"},
@@ -151,7 +151,7 @@ func TestFailureDoors(t *testing.T) {
 
 func TestDatabaseDown(t *testing.T) {
 	t.Parallel()
-	w := serve(t, deadPool(t))
+	w := serve(t, testworld.Unreachable(t))
 	a := w.expect(anonymous("POST", "/v1/sessions", map[string]any{"phone": phone, "pin": pin, "device_id": device}),
 		http.StatusServiceUnavailable, "unavailable")
 	if a.header.Get("Retry-After") == "" {
@@ -164,8 +164,13 @@ func TestDatabaseDown(t *testing.T) {
 
 // admin is a call as an operator that does not exist: enough for what is refused before the record is read.
 func admin(method, path string, body any) call {
-	return call{method: method, path: path, subject: "user:" + uuid.NewString(), session: uuid.NewString(), scopes: "admin:kyc admin:users",
-		body: body}
+	return call{method: method, path: path, subject: "user:" + uuid.NewString(), session: uuid.NewString(), scopes: operators, body: body}
+}
+
+// astray is a call of what the contract does not have.
+func astray(c call) call {
+	c.stray = true
+	return c
 }
 
 func withKey(c call) call {

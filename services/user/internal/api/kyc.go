@@ -2,11 +2,10 @@ package api
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"time"
 
 	userapi "github.com/sendtip/sendtip/generated/user/api"
+	"github.com/sendtip/sendtip/kit/hook"
 	"github.com/sendtip/sendtip/services/user/internal/app"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
@@ -40,9 +39,9 @@ func (s *Server) GetKyc(ctx context.Context, r userapi.GetKycRequestObject) (use
 // ReceiveKycCallback stores what Smile ID sends, unread: its form is its own matter.
 func (s *Server) ReceiveKycCallback(ctx context.Context,
 	r userapi.ReceiveKycCallbackRequestObject) (userapi.ReceiveKycCallbackResponseObject, error) {
-	body, err := io.ReadAll(r.Body)
+	body, err := hook.Read(r.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read callback: %w", err)
+		return nil, err
 	}
 	if err := s.app.ReceiveKycCallback(ctx, r.Token, r.KycID, body); err != nil {
 		return nil, err

@@ -1,22 +1,17 @@
 package api_test
 
 import (
-	"context"
 	"net/http"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
-	"github.com/sendtip/sendtip/kit/pgtest"
-	usersql "github.com/sendtip/sendtip/sql/user"
+	"github.com/sendtip/sendtip/services/user/internal/testworld"
 )
 
 // TestLimitUnreachable: what cannot be counted is not done, and the caller is told to come back: without a database, and where only the
 // counters do not answer.
 func TestLimitUnreachable(t *testing.T) {
 	t.Parallel()
-	db := pgtest.Open(t, "user", usersql.Migrations())
-	w := serve(t, db.Pool)
+	w := setup(t)
 	w.register(phone)
 	calls := []call{
 		anonymous("POST", "/v1/sessions", map[string]any{"phone": phone, "pin": pin, "device_id": device}),
@@ -32,19 +27,14 @@ func TestLimitUnreachable(t *testing.T) {
 			}
 		}
 	}
-	refused(serve(t, deadPool(t)))
+	refused(serve(t, testworld.Unreachable(t)))
 
-	admin, err := pgx.Connect(t.Context(), db.AdminURL)
-	w.must(err)
-	t.Cleanup(func() { _ = admin.Close(context.WithoutCancel(t.Context())) })
-	rows := func() (n int) {
+	rows := func() int {
 		t.Helper()
-		w.must(db.Pool.QueryRow(t.Context(),
-			"SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM otp_challenges) + (SELECT count(*) FROM pin_attempts)").Scan(&n))
-		return n
+		return w.Count("SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM otp_challenges) + (SELECT count(*) FROM pin_attempts)")
 	}
 	before := rows()
-	tx, err := admin.Begin(t.Context())
+	tx, err := w.Connect(w.DB.AdminURL).Begin(t.Context())
 	w.must(err)
 	_, err = tx.Exec(t.Context(), "LOCK TABLE limit_counts IN ACCESS EXCLUSIVE MODE")
 	w.must(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/sendtip/sendtip/kit/pgtest"
 	"github.com/sendtip/sendtip/services/user/internal/app"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
+	"github.com/sendtip/sendtip/services/user/internal/testworld"
 	usersql "github.com/sendtip/sendtip/sql/user"
 )
 
@@ -23,7 +24,7 @@ import (
 func (w *world) one(query string, args ...any) uuid.UUID {
 	w.Helper()
 	var id uuid.UUID
-	w.must(w.db.Pool.QueryRow(w.Context(), query, args...).Scan(&id))
+	w.must(w.DB.Pool.QueryRow(w.Context(), query, args...).Scan(&id))
 	return id
 }
 
@@ -46,8 +47,8 @@ func adopted(t *testing.T) (w *world, refresh string) {
 		t.Fatalf("migrate with rows: %v", err)
 	}
 	db.Pool.Reset() // the statements that were prepared are of the old tables
-	w = setupOn(t, db)
-	w.now = time.Date(2026, 11, 1, 9, 1, 0, 0, time.UTC) // a minute after the rows were written
+	w = &world{t, testworld.On(t, db)}
+	w.Advance(time.Date(2026, 11, 1, 9, 1, 0, 0, time.UTC).Sub(w.Now())) // to a minute after the rows were written
 	return w, string(regexp.MustCompile(`rt_[\w-]+`).Find(rows))
 }
 
@@ -56,7 +57,7 @@ func adopted(t *testing.T) (w *world, refresh string) {
 func TestAdoption(t *testing.T) {
 	t.Parallel()
 	w, refresh := adopted(t)
-	amina, err := w.app.LookupRecipient(w.service("users:lookup"), phone)
+	amina, err := w.App.LookupRecipient(w.service("users:lookup"), phone)
 	w.must(err)
 	if amina.Phone != phone || amina.Email != "amina@example.com" || amina.MaskedName() != "Amina W." || amina.Tier != 1 ||
 		amina.Language != "en-KE" || amina.KycStatus != "verified" {
@@ -69,33 +70,33 @@ func TestAdoption(t *testing.T) {
 		return w.one("SELECT id FROM otp_challenges WHERE purpose = $1 AND consumed_at IS NULL", purpose)
 	}
 	login := challenge("login")
-	_, err = w.app.CreateSession(w.anyone(),
+	_, err = w.App.CreateSession(w.anyone(),
 		app.SessionInput{Phone: phone, Pin: pin, Device: "tablet-0123456789", ChallengeID: &login, Otp: w.code(login)})
 	w.must(err)
 	reset := challenge("pin_reset")
-	w.must(w.app.CompletePinReset(w.anyone(),
+	w.must(w.App.CompletePinReset(w.anyone(),
 		app.PinResetInput{ID: reset, Otp: w.code(reset), Pin: "8361", Device: device, IDNumber: "30112230"}))
 	w.must(w.signIn("8361"))
 	registration := challenge("registration")
-	p, _, err := w.app.CompleteRegistration(w.anyone(),
+	p, _, err := w.App.CompleteRegistration(w.anyone(),
 		app.RegistrationInput{ID: registration, Otp: w.code(registration), Pin: pin, Device: device})
 	w.must(err)
 	if p.Phone != "+254712000005" || p.Language != "sw" {
 		t.Errorf("%+v", p)
 	}
 	for range 3 {
-		_, err = w.app.StartRegistration(w.anyone(), phone, "KE", "en")
+		_, err = w.App.StartRegistration(w.anyone(), phone, "KE", "en")
 		w.must(err)
 	}
-	_, err = w.app.StartRegistration(w.anyone(), phone, "KE", "en")
+	_, err = w.App.StartRegistration(w.anyone(), phone, "KE", "en")
 	w.want(err, domain.ErrOtpLimit)
 
-	_, err = w.app.CreateSession(w.anyone(), app.SessionInput{Phone: "+254712000003", Pin: pin, Device: device})
+	_, err = w.App.CreateSession(w.anyone(), app.SessionInput{Phone: "+254712000003", Pin: pin, Device: device})
 	w.want(err, domain.ErrPinLocked)
 	if f, _ := fault.As(err); f.RetryAfter != 14*time.Minute {
 		t.Errorf("the lock lasts %v more, want 14m", f.RetryAfter)
 	}
-	_, err = w.app.CreateSession(w.anyone(), app.SessionInput{Phone: "+254712000004", Pin: pin, Device: device})
+	_, err = w.App.CreateSession(w.anyone(), app.SessionInput{Phone: "+254712000004", Pin: pin, Device: device})
 	w.want(err, domain.ErrUserSuspended)
 }
 
@@ -105,13 +106,13 @@ func TestAdoptedVerifications(t *testing.T) {
 	w, _ := adopted(t)
 	admin := w.one("SELECT id FROM users WHERE role = 'admin'")
 	operator := w.as(admin, uuid.New(), "admin:kyc")
-	reviews, _, err := w.app.ListKycReviews(operator, page.Request{})
+	reviews, _, err := w.App.ListKycReviews(operator, page.Request{})
 	w.must(err)
 	if len(reviews) != 1 || reviews[0].Unreadable || reviews[0].Submitted.FullName() != "Amina Wanjiru" || reviews[0].Returned == nil ||
 		reviews[0].Reason != domain.ReasonUnknown {
 		t.Fatalf("%+v", reviews)
 	}
-	k, err := w.app.DecideKycReview(operator, app.DecisionInput{KycID: reviews[0].ID, Approve: true, Reason: "Seen the card"})
+	k, err := w.App.DecideKycReview(operator, app.DecisionInput{KycID: reviews[0].ID, Approve: true, Reason: "Seen the card"})
 	w.must(err)
 	if k.Status != "verified" {
 		t.Errorf("%+v", k)

@@ -6,24 +6,20 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/prometheus/client_golang/prometheus"
 
 	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/kit/event"
+	"github.com/sendtip/sendtip/kit/hook"
 	"github.com/sendtip/sendtip/kit/idem"
-	"github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
-	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/kit/service"
 	"github.com/sendtip/sendtip/providers/smileid"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
@@ -38,38 +34,32 @@ const (
 	indexLimit    = "limit"
 )
 
-// Deps are what the use cases need of the outside.
+// Deps are what the use cases need besides the parts of every service.
 type Deps struct {
-	Pool      *pgxpool.Pool
-	Sealer    *seal.Sealer
 	Keys      *Keys           // nil for tools that issue no token
 	Smile     *smileid.Client // nil for tools that verify nobody
-	Jobs      *jobs.Client    // nil for tools that enqueue nothing
-	Env       string          // one deployment is one environment; tokens name it
 	PublicURL string          // where Smile ID reaches our webhooks
-	Now       func() time.Time
-	Offset    func() time.Duration // of Now from the real time; nil: none
-	Log       *slog.Logger
-	Registry  prometheus.Registerer // nil: nothing is registered
 }
 
 // App runs the use cases. It is safe for concurrent use.
 type App struct {
+	*service.Parts
 	Deps
-	q        *userdb.Queries
-	idem     *idem.Store
-	pages    *page.Pager
-	hashing  chan struct{} // argon2id takes 19 MiB and a core each: a flood must queue, not exhaust the machine
-	dummyPin string
-	metrics  metrics
+	q         *userdb.Queries
+	idem      *idem.Store
+	pages     *page.Pager
+	callbacks *hook.Hook
+	hashing   chan struct{} // argon2id takes 19 MiB and a core each: a flood must queue, not exhaust the machine
+	dummyPin  string
+	metrics   metrics
 }
 
-// New returns the use cases. It computes one PIN hash, to compare with when a phone is unknown.
-func New(d Deps) (*App, error) {
+// New returns the use cases on the parts of the service. It computes one PIN hash, to compare with when a phone is unknown.
+func New(p *service.Parts, d Deps) (*App, error) {
 	d.PublicURL = strings.TrimRight(d.PublicURL, "/")
-	a := &App{Deps: d, q: userdb.New(), pages: page.New(d.Sealer), hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
-		metrics: newMetrics(d.Registry)}
-	a.idem = idem.New(d.Sealer, a.now)
+	a := &App{Parts: p, Deps: d, q: userdb.New(), idem: idem.New(p.Sealer, p.Now), pages: page.New(p.Sealer),
+		hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), metrics: newMetrics(p.Registry)}
+	a.callbacks = hook.New(kycCallbacks, p.Sealer, p.Pool, p.Jobs, a.metrics.callbacksRefused)
 	nobody := make([]byte, 16)
 	if _, err := rand.Read(nobody); err != nil {
 		return nil, fmt.Errorf("random: %w", err)
@@ -80,15 +70,7 @@ func New(d Deps) (*App, error) {
 }
 
 // ahead is how many microseconds the database's time must be moved to be ours.
-func (a *App) ahead() int64 {
-	if a.Offset == nil {
-		return 0
-	}
-	return a.Offset().Microseconds()
-}
-
-// now is the time in UTC with the precision that the database keeps.
-func (a *App) now() time.Time { return a.Now().UTC().Truncate(time.Microsecond) }
+func (a *App) ahead() int64 { return a.Clock.Offset().Microseconds() }
 
 func newID() (uuid.UUID, error) {
 	id, err := uuid.NewV7()
@@ -99,7 +81,7 @@ func newID() (uuid.UUID, error) {
 }
 
 func (a *App) publish(ctx context.Context, tx pgx.Tx, kind string, key uuid.UUID, data any) error {
-	e, err := event.New(topic, kind, key.String(), a.now(), data)
+	e, err := event.New(topic, kind, key.String(), a.Now(), data)
 	if err != nil {
 		return err
 	}

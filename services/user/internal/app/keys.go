@@ -150,7 +150,7 @@ func (a *App) accessToken(u userdb.User, session uuid.UUID, now, sessionEnd time
 		return "", expires, err
 	}
 	scope := strings.Join(scopes.OfRole(u.Role), " ")
-	token, err := a.Keys.signed("at+jwt", accessClaims{claims, session.String(), scope, []string{u.Role}, u.Tier, a.Env})
+	token, err := a.Keys.signed("at+jwt", accessClaims{claims, session.String(), scope, []string{u.Role}, u.Tier, a.Common.Env})
 	return token, expires, err
 }
 

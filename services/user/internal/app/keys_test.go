@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/sendtip/sendtip/services/user/internal/app"
+	"github.com/sendtip/sendtip/services/user/internal/testworld"
 )
 
 // publicKey finds a key by its id and rebuilds it from the JSON form.
@@ -38,7 +39,7 @@ func publicKey(t testing.TB, set []app.Jwk, kid any) *ecdsa.PublicKey {
 
 func TestKeys(t *testing.T) {
 	t.Parallel()
-	current, previous := newKeyPEM(t), newKeyPEM(t)
+	current, previous := testworld.KeyPEM(t), testworld.KeyPEM(t)
 	both, err := app.NewKeys(current, previous)
 	if err != nil {
 		t.Fatal(err)

@@ -1,20 +1,22 @@
 package app_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/idem"
-	kitjobs "github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/page"
+	"github.com/sendtip/sendtip/kit/service"
+	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/providers/smileid"
 	"github.com/sendtip/sendtip/sandbox"
 	"github.com/sendtip/sendtip/sandbox/control"
@@ -28,7 +30,15 @@ func details(number string) domain.Submission {
 }
 
 func (w *world) submit(c customer, number, key string) (app.Kyc, error) {
-	return w.app.SubmitKyc(c.ctx, app.KycInput{Submission: details(number), ConsentVersion: "2026-01", IdempotencyKey: key})
+	return w.App.SubmitKyc(c.ctx, app.KycInput{Submission: details(number), ConsentVersion: "2026-01", IdempotencyKey: key})
+}
+
+// ask replaces Smile ID.
+func (w *world) ask(url string) {
+	w.Helper()
+	w.Rebuild(func(_ *service.Parts, d *app.Deps) {
+		d.Smile = smileid.New(smileid.Config{BaseURL: url, PartnerID: "085", APIKey: "k"})
+	})
 }
 
 // decided submits and works the job by hand until there is nothing left to do.
@@ -41,28 +51,16 @@ func (w *world) decided(c customer, number string) app.Kyc {
 
 func (w *world) settled(c customer, id uuid.UUID) app.Kyc {
 	w.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for tries := 0; time.Now().Before(deadline); tries++ {
-		again, err := w.app.AdvanceKyc(w.Context(), id, tries)
-		w.must(err)
-		if again == 0 {
-			k, err := w.app.GetKyc(c.ctx, id)
-			w.must(err)
-			return k
-		}
-	}
-	w.Fatal("no decision")
-	return app.Kyc{}
+	w.Settle(id)
+	k, err := w.App.GetKyc(c.ctx, id)
+	w.must(err)
+	return k
 }
 
 // called waits for the callbacks, which may come after the answer to a question has decided.
 func (w *world) called(n int) {
 	w.Helper()
-	for deadline := time.Now().Add(10 * time.Second); w.count("SELECT count(*) FROM kyc_callbacks") < n; <-time.After(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			w.Fatal("a callback is missing")
-		}
-	}
+	servicetest.Eventually(w, "the callbacks are there", func() bool { return w.Count("SELECT count(*) FROM kyc_callbacks") >= n })
 }
 
 func TestSubmitKyc(t *testing.T) {
@@ -88,9 +86,9 @@ func TestSubmitKyc(t *testing.T) {
 		t.Errorf("refusals left %d rows", n-before)
 	}
 	other := w.register("+254712000001")
-	_, err = w.app.GetKyc(other.ctx, k.ID)
+	_, err = w.App.GetKyc(other.ctx, k.ID)
 	w.want(err, fault.ErrNotFound)
-	_, err = w.app.GetKyc(c.ctx, uuid.New())
+	_, err = w.App.GetKyc(c.ctx, uuid.New())
 	w.want(err, fault.ErrNotFound)
 	w.noPlaintext("30112230", "Wanjiru", "1990-04-12", phone)
 }
@@ -101,14 +99,14 @@ func TestSubmitKycRefused(t *testing.T) {
 	c := w.register(phone)
 	before := w.everything()
 	bad := details("30112230")
-	bad.DateOfBirth = w.clock().Format("2006-01-02")
-	_, err := w.app.SubmitKyc(c.ctx, app.KycInput{Submission: bad, ConsentVersion: "1", IdempotencyKey: "key-a"})
+	bad.DateOfBirth = w.Now().Format("2006-01-02")
+	_, err := w.App.SubmitKyc(c.ctx, app.KycInput{Submission: bad, ConsentVersion: "1", IdempotencyKey: "key-a"})
 	w.want(err, domain.ErrKycInvalid)
 	_, err = w.submit(c, "30112230", "")
 	w.want(err, idem.ErrMissing)
-	_, err = w.app.SubmitKyc(w.as(c.id, c.tokens.SessionID, "profile"), app.KycInput{Submission: details("1"), IdempotencyKey: "key-a"})
+	_, err = w.App.SubmitKyc(w.as(c.id, c.tokens.SessionID, "profile"), app.KycInput{Submission: details("1"), IdempotencyKey: "key-a"})
 	w.want(err, fault.ErrForbidden)
-	_, err = w.app.SubmitKyc(w.service("kyc"), app.KycInput{Submission: details("1"), IdempotencyKey: "key-a"})
+	_, err = w.App.SubmitKyc(w.service("kyc"), app.KycInput{Submission: details("1"), IdempotencyKey: "key-a"})
 	w.want(err, fault.ErrForbidden)
 	if n := w.everything(); n != before {
 		t.Errorf("refusals left %d rows", n-before)
@@ -121,11 +119,11 @@ func TestSubmitKycConcurrent(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	c := w.register(phone)
-	errs := together(12, func(i int) error { _, err := w.submit(c, "30112230", fmt.Sprint("key-", i)); return err })
+	errs := servicetest.Together(12, func(i int) error { _, err := w.submit(c, "30112230", fmt.Sprint("key-", i)); return err })
 	if ok, refused := tally(errs, domain.ErrKycInProgress); ok != 1 || refused != 11 {
 		t.Errorf("%d accepted, %d refused: %v", ok, refused, errs)
 	}
-	if n := w.count("SELECT count(*) FROM river_job"); n != 1 {
+	if n := w.Count("SELECT count(*) FROM river_job"); n != 1 {
 		t.Errorf("%d jobs", n)
 	}
 }
@@ -133,7 +131,7 @@ func TestSubmitKycConcurrent(t *testing.T) {
 func TestKycOutcomes(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	w.must(w.box.SetScript(t.Context(), control.Script{KYCCallback: "lose"})) // polling alone must do
+	w.must(w.Box.SetScript(t.Context(), control.Script{KYCCallback: "lose"})) // polling alone must do
 	for i, c := range []struct{ number, status, reason, event string }{
 		{"30112230", "verified", "", "user.kyc_verified"},
 		{"30112231", "rejected", domain.ReasonNotFound, "user.kyc_rejected"},
@@ -151,7 +149,7 @@ func TestKycOutcomes(t *testing.T) {
 		if types[len(types)-1] != c.event || last["user_id"] != customer.id.String() {
 			t.Errorf("%s: event %v %v", c.number, types[len(types)-1], last)
 		}
-		p, err := w.app.GetProfile(customer.ctx)
+		p, err := w.App.GetProfile(customer.ctx)
 		w.must(err)
 		tier, name := int32(0), ""
 		if c.status == "verified" {
@@ -172,24 +170,13 @@ func TestKycByJobsAndCallback(t *testing.T) {
 	c := w.register(phone)
 	k, err := w.submit(c, "30112230", "key-a")
 	w.must(err)
-	ctx, stop := newLoop(t, w)
-	defer stop()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		got, err := w.app.GetKyc(c.ctx, k.ID)
+	w.RunJobs()
+	servicetest.Eventually(t, "the customer is verified", func() bool {
+		got, err := w.App.GetKyc(c.ctx, k.ID)
 		w.must(err)
-		if got.Status == "verified" {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("still %s", got.Status)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	if n := w.count("SELECT count(*) FROM kyc_callbacks WHERE kyc_id = $1", k.ID); n != 1 {
+		return got.Status == "verified"
+	})
+	if n := w.Count("SELECT count(*) FROM kyc_callbacks WHERE kyc_id = $1", k.ID); n != 1 {
 		t.Errorf("%d callbacks stored", n)
 	}
 	w.noPlaintext("30112230", "Wanjiru", "WANJIRU")
@@ -203,27 +190,62 @@ func TestKycForgedCallback(t *testing.T) {
 	w.must(err)
 	before := w.everything()
 	body := []byte(`{"ResultCode":"1012","FullName":"Amina Wanjiru"}`)
-	w.want(w.app.ReceiveKycCallback(w.anyone(), "guessguessguessguess", k.ID, body), fault.ErrNotFound)
-	other := w.deps.Sealer.Token("kyc", uuid.NewString())
-	w.want(w.app.ReceiveKycCallback(w.anyone(), other, k.ID, body), fault.ErrNotFound)
+	w.want(w.App.ReceiveKycCallback(w.anyone(), "guessguessguessguess", k.ID, body), fault.ErrNotFound)
+	other := w.Sealer.Token("kyc", uuid.NewString())
+	w.want(w.App.ReceiveKycCallback(w.anyone(), other, k.ID, body), fault.ErrNotFound)
 	if n := w.everything(); n != before {
 		t.Errorf("a wrong token left %d rows", n-before)
 	}
-	token := w.deps.Sealer.Token("kyc", k.ID.String())
+	token := w.Sealer.Token("kyc", k.ID.String())
 	for range 30 { // even with the address
-		w.must(w.app.ReceiveKycCallback(w.anyone(), token, k.ID, body))
+		w.must(w.App.ReceiveKycCallback(w.anyone(), token, k.ID, body))
 	}
-	if n := w.count("SELECT count(*) FROM kyc_callbacks"); n != 20 {
+	if n := w.Count("SELECT count(*) FROM kyc_callbacks"); n != 20 {
 		t.Errorf("%d callbacks stored, want at most 20", n)
 	}
-	if again, err := w.app.JudgeKyc(t.Context(), k.ID, 0); err != nil || again == 0 {
+	if again, err := w.App.JudgeKyc(t.Context(), k.ID, 0); err != nil || again == 0 {
 		t.Errorf("judged before it was sent: %v, %v", again, err)
 	}
 	if got := w.settled(c, k.ID); got.Status != "rejected" {
 		t.Errorf("%+v", got)
 	}
-	if again, err := w.app.JudgeKyc(t.Context(), k.ID, 0); err != nil || again != 0 {
+	if again, err := w.App.JudgeKyc(t.Context(), k.ID, 0); err != nil || again != 0 {
 		t.Errorf("a late callback: %v, %v", again, err)
+	}
+}
+
+// TestKycCallbackAddress: Smile ID holds the addresses of submissions under way, and callbacks rest under their purpose: neither may
+// change.
+func TestKycCallbackAddress(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	var asked struct {
+		URL string `json:"callback_url"`
+	}
+	peer := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.must(json.NewDecoder(r.Body).Decode(&asked))
+		_, _ = rw.Write([]byte(`{"success":true}`))
+	}))
+	defer peer.Close()
+	w.ask(peer.URL)
+	k, err := w.submit(w.register(phone), "30112230", "key-a")
+	w.must(err)
+	_, err = w.App.AdvanceKyc(t.Context(), k.ID, 0)
+	w.must(err)
+	token := w.Sealer.Token("kyc", k.ID.String())
+	if want := "/v1/hooks/ky/" + token + "/" + k.ID.String(); !strings.HasPrefix(asked.URL, "http") || !strings.HasSuffix(asked.URL, want) {
+		t.Errorf("Smile ID is told %s", asked.URL)
+	}
+	// an address of an earlier release, under the same key
+	const id, made = "01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e", "kusx8oxkilbomdds3sz94zb83gi6zwu2"
+	w.must(w.App.ReceiveKycCallback(w.anyone(), made, uuid.MustParse(id), []byte("{}")))
+
+	w.must(w.App.ReceiveKycCallback(w.anyone(), token, k.ID, []byte("as it came")))
+	var row uuid.UUID
+	var sealed []byte
+	w.must(w.DB.Pool.QueryRow(t.Context(), "SELECT id, body_sealed FROM kyc_callbacks").Scan(&row, &sealed))
+	if body, err := w.Sealer.Open("kyc.callback:"+row.String(), sealed); err != nil || string(body) != "as it came" {
+		t.Errorf("%q, %v", body, err)
 	}
 }
 
@@ -232,7 +254,7 @@ func TestKycForgedCallback(t *testing.T) {
 func TestKycForgedVerification(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	w.must(w.box.SetScript(t.Context(), control.Script{KYCCallback: "lose"}))
+	w.must(w.Box.SetScript(t.Context(), control.Script{KYCCallback: "lose"}))
 	stamp := smileid.FormatTimestamp(time.Now())
 	forged := func(k app.Kyc, number string) []byte {
 		return fmt.Appendf(nil, `{"SmileJobID":"0000056574","PartnerParams":{"user_id":%q,"job_id":%q,"job_type":5},
@@ -250,7 +272,7 @@ func TestKycForgedVerification(t *testing.T) {
 		customer := w.register(fmt.Sprintf("+25471200004%d", i))
 		k, err := w.submit(customer, c.number, "key-a")
 		w.must(err)
-		body, token := forged(k, c.number), w.deps.Sealer.Token("kyc", k.ID.String())
+		body, token := forged(k, c.number), w.Sealer.Token("kyc", k.ID.String())
 		if r, err := smileid.ParseCallback(body); err != nil || r.JobID != k.ID.String() ||
 			domain.Decide(details(c.number), domain.AuthorityResult{
 				Code: r.ResultCode, Final: r.Final, Country: r.Country, IDType: r.IDType, IDNumber: r.IDNumber, FullName: r.FullName,
@@ -259,22 +281,22 @@ func TestKycForgedVerification(t *testing.T) {
 			t.Fatalf("the forgery would not do: %+v, %v", r, err)
 		}
 		for range 2 { // before the question and after it
-			w.must(w.app.ReceiveKycCallback(w.anyone(), token, k.ID, body))
-			_, err = w.app.JudgeKyc(t.Context(), k.ID, 0)
+			w.must(w.App.ReceiveKycCallback(w.anyone(), token, k.ID, body))
+			_, err = w.App.JudgeKyc(t.Context(), k.ID, 0)
 			w.must(err)
-			if got, err := w.app.GetKyc(customer.ctx, k.ID); err != nil || got.Status == "verified" {
+			if got, err := w.App.GetKyc(customer.ctx, k.ID); err != nil || got.Status == "verified" {
 				t.Fatalf("%s: %+v, %v", c.number, got, err)
 			}
-			_, err = w.app.AdvanceKyc(t.Context(), k.ID, 0)
+			_, err = w.App.AdvanceKyc(t.Context(), k.ID, 0)
 			w.must(err)
 		}
 		if got := w.settled(customer, k.ID); got.Status != c.status || got.Reason != c.reason {
 			t.Errorf("%s: %+v, want %s %s", c.number, got, c.status, c.reason)
 		}
-		if p, err := w.app.GetProfile(customer.ctx); err != nil || p.Tier != 0 || p.KycStatus != c.status || p.FirstName != "" {
+		if p, err := w.App.GetProfile(customer.ctx); err != nil || p.Tier != 0 || p.KycStatus != c.status || p.FirstName != "" {
 			t.Errorf("%s: %+v, %v", c.number, p, err)
 		}
-		if n := w.count("SELECT count(*) FROM kyc_callbacks WHERE kyc_id = $1", k.ID); n != 2 {
+		if n := w.Count("SELECT count(*) FROM kyc_callbacks WHERE kyc_id = $1", k.ID); n != 2 {
 			t.Errorf("%s: %d callbacks stored", c.number, n)
 		}
 	}
@@ -289,11 +311,11 @@ func TestKycLostAnswer(t *testing.T) {
 	c := w.register(phone)
 	k, err := w.submit(c, "30112230", "key-a")
 	w.must(err)
-	if _, err := w.app.AdvanceKyc(t.Context(), k.ID, 0); err != nil {
+	if _, err := w.App.AdvanceKyc(t.Context(), k.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	// The answer was lost: we do not know that it was sent, and the provider says 2215 to the second attempt.
-	_, err = w.db.Pool.Exec(t.Context(), "UPDATE kyc_verifications SET sent_at = NULL WHERE id = $1", k.ID)
+	_, err = w.DB.Pool.Exec(t.Context(), "UPDATE kyc_verifications SET sent_at = NULL WHERE id = $1", k.ID)
 	w.must(err)
 	if got := w.settled(c, k.ID); got.Status != "verified" {
 		t.Errorf("%+v", got)
@@ -307,17 +329,17 @@ func TestKycAuthorityDown(t *testing.T) {
 	k, err := w.submit(c, "30112233", "key-a")
 	w.must(err)
 	deadline := time.Now().Add(10 * time.Second)
-	for w.count("SELECT attempt FROM kyc_verifications") < 3 {
-		again, err := w.app.AdvanceKyc(t.Context(), k.ID, 0)
+	for w.Count("SELECT attempt FROM kyc_verifications") < 3 {
+		again, err := w.App.AdvanceKyc(t.Context(), k.ID, 0)
 		w.must(err)
 		if again == 0 || time.Now().After(deadline) {
 			t.Fatalf("gave up: %v", again)
 		}
 	}
-	if p, err := w.app.GetProfile(c.ctx); err != nil || p.KycStatus != "pending" {
+	if p, err := w.App.GetProfile(c.ctx); err != nil || p.KycStatus != "pending" {
 		t.Errorf("%+v, %v", p, err)
 	}
-	w.wait(domain.KycPatience + time.Second)
+	w.Advance(domain.KycPatience + time.Second)
 	if got := w.settled(c, k.ID); got.Status != "review" || got.Reason != domain.ReasonNoResult {
 		t.Errorf("after the patience: %+v", got)
 	}
@@ -345,18 +367,18 @@ func TestKycProviderTrouble(t *testing.T) {
 				_, _ = rw.Write([]byte(c.body))
 			}))
 			defer peer.Close()
-			w.with(smileid.New(smileid.Config{BaseURL: peer.URL, PartnerID: "085", APIKey: "k"}))
+			w.ask(peer.URL)
 			customer := w.register(phone)
 			k, err := w.submit(customer, "30112230", "key-a")
 			w.must(err)
-			again, err := w.app.AdvanceKyc(t.Context(), k.ID, 0)
+			again, err := w.App.AdvanceKyc(t.Context(), k.ID, 0)
 			w.must(err)
-			got, err := w.app.GetKyc(customer.ctx, k.ID)
+			got, err := w.App.GetKyc(customer.ctx, k.ID)
 			w.must(err)
 			if got.Status != c.want || (again > 0) != (c.want == "pending") {
 				t.Errorf("%+v, again in %v, want %s", got, again, c.want)
 			}
-			if w.logs.String() == "" {
+			if !strings.Contains(w.Logs.String(), "smile id") {
 				t.Error("the operator learns nothing")
 			}
 			w.noPlaintext("30112230", "Wanjiru", phone)
@@ -380,7 +402,7 @@ func TestKycStrangeAnswer(t *testing.T) {
 			smileid.Sign("k", "085", stamp), job)
 	}))
 	defer peer.Close()
-	w.with(smileid.New(smileid.Config{BaseURL: peer.URL, PartnerID: "085", APIKey: "k"}))
+	w.ask(peer.URL)
 	c := w.register(phone)
 	k, err := w.submit(c, "30112230", "key-a")
 	w.must(err)
@@ -400,21 +422,21 @@ func TestKycDuplicateIdentity(t *testing.T) {
 		k, err := w.submit(customers[i], []string{"30112230", "030112230"}[i%2], "key-a")
 		w.must(err)
 		ids[i] = k.ID
-		if _, err := w.app.AdvanceKyc(t.Context(), k.ID, 0); err != nil { // sent
+		if _, err := w.App.AdvanceKyc(t.Context(), k.ID, 0); err != nil { // sent
 			t.Fatal(err)
 		}
 	}
-	together(len(ids), func(i int) error { w.settled(customers[i], ids[i]); return nil })
-	if n := w.count("SELECT count(*) FROM kyc_verifications WHERE status = 'verified'"); n != 1 {
+	servicetest.Together(len(ids), func(i int) error { w.settled(customers[i], ids[i]); return nil })
+	if n := w.Count("SELECT count(*) FROM kyc_verifications WHERE status = 'verified'"); n != 1 {
 		t.Errorf("%d customers verified with one document", n)
 	}
-	if n := w.count("SELECT count(*) FROM kyc_verifications WHERE status = 'review' AND reason_code = 'duplicate_identity'"); n != 3 {
+	if n := w.Count("SELECT count(*) FROM kyc_verifications WHERE status = 'review' AND reason_code = 'duplicate_identity'"); n != 3 {
 		t.Errorf("%d in review, want 3", n)
 	}
 	_, admin := w.admin()
-	reviews, _, err := w.app.ListKycReviews(admin, page.Request{})
+	reviews, _, err := w.App.ListKycReviews(admin, page.Request{})
 	w.must(err)
-	_, err = w.app.DecideKycReview(admin, app.DecisionInput{KycID: reviews[0].ID, Approve: true, Reason: "looks fine"})
+	_, err = w.App.DecideKycReview(admin, app.DecisionInput{KycID: reviews[0].ID, Approve: true, Reason: "looks fine"})
 	w.want(err, domain.ErrDuplicateIdentity)
 }
 
@@ -429,7 +451,7 @@ func TestKycLimits(t *testing.T) {
 	}
 	_, err := w.submit(c, "30112230", "key-a")
 	w.want(err, domain.ErrKycLimit)
-	w.wait(24 * time.Hour)
+	w.Advance(24 * time.Hour)
 	w.decided(c, "30112230")
 	_, err = w.submit(c, "30112230", "key-b")
 	w.want(err, domain.ErrKycVerified)
@@ -443,26 +465,26 @@ func TestKycReviews(t *testing.T) {
 	for i := range 5 {
 		open = append(open, w.decided(w.register(fmt.Sprintf("+25471200003%d", i)), "3011223"+fmt.Sprint(i)+"7"))
 	}
-	first, next, err := w.app.ListKycReviews(admin, page.Request{Limit: new(int32(3))})
+	first, next, err := w.App.ListKycReviews(admin, page.Request{Limit: new(int32(3))})
 	w.must(err)
 	if len(first) != 3 || next == nil || first[0].ID != open[0].ID ||
 		first[0].Submitted.FullName() != "Amina Wanjiru" || first[0].Returned == nil {
 		t.Fatalf("page %+v, next %v", first, next)
 	}
-	colleague, err := w.app.CreateAdmin(w.anyone(), "+254799000002", "5821", device)
+	colleague, err := w.App.CreateAdmin(w.anyone(), "+254799000002", "5821", device)
 	w.must(err)
-	_, _, err = w.app.ListKycReviews(w.as(colleague, uuid.New(), "admin:kyc"), page.Request{Cursor: next})
+	_, _, err = w.App.ListKycReviews(w.as(colleague, uuid.New(), "admin:kyc"), page.Request{Cursor: next})
 	w.want(err, page.ErrCursor)
-	rest, next, err := w.app.ListKycReviews(admin, page.Request{Cursor: next})
+	rest, next, err := w.App.ListKycReviews(admin, page.Request{Cursor: next})
 	w.must(err)
 	if len(rest) != 2 || next != nil || rest[1].ID != open[4].ID {
 		t.Fatalf("rest %+v, next %v", rest, next)
 	}
-	if n := w.count("SELECT count(*) FROM audit_log WHERE action = 'kyc.reviews_read' AND actor = $1", "user:"+adminID.String()); n != 2 {
+	if n := w.Count("SELECT count(*) FROM audit_log WHERE action = 'kyc.reviews_read' AND actor = $1", "user:"+adminID.String()); n != 2 {
 		t.Errorf("%d readings audited", n)
 	}
 	approve := app.DecisionInput{KycID: open[0].ID, Approve: true, Reason: "Seen the card of Amina"}
-	errs := together(4, func(int) error { _, err := w.app.DecideKycReview(admin, approve); return err })
+	errs := servicetest.Together(4, func(int) error { _, err := w.App.DecideKycReview(admin, approve); return err })
 	if ok, _ := tally(errs, nil); ok != 4 {
 		t.Errorf("repeated decisions: %v", errs)
 	}
@@ -471,19 +493,19 @@ func TestKycReviews(t *testing.T) {
 		last["user_id"] != open[0].UserID.String() {
 		t.Errorf("events %v, last %v", types, last)
 	}
-	k, err := w.app.DecideKycReview(admin, app.DecisionInput{KycID: open[1].ID, Reason: "Not the same person"})
+	k, err := w.App.DecideKycReview(admin, app.DecisionInput{KycID: open[1].ID, Reason: "Not the same person"})
 	w.must(err)
 	if k.Status != "rejected" || k.Reason != domain.ReasonRejectedByUser || k.DecidedAt == nil {
 		t.Errorf("%+v", k)
 	}
 	approve.KycID = open[1].ID
-	_, err = w.app.DecideKycReview(admin, approve)
+	_, err = w.App.DecideKycReview(admin, approve)
 	w.want(err, domain.ErrKycNotInReview)
 	approve.KycID = uuid.New()
-	_, err = w.app.DecideKycReview(admin, approve)
+	_, err = w.App.DecideKycReview(admin, approve)
 	w.want(err, fault.ErrNotFound)
 	w.noPlaintext("Seen the card of Amina")
-	if n := w.count("SELECT count(*) FROM audit_log WHERE action = 'kyc.decided'"); n != 2 {
+	if n := w.Count("SELECT count(*) FROM audit_log WHERE action = 'kyc.decided'"); n != 2 {
 		t.Errorf("%d decisions audited", n)
 	}
 }
@@ -493,11 +515,6 @@ func TestKycReviews(t *testing.T) {
 func TestKycUnreadable(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	registry := prometheus.NewRegistry()
-	w.deps.Registry = registry
-	var err error
-	w.app, err = app.New(w.deps)
-	w.must(err)
 	_, admin := w.admin()
 	var open []app.Kyc
 	var customers []customer
@@ -506,13 +523,13 @@ func TestKycUnreadable(t *testing.T) {
 		open = append(open, w.decided(customers[i], "3011224"+fmt.Sprint(i)+"7"))
 	}
 	spoil := func(column string, id uuid.UUID) {
-		_, err := w.db.Pool.Exec(t.Context(), "UPDATE kyc_verifications SET "+column+" = set_byte("+column+", 60, get_byte("+column+
+		_, err := w.DB.Pool.Exec(t.Context(), "UPDATE kyc_verifications SET "+column+" = set_byte("+column+", 60, get_byte("+column+
 			", 60) # 1) WHERE id = $1", id)
 		w.must(err)
 	}
 	spoil("submission_sealed", open[1].ID)
 	spoil("result_sealed", open[2].ID)
-	reviews, _, err := w.app.ListKycReviews(admin, page.Request{})
+	reviews, _, err := w.App.ListKycReviews(admin, page.Request{})
 	w.must(err)
 	if len(reviews) != 4 {
 		t.Fatalf("%d in the list, want 4", len(reviews))
@@ -524,22 +541,22 @@ func TestKycUnreadable(t *testing.T) {
 			t.Errorf("row %d: %+v", i, r)
 		}
 	}
-	if n := counted(t, registry, "user_unreadable_total", ""); n != 2 {
+	if n := w.Counted("user_unreadable_total"); n != 2 {
 		t.Errorf("the metric counts %v, want 2", n)
 	}
 	w.called(len(open))
 	before := w.everything()
-	_, err = w.app.DecideKycReview(admin, app.DecisionInput{KycID: open[1].ID, Approve: true, Reason: "blind"})
+	_, err = w.App.DecideKycReview(admin, app.DecisionInput{KycID: open[1].ID, Approve: true, Reason: "blind"})
 	w.want(err, domain.ErrKycUnreadable)
 	if n := w.everything(); n != before {
 		t.Errorf("the refusal left %d rows", n-before)
 	}
-	k, err := w.app.DecideKycReview(admin, app.DecisionInput{KycID: open[1].ID, Reason: "Cannot be read"})
+	k, err := w.App.DecideKycReview(admin, app.DecisionInput{KycID: open[1].ID, Reason: "Cannot be read"})
 	w.must(err)
 	if k.Status != "rejected" {
 		t.Errorf("%+v", k)
 	}
-	k, err = w.app.DecideKycReview(admin, app.DecisionInput{KycID: open[2].ID, Approve: true, Reason: "Seen the card"})
+	k, err = w.App.DecideKycReview(admin, app.DecisionInput{KycID: open[2].ID, Approve: true, Reason: "Seen the card"})
 	w.must(err) // what was submitted is there
 	if k.Status != "verified" {
 		t.Errorf("%+v", k)
@@ -548,10 +565,10 @@ func TestKycUnreadable(t *testing.T) {
 	k, err = w.submit(customers[1], "30112230", "key-z") // may try again
 	w.must(err)
 	spoil("submission_sealed", k.ID)
-	if _, err := w.app.AdvanceKyc(t.Context(), k.ID, 0); err == nil {
+	if _, err := w.App.AdvanceKyc(t.Context(), k.ID, 0); err == nil {
 		t.Error("a submission that cannot be opened was sent")
 	}
-	w.wait(domain.KycPatience + time.Second)
+	w.Advance(domain.KycPatience + time.Second)
 	if got := w.settled(customers[1], k.ID); got.Status != "review" || got.Reason != domain.ReasonNoResult {
 		t.Errorf("%+v", got)
 	}
@@ -564,29 +581,15 @@ func TestKycReviewRefused(t *testing.T) {
 	c := w.register(phone)
 	k := w.decided(c, "30112237")
 	in := app.DecisionInput{KycID: k.ID, Approve: true, Reason: "why not"}
-	_, err := w.app.DecideKycReview(w.as(c.id, c.tokens.SessionID, "admin:kyc"), in) // a scope alone makes no operator
+	_, err := w.App.DecideKycReview(w.as(c.id, c.tokens.SessionID, "admin:kyc"), in) // a scope alone makes no operator
 	w.want(err, fault.ErrForbidden)
-	_, err = w.app.DecideKycReview(w.as(adminID, uuid.New(), "admin:users"), in)
+	_, err = w.App.DecideKycReview(w.as(adminID, uuid.New(), "admin:users"), in)
 	w.want(err, fault.ErrForbidden)
-	_, _, err = w.app.ListKycReviews(c.ctx, page.Request{})
+	_, _, err = w.App.ListKycReviews(c.ctx, page.Request{})
 	w.want(err, fault.ErrForbidden)
 	own := customer{id: adminID, ctx: w.as(adminID, uuid.New(), "kyc")}
 	mine := w.decided(own, "30112247")
 	in.KycID = mine.ID
-	_, err = w.app.DecideKycReview(admin, in)
+	_, err = w.App.DecideKycReview(admin, in)
 	w.want(err, domain.ErrOwnRecord)
-}
-
-// newLoop works jobs as the service does, until stop.
-func newLoop(t *testing.T, w *world) (done interface{ Done() <-chan struct{} }, stop func()) {
-	t.Helper()
-	ctx, cancel := contextWithCancel(t)
-	ended := make(chan error, 1)
-	go func() { ended <- kitjobs.Loop(w.queue)(ctx) }()
-	return ctx, func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}
 }

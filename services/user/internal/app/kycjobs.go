@@ -53,7 +53,7 @@ func (a *App) AdvanceKyc(ctx context.Context, id uuid.UUID, tries int) (time.Dur
 	if k.Status != domain.KycPending {
 		return 0, nil
 	}
-	if a.now().Sub(k.SubmittedAt) > domain.KycPatience { // before anything that could fail for ever
+	if a.Now().Sub(k.SubmittedAt) > domain.KycPatience { // before anything that could fail for ever
 		return 0, a.closeKyc(ctx, k.ID, domain.Submission{}, domain.Decision{Outcome: domain.OutcomeReview, Reason: domain.ReasonNoResult}, nil)
 	}
 	sub, err := a.submission(k.ID, k.SubmissionSealed)
@@ -92,15 +92,14 @@ func smileJobID(k userdb.KycVerification) string {
 }
 
 func (a *App) sendKyc(ctx context.Context, k userdb.KycVerification, sub domain.Submission, tries int) (time.Duration, error) {
-	token := a.Sealer.Token("kyc", k.ID.String())
 	err := a.Smile.SubmitEnhancedKYC(ctx, smileid.Request{
 		UserID: k.UserID.String(), JobID: smileJobID(k), Country: sub.Country, IDType: sub.IDType, IDNumber: sub.IDNumber,
 		FirstName: sub.FirstName, MiddleName: sub.MiddleName, LastName: sub.LastName, DOB: sub.DateOfBirth,
-		CallbackURL: a.PublicURL + "/v1/hooks/ky/" + token + "/" + k.ID.String(),
+		CallbackURL: a.PublicURL + a.callbacks.Path(k.ID.String()) + "/" + k.ID.String(),
 	})
 	switch {
 	case err == nil, smileid.JobExists(err): // 2215: an attempt whose answer was lost had arrived
-		if err := a.q.MarkKycSent(ctx, a.Pool, k.ID, k.Attempt, a.now()); err != nil {
+		if err := a.q.MarkKycSent(ctx, a.Pool, k.ID, k.Attempt, a.Now()); err != nil {
 			return 0, fmt.Errorf("mark kyc sent: %w", err)
 		}
 		return domain.RetryAfter(0), nil
@@ -191,7 +190,7 @@ func (a *App) writeDecision(ctx context.Context, tx pgx.Tx, id uuid.UUID, sub do
 
 // settleKyc closes the submission, changes the customer and tells everybody.
 func (a *App) settleKyc(ctx context.Context, tx pgx.Tx, k userdb.KycVerification, sub domain.Submission, p userdb.CloseKycParams) error {
-	now := a.now()
+	now := a.Now()
 	if p.Status != domain.KycReview {
 		p.DecidedAt = &now
 	}

@@ -42,7 +42,7 @@ func (a *App) ListKycReviews(ctx context.Context, in page.Request) ([]Review, *s
 		if rows, err = a.q.ListKycReviews(ctx, tx, after, p.Size+1); err != nil {
 			return fmt.Errorf("list reviews: %w", err)
 		}
-		return audit.Record(ctx, tx, a.now(), audit.Entry{Action: "kyc.reviews_read", ObjectType: "kyc", ObjectID: "list",
+		return audit.Record(ctx, tx, a.Now(), audit.Entry{Action: "kyc.reviews_read", ObjectType: "kyc", ObjectID: "list",
 			Detail: map[string]string{"after": after.String()}})
 	})
 	if err != nil {
@@ -152,7 +152,7 @@ func (a *App) decide(ctx context.Context, tx pgx.Tx, operator uuid.UUID, in Deci
 	if err != nil {
 		return Kyc{}, err
 	}
-	if err := audit.Record(ctx, tx, a.now(),
+	if err := audit.Record(ctx, tx, a.Now(),
 		audit.Entry{Action: "kyc.decided", ObjectType: "kyc", ObjectID: k.ID.String(), Detail: detail}); err != nil {
 		return Kyc{}, err
 	}

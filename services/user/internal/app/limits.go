@@ -67,7 +67,7 @@ func (w asker) own() string { return w.user.ID.String() + "/" + w.device }
 // Only keyed hashes are stored: neither a phone nor a customer can be read from them.
 func (a *App) take(ctx context.Context, tx pgx.Tx, l domain.Limit, subject string) error {
 	keys := a.Sealer.Indexes(indexLimit, l.Name+"/"+subject)
-	taken, err := a.q.LockLimit(ctx, tx, keys[0], a.now())
+	taken, err := a.q.LockLimit(ctx, tx, keys[0], a.Now())
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", l.Name, err)
 	}
@@ -77,7 +77,7 @@ func (a *App) take(ctx context.Context, tx pgx.Tx, l domain.Limit, subject strin
 			return fmt.Errorf("read previous %s: %w", l.Name, err)
 		}
 	}
-	now := a.now() // under the lock: what waited for it comes later
+	now := a.Now() // under the lock: what waited for it comes later
 	keep, err := l.Take(taken, slices.Concat(previous...), now)
 	if err != nil {
 		a.metrics.limited.WithLabelValues(l.Name).Inc()

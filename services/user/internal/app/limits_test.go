@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/kit/service"
+	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/services/user/internal/app"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
@@ -21,13 +22,13 @@ func (w *world) stranger(n int, phone string) error {
 	var err error
 	switch n % 4 {
 	case 0:
-		_, err = w.app.StartRegistration(w.anyone(), phone, "KE", "en")
+		_, err = w.App.StartRegistration(w.anyone(), phone, "KE", "en")
 	case 1:
-		_, err = w.app.StartLoginChallenge(w.anyone(), phone, elsewhere)
+		_, err = w.App.StartLoginChallenge(w.anyone(), phone, elsewhere)
 	case 2:
-		_, err = w.app.StartPinReset(w.anyone(), phone, elsewhere)
+		_, err = w.App.StartPinReset(w.anyone(), phone, elsewhere)
 	default:
-		_, err = w.app.CreateSession(w.anyone(),
+		_, err = w.App.CreateSession(w.anyone(),
 			app.SessionInput{Phone: phone, Pin: pin, Device: elsewhere, ChallengeID: ptr(uuid.New()), Otp: "123456"})
 	}
 	return err
@@ -38,7 +39,7 @@ func TestStrangersSpendNothing(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	c := w.register(phone)
-	w.wait(domain.OtpWindow)
+	w.Advance(domain.OtpWindow)
 	var codes, tries, refused int
 	for n := range 1000 {
 		err := w.stranger(n, phone)
@@ -58,20 +59,20 @@ func TestStrangersSpendNothing(t *testing.T) {
 		t.Errorf("strangers got %d codes and %d tries, %d were refused; want 3, 20 and the others", codes, tries, refused)
 	}
 	w.must(w.signIn(pin))
-	_, err := w.app.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", QuoteID: uuid.New()})
+	_, err := w.App.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", QuoteID: uuid.New()})
 	w.must(err)
-	_, err = w.app.StartLoginChallenge(w.anyone(), phone, device)
+	_, err = w.App.StartLoginChallenge(w.anyone(), phone, device)
 	w.must(err)
-	r, err := w.app.StartPinReset(w.anyone(), phone, device)
+	r, err := w.App.StartPinReset(w.anyone(), phone, device)
 	w.must(err)
-	w.must(w.app.CompletePinReset(w.anyone(), app.PinResetInput{ID: r.ID, Otp: w.code(r.ID), Pin: "8361", Device: device}))
+	w.must(w.App.CompletePinReset(w.anyone(), app.PinResetInput{ID: r.ID, Otp: w.code(r.ID), Pin: "8361", Device: device}))
 	w.must(w.signIn("8361"))
-	_, err = w.app.StartLoginChallenge(w.anyone(), phone, "her-new-phone-0001")
+	_, err = w.App.StartLoginChallenge(w.anyone(), phone, "her-new-phone-0001")
 	w.want(err, domain.ErrOtpLimit) // a new phone is a stranger until a code has proved it
-	w.wait(domain.OtpWindow)
-	_, err = w.app.StartLoginChallenge(w.anyone(), phone, "her-new-phone-0001")
+	w.Advance(domain.OtpWindow)
+	_, err = w.App.StartLoginChallenge(w.anyone(), phone, "her-new-phone-0001")
 	w.must(err)
-	if n := w.count("SELECT count(*) FROM limit_counts WHERE position(convert_to('712345678', 'UTF8') IN key) > 0"); n != 0 {
+	if n := w.Count("SELECT count(*) FROM limit_counts WHERE position(convert_to('712345678', 'UTF8') IN key) > 0"); n != 0 {
 		t.Error("a key shows the phone")
 	}
 }
@@ -81,7 +82,7 @@ func TestLimitTellsNothing(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.register(phone)
-	w.wait(domain.OtpWindow)
+	w.Advance(domain.OtpWindow)
 	see := func(phone string, n int) string {
 		err := w.stranger(n, phone)
 		f, ok := fault.As(err)
@@ -94,7 +95,7 @@ func TestLimitTellsNothing(t *testing.T) {
 		if known, unknown := see(phone, n), see("+254712000000", n); known != unknown {
 			t.Fatalf("request %d: %s of a customer's phone, %s of nobody's", n, known, unknown)
 		}
-		w.wait(7 * time.Second)
+		w.Advance(7 * time.Second)
 	}
 }
 
@@ -107,7 +108,7 @@ func TestLimitsAreExact(t *testing.T) {
 	const elsewhere = "stranger-0123456789"
 	signIn := func(device string) func() error {
 		return func() error {
-			_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: "9999", Device: device})
+			_, err := w.App.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: "9999", Device: device})
 			if f, ok := fault.As(err); ok && f.Code != domain.ErrSignInLimit.Code {
 				return nil // admitted, and refused for another reason
 			}
@@ -115,7 +116,7 @@ func TestLimitsAreExact(t *testing.T) {
 		}
 	}
 	code := func(device string) func() error {
-		return func() error { _, err := w.app.StartLoginChallenge(w.anyone(), phone, device); return err }
+		return func() error { _, err := w.App.StartLoginChallenge(w.anyone(), phone, device); return err }
 	}
 	for name, c := range map[string]struct {
 		limit domain.Limit
@@ -124,26 +125,26 @@ func TestLimitsAreExact(t *testing.T) {
 		"sign-ins on her device": {domain.SignInsOfDevice, signIn(device)}, "sign-ins elsewhere": {domain.SignInsOfPhone, signIn(elsewhere)},
 		"codes on her device": {domain.CodesOfDevice, code(device)}, "codes elsewhere": {domain.CodesOfPhone, code(elsewhere)},
 	} {
-		w.wait(c.limit.Window)
-		errs := together(c.limit.Max+20, func(int) error { return c.ask() })
+		w.Advance(c.limit.Window)
+		errs := servicetest.Together(c.limit.Max+20, func(int) error { return c.ask() })
 		if ok, refused := tally(errs, c.limit.Refused); ok != c.limit.Max || refused != 20 {
 			t.Fatalf("%s: %d admitted at once and %d refused, want %d and 20", name, ok, refused, c.limit.Max)
 		}
-		w.wait(c.limit.Window)
+		w.Advance(c.limit.Window)
 		var admitted []time.Time
 		for n := range 3 * c.limit.Max {
 			err := c.ask()
 			if f, ok := fault.As(err); ok && f.Code == c.limit.Refused.Code {
-				w.wait(f.RetryAfter - time.Microsecond)
+				w.Advance(f.RetryAfter - time.Microsecond)
 				w.want(c.ask(), c.limit.Refused)
-				w.wait(time.Microsecond)
+				w.Advance(time.Microsecond)
 				err = c.ask()
 			}
 			if err != nil {
 				t.Fatalf("%s: request %d after the wait it was told: %v", name, n, err)
 			}
-			admitted = append(admitted, w.clock())
-			w.wait(time.Duration(n%7) * time.Second)
+			admitted = append(admitted, w.Now())
+			w.Advance(time.Duration(n%7) * time.Second)
 		}
 		for i := c.limit.Max; i < len(admitted); i++ {
 			if d := admitted[i].Sub(admitted[i-c.limit.Max]); d < c.limit.Window {
@@ -157,42 +158,23 @@ func TestLimitsAreExact(t *testing.T) {
 func TestLimitAcrossRotation(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	ask := func() error { _, err := w.app.StartRegistration(w.anyone(), phone, "KE", "en"); return err }
+	ask := func() error { _, err := w.App.StartRegistration(w.anyone(), phone, "KE", "en"); return err }
 	w.must(ask())
-	w.wait(time.Minute)
+	w.Advance(time.Minute)
 	w.must(ask())
 	sealer, err := seal.New(bytes.Repeat([]byte{8}, seal.KeySize), bytes.Repeat([]byte{7}, seal.KeySize))
 	w.must(err)
-	w.deps.Sealer = sealer
-	w.app, err = app.New(w.deps)
-	w.must(err)
-	w.wait(time.Minute)
+	w.Rebuild(func(p *service.Parts, _ *app.Deps) { p.Sealer = sealer })
+	w.Advance(time.Minute)
 	w.must(ask())
 	err = ask()
 	w.want(err, domain.ErrOtpLimit)
 	if f, _ := fault.As(err); f.RetryAfter != 13*time.Minute {
 		t.Errorf("the next is admitted in %v, want 13m", f.RetryAfter)
 	}
-	w.wait(13 * time.Minute)
+	w.Advance(13 * time.Minute)
 	w.must(ask())
 	w.want(ask(), domain.ErrOtpLimit)
-}
-
-// counted is what a counter says, of a label's value unless that is empty.
-func counted(t *testing.T, registry *prometheus.Registry, name, label string) float64 {
-	t.Helper()
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			if f.GetName() == name && (label == "" || m.GetLabel()[0].GetValue() == label) {
-				return m.GetCounter().GetValue()
-			}
-		}
-	}
-	return 0
 }
 
 // TestPrefixLimit: at most 200 codes an hour go to one range of numbers, whoever's they are; customers' devices and other ranges do not
@@ -201,34 +183,29 @@ func TestPrefixLimit(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	c := w.register(phone)
-	w.wait(time.Hour)
-	registry := prometheus.NewRegistry()
-	w.deps.Registry = registry
-	var err error
-	w.app, err = app.New(w.deps)
-	w.must(err)
-	errs := together(250, func(i int) error {
+	w.Advance(time.Hour)
+	errs := servicetest.Together(250, func(i int) error {
 		number := fmt.Sprintf("+25471230%04d", i)
 		if i%2 == 0 {
-			_, err := w.app.StartRegistration(w.anyone(), number, "KE", "en")
+			_, err := w.App.StartRegistration(w.anyone(), number, "KE", "en")
 			return err
 		}
-		_, err := w.app.StartLoginChallenge(w.anyone(), number, "stranger-0123456789") // nobody's: counted all the same
+		_, err := w.App.StartLoginChallenge(w.anyone(), number, "stranger-0123456789") // nobody's: counted all the same
 		return err
 	})
 	if ok, refused := tally(errs, domain.ErrOtpLimit); ok != 200 || refused != 50 {
 		t.Fatalf("%d codes went to the range and %d were refused, want 200 and 50", ok, refused)
 	}
-	if n := counted(t, registry, "user_limited_total", "code_prefix"); n != 50 {
+	if n := w.Counted("user_limited_total", "code_prefix"); n != 50 {
 		t.Errorf("the metric counts %v, want 50", n)
 	}
 	for what, ask := range map[string]func() error{
-		"a new number": func() error { _, err := w.app.StartRegistration(w.anyone(), "+254712399999", "KE", "en"); return err },
+		"a new number": func() error { _, err := w.App.StartRegistration(w.anyone(), "+254712399999", "KE", "en"); return err },
 		"a customer's": func() error {
-			_, err := w.app.StartLoginChallenge(w.anyone(), c.phone, "stranger-0123456789")
+			_, err := w.App.StartLoginChallenge(w.anyone(), c.phone, "stranger-0123456789")
 			return err
 		},
-		"a customer's reset": func() error { _, err := w.app.StartPinReset(w.anyone(), c.phone, "stranger-0123456789"); return err },
+		"a customer's reset": func() error { _, err := w.App.StartPinReset(w.anyone(), c.phone, "stranger-0123456789"); return err },
 	} {
 		err := ask()
 		w.want(err, domain.ErrOtpLimit)
@@ -236,13 +213,13 @@ func TestPrefixLimit(t *testing.T) {
 			t.Errorf("%s: wait %v, want an hour", what, f.RetryAfter)
 		}
 	}
-	_, err = w.app.StartPinReset(w.anyone(), c.phone, device)
+	_, err := w.App.StartPinReset(w.anyone(), c.phone, device)
 	w.must(err) // on her own device
-	_, err = w.app.StartRegistration(w.anyone(), "+254712400000", "KE", "en")
+	_, err = w.App.StartRegistration(w.anyone(), "+254712400000", "KE", "en")
 	w.must(err) // the next range
-	w.wait(time.Hour)
+	w.Advance(time.Hour)
 	for range 3 { // the refused ones took nothing of the phone's own count
-		_, err = w.app.StartLoginChallenge(w.anyone(), c.phone, "stranger-0123456789")
+		_, err = w.App.StartLoginChallenge(w.anyone(), c.phone, "stranger-0123456789")
 		w.must(err)
 	}
 }

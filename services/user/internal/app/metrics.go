@@ -27,8 +27,6 @@ func newMetrics(registry prometheus.Registerer) metrics {
 		unreadable: prometheus.NewCounter(prometheus.CounterOpts{Name: "user_unreadable_total",
 			Help: "Readings of identity details that could not be opened."}),
 	}
-	if registry != nil {
-		registry.MustRegister(m.callbacksRefused, m.pinRefused, m.refreshReused, m.kycDecided, m.limited, m.unreadable)
-	}
+	registry.MustRegister(m.callbacksRefused, m.pinRefused, m.refreshReused, m.kycDecided, m.limited, m.unreadable)
 	return m
 }

@@ -45,7 +45,7 @@ func (a *App) challenge(ctx context.Context, in challengeInput) (Challenge, erro
 }
 
 func (a *App) insertChallenge(ctx context.Context, tx pgx.Tx, in challengeInput) (Challenge, error) {
-	now := a.now()
+	now := a.Now()
 	if err := a.takeCode(ctx, tx, in.who); err != nil {
 		return Challenge{}, err
 	}
@@ -92,7 +92,7 @@ func (a *App) challengeRow(in challengeInput, now time.Time) (userdb.InsertChall
 // The caller spends the challenge with spendOtp in the transaction of its effect.
 func (a *App) tryOtp(ctx context.Context, id uuid.UUID, purpose, code string) (userdb.ReserveOtpTryRow, error) {
 	row, err := a.q.ReserveOtpTry(ctx, a.Pool,
-		userdb.ReserveOtpTryParams{ID: id, Purpose: purpose, Now: a.now(), MaxTries: domain.MaxOtpTries})
+		userdb.ReserveOtpTryParams{ID: id, Purpose: purpose, Now: a.Now(), MaxTries: domain.MaxOtpTries})
 	if pg.IsNoRows(err) {
 		return row, domain.ErrOtpInvalid
 	}
@@ -111,7 +111,7 @@ func (a *App) tryOtp(ctx context.Context, id uuid.UUID, purpose, code string) (u
 
 // spendOtp makes the challenge useless for anybody else.
 func (a *App) spendOtp(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
-	n, err := a.q.ConsumeChallenge(ctx, tx, id, a.now())
+	n, err := a.q.ConsumeChallenge(ctx, tx, id, a.Now())
 	if err != nil {
 		return fmt.Errorf("spend code: %w", err)
 	}
@@ -133,7 +133,7 @@ func (a *App) TakeOtp(ctx context.Context, id uuid.UUID) (Code, error) {
 	if err := auth.Require(ctx, scopes.UsersOtp); err != nil {
 		return Code{}, err
 	}
-	row, err := a.q.GetChallenge(ctx, a.Pool, id, a.now(), domain.MaxOtpTries)
+	row, err := a.q.GetChallenge(ctx, a.Pool, id, a.Now(), domain.MaxOtpTries)
 	if pg.IsNoRows(err) {
 		return Code{}, fault.ErrNotFound
 	}

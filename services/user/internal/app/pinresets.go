@@ -77,7 +77,7 @@ func (a *App) replacePin(ctx context.Context, tx pgx.Tx, u userdb.User, challeng
 	if err := a.spendOtp(ctx, tx, challenge); err != nil {
 		return err
 	}
-	now := a.now()
+	now := a.Now()
 	if err := a.q.UpdateUserPin(ctx, tx, u.ID, sealed, now); err != nil {
 		return fmt.Errorf("update pin: %w", err)
 	}

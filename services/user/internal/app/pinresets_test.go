@@ -4,12 +4,13 @@ import (
 	"testing"
 
 	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/services/user/internal/app"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
 
 func (w *world) signIn(pin string) error {
-	_, err := w.app.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
+	_, err := w.App.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
 	return err
 }
 
@@ -21,14 +22,14 @@ func TestPinReset(t *testing.T) {
 		w.want(w.signIn("9999"), domain.ErrCredentialsInvalid)
 	}
 	w.want(w.signIn(pin), domain.ErrPinLocked)
-	r, err := w.app.StartPinReset(w.anyone(), phone, device)
+	r, err := w.App.StartPinReset(w.anyone(), phone, device)
 	w.must(err)
 	in := app.PinResetInput{ID: r.ID, Otp: w.code(r.ID), Pin: "8361", Device: device}
 	weak, elsewhere := in, in
 	weak.Pin, elsewhere.Device = "1111", "thief-0123456789"
-	w.want(w.app.CompletePinReset(w.anyone(), weak), domain.ErrPinWeak)
-	w.want(w.app.CompletePinReset(w.anyone(), elsewhere), domain.ErrOtpInvalid)
-	errs := together(3, func(int) error { return w.app.CompletePinReset(w.anyone(), in) })
+	w.want(w.App.CompletePinReset(w.anyone(), weak), domain.ErrPinWeak)
+	w.want(w.App.CompletePinReset(w.anyone(), elsewhere), domain.ErrOtpInvalid)
+	errs := servicetest.Together(3, func(int) error { return w.App.CompletePinReset(w.anyone(), in) })
 	if ok, refused := tally(errs, domain.ErrOtpInvalid); ok != 1 || refused != 2 {
 		t.Errorf("one code resets %d times: %v", ok, errs)
 	}
@@ -36,7 +37,7 @@ func TestPinReset(t *testing.T) {
 	w.must(w.signIn("8361"))
 	_, err = w.refresh(c.tokens.Refresh, device, "key-a")
 	w.want(err, domain.ErrRefreshInvalid) // whoever was signed in is out
-	if n := w.count("SELECT count(*) FROM audit_log WHERE action = 'user.pin_reset'"); n != 1 {
+	if n := w.Count("SELECT count(*) FROM audit_log WHERE action = 'user.pin_reset'"); n != 1 {
 		t.Errorf("%d audit rows", n)
 	}
 }
@@ -45,25 +46,25 @@ func TestPinResetOfVerified(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.decided(w.register(phone), "30112230")
-	r, err := w.app.StartPinReset(w.anyone(), phone, device)
+	r, err := w.App.StartPinReset(w.anyone(), phone, device)
 	w.must(err)
 	in := app.PinResetInput{ID: r.ID, Otp: w.code(r.ID), Pin: "8361", Device: device}
-	w.want(w.app.CompletePinReset(w.anyone(), in), domain.ErrIdentityRequired)
+	w.want(w.App.CompletePinReset(w.anyone(), in), domain.ErrIdentityRequired)
 	in.IDNumber = "30112231"
-	w.want(w.app.CompletePinReset(w.anyone(), in), domain.ErrIdentityRequired)
+	w.want(w.App.CompletePinReset(w.anyone(), in), domain.ErrIdentityRequired)
 	w.must(w.signIn(pin)) // nothing has changed
 	in.IDNumber = "030112230"
-	w.must(w.app.CompletePinReset(w.anyone(), in))
+	w.must(w.App.CompletePinReset(w.anyone(), in))
 	w.must(w.signIn("8361"))
 
-	r, err = w.app.StartPinReset(w.anyone(), phone, device)
+	r, err = w.App.StartPinReset(w.anyone(), phone, device)
 	w.must(err)
 	in = app.PinResetInput{ID: r.ID, Otp: w.code(r.ID), Pin: "9462", Device: device, IDNumber: "1"}
 	for range 5 {
-		w.want(w.app.CompletePinReset(w.anyone(), in), domain.ErrIdentityRequired)
+		w.want(w.App.CompletePinReset(w.anyone(), in), domain.ErrIdentityRequired)
 	}
 	in.IDNumber = "30112230"
-	w.want(w.app.CompletePinReset(w.anyone(), in), domain.ErrOtpInvalid) // guesses of the number cost the code's tries
+	w.want(w.App.CompletePinReset(w.anyone(), in), domain.ErrOtpInvalid) // guesses of the number cost the code's tries
 }
 
 // TestPinResetDuringSignIn: a PIN that was right when it was compared opens no session once another one is set. Both wait for the
@@ -72,21 +73,21 @@ func TestPinResetDuringSignIn(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	c := w.register(phone)
-	r, err := w.app.StartPinReset(w.anyone(), phone, device)
+	r, err := w.App.StartPinReset(w.anyone(), phone, device)
 	w.must(err)
 	in := app.PinResetInput{ID: r.ID, Otp: w.code(r.ID), Pin: "8361", Device: device}
 	hold := w.begin()
 	_, err = hold.Exec(t.Context(), "SELECT 1 FROM users WHERE id = $1 FOR UPDATE", c.id)
 	w.must(err)
 	reset, signedIn := make(chan error, 1), make(chan error, 1)
-	go func() { reset <- w.app.CompletePinReset(w.anyone(), in) }()
-	w.waiting(1)
+	go func() { reset <- w.App.CompletePinReset(w.anyone(), in) }()
+	w.AwaitLocks(1)
 	go func() { signedIn <- w.signIn(pin) }() // the PIN is still the one that is stored
-	w.waiting(2)
+	w.AwaitLocks(2)
 	w.must(hold.Rollback(t.Context()))
 	w.must(<-reset)
 	w.want(<-signedIn, domain.ErrCredentialsInvalid)
-	if n := w.count("SELECT count(*) FROM sessions WHERE revoked_at IS NULL"); n != 0 {
+	if n := w.Count("SELECT count(*) FROM sessions WHERE revoked_at IS NULL"); n != 0 {
 		t.Errorf("%d sessions outlive the reset", n)
 	}
 	w.must(w.signIn("8361"))
@@ -99,18 +100,18 @@ func TestPinResetTellsNothing(t *testing.T) {
 	w.admin()
 	before, _ := w.events()
 	for _, c := range [][2]string{{"+254712000000", device}, {phone, "thief-0123456789"}, {"+254799000001", device}} {
-		r, err := w.app.StartPinReset(w.anyone(), c[0], c[1])
+		r, err := w.App.StartPinReset(w.anyone(), c[0], c[1])
 		w.must(err)
-		_, err = w.app.TakeOtp(w.service("users:otp"), r.ID)
+		_, err = w.App.TakeOtp(w.service("users:otp"), r.ID)
 		w.want(err, fault.ErrNotFound)
-		w.want(w.app.CompletePinReset(w.anyone(), app.PinResetInput{ID: r.ID, Otp: "123456", Pin: "8361", Device: c[1]}), domain.ErrOtpInvalid)
+		w.want(w.App.CompletePinReset(w.anyone(), app.PinResetInput{ID: r.ID, Otp: "123456", Pin: "8361", Device: c[1]}), domain.ErrOtpInvalid)
 	}
 	if after, _ := w.events(); len(after) != len(before) {
 		t.Errorf("%d messages to strangers", len(after)-len(before))
 	}
-	login, err := w.app.StartLoginChallenge(w.anyone(), phone, device)
+	login, err := w.App.StartLoginChallenge(w.anyone(), phone, device)
 	w.must(err)
 	// a code serves its purpose only
-	w.want(w.app.CompletePinReset(w.anyone(), app.PinResetInput{ID: login.ID, Otp: w.code(login.ID), Pin: "8361", Device: device}),
+	w.want(w.App.CompletePinReset(w.anyone(), app.PinResetInput{ID: login.ID, Otp: w.code(login.ID), Pin: "8361", Device: device}),
 		domain.ErrOtpInvalid)
 }

@@ -75,7 +75,7 @@ func ownTries(user uuid.UUID) []byte { return user[:] }
 
 func (a *App) checkPin(ctx context.Context, known bool, index []byte, stored, pin string) error {
 	_, err := a.q.ReservePinTry(ctx, a.Pool, userdb.ReservePinTryParams{
-		PhoneIndex: index, Now: a.now(), MaxTries: domain.MaxPinTries,
+		PhoneIndex: index, Now: a.Now(), MaxTries: domain.MaxPinTries,
 		LockSeconds: int64(domain.PinLock.Seconds()), MaxLockSeconds: int64(domain.MaxPinLock.Seconds()),
 	})
 	if pg.IsNoRows(err) {
@@ -93,7 +93,7 @@ func (a *App) checkPin(ctx context.Context, known bool, index []byte, stored, pi
 		a.metrics.pinRefused.WithLabelValues("wrong").Inc()
 		return errPinWrong
 	}
-	if err := a.q.ClearPinTries(ctx, a.Pool, index, a.now()); err != nil {
+	if err := a.q.ClearPinTries(ctx, a.Pool, index, a.Now()); err != nil {
 		return fmt.Errorf("clear pin tries: %w", err)
 	}
 	return nil
@@ -107,7 +107,7 @@ func (a *App) pinLocked(ctx context.Context, index []byte) error {
 	if until == nil {
 		return domain.ErrPinLocked // lifted since by the right PIN: the next try will tell
 	}
-	return domain.ErrPinLocked.WithRetryAfter(until.Sub(a.now()))
+	return domain.ErrPinLocked.WithRetryAfter(until.Sub(a.Now()))
 }
 
 // hashPin returns an argon2id string in the PHC format.

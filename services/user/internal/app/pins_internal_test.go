@@ -1,28 +1,20 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/sendtip/sendtip/kit/fault"
-	"github.com/sendtip/sendtip/kit/pgtest"
-	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/kit/servicetest"
 	usersql "github.com/sendtip/sendtip/sql/user"
 )
 
 // TestHashingQueue: under a flood a PIN that never got its turn is answered 503, and is no try: else retries would lock customers out.
 func TestHashingQueue(t *testing.T) {
 	t.Parallel()
-	sealer, err := seal.New(bytes.Repeat([]byte{7}, seal.KeySize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := New(Deps{Pool: pgtest.Open(t, "user", usersql.Migrations()).Pool, Sealer: sealer, Env: "test",
-		Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	a, err := New(servicetest.New(t, "user", usersql.Migrations(), nil).Parts, Deps{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func (a *App) changeProfile(ctx context.Context, tx pgx.Tx, id uuid.UUID, in Pro
 		u.Language = *in.Language
 		changed["language"] = *in.Language
 	}
-	now := a.now()
+	now := a.Now()
 	change := userdb.UpdateUserProfileParams{ID: id, EmailSealed: u.EmailSealed, Language: u.Language, Now: now}
 	if err := a.q.UpdateUserProfile(ctx, tx, change); err != nil {
 		return domain.Profile{}, fmt.Errorf("update user: %w", err)

@@ -54,7 +54,7 @@ func (a *App) refresh(ctx context.Context, tx pgx.Tx, in RefreshInput) (t Tokens
 	if err != nil {
 		return t, nil, fmt.Errorf("lock session: %w", err)
 	}
-	now := a.now()
+	now := a.Now()
 	if s.RevokedAt != nil || !now.Before(s.ExpiresAt) {
 		return t, domain.ErrRefreshInvalid, nil
 	}

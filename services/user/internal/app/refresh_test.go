@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/sendtip/sendtip/kit/idem"
+	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/services/user/internal/app"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
 
 func (w *world) refresh(token, device, key string) (app.Tokens, error) {
-	return w.app.RefreshSession(w.anyone(), app.RefreshInput{Token: token, Device: device, IdempotencyKey: key})
+	return w.App.RefreshSession(w.anyone(), app.RefreshInput{Token: token, Device: device, IdempotencyKey: key})
 }
 
 func TestRefresh(t *testing.T) {
@@ -21,7 +22,7 @@ func TestRefresh(t *testing.T) {
 	c := w.register(phone)
 	token := c.tokens.Refresh
 	for i := range 5 {
-		w.wait(9 * time.Minute)
+		w.Advance(9 * time.Minute)
 		next, err := w.refresh(token, device, fmt.Sprint("key-", i))
 		w.must(err)
 		if next.Refresh == token || next.SessionID != c.tokens.SessionID || !next.RefreshExpires.Equal(c.tokens.RefreshExpires) {
@@ -32,7 +33,7 @@ func TestRefresh(t *testing.T) {
 		}
 		token = next.Refresh
 	}
-	if n := w.count("SELECT count(*) FROM refresh_tokens WHERE encode(hash, 'escape') LIKE '%rt\\_%'"); n != 0 {
+	if n := w.Count("SELECT count(*) FROM refresh_tokens WHERE encode(hash, 'escape') LIKE '%rt\\_%'"); n != 0 {
 		t.Error("tokens are stored in plain")
 	}
 }
@@ -43,13 +44,13 @@ func TestRefreshRepeated(t *testing.T) {
 	c := w.register(phone)
 	first, err := w.refresh(c.tokens.Refresh, device, "key-a")
 	w.must(err)
-	w.wait(30 * time.Second)
+	w.Advance(30 * time.Second)
 	again, err := w.refresh(c.tokens.Refresh, device, "key-a")
 	w.must(err)
 	if again.Refresh != first.Refresh {
 		t.Error("a repeated request yields another successor")
 	}
-	w.wait(time.Microsecond)
+	w.Advance(time.Microsecond)
 	_, err = w.refresh(c.tokens.Refresh, device, "key-a")
 	w.want(err, domain.ErrRefreshReused)
 	_, err = w.refresh(first.Refresh, device, "key-b")
@@ -75,7 +76,7 @@ func TestRefreshReuse(t *testing.T) {
 			w.want(steal(w, c.tokens.Refresh, next.Refresh), domain.ErrRefreshReused)
 			_, err = w.refresh(next.Refresh, device, "key-c")
 			w.want(err, domain.ErrRefreshInvalid)
-			_, list, err := w.app.ListRevocations(w.service("users:revocations"), nil)
+			_, list, err := w.App.ListRevocations(w.service("users:revocations"), nil)
 			w.must(err)
 			if len(list) != 1 || list[0].ID != c.tokens.SessionID {
 				t.Errorf("revocations %+v", list)
@@ -92,13 +93,13 @@ func TestRefreshRefused(t *testing.T) {
 	w.want(err, idem.ErrMissing)
 	_, err = w.refresh("rt_nobody-has-this-token", device, "key-a")
 	w.want(err, domain.ErrRefreshInvalid)
-	w.wait(domain.SessionLife - time.Minute)
+	w.Advance(domain.SessionLife - time.Minute)
 	last, err := w.refresh(c.tokens.Refresh, device, "key-a")
 	w.must(err)
 	if !last.AccessExpires.Equal(c.tokens.RefreshExpires) {
 		t.Errorf("access token ends %v, after its session %v", last.AccessExpires, c.tokens.RefreshExpires)
 	}
-	w.wait(time.Minute)
+	w.Advance(time.Minute)
 	_, err = w.refresh(last.Refresh, device, "key-b")
 	w.want(err, domain.ErrRefreshInvalid) // absolute
 }
@@ -107,7 +108,7 @@ func TestRefreshParallelKeys(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	c := w.register(phone)
-	errs := together(100, func(i int) error {
+	errs := servicetest.Together(100, func(i int) error {
 		_, err := w.refresh(c.tokens.Refresh, device, fmt.Sprint("key-", i))
 		return err
 	})
@@ -117,7 +118,7 @@ func TestRefreshParallelKeys(t *testing.T) {
 	if ok != 1 || reused != 1 || dead != 98 {
 		t.Errorf("%d succeeded, %d closed the session, %d found it closed; want 1, 1, 98", ok, reused, dead)
 	}
-	if n := w.count("SELECT count(*) FROM sessions WHERE revoked_at IS NULL"); n != 0 {
+	if n := w.Count("SELECT count(*) FROM sessions WHERE revoked_at IS NULL"); n != 0 {
 		t.Error("the family lives")
 	}
 }
@@ -128,7 +129,7 @@ func TestRefreshParallelSameKey(t *testing.T) {
 	c := w.register(phone)
 	var mu sync.Mutex
 	successors := map[string]bool{}
-	errs := together(100, func(int) error {
+	errs := servicetest.Together(100, func(int) error {
 		next, err := w.refresh(c.tokens.Refresh, device, "key-a")
 		mu.Lock()
 		defer mu.Unlock()
@@ -138,7 +139,7 @@ func TestRefreshParallelSameKey(t *testing.T) {
 	if ok, _ := tally(errs, nil); ok != 100 || len(successors) != 1 {
 		t.Errorf("%d succeeded with %d successors, want 100 with 1", ok, len(successors))
 	}
-	if n := w.count("SELECT count(*) FROM refresh_tokens"); n != 2 {
+	if n := w.Count("SELECT count(*) FROM refresh_tokens"); n != 2 {
 		t.Errorf("%d tokens stored, want 2", n)
 	}
 }

@@ -99,7 +99,7 @@ func (a *App) insertUser(ctx context.Context, tx pgx.Tx, row userdb.InsertUserPa
 	if known != nil {
 		return userdb.User{}, domain.ErrAlreadyRegistered
 	}
-	row.Now = a.now()
+	row.Now = a.Now()
 	if err := a.q.InsertUser(ctx, tx, row); err != nil {
 		if pg.Constraint(err) == "users_phone_once" {
 			return userdb.User{}, domain.ErrAlreadyRegistered

@@ -10,6 +10,6 @@ func Sealed(s *seal.Sealer) []keycheck.Sealed {
 	return []keycheck.Sealed{
 		keycheck.Column(s, "users", "phone_sealed", "user.phone:"),
 		keycheck.Column(s, "otp_challenges", "code_sealed", "otp.code:"),
-		keycheck.Column(s, "kyc_callbacks", "body_sealed", "kyc.callback:"),
+		keycheck.Column(s, "kyc_callbacks", "body_sealed", kycCallbacks.Sealed),
 	}
 }

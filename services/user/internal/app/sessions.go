@@ -118,7 +118,7 @@ func (a *App) bindDevice(ctx context.Context, tx pgx.Tx, u userdb.User, in Sessi
 	if err := a.spendOtp(ctx, tx, *in.ChallengeID); err != nil {
 		return err
 	}
-	now := a.now()
+	now := a.Now()
 	if _, err := a.q.BindDevice(ctx, tx, u.ID, a.Sealer.Index(indexDevice, in.Device), now); err != nil {
 		return fmt.Errorf("bind device: %w", err)
 	}
@@ -128,7 +128,7 @@ func (a *App) bindDevice(ctx context.Context, tx pgx.Tx, u userdb.User, in Sessi
 
 // openSession starts a family of refresh tokens.
 func (a *App) openSession(ctx context.Context, tx pgx.Tx, u userdb.User, device string) (Tokens, error) {
-	now := a.now()
+	now := a.Now()
 	id, err := newID()
 	if err != nil {
 		return Tokens{}, err
@@ -186,7 +186,7 @@ func (a *App) DeleteSession(ctx context.Context) error {
 
 // revokeSession kills the refresh tokens, and by the revocation, which gateways poll, the access tokens.
 func (a *App) revokeSession(ctx context.Context, tx pgx.Tx, session, user uuid.UUID, reason string) error {
-	now := a.now()
+	now := a.Now()
 	n, err := a.q.RevokeSession(ctx, tx, userdb.RevokeSessionParams{ID: session, UserID: user, Now: now, Reason: reason})
 	if err != nil || n == 0 {
 		return err

@@ -49,13 +49,13 @@ func (a *App) CreateStepUp(ctx context.Context, in StepUpInput) (StepUp, error) 
 	} else if err != nil {
 		return StepUp{}, err
 	}
-	now := a.now()
+	now := a.Now()
 	expires := now.Add(domain.StepUpLife).Truncate(time.Second)
 	claims, err := a.registered(u.ID, now, expires)
 	if err != nil {
 		return StepUp{}, err
 	}
-	token, err := a.Keys.signed("step-up+jwt", stepUpClaims{claims, session.String(), in.Operation, hash, a.Env})
+	token, err := a.Keys.signed("step-up+jwt", stepUpClaims{claims, session.String(), in.Operation, hash, a.Common.Env})
 	return StepUp{Token: token, ExpiresAt: expires}, err
 }
 
@@ -72,7 +72,7 @@ func (a *App) caller(ctx context.Context) (userdb.User, uuid.UUID, error) {
 	if err != nil {
 		return userdb.User{}, uuid.Nil, fault.ErrForbidden
 	}
-	live, err := a.q.SessionLive(ctx, a.Pool, session, id, a.now())
+	live, err := a.q.SessionLive(ctx, a.Pool, session, id, a.Now())
 	if err != nil {
 		return userdb.User{}, uuid.Nil, fmt.Errorf("read session: %w", err)
 	}

@@ -64,7 +64,7 @@ func (a *App) setStatus(ctx context.Context, id uuid.UUID, status, reason string
 }
 
 func (a *App) changeStatus(ctx context.Context, tx pgx.Tx, u userdb.User, status, reason string) (int64, error) {
-	version, err := a.q.UpdateUserStatus(ctx, tx, u.ID, status, a.now())
+	version, err := a.q.UpdateUserStatus(ctx, tx, u.ID, status, a.Now())
 	if err != nil {
 		return 0, fmt.Errorf("update status: %w", err)
 	}
@@ -79,7 +79,7 @@ func (a *App) changeStatus(ctx context.Context, tx pgx.Tx, u userdb.User, status
 	if err != nil {
 		return 0, err
 	}
-	if err := audit.Record(ctx, tx, a.now(),
+	if err := audit.Record(ctx, tx, a.Now(),
 		audit.Entry{Action: action, ObjectType: "user", ObjectID: u.ID.String(), Detail: detail}); err != nil {
 		return 0, err
 	}
@@ -88,7 +88,7 @@ func (a *App) changeStatus(ctx context.Context, tx pgx.Tx, u userdb.User, status
 }
 
 func (a *App) revokeAll(ctx context.Context, tx pgx.Tx, user uuid.UUID, reason string) error {
-	sessions, err := a.q.RevokeUserSessions(ctx, tx, user, a.now(), reason)
+	sessions, err := a.q.RevokeUserSessions(ctx, tx, user, a.Now(), reason)
 	if err != nil {
 		return fmt.Errorf("revoke sessions: %w", err)
 	}

@@ -13,7 +13,7 @@ import (
 // Sweep deletes what nothing needs any more, 1,000 rows at a time until nothing is left, and returns how many went. A kind that fails
 // keeps none of the others. Identity verifications, callbacks and the audit trail are records and stay.
 func (a *App) Sweep(ctx context.Context) (int64, error) {
-	now := a.now()
+	now := a.Now()
 	var total int64
 	var errs []error
 	for _, s := range []struct {
