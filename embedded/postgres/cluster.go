@@ -138,7 +138,7 @@ func (p place) settings(cfg Config, port int) map[string]string {
 	settings := map[string]string{ //nolint:gosec // names of settings, no credentials
 		"listen_addresses":                "127.0.0.1",
 		"port":                            strconv.Itoa(port),
-		"unix_socket_directories":         p.sockets(),
+		"unix_socket_directories":         quoted(p.sockets()),
 		"max_connections":                 strconv.Itoa(cfg.MaxConnections),
 		"shared_buffers":                  "128MB",
 		"effective_cache_size":            "1GB",
@@ -178,6 +178,9 @@ func (p place) settings(cfg Config, port int) map[string]string {
 	}
 	return settings
 }
+
+// quoted keeps a path that has a comma in it together, in a setting that is a list.
+func quoted(path string) string { return `"` + strings.ReplaceAll(path, `"`, `""`) + `"` }
 
 // freePort checks that the wanted loopback port is free, or picks one for 0.
 func freePort(wanted int) (int, error) {

@@ -130,7 +130,8 @@ func TestRestartKeepsData(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	safe := begin(t, Config{DataDir: folder(t)})
+	odd := filepath.Join(folder(t), "a,b")
+	safe := begin(t, Config{DataDir: odd})
 	fast := begin(t, Config{DataDir: folder(t), NoFsync: true, Settings: map[string]string{"autovacuum": "off"}})
 	for _, c := range []struct {
 		server     *Server
@@ -152,6 +153,9 @@ func TestSettings(t *testing.T) {
 	if got := query1(t, safe.URL("postgres"),
 		`SELECT count(*)::text FROM pg_hba_file_rules WHERE auth_method <> 'scram-sha-256'`); got != "0" {
 		t.Errorf("%s ways in without a password", got)
+	}
+	if _, err := os.Stat(filepath.Join(odd, "run", fmt.Sprint(".s.PGSQL.", safe.Port()))); err != nil {
+		t.Errorf("the socket of a folder whose name has a comma: %v", err)
 	}
 }
 

@@ -1,11 +1,13 @@
 package platform
 
 import (
+	"encoding/base64"
 	"maps"
 	"strconv"
 	"strings"
 
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
+	"github.com/sendtip/sendtip/kit/config"
 	"github.com/sendtip/sendtip/sandbox"
 )
 
@@ -113,7 +115,11 @@ func gatewayEnviron(e map[string]string, ports Ports, set keys.Set) error {
 			return err
 		}
 		hashes = append(hashes, s+"="+keys.Hash(key))
-		identities = append(identities, s+"="+set.File(keys.Of(s, keys.Identity)))
+		identity, err := set.Read(keys.Of(s, keys.Identity)) // not its file: the folder's name may have a comma, which ends a pair
+		if err != nil {
+			return err
+		}
+		identities = append(identities, s+"="+base64.StdEncoding.EncodeToString(config.NewSecret(identity).Bytes()))
 	}
 	e["SENDTIP_SERVICE_KEY_HASHES"] = strings.Join(hashes, ",")
 	e["SENDTIP_IDENTITY_KEYS"] = strings.Join(identities, ",")

@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -33,6 +34,25 @@ func TestServiceEnviron(t *testing.T) {
 					t.Errorf("%s, %s: %s holds the superuser's password", c.env, name, setting)
 				}
 			}
+		}
+	}
+}
+
+// TestFolderOfAnyName: a folder whose name has what separates the elements of lists breaks no setting.
+func TestFolderOfAnyName(t *testing.T) {
+	t.Parallel()
+	set, err := keys.Init(filepath.Join(t.TempDir(), "a,b =c\nd", "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range Services {
+		e, err := ServiceEnviron(Ports{Base: DefaultPortBase}, set, "postgres://postgres:x@127.0.0.1:5432/postgres", []string{"127.0.0.1:9092"},
+			map[string]string{"SENDTIP_REDIS_URL": "redis://127.0.0.1:9"}, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ask(t, name, e); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
