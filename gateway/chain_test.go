@@ -202,6 +202,19 @@ func TestBodyRules(t *testing.T) {
 			}
 		})
 	}
+	for body, detail := range map[string]string{`[]`: "It must be an object.", `{"quote_id":7}`: "It must be text.",
+		`{` + q + `,"labels":[]}`: "It must be an object."} {
+		got := w.do(w.transfer().withBody(body))
+		refused(t, got, 400, "invalid_request")
+		if p := got.problem(t); p.Errors[0].Code != "type" || p.Errors[0].Detail != detail {
+			t.Errorf("%s: errors %+v, want %s", body, p.Errors, detail)
+		}
+	}
+	page := w.do(ask{method: "GET", path: "/v1/wallets?limit=ten", header: w.transfer().header})
+	refused(t, page, 400, "invalid_request")
+	if p := page.problem(t); p.Errors[0].Code != "type" || p.Errors[0].Detail != "It must be a whole number." {
+		t.Errorf("errors %+v", p.Errors)
+	}
 	for body, pointer := range map[string]string{`{` + q + `,"note":"a\u0000"}`: "/note", `{` + q + `,"labels":{"a":"\u0000"}}`: "/labels/a",
 		`{` + q + `,"labels":{"\u0000":"a"}}`: "/labels", `{"\u0000":1}`: ""} {
 		got := w.do(w.transfer().withBody(body))

@@ -153,7 +153,7 @@ func keys(all ...Secret) [][]byte {
 func Load[T any](environ map[string]string) (T, error) {
 	cfg, err := env.ParseAsWithOptions[T](env.Options{Environment: environ})
 	if err != nil {
-		return cfg, fmt.Errorf("%s cannot be read: %w", culprit(cfg, environ), cause(err))
+		return cfg, fmt.Errorf("%s %w", culprit(cfg, environ), cause(err))
 	}
 	return cfg, Verify(cfg)
 }
@@ -173,7 +173,7 @@ func Verify(cfg any) error {
 func culprit[T any](cfg T, environ map[string]string) string {
 	params, err := env.GetFieldParams(&cfg)
 	if err != nil {
-		return "read settings"
+		return "a setting"
 	}
 	for _, p := range params {
 		value, given := environ[p.Key]
@@ -184,23 +184,31 @@ func culprit[T any](cfg T, environ map[string]string) string {
 			return p.Key
 		}
 	}
-	return "read settings"
+	return "a setting"
 }
 
-// cause is what is wrong with a text, without the text.
+// cause completes "NAME …" with what is wrong with a text, without the text.
 func cause(err error) error {
 	var parse env.ParseError
 	if errors.As(err, &parse) {
 		err = parse.Err
 	}
-	if strings.Contains(err.Error(), "invalid duration") { // time's error shows the text, and has no type
-		return errors.New("a duration such as 90s is expected")
+	if strings.Contains(err.Error(), "parse duration") { // the error shows the text, and has no type
+		return errors.New("must be a duration such as 90s")
 	}
 	var number *strconv.NumError
-	if errors.As(err, &number) {
-		err = number.Err
+	if !errors.As(err, &number) {
+		return fmt.Errorf("cannot be read: %w", err)
 	}
-	return err
+	switch {
+	case errors.Is(number.Err, strconv.ErrRange):
+		return errors.New("must be a number that is not so large")
+	case number.Func == "ParseBool":
+		return errors.New("must be true or false")
+	case number.Func == "ParseFloat":
+		return errors.New("must be a number such as 0.5")
+	}
+	return errors.New("must be a whole number such as 16")
 }
 
 // Environ returns the process environment as a map.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sendtip/sendtip/kit/config"
 )
@@ -103,6 +104,31 @@ func TestKafkaCredentials(t *testing.T) {
 	nobody["SENDTIP_ENV"] = "development"
 	if _, err := config.Load[settings](nobody); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestUnreadable: what cannot be read is refused with what it must be, never with what it is.
+func TestUnreadable(t *testing.T) {
+	t.Parallel()
+	type numbers struct {
+		Size  int32         `env:"SENDTIP_SIZE"`
+		Share float64       `env:"SENDTIP_SHARE"`
+		On    bool          `env:"SENDTIP_ON"`
+		Wait  time.Duration `env:"SENDTIP_WAIT"`
+		Key   config.Secret `env:"SENDTIP_KEY"`
+	}
+	for _, c := range []struct{ name, text, want string }{
+		{"SENDTIP_SIZE", "many", "SENDTIP_SIZE must be a whole number such as 16"},
+		{"SENDTIP_SIZE", "1.5", "SENDTIP_SIZE must be a whole number such as 16"},
+		{"SENDTIP_SIZE", "99999999999", "SENDTIP_SIZE must be a number that is not so large"},
+		{"SENDTIP_SHARE", "half", "SENDTIP_SHARE must be a number such as 0.5"},
+		{"SENDTIP_ON", "perhaps", "SENDTIP_ON must be true or false"},
+		{"SENDTIP_WAIT", "90", "SENDTIP_WAIT must be a duration such as 90s"},
+		{"SENDTIP_KEY", "file:/no/file", "SENDTIP_KEY cannot be read: read secret file: open /no/file: no such file or directory"},
+	} {
+		if _, err := config.Load[numbers](map[string]string{c.name: c.text}); err == nil || err.Error() != c.want {
+			t.Errorf("%s=%s: %v", c.name, c.text, err)
+		}
 	}
 }
 

@@ -99,7 +99,27 @@ func collect(err error, out *[]fault.Field, named map[string]bool) {
 		}
 		return
 	}
-	*out = append(*out, fault.Field{Pointer: pointer(path), Code: se.SchemaField, Detail: detailOf(se.SchemaField)})
+	detail := detailOf(se.SchemaField)
+	if se.SchemaField == "type" {
+		detail = wrongType(se.Schema).Detail
+	}
+	*out = append(*out, fault.Field{Pointer: pointer(path), Code: se.SchemaField, Detail: detail})
+}
+
+// types say what a value must be.
+var types = map[string]string{
+	"integer": "It must be a whole number.", "number": "It must be a number.", "boolean": "It must be true or false.",
+	"string": "It must be text.", "array": "It must be a list.", "object": "It must be an object.",
+}
+
+// wrongType is the field of a value that is not of the schema's type.
+func wrongType(s *openapi3.Schema) fault.Field {
+	for name, detail := range types {
+		if s.Type.Is(name) {
+			return fault.Field{Code: "type", Detail: detail}
+		}
+	}
+	return fault.Field{Code: "type", Detail: detailOf("type")}
 }
 
 func unwrapAll(err error) []error {

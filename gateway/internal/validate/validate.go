@@ -144,12 +144,12 @@ func checkParameter(p *openapi3.Parameter, text string) []fault.Field {
 	case schema.Type.Is("integer"):
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || text[0] == '+' {
-			return []fault.Field{{Code: "type", Detail: detailOf("type")}}
+			return []fault.Field{wrongType(schema)}
 		}
 		value = n
 	case schema.Type.Is("boolean"):
 		if text != "true" && text != "false" {
-			return []fault.Field{{Code: "type", Detail: detailOf("type")}}
+			return []fault.Field{wrongType(schema)}
 		}
 		value = text == "true"
 	case strings.ContainsRune(text, 0):
