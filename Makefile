@@ -17,7 +17,7 @@ build: ## build the one binary into .bin/sendtip
 up: build ## start the whole platform on this machine and print its addresses
 	@exec $(SENDTIP) up
 
-demo: build ## walk a customer's journey through the running platform (it starts one if there is none)
+demo: build ## run the customers' journey on the running platform (starts one if there is none)
 	@$(SENDTIP) demo
 
 service: ## write a new service, its tests and its registrations: make service NAME=x
@@ -34,7 +34,7 @@ generate: ## generate servers, clients, event payloads and database code from op
 	@scripts/setup.sh tools
 	@scripts/generate.sh
 
-verify: generate ## generate again and fail on any difference; build every module alone
+verify: generate ## generate again and fail on any difference; build every module on its own
 	@git diff --exit-code --stat -- generated docs '*README.md' || { echo "generated code or a table of settings is stale: commit what make generate made"; exit 1; }
 	@test -z "$$(git status --porcelain -- generated)" || { echo "generated/ has files that are not committed"; exit 1; }
 	@scripts/build-alone.sh
@@ -48,17 +48,17 @@ test: ## run every test of every module, against real PostgreSQL, Kafka and Redi
 	@scripts/setup.sh tools postgres race
 	@slow=$$(scripts/packages.sh slow) && race=$$(scripts/packages.sh race) && scripts/test.sh -shuffle=on $$slow -- -race -shuffle=on $$race
 
-test-clock: ## walk the demo where a year and a leap day end
+test-clock: ## run the demo at the end of a year and of a leap day
 	@scripts/setup.sh tools postgres
 	@scripts/test.sh -run EverythingTells ./test/e2e/...
 
-test-kafka: ## run the event tests and the journey on Apache Kafka's own broker
+test-kafka: ## run the event tests and the journey on a real Apache Kafka broker
 	@scripts/setup.sh tools postgres kafka
 	@scripts/test.sh -tags=kafka ./embedded/apachekafka/... ./kit/event/...
 	@scripts/test.sh -tags=kafka -run 'Access|Tool' ./cmd/sendtip/platform
 	@scripts/test.sh -tags=kafka -run Kafka ./test/e2e/...
 
-test-scaffold: ## write a service in a clean clone, build it alone and run its tests
+test-scaffold: ## write a service in a clean clone, build it on its own and run its tests
 	@scripts/setup.sh tools postgres
 	@scripts/scaffold.sh
 
@@ -66,20 +66,20 @@ e2e: ## run the end-to-end journeys only
 	@scripts/setup.sh tools postgres
 	@scripts/test.sh ./test/...
 
-bench: ## measure, and print the table of docs/performance.md
+bench: ## measure performance and print the table for docs/performance.md
 	@scripts/setup.sh go postgres
 	@go run ./test/bench
 
-bench-ledger: ## measure the ledger against pgbench and COPY, and print the table of docs/ledger-performance.md
+bench-ledger: ## measure the ledger against pgbench and COPY, and print the table for docs/ledger-performance.md
 	@scripts/setup.sh go postgres
 	@go run ./test/bench/ledger
 
-check: verify lint test ## everything that CI checks, but for the real Kafka broker
+check: verify lint test ## everything that CI checks, except the real Kafka broker
 
 tidy: ## tidy every module and keep shared versions equal
 	@scripts/tidy.sh
 
-reset: build ## delete this folder's platform: accounts and logs; its keys are moved beside it (the next make up starts from nothing)
+reset: build ## delete this folder's platform with accounts and logs; its keys move to a folder next to it (the next make up starts from scratch)
 	@$(SENDTIP) reset --yes
 
 clean: ## remove built programs and caches (data in .sendtip stays)

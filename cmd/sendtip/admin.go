@@ -19,7 +19,7 @@ import (
 func adminCommand(f *flags) *cobra.Command {
 	cmd := &cobra.Command{Use: "admin", Short: "People who run the platform"}
 	var phone, device string
-	create := &cobra.Command{Use: "create", Short: "Create the first administrator; the PIN is asked for or read from standard input",
+	create := &cobra.Command{Use: "create", Short: "Create an administrator; asks for the PIN, or reads it from standard input",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			pin, err := readPIN(c)
@@ -46,11 +46,11 @@ func adminCommand(f *flags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c.Printf("administrator %s created; log in by POST /v1/sessions with device_id %s\n", id, device)
+			c.Printf("administrator %s created; sign in with POST /v1/sessions and device_id %s\n", id, device)
 			return nil
 		}}
 	create.Flags().StringVar(&phone, "phone", "", "E.164 number, for example "+safaricom.MobilePrefix+"12345678")
-	create.Flags().StringVar(&device, "device", uuid.NewString(), "device id that the administrator will log in from")
+	create.Flags().StringVar(&device, "device", uuid.NewString(), "id of the device that the administrator will sign in from")
 	if err := create.MarkFlagRequired("phone"); err != nil {
 		panic(err) // the flag is declared two lines above
 	}
@@ -69,7 +69,7 @@ func readPIN(c *cobra.Command) (string, error) {
 	}
 	line, err := bufio.NewReader(c.InOrStdin()).ReadString('\n')
 	if line = strings.TrimSpace(line); line == "" {
-		return "", errors.Join(fmt.Errorf("no PIN on standard input"), err)
+		return "", errors.Join(fmt.Errorf("there is no PIN on standard input"), err)
 	}
 	return line, nil
 }

@@ -23,7 +23,7 @@ import (
 )
 
 func benchCommand(f *flags) *cobra.Command {
-	cmd := &cobra.Command{Use: "bench", Short: "Fill the platform for load tests (development only)"}
+	cmd := &cobra.Command{Use: "bench", Short: "Fill the platform with data for load tests (development only)"}
 	cmd.AddCommand(benchSeedCommand(f))
 	return cmd
 }
@@ -39,15 +39,17 @@ func benchSeedCommand(f *flags) *cobra.Command {
 	b := benchSeed{flags: f}
 	cmd := &cobra.Command{Use: "seed", Short: "Load millions of made-up transactions into the ledger of a local platform", Args: cobra.NoArgs,
 		Long: "Writes pay-ins, transfers, withdrawals, reversals and refusals as the ledger itself would have written them:\n" +
-			"`sendtip ledger verify` finds nothing, receipts and statements work. Stop the platform first; its database is started for the\n" +
-			"time of the run. A run that is cut leaves a complete ledger, and a further run adds more. No events are published: the\n" +
-			"ledger's publisher goes on after what was seeded, so wallets and notifications never hear of it. Refused when\n" +
+			"`sendtip ledger verify` finds nothing wrong, and receipts and statements work. Stop the platform first; its database is started\n" +
+			"for the run. An interrupted run leaves a complete ledger, and another run adds more. No events are published: the ledger's\n" +
+			"publisher continues after the seeded transactions, so wallets and notifications never hear of them. Refused when\n" +
 			"SENDTIP_ENV=production: made-up transactions can never be removed.",
 		RunE: func(c *cobra.Command, _ []string) error { return b.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr()) }}
 	cmd.Flags().IntVar(&b.options.Transactions, "transactions", 1_000_000, "transactions to post")
-	cmd.Flags().IntVar(&b.options.Accounts, "accounts", 200_000, "customers' wallets that take part; those that are missing are opened")
-	cmd.Flags().IntVar(&b.options.Days, "days", 90, "past days over which the transactions are spread, after all that the ledger has already")
-	cmd.Flags().Uint64Var(&b.options.Seed, "seed", 1, "start of the random numbers: the same on the same ledger draws the same transactions")
+	cmd.Flags().IntVar(&b.options.Accounts, "accounts", 200_000, "customers' wallets that take part; missing ones are opened")
+	cmd.Flags().IntVar(&b.options.Days, "days", 90,
+		"past days over which the transactions are spread, after everything that is already in the ledger")
+	cmd.Flags().Uint64Var(&b.options.Seed, "seed", 1,
+		"seed of the random numbers: the same seed on the same ledger generates the same transactions")
 	cmd.Flags().StringVar(&b.url, "database-url", "",
 		"address of the ledger's database by its owner or a superuser; the service signs then (default: this folder's platform, or "+
 			"SENDTIP_POSTGRES_URL)")
@@ -133,7 +135,7 @@ func (b *benchSeed) startDatabase(ctx context.Context, progress io.Writer) (stop
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
 		if err := server.Stop(ctx); err != nil {
-			_, _ = fmt.Fprintln(progress, "the database did not stop in good order; it recovers at the next start:", err)
+			_, _ = fmt.Fprintln(progress, "the database did not shut down cleanly; it recovers at the next start:", err)
 		}
 		release()
 	}

@@ -20,13 +20,13 @@ import (
 )
 
 func demoCommand(f *flags) *cobra.Command {
-	return &cobra.Command{Use: "demo", Short: "Walk customers through the running platform, or start one for the walk", Args: cobra.NoArgs,
+	return &cobra.Command{Use: "demo", Short: "Run the customers' journey on the running platform, or start one for it", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return demo(c.Context(), f, c.OutOrStdout()) }}
 }
 
 func demo(ctx context.Context, f *flags, out io.Writer) (err error) {
 	if !f.running(ctx) {
-		_, _ = fmt.Fprintln(out, "no platform runs on these ports: starting one")
+		_, _ = fmt.Fprintln(out, "no platform is running on these ports: starting one")
 		logs, err := logFile(f.dir)
 		if err != nil {
 			return err

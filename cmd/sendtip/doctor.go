@@ -23,7 +23,7 @@ import (
 )
 
 func doctorCommand(f *flags) *cobra.Command {
-	return &cobra.Command{Use: "doctor", Short: "Check every dependency and say what to do about what is missing", Args: cobra.NoArgs,
+	return &cobra.Command{Use: "doctor", Short: "Check every dependency, and say what to do about what is missing", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return doctor(c.Context(), f, c.OutOrStdout()) }}
 }
 
@@ -38,7 +38,7 @@ func doctor(ctx context.Context, f *flags, out io.Writer) error {
 	list := []ailment{
 		{"keys", f.lookAtKeys, "run `sendtip keys init`; if keys were lost, restore the backup: sealed data cannot be read without them"},
 		{"PostgreSQL", f.lookAtPostgres,
-			"start the platform (`make up`) or check SENDTIP_POSTGRES_URL; with fsync off, set fsync, full_page_writes and synchronous_commit on"},
+			"run `make up` or check SENDTIP_POSTGRES_URL; if fsync is off, set fsync, full_page_writes and synchronous_commit to on"},
 		{"databases", f.lookAtDatabases, "run `sendtip migrate`"},
 		{"Kafka", f.lookAtKafka, "start the platform or check SENDTIP_KAFKA_BROKERS; for missing topics run `sendtip events apply`"},
 		{"Redis", f.lookAtRedis, "start the platform or check SENDTIP_REDIS_URL; until then each gateway limits on its own"},
@@ -49,9 +49,9 @@ func doctor(ctx context.Context, f *flags, out io.Writer) error {
 	}
 	list = append(list, ailment{"callbacks", func(ctx context.Context) (string, error) {
 		return lookAtCallbacks(ctx, "http://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(f.ports().Ops("gateway"))))
-	}, "if a proxy stands before the gateway, name it in SENDTIP_TRUSTED_PROXIES; if the provider has new addresses, list them in " +
+	}, "if the gateway is behind a proxy, list it in SENDTIP_TRUSTED_PROXIES; if the provider has new addresses, list them in " +
 		"SENDTIP_WEBHOOK_SOURCES"})
-	list = append(list, ailment{"ledger", f.checkLedger, "stop the money services and keep a copy of the database before anything else"})
+	list = append(list, ailment{"ledger", f.checkLedger, "stop the money services and make a copy of the database before anything else"})
 	failed := 0
 	for _, a := range list {
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
@@ -76,7 +76,7 @@ func (f *flags) lookAtKeys(context.Context) (string, error) {
 		return "", err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("others may read %s: chmod 700 it", f.dir+"/keys")
+		return "", fmt.Errorf("other users can read %s: run chmod 700 on it", f.dir+"/keys")
 	}
 	return f.dir + "/keys", nil
 }

@@ -34,7 +34,7 @@ func (f *flags) tool() (event.Broker, error) {
 }
 
 func eventsCommand(f *flags) *cobra.Command {
-	cmd := &cobra.Command{Use: "events", Short: "Topics and dead letters"}
+	cmd := &cobra.Command{Use: "events", Short: "Manage topics, broker users and dead letters"}
 	var replication int16
 	apply := &cobra.Command{Use: "apply", Short: "Create the declared topics that are missing from the broker", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -53,7 +53,7 @@ func eventsCommand(f *flags) *cobra.Command {
 			return nil
 		}}
 	apply.Flags().Int16Var(&replication, "replication", 1, "copies of each partition")
-	users := &cobra.Command{Use: "users", Short: "Make each service's user at the broker, with its password and its rights",
+	users := &cobra.Command{Use: "users", Short: "Create each service's user at the broker, with its password and its permissions",
 		Args: cobra.NoArgs,
 		Long: "Makes the users of `sendtip keys init` at a broker with SASL SCRAM-SHA-512, with the passwords of the keys, and lets only its " +
 			"owner\n" +
@@ -74,7 +74,7 @@ func eventsCommand(f *flags) *cobra.Command {
 }
 
 func deadCommand(f *flags) *cobra.Command {
-	cmd := &cobra.Command{Use: "dead", Short: "Messages that no consumer could take"}
+	cmd := &cobra.Command{Use: "dead", Short: "Messages that no consumer could process"}
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "List dead letters: where they came from and why, without their content", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
@@ -94,7 +94,7 @@ func deadCommand(f *flags) *cobra.Command {
 				return nil
 			}},
 		&cobra.Command{Use: "replay partition/offset…",
-			Short: "Send dead letters to their topic again; consumers that have their effect drop them", Args: cobra.MinimumNArgs(1),
+			Short: "Send dead letters to their topics again; consumers that have already applied them drop them", Args: cobra.MinimumNArgs(1),
 			RunE: func(c *cobra.Command, args []string) error {
 				tool, err := f.tool()
 				if err != nil {

@@ -22,7 +22,7 @@ import (
 )
 
 func ledgerCommand(f *flags) *cobra.Command {
-	cmd := &cobra.Command{Use: "ledger", Short: "Prove the ledger, check receipts, and look after the key that signs it"}
+	cmd := &cobra.Command{Use: "ledger", Short: "Verify the ledger and receipts, and manage the signing key"}
 	cmd.AddCommand(ledgerVerifyCommand(f), verifyReceiptCommand(f), ledgerKeyCommand(f))
 	return cmd
 }
@@ -39,18 +39,18 @@ type ledgerVerify struct {
 func ledgerVerifyCommand(f *flags) *cobra.Command {
 	v := ledgerVerify{flags: f}
 	cmd := &cobra.Command{Use: "verify",
-		Short: "Replay the whole ledger from its rows, and name what was altered, deleted, reordered or inserted", Args: cobra.NoArgs,
-		Long: "Recomputes every leaf of the Merkle tree, the tree, the roots of all checkpoints and all balances in one snapshot, beside the " +
-			"running ledger.\n" +
-			"Without --key the public keys are those of this folder's platform. Without --checkpoint the checkpoints are those of the file\n" +
-			"ledger.checkpoints of this folder: only checkpoints from outside the database show that its superuser cut the end and signed again.",
+		Short: "Replay the whole ledger from its rows, and name everything that was altered, deleted, reordered or inserted", Args: cobra.NoArgs,
+		Long: "Recomputes every leaf of the Merkle tree, the tree, the roots of all checkpoints and all balances in one snapshot, while the " +
+			"ledger is running.\n" +
+			"Without --key it uses the public keys of this folder's platform; without --checkpoint, the checkpoints in this folder's file\n" +
+			"ledger.checkpoints. Only checkpoints kept outside the database can show that its superuser truncated the ledger and signed it again.",
 		RunE: func(c *cobra.Command, _ []string) error { return v.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr()) }}
 	cmd.Flags().StringVar(&v.url, "database-url", "",
-		"address of the ledger's database, by a role that may read it (default: this folder's platform, or SENDTIP_POSTGRES_URL)")
+		"address of the ledger's database, with a role that may read it (default: this folder's platform, or SENDTIP_POSTGRES_URL)")
 	cmd.Flags().StringArrayVar(&v.keys, "key", nil,
-		"public key of the ledger, or a file of such keys (`sendtip ledger key` prints it); may be repeated")
-	cmd.Flags().StringArrayVar(&v.checkpoints, "checkpoint", nil, "file of checkpoints that were kept outside the database; may be repeated")
-	cmd.Flags().IntVar(&v.workers, "workers", runtime.NumCPU(), "connections that read at the same time")
+		"public key of the ledger, or a file of public keys (`sendtip ledger key` prints them); can be given more than once")
+	cmd.Flags().StringArrayVar(&v.checkpoints, "checkpoint", nil, "file of checkpoints kept outside the database; can be given more than once")
+	cmd.Flags().IntVar(&v.workers, "workers", runtime.NumCPU(), "number of connections that read in parallel")
 	return cmd
 }
 
@@ -83,7 +83,7 @@ func (v *ledgerVerify) run(ctx context.Context, out, progress io.Writer) error {
 	report, err := check.Replay(ctx, pool, o)
 	bar.end()
 	if err != nil {
-		return fmt.Errorf("the ledger could not be read to its end: %w (is this the ledger's database, brought up to date with `sendtip "+
+		return fmt.Errorf("the ledger could not be read to the end: %w (is this the ledger's database, brought up to date with `sendtip "+
 			"migrate`, and may the role read all its tables?)", err)
 	}
 	return sayReport(out, &report)
@@ -110,8 +110,9 @@ func (v *ledgerVerify) outside(progress io.Writer) (notes [][]byte, err error) {
 	if len(files) == 0 {
 		local := env("SENDTIP_CHECKPOINT_FILE", filepath.Join(v.dir, "ledger.checkpoints"))
 		if _, err := os.Stat(local); err != nil {
-			_, _ = fmt.Fprintln(progress, "note: there are no checkpoints from outside the database, so a cut end that was signed again would not "+
-				"show: give --checkpoint FILE")
+			_, _ = fmt.Fprintln(progress, "note: there are no checkpoints from outside the database, so a ledger that was truncated and signed "+
+				"again "+
+				"would not be noticed: give --checkpoint FILE")
 			return nil, nil
 		}
 		files = []string{local}
@@ -119,11 +120,11 @@ func (v *ledgerVerify) outside(progress io.Writer) (notes [][]byte, err error) {
 	for _, name := range files {
 		data, err := os.ReadFile(name) // #nosec G304 -- the operator's own choice
 		if err != nil {
-			return nil, fmt.Errorf("the file of checkpoints %s cannot be read: check --checkpoint", name)
+			return nil, fmt.Errorf("the checkpoint file %s cannot be read: check --checkpoint", name)
 		}
 		list, err := check.Notes(data)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w: take the file as the ledger or its topic wrote it", name, err)
+			return nil, fmt.Errorf("%s: %w: use the file exactly as the ledger or its topic wrote it", name, err)
 		}
 		notes = append(notes, list...)
 	}
@@ -150,7 +151,7 @@ func sayReport(out io.Writer, r *check.Report) error {
 		}
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "the ledger is NOT what it wrote: %d findings, the first one first (%d transactions in %.1f s)\n",
+	_, _ = fmt.Fprintf(out, "the ledger has been CHANGED since it was written: %d findings, earliest first (%d transactions in %.1f s)\n",
 		int64(len(r.Violations))+r.Omitted, r.Transactions, seconds)
 	for _, v := range r.Violations {
 		_, _ = fmt.Fprintln(out, " ", v)
@@ -158,11 +159,11 @@ func sayReport(out io.Writer, r *check.Report) error {
 	if r.Omitted > 0 {
 		_, _ = fmt.Fprintf(out, "  and %d more\n", r.Omitted)
 	}
-	_, _ = fmt.Fprintln(out, "what to do: stop the money services, keep a copy of the database and its logs before anything else, then "+
-		"compare the named rows with a backup and with customers' receipts")
+	_, _ = fmt.Fprintln(out, "what to do: stop the money services and make a copy of the database and its logs before anything else, then "+
+		"compare the rows listed above with a backup and with customers' receipts")
 	if slices.ContainsFunc(r.Violations, func(f check.Finding) bool { return f.Kind == check.Signature }) {
-		_, _ = fmt.Fprintln(out, "a signature that does not hold can also mean that --key is not this ledger's: `sendtip ledger key` on its "+
-			"host prints it")
+		_, _ = fmt.Fprintln(out, "an invalid signature can also mean that --key is not this ledger's key: `sendtip ledger key` on its "+
+			"host prints the right one")
 	}
 	return errFailed
 }

@@ -18,8 +18,8 @@ import (
 func ledgerKeyCommand(f *flags) *cobra.Command {
 	var rotate bool
 	cmd := &cobra.Command{Use: "key", Short: "Print the public keys of the ledger, or make a new signing key", Args: cobra.NoArgs,
-		Long: "The first line is the key that signs now. Give it to auditors and customers through a channel that they trust.\n" +
-			"With --rotate a new key is made; the old one signs beside it until its file is deleted, so that those who know only the old key can " +
+		Long: "The first line is the current signing key. Give it to auditors and customers through a channel that they trust.\n" +
+			"--rotate makes a new key; the old one also signs until its file is deleted, so that those who know only the old key can " +
 			"follow.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if rotate {
@@ -33,13 +33,13 @@ func ledgerKeyCommand(f *flags) *cobra.Command {
 			}
 			if rotate {
 				c.PrintErrln("the first key is new: restart the ledger (and its replicas) to sign with it and with the previous one, give it to " +
-					"those who check,\n" +
-					"and when they have it delete " + filepath.Join(f.dir, "keys", keys.LedgerSigningPrevious) + " and restart again")
+					"everyone who verifies,\n" +
+					"and once they have it, delete " + filepath.Join(f.dir, "keys", keys.LedgerSigningPrevious) + " and restart again")
 			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), strings.Join(list, "\n"))
 			return err
 		}}
-	cmd.Flags().BoolVar(&rotate, "rotate", false, "make a new signing key and keep the present one as the previous")
+	cmd.Flags().BoolVar(&rotate, "rotate", false, "make a new signing key and keep the current one as the previous key")
 	return cmd
 }
 
@@ -101,7 +101,7 @@ func (f *flags) publicKeys(given []string) (list []string, err error) {
 		for _, k := range words {
 			if _, err := note.NewVerifier(k); err != nil {
 				return nil, fmt.Errorf(
-					"--key %.80q is neither a public key of a ledger (name+hash+base64, as `sendtip ledger key` prints it) nor a file of such", g)
+					"--key %.80q is neither a ledger's public key (name+hash+base64, as `sendtip ledger key` prints it) nor a file of public keys", g)
 			}
 			if !slices.Contains(list, k) {
 				list = append(list, k)
@@ -109,7 +109,7 @@ func (f *flags) publicKeys(given []string) (list []string, err error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, errors.New("--key names a file without keys")
+		return nil, errors.New("--key names a file that contains no keys")
 	}
 	return list, nil
 }

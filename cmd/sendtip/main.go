@@ -90,10 +90,10 @@ func (f *flags) adminURL() (string, error) {
 }
 
 func keysCommand(f *flags) *cobra.Command {
-	cmd := &cobra.Command{Use: "keys", Short: "Make the deployment's secrets"}
-	cmd.AddCommand(&cobra.Command{Use: "services", Short: "Print whose secrets they are, a name a line", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "keys", Short: "Create the deployment's secrets"}
+	cmd.AddCommand(&cobra.Command{Use: "services", Short: "Print the services that the secrets belong to, one per line", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) { c.Println(strings.Join(keys.Services, "\n")) }})
-	cmd.AddCommand(&cobra.Command{Use: "init", Short: "Make every secret that is missing, and leave the others alone", Args: cobra.NoArgs,
+	cmd.AddCommand(&cobra.Command{Use: "init", Short: "Create the missing secrets, and leave the others alone", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if _, err := f.keys(); err != nil {
 				return err
@@ -106,9 +106,9 @@ func keysCommand(f *flags) *cobra.Command {
 }
 
 func migrateCommand(f *flags) *cobra.Command {
-	return &cobra.Command{Use: "migrate", Short: "Make the services' databases and roles, and bring their tables up to date",
+	return &cobra.Command{Use: "migrate", Short: "Create the services' databases and roles, and bring their tables up to date",
 		Args: cobra.NoArgs,
-		Long: "Needs the superuser's address in SENDTIP_POSTGRES_URL, or a platform that runs on this folder. May be repeated.",
+		Long: "Requires the superuser's address in SENDTIP_POSTGRES_URL, or a running platform in this folder. It is safe to run it again.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			set, err := f.keys()
 			if err != nil {
@@ -127,7 +127,7 @@ func migrateCommand(f *flags) *cobra.Command {
 }
 
 func versionCommand() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Say which version this is", Args: cobra.NoArgs, Run: func(c *cobra.Command, _ []string) {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(c *cobra.Command, _ []string) {
 		version, revision := "development", "unknown revision"
 		if info, ok := debug.ReadBuildInfo(); ok {
 			if v := info.Main.Version; v != "" && v != "(devel)" {

@@ -83,7 +83,7 @@ func TestReset(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "keys", keys.AdminPassword)); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := sendtip(t, dir, "reset", "--yes"); err != nil || !strings.Contains(out, "starts from nothing") {
+	if out, err := sendtip(t, dir, "reset", "--yes"); err != nil || !strings.Contains(out, "starts from scratch") {
 		t.Errorf("%q, %v", out, err)
 	}
 	kept, err := filepath.Glob(dir + ".keys-*/" + keys.AdminPassword)
@@ -94,7 +94,7 @@ func TestReset(t *testing.T) {
 		t.Errorf("again: %q, %v", out, err)
 	}
 	if _, err := sendtip(t, t.TempDir(), "reset", "--yes", "--keys"); err == nil ||
-		!strings.Contains(err.Error(), "this folder is not deleted") {
+		!strings.Contains(err.Error(), "this folder will not be deleted") {
 		t.Errorf("a foreign folder: %v", err)
 	}
 }

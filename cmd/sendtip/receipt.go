@@ -18,8 +18,9 @@ import (
 func verifyReceiptCommand(f *flags) *cobra.Command {
 	var given []string
 	cmd := &cobra.Command{Use: "verify-receipt FILE",
-		Short: "Check a receipt with nothing but the ledger's public key, and say what it proves", Args: cobra.ExactArgs(1),
-		Long: "Needs no network and no database. Get the public key from the ledger's operator through a different channel from the receipt.",
+		Short: "Verify a receipt with nothing but the ledger's public key, and show what it proves", Args: cobra.ExactArgs(1),
+		Long: "Requires neither a network nor a database. Get the public key from the ledger's operator through a different channel from the " +
+			"receipt.",
 		RunE: func(c *cobra.Command, args []string) error {
 			keys, err := f.publicKeys(given)
 			if err != nil {
@@ -42,7 +43,7 @@ func verifyReceiptCommand(f *flags) *cobra.Command {
 			return nil
 		}}
 	cmd.Flags().StringArrayVar(&given, "key", nil,
-		"public key of the ledger, or a file of such keys; may be repeated (default: this folder's platform)")
+		"public key of the ledger, or a file of public keys; can be given more than once (default: this folder's platform)")
 	return cmd
 }
 
@@ -62,18 +63,20 @@ func readReceipt(name string) ([]byte, error) {
 func receiptRemedy(err error) string {
 	switch {
 	case errors.Is(err, proof.ErrSignature):
-		return "if the receipt is of another ledger, or of an earlier key, give that public key with --key; otherwise do not accept it"
+		return "if the receipt is from another ledger, or was signed with an earlier key, give that public key with --key; otherwise do not " +
+			"accept it"
 	case errors.Is(err, proof.ErrMalformed):
-		return "get the file again as the ledger gave it out, unchanged; a receipt that is still pending has no proof yet"
+		return "get the file again exactly as the ledger issued it; a receipt that is still pending has no proof yet"
 	}
-	return "do not accept it: it was changed after the ledger gave it out, or is not its own; ask the ledger's operator by the reference"
+	return "do not accept it: it was changed after the ledger issued it, or is from another ledger; ask the ledger's operator, quoting the " +
+		"reference"
 }
 
 // sayReceipt says in plain words what was proved.
 func sayReceipt(out io.Writer, v *proof.Verified) {
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
 	h := &v.Header
-	say("The receipt is genuine. The ledger %s signed that it holds this:", v.Checkpoint.Origin)
+	say("The receipt is genuine. The ledger %s has signed the following:", v.Checkpoint.Origin)
 	say("  transaction  %s (%s, type %s, channel %s)", h.ID, h.Action, h.Type, h.Channel)
 	say("  reference    %s", h.Reference)
 	say("  recorded     %s", h.RecordedAt.UTC().Format(time.RFC3339Nano))
@@ -88,18 +91,18 @@ func sayReceipt(out io.Writer, v *proof.Verified) {
 		say("  %-12s %s %s account %s, balance after: %s", direction, amount(e.Amount, e.Currency), way, e.Account, amount(e.Balance, e.Currency))
 	}
 	if v.Hold != nil {
-		say("  reserved     %s of account %s", amount(v.Hold.Amount, v.Hold.Currency), v.Hold.Account)
+		say("  reserved     %s on account %s", amount(v.Hold.Amount, v.Hold.Currency), v.Hold.Account)
 	}
 	if o := v.Outcome; o != nil && o.HoldDelta < 0 {
-		say("  hold         %s, taken off it: %d minor units", o.HoldID, -o.HoldDelta)
+		say("  hold         %s, reduced by %d minor units", o.HoldID, -o.HoldDelta)
 	}
 	for _, k := range slices.Sorted(maps.Keys(v.Metadata)) {
 		say("  fact         %q: %q", k, v.Metadata[k])
 	}
 	if v.Hidden > 0 {
-		say("  not shown    %d of the transaction's parts", v.Hidden)
+		say("  not shown    %d parts of the transaction", v.Hidden)
 	}
-	say("  proof        leaf %d of a tree of %d, signed by the key %s", v.Index, v.Checkpoint.Size, v.Key)
+	say("  proof        leaf %d of a tree of %d, signed with the key %s", v.Index, v.Checkpoint.Size, v.Key)
 }
 
 // amount is minor units as people read them.

@@ -22,15 +22,14 @@ const stopTimeout = 45 * time.Second
 func upCommand(f *flags) *cobra.Command {
 	var target, script string
 	cmd := &cobra.Command{Use: "up", Short: "Start the platform on this machine and print its addresses", Args: cobra.NoArgs,
-		Long: "Starts PostgreSQL, a Kafka-protocol broker, Redis, the sandbox of all providers and every service. Any part is replaced by " +
-			"giving its\n" +
+		Long: "Starts PostgreSQL, a Kafka-protocol broker, Redis, the sandbox for all providers and every service. To replace a part, set its\n" +
 			"address: SENDTIP_POSTGRES_URL, SENDTIP_KAFKA_BROKERS, SENDTIP_REDIS_URL, and the providers' settings (docs/operations.md).",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return up(c.Context(), f, target, script, c.OutOrStdout())
 		}}
 	cmd.Flags().StringVar(&target, "target", "all", "services to run, separated by commas: "+strings.Join(platform.Services, ","))
 	cmd.Flags().StringVar(&script, "sandbox-answers", "",
-		`how the sandbox's phones answer payment prompts: "" waits for you, "pay" pays by itself`)
+		`how the sandbox's phones answer payment prompts: "" waits for you, "pay" pays automatically`)
 	return cmd
 }
 
@@ -68,7 +67,7 @@ const (
 // logFile opens the file of all services' lines, which makes way for a new one when it is full.
 func logFile(dir string) (*lumberjack.Logger, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "log"), 0o750); err != nil {
-		return nil, fmt.Errorf("make the folder of logs: %w", err)
+		return nil, fmt.Errorf("create the log folder: %w", err)
 	}
 	l := &lumberjack.Logger{Filename: filepath.Join(dir, "log", "sendtip.log"), MaxSize: logSize, MaxBackups: logFiles}
 	if _, err := l.Write(nil); err != nil { // a file that cannot be written is said at the start
@@ -87,6 +86,6 @@ SENDTIP is up after %.1f s.
   sandbox phones     %s
   log                %s
 
-Next: "make demo" in another terminal walks a customer's journey. Ctrl-C stops; the data stays.
+Next: run "make demo" in another terminal to see a customer's journey. Ctrl-C stops the platform; its data stays.
 `, took.Seconds(), p.PublicURL(), p.PublicURL(), p.PublicURL(), p.SandboxURL(), log)
 }

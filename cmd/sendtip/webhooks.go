@@ -9,9 +9,10 @@ import (
 )
 
 func webhooksCommand(f *flags) *cobra.Command {
-	return &cobra.Command{Use: "webhooks", Short: "Print the addresses that a provider's dashboard must be told", Args: cobra.NoArgs,
-		Long: "Daraja and Smile ID get their addresses with each request; Africa's Talking has one for delivery reports in its dashboard.\n" +
-			"The path holds a secret: whoever knows it can report messages as delivered. Set SENDTIP_PUBLIC_URL to the gateway's public address.",
+	return &cobra.Command{Use: "webhooks", Short: "Print the addresses to enter in providers' dashboards", Args: cobra.NoArgs,
+		Long: "Daraja and Smile ID get their addresses with each request; Africa's Talking needs the address for delivery reports in its\n" +
+			"dashboard. The path contains a secret: anyone who knows it can report messages as delivered. Set SENDTIP_PUBLIC_URL to the\n" +
+			"gateway's public address.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			set, err := f.keys()
 			if err != nil {

@@ -122,8 +122,8 @@ func TestUp(t *testing.T) {
 	w := &world{World: journey.World{Gateway: url(p.ports.Of("gateway")), Sandbox: control.New(url(p.ports.Sandbox()), client), HTTP: client}}
 	amina := w.customer(t, "Amina", 750_00)
 
-	p.fails(t, []string{"SENDTIP is already running on this folder", p.dir, "--dir"}, "up")
-	p.fails(t, []string{"SENDTIP is already running on this folder", p.dir}, "reset", "--yes", "--keys")
+	p.fails(t, []string{"SENDTIP is already running in this folder", p.dir, "--dir"}, "up")
+	p.fails(t, []string{"SENDTIP is already running in this folder", p.dir}, "reset", "--yes", "--keys")
 	other := program{path: p.path, dir: t.TempDir(), ports: p.ports}
 	t.Cleanup(func() { removeCluster(t.Logf, other.dir) })
 	other.fails(t, []string{"is in use", "SENDTIP_PORT_BASE"}, "up")
@@ -171,7 +171,7 @@ func TestUp(t *testing.T) {
 	p.breakDatabase(t)
 	p.killPostmaster(t)
 	eventually(t, "a service to say that it is not ready", func() bool {
-		return strings.Contains(readyz(t, url(p.ports.Ops("gateway"))), "embedded postgres ended, try ")
+		return strings.Contains(readyz(t, url(p.ports.Ops("gateway"))), "embedded postgres stopped, attempt ")
 	})
 	select {
 	case <-third.ended:
@@ -179,7 +179,7 @@ func TestUp(t *testing.T) {
 		t.Fatalf("the database does not start, and sendtip up still runs:\n%s", third.out.tail(4000))
 	}
 	if out := third.out.String(); third.err == nil ||
-		!strings.Contains(out, "the embedded postgres ended again after 3 tries in a row to keep it running") ||
+		!strings.Contains(out, "the embedded postgres stopped again after 3 attempts in a row to restart it") ||
 		!strings.Contains(out, "its data is kept") {
 		t.Errorf("%v\n%s", third.err, out)
 	}

@@ -81,7 +81,7 @@ type Set struct{ dir string }
 // Init makes every secret that is missing in dir and leaves the others alone.
 func Init(dir string) (Set, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return Set{}, fmt.Errorf("make the folder of keys: %w", err)
+		return Set{}, fmt.Errorf("create the keys folder: %w", err)
 	}
 	for _, s := range Services {
 		for _, n := range perService {

@@ -104,7 +104,7 @@ func usersOfKeys(environ map[string]string) (bool, error) {
 	}
 	named, err := strconv.ParseBool(environ[saslSetting])
 	if err != nil {
-		return false, errors.New(saslSetting + " is neither true nor false")
+		return false, errors.New(saslSetting + " must be true or false")
 	}
 	return named, nil
 }
@@ -144,11 +144,11 @@ func applyUsers(admin sarama.ClusterAdmin, users []string, set keys.Set) error {
 	}
 	results, err := admin.UpsertUserScramCredentials(upserts)
 	if err != nil {
-		return fmt.Errorf("make the broker's users: %w", err)
+		return fmt.Errorf("create the broker's users: %w", err)
 	}
 	for _, r := range results {
 		if r.ErrorCode != sarama.ErrNoError {
-			return fmt.Errorf("make the broker's user %s: %w", r.User, r.ErrorCode)
+			return fmt.Errorf("create the broker's user %s: %w", r.User, r.ErrorCode)
 		}
 	}
 	return nil
@@ -204,17 +204,17 @@ func applyGrants(ctx context.Context, admin sarama.ClusterAdmin, users []string,
 		}
 		for _, filter := range excess {
 			if _, err := admin.DeleteACL(filter, false); err != nil {
-				return fmt.Errorf("take back at the broker: %w", err)
+				return fmt.Errorf("revoke permissions at the broker: %w", err)
 			}
 		}
 		if len(missing) > 0 {
 			if err := admin.CreateACLs(missing); err != nil {
-				return fmt.Errorf("grant at the broker: %w", err)
+				return fmt.Errorf("grant permissions at the broker: %w", err)
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the broker lacks %d grants and holds %d too many, whatever it was told: may this user change them?", len(missing),
+			return fmt.Errorf("the broker still has %d grants too few and %d too many: is this user allowed to change them?", len(missing),
 				len(excess))
 		case <-time.After(20 * time.Millisecond):
 		}

@@ -62,7 +62,7 @@ func (p *parts) startAll(ctx context.Context) error {
 	errs := make(chan error, len(partNames))
 	for _, name := range partNames {
 		if production && p.embeds(name) {
-			return fmt.Errorf("SENDTIP_ENV=production runs on real parts only: give the address of %s (see docs/operations.md)", name)
+			return fmt.Errorf("SENDTIP_ENV=production needs real infrastructure: give the address of %s (see docs/operations.md)", name)
 		}
 	}
 	for _, name := range partNames {
@@ -112,7 +112,7 @@ func (p *parts) begin(ctx context.Context, name string) (*part, error) {
 		}
 		return &part{done: s.ended, why: func() string { return fmt.Sprint(s.result) }, stop: s.stop}, nil
 	}
-	return nil, fmt.Errorf("no part is named %s", name)
+	return nil, fmt.Errorf("there is no part named %s", name)
 }
 
 func (p *parts) startPostgres(ctx context.Context) (*part, error) {

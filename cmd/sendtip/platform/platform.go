@@ -48,7 +48,7 @@ type Options struct {
 }
 
 // ErrRunning says that a platform already runs on the folder.
-var ErrRunning = errors.New("SENDTIP is already running on this folder")
+var ErrRunning = errors.New("SENDTIP is already running in this folder")
 
 // Platform is a running platform.
 type Platform struct {

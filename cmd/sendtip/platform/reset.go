@@ -31,7 +31,7 @@ var (
 	// ErrNothing says that there is no folder to reset.
 	ErrNothing = errors.New("there is no such folder")
 	// ErrNotOurs says that a folder is not one that SENDTIP may delete.
-	ErrNotOurs = errors.New("this folder is not deleted")
+	ErrNotOurs = errors.New("this folder will not be deleted")
 )
 
 // ResetOptions say what Reset deletes.
@@ -126,7 +126,7 @@ func Remove(ctx context.Context, dir string) error {
 // ownFolder returns the folder's full path if it is one that Reset may work on.
 func ownFolder(given string) (string, error) {
 	if given == "" {
-		return "", fmt.Errorf("%w: no folder is named", ErrNotOurs)
+		return "", fmt.Errorf("%w: no folder was given", ErrNotOurs)
 	}
 	dir, err := filepath.Abs(given)
 	if err != nil {
@@ -140,13 +140,13 @@ func ownFolder(given string) (string, error) {
 		return "", err
 	}
 	if !info.IsDir() {
-		return "", fmt.Errorf("%w: %s is no folder; if it is a link, name the folder that it leads to", ErrNotOurs, dir)
+		return "", fmt.Errorf("%w: %s is not a folder; if it is a link, give the folder that it points to", ErrNotOurs, dir)
 	}
 	if holdsHome(dir) {
-		return "", fmt.Errorf("%w: %s is your home folder or holds it; delete there by hand what SENDTIP made", ErrNotOurs, dir)
+		return "", fmt.Errorf("%w: %s is your home folder or contains it; delete what SENDTIP created there by hand", ErrNotOurs, dir)
 	}
 	if !marked(dir) && !olderPlatform(dir) {
-		return "", fmt.Errorf("%w: %s has no %s, so no platform was started on it; if one was, and long ago, start it once more", ErrNotOurs, dir,
+		return "", fmt.Errorf("%w: %s has no %s, so no platform was started in it; if one was, long ago, start it once more", ErrNotOurs, dir,
 			markerName)
 	}
 	return dir, nil
@@ -159,7 +159,8 @@ func gone(dir string) error {
 		return err
 	}
 	if database != "" {
-		return fmt.Errorf("%w: %s; but its database is still in %s: restore the folder, or delete that too if you are sure", ErrNothing, dir,
+		return fmt.Errorf("%w: %s; but its database is still in %s: restore the folder, or delete the database too if you are sure", ErrNothing,
+			dir,
 			database)
 	}
 	return fmt.Errorf("%w: %s", ErrNothing, dir)
@@ -218,7 +219,7 @@ func sayPlan(o ResetOptions, dir, database, backup string) {
 	if backup != "" {
 		o.Say("move   " + filepath.Join(dir, "keys") + " to " + backup)
 	} else if _, err := os.Lstat(filepath.Join(dir, "keys")); err == nil {
-		o.Say("delete " + filepath.Join(dir, "keys") + ": what was sealed under these keys, in backups too, can never be read again")
+		o.Say("delete " + filepath.Join(dir, "keys") + ": nothing that was sealed under these keys can ever be read again, not even in backups")
 	}
 }
 
@@ -233,7 +234,8 @@ func removeKeys(folder, backup string) error {
 	}
 	if backup != "" {
 		if err := os.Rename(folder, backup); err != nil {
-			return fmt.Errorf("keep the keys: %w; the data is deleted, the keys are still in %s: copy them away, then call again with --keys", err,
+			return fmt.Errorf("keep the keys: %w; the data has been deleted, but the keys are still in %s: copy them elsewhere, then run this "+
+				"again with --keys", err,
 				folder)
 		}
 		return nil
@@ -287,7 +289,7 @@ func finish(dir string, say func(string)) error {
 		return err
 	}
 	for _, f := range left {
-		say("leave  " + filepath.Join(dir, f.Name()) + ": not made by SENDTIP")
+		say("leave  " + filepath.Join(dir, f.Name()) + ": not created by SENDTIP")
 	}
 	if len(left) > 0 {
 		return nil

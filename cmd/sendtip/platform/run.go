@@ -51,7 +51,7 @@ func (h *here) stop(ctx context.Context) error {
 }
 
 func (h *here) kill() error {
-	return errors.New("a service in this process cannot be killed alone: run it as a process of its own")
+	return errors.New("a service in this process cannot be killed on its own: run it as a separate process")
 }
 func (h *here) done() <-chan struct{} { return h.ended }
 func (h *here) err() error            { return h.result }

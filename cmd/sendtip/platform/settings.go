@@ -30,7 +30,7 @@ func CheckSettings(environ map[string]string) error {
 	rules = append(rules, config.Rule{Name: offsetSetting, Text: environ[offsetSetting], Is: func(t string) bool {
 		_, err := time.ParseDuration(t)
 		return err == nil
-	}, Want: "a length of time such as 744h"})
+	}, Want: "a duration such as 744h"})
 	for _, name := range []string{saslSetting, "SENDTIP_KAFKA_TLS"} {
 		rules = append(rules, config.Rule{Name: name, Text: environ[name],
 			Is: func(t string) bool { _, err := strconv.ParseBool(t); return err == nil }, Want: "true or false"})
@@ -38,7 +38,7 @@ func CheckSettings(environ map[string]string) error {
 	if brokers := environ["SENDTIP_KAFKA_BROKERS"]; brokers != "" {
 		for b := range strings.SplitSeq(brokers, ",") {
 			if b == "" {
-				return errors.New("SENDTIP_KAFKA_BROKERS must be host:port, repeated after commas")
+				return errors.New("SENDTIP_KAFKA_BROKERS must be a list of host:port separated by commas")
 			}
 			rules = append(rules, config.HostPort("SENDTIP_KAFKA_BROKERS", b))
 		}

@@ -108,7 +108,7 @@ func (w *watch) keep(name string, p *part, started time.Time) {
 	defer cancel()
 	why := errors.New(p.why())
 	if err := p.stop(ctx); err != nil {
-		w.log.Warn("what an embedded part held is not given back", "part", name, "err", err)
+		w.log.Warn("the resources of an embedded part could not be released", "part", name, "err", err)
 	}
 	w.again(name, why)
 }
@@ -120,7 +120,7 @@ func (w *watch) again(name string, why error) {
 		w.tries[name]++
 		try, wanted := w.tries[name], w.wanted[name]
 		if wanted {
-			w.faults[name] = fmt.Sprintf("embedded %s ended, try %d of %d to start it again", name, min(try, maxTries), maxTries)
+			w.faults[name] = fmt.Sprintf("embedded %s stopped, attempt %d of %d to restart it", name, min(try, maxTries), maxTries)
 		}
 		w.mu.Unlock()
 		if !wanted {
@@ -131,7 +131,7 @@ func (w *watch) again(name string, why error) {
 			return
 		}
 		pause := firstPause << (try - 1)
-		w.log.Error("embedded part ended, starting it again", "part", name, "try", try, "of", maxTries, "pause_ms", pause.Milliseconds(), "err",
+		w.log.Error("embedded part stopped, restarting it", "part", name, "try", try, "of", maxTries, "pause_ms", pause.Milliseconds(), "err",
 			why)
 		select {
 		case <-w.life.Done():
@@ -139,20 +139,20 @@ func (w *watch) again(name string, why error) {
 		case <-time.After(pause):
 		}
 		if why = w.launch(w.life, name); why == nil {
-			w.log.Info("embedded part runs again", "part", name)
+			w.log.Info("embedded part is running again", "part", name)
 			return
 		}
 	}
 }
 
 func (w *watch) giveUp(name string, why error) {
-	err := fmt.Errorf("the embedded %s ended again after %d tries in a row to keep it running: %w; its data is kept: mend the cause and "+
+	err := fmt.Errorf("the embedded %s stopped again after %d attempts in a row to restart it: %w; its data is kept: fix the cause and "+
 		"start again, "+
 		"or give the address of a %[1]s of your own (docs/operations.md)", name, maxTries, why)
 	w.mu.Lock()
-	w.faults[name] = fmt.Sprintf("embedded %s ended and was given up", name)
+	w.faults[name] = fmt.Sprintf("embedded %s stopped and was given up", name)
 	w.mu.Unlock()
-	w.log.Error("embedded part is given up", "part", name, "err", why)
+	w.log.Error("embedded part given up", "part", name, "err", why)
 	select {
 	case w.failed <- err:
 	default: // one reason is enough to end

@@ -98,7 +98,7 @@ func TestPartsAreStartedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			eventually(t, "another "+name, func() bool { now := p.watch.current(name); return now != nil && now != first })
-			if !log.has("embedded part ended, starting it again", "part="+name, "try=1") || !log.has("embedded part runs again", "part="+name) {
+			if !log.has("embedded part stopped, restarting it", "part="+name, "try=1") || !log.has("embedded part is running again", "part="+name) {
 				t.Error("the log does not say so")
 			}
 			if err := p.watch.ready(t.Context()); err != nil {
@@ -152,16 +152,16 @@ func TestPartIsGivenUp(t *testing.T) {
 	defer func() { _ = blocker.Close() }()
 	eventually(t, "readiness to say so", func() bool {
 		err := p.watch.ready(t.Context())
-		return err != nil && strings.Contains(err.Error(), "embedded redis ended, try ")
+		return err != nil && strings.Contains(err.Error(), "embedded redis stopped, attempt ")
 	})
 	err := <-p.watch.failed
-	for _, words := range []string{"the embedded redis ended", "after 3 tries in a row", "port " + strconv.Itoa(p.o.Ports.Redis()),
+	for _, words := range []string{"the embedded redis stopped", "after 3 attempts in a row", "port " + strconv.Itoa(p.o.Ports.Redis()),
 		"its data is kept"} {
 		if err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%q is missing in: %v", words, err)
 		}
 	}
-	if err := p.watch.ready(t.Context()); err == nil || !strings.Contains(err.Error(), "embedded redis ended and was given up") {
+	if err := p.watch.ready(t.Context()); err == nil || !strings.Contains(err.Error(), "embedded redis stopped and was given up") {
 		t.Errorf("readiness: %v", err)
 	}
 }
@@ -187,11 +187,11 @@ func TestPostmasterDies(t *testing.T) {
 		if err := Migrate(t.Context(), p.adminURL, p.keys); err != nil { // the same superuser, roles and tables
 			t.Errorf("kill %d: %v", n, err)
 		}
-		if !log.has("embedded part ended", "part=postgres", "try="+strconv.Itoa(n), "signal: killed") {
+		if !log.has("embedded part stopped", "part=postgres", "try="+strconv.Itoa(n), "signal: killed") {
 			t.Errorf("kill %d: the log does not say so", n)
 		}
 	}
-	if err := <-p.watch.failed; err == nil || !strings.Contains(err.Error(), "the embedded postgres ended") {
+	if err := <-p.watch.failed; err == nil || !strings.Contains(err.Error(), "the embedded postgres stopped") {
 		t.Errorf("given up: %v", err)
 	}
 }
