@@ -40,7 +40,8 @@ type world struct {
 func setup(t *testing.T) *world {
 	t.Helper()
 	w := &world{World: servicetest.New(t, "probe", fstest.MapFS{"00001_init.sql": {Data: []byte(`-- +goose Up
-CREATE TABLE messages (id uuid PRIMARY KEY, body bytea NOT NULL, said text UNIQUE);`)}}, nil)}
+CREATE TABLE messages (id uuid PRIMARY KEY, body bytea NOT NULL, said text UNIQUE,
+	late int UNIQUE DEFERRABLE INITIALLY DEFERRED);`)}}, nil)}
 	refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "probe_refused_total", Help: "Wrong tokens."})
 	w.Registry.MustRegister(refused)
 	w.hook = hook.New(address, w.Sealer, w.Pool, w.Jobs, refused)
@@ -51,7 +52,7 @@ CREATE TABLE messages (id uuid PRIMARY KEY, body bytea NOT NULL, said text UNIQU
 // receive keeps a message, once by what it says.
 func (w *world) receive(ctx context.Context, body string) error {
 	return w.hook.Keep(ctx, []byte(body), func(tx pgx.Tx, m hook.Message) (river.JobArgs, error) {
-		tag, err := tx.Exec(ctx, "INSERT INTO messages (id, body, said) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", m.ID, m.Sealed, body)
+		tag, err := tx.Exec(ctx, "INSERT INTO messages (id, body, said) VALUES ($1, $2, $3) ON CONFLICT (said) DO NOTHING", m.ID, m.Sealed, body)
 		if err != nil || tag.RowsAffected() == 0 {
 			return nil, err
 		}
@@ -151,7 +152,16 @@ func TestKeepAllOrNothing(t *testing.T) {
 	if n := w.Count("SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM river_job)"); n != 0 {
 		t.Errorf("%d rows", n)
 	}
-	if err := keep(nil, nil); err != nil || w.Count("SELECT count(*) FROM messages") != 1 || w.Count("SELECT count(*) FROM river_job") != 0 {
+	for _, ends := range []bool{true, false} { // the second has what the first has, which its commit finds out
+		err := w.hook.Keep(t.Context(), []byte("{}"), func(tx pgx.Tx, m hook.Message) (river.JobArgs, error) {
+			_, err := tx.Exec(t.Context(), "INSERT INTO messages (id, body, late) VALUES ($1, $2, 1)", m.ID, m.Sealed)
+			return judge{m.ID}, err
+		})
+		if (err == nil) != ends || w.Count("SELECT count(*) FROM messages") != 1 || w.Count("SELECT count(*) FROM river_job") != 1 {
+			t.Errorf("a commit that ends well, %t: %v", ends, err)
+		}
+	}
+	if err := keep(nil, nil); err != nil || w.Count("SELECT count(*) FROM messages") != 2 || w.Count("SELECT count(*) FROM river_job") != 1 {
 		t.Errorf("nothing to judge: %v", err)
 	}
 }
