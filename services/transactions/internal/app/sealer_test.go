@@ -3,7 +3,6 @@ package app_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/sendtip/sendtip/services/transactions/check"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
@@ -35,7 +34,7 @@ func TestSealerTakesLateBatches(t *testing.T) {
 		_, err := w.PostTransactions(w.Ctx, []domain.Request{release}, false)
 		late <- err
 	}()
-	w.untilOneWaits(t)
+	w.AwaitLocks(1)
 	out, err := w.replica(t).PostTransactions(w.Ctx, []domain.Request{w.request(domain.ActionPost, kes(bob.ID, fees, 10))}, false)
 	if err != nil || out[0].Status != domain.Posted {
 		t.Fatalf("%+v %v", out, err)
@@ -67,20 +66,5 @@ func (w *world) sealAll(t testing.TB) {
 	}
 	if err := w.SignCheckpoint(context.Background()); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// untilOneWaits returns when a connection of this database waits for a lock.
-func (w *world) untilOneWaits(t testing.TB) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(3 * time.Second); ; <-tick.C {
-		if w.count(t, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("nobody waits")
-		}
 	}
 }

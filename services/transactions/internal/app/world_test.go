@@ -112,11 +112,7 @@ func (w *world) wantBalance(t testing.TB, id uuid.UUID, balance, available int64
 // count returns one number.
 func (w *world) count(t testing.TB, query string, args ...any) int64 {
 	t.Helper()
-	var n int64
-	if err := w.Pool.QueryRow(context.Background(), query, args...).Scan(&n); err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return int64(w.Count(query, args...))
 }
 
 // replica is a second ledger on the same database.
