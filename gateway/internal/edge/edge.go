@@ -71,7 +71,7 @@ type Gateway struct {
 	address  contract.Policy
 	general  contract.Policy
 	subjects map[string][]string
-	origins  origins
+	senders  senderWatch
 	sampled  *slog.Logger // for what strangers cause: they must not fill the log
 }
 
@@ -81,7 +81,7 @@ func New(d Deps) (*Gateway, error) {
 		d.Metrics.onlyStrangers(kind, false)
 	}
 	return &Gateway{Deps: d, address: d.Set.Policies["address"], general: d.Set.Policies["default"], subjects: subjectLimits(d.Set),
-		origins: origins{of: map[string]*origin{}}, sampled: kitlog.Sampled(d.Log, d.Now)}, nil
+		senders: senderWatch{of: map[string]*sender{}}, sampled: kitlog.Sampled(d.Log, d.Now)}, nil
 }
 
 type step func(x *exchange) error

@@ -57,26 +57,26 @@ const (
 	repeatAlarm = time.Hour
 )
 
-// origins watches where the messages come from that their owners accept, so the path's token was right. When all of them come from
+// senderWatch notes where the messages come from that their owners accept, so the path's token was right. When all of them come from
 // strangers, the gateway stands behind a proxy that it was not told of, or the provider has moved: payments then wait to be confirmed.
-type origins struct {
+type senderWatch struct {
 	mu sync.Mutex
-	of map[string]*origin
+	of map[string]*sender
 }
 
-type origin struct {
+type sender struct {
 	strangers   int
 	known, said time.Time
 }
 
 // seen notes one message and answers whether all lately came from strangers, and whether that is to be said now.
-func (o *origins) seen(kind string, known bool, now time.Time) (all, say bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	k := o.of[kind]
+func (w *senderWatch) seen(kind string, known bool, now time.Time) (all, say bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := w.of[kind]
 	if k == nil {
-		k = &origin{}
-		o.of[kind] = k
+		k = &sender{}
+		w.of[kind] = k
 	}
 	if known {
 		k.strangers, k.known = 0, now
@@ -96,7 +96,7 @@ func (g *Gateway) noteSource(ctx context.Context, x *exchange) {
 	if _, listed := g.Sources[kind]; !listed || x.w.Status >= http.StatusMultipleChoices {
 		return
 	}
-	all, say := g.origins.seen(kind, x.known, g.Now())
+	all, say := g.senders.seen(kind, x.known, g.Now())
 	g.Metrics.onlyStrangers(kind, all)
 	if say {
 		g.Log.WarnContext(ctx, "every webhook of this kind comes from addresses that are not the provider's: if a proxy stands before the "+

@@ -7,7 +7,7 @@ import (
 
 func TestOrigins(t *testing.T) {
 	t.Parallel()
-	o := origins{of: map[string]*origin{}}
+	o := senderWatch{of: map[string]*sender{}}
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	seen := func(known bool, want, wantSay bool) {
 		t.Helper()
