@@ -63,8 +63,8 @@ func (c Caller) Allow(alternatives []contract.Alternative) error {
 	return ErrScope
 }
 
-// As decides by the operation's x-actor: an agent's operation demands that the token names one.
-func (c Caller) As(actor string) error {
+// CheckActor decides by the operation's x-actor: an agent's operation demands that the token names one.
+func (c Caller) CheckActor(actor string) error {
 	if actor == contract.Agent && c.AgentID == "" {
 		return ErrAgent
 	}

@@ -62,8 +62,8 @@ func (s *Services) Caller(key, delegation string) (Caller, error) {
 	return c, nil
 }
 
-// Life returns when tokens minted now for the caller end.
-func (c Caller) Life(now time.Time) time.Time {
+// TokenExpiry returns when tokens minted now for the caller end.
+func (c Caller) TokenExpiry(now time.Time) time.Time {
 	end := now.Add(kitauth.MaxLife)
 	if !c.ExpiresAt.IsZero() && c.ExpiresAt.Before(end) {
 		return c.ExpiresAt

@@ -123,7 +123,7 @@ func authorize(x *exchange) error {
 	if err := x.caller.Allow(x.end.op.Security); err != nil {
 		return err
 	}
-	return x.caller.As(x.end.op.Actor)
+	return x.caller.CheckActor(x.end.op.Actor)
 }
 
 func (g *Gateway) checkStepUp(x *exchange) error {
@@ -163,7 +163,7 @@ func claims(x *exchange, now time.Time) kitauth.Claims {
 	c.Subject = x.caller.Subject
 	c.Audience = jwt.ClaimStrings{x.end.op.Service}
 	c.IssuedAt = jwt.NewNumericDate(now)
-	c.ExpiresAt = jwt.NewNumericDate(x.caller.Life(now))
+	c.ExpiresAt = jwt.NewNumericDate(x.caller.TokenExpiry(now))
 	if x.end.op.Visibility == contract.Webhook {
 		c.Source = kitauth.SourceStranger
 		if x.known {
