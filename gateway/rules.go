@@ -43,7 +43,7 @@ func (c Config) Check() error {
 	if err := c.checkNetworks(); err != nil {
 		return err
 	}
-	return c.policies(map[string]contract.Policy{})
+	return c.applyPolicies(map[string]contract.Policy{})
 }
 
 func (c Config) identityKeys() map[string][]byte {
@@ -75,8 +75,8 @@ func (c Config) delegationKeys() [][]byte {
 // hooks is the beginning of the paths that providers call; two letters for the kind follow.
 const hooks = "/v1/hooks/"
 
-// names refuses what the contracts do not know, as a slip of the pen would change nothing, unseen; and what they know and nobody serves.
-func (c Config) names(set *contract.Set) error {
+// checkNames refuses names that the contracts do not know, which would change nothing, unseen; and what they know and nobody serves.
+func (c Config) checkNames(set *contract.Set) error {
 	keys := c.identityKeys()
 	for _, s := range append([]string{"user"}, set.Services...) { // tokens are checked with user's keys, whatever operations there are
 		if setting := upstreamPrefix + strings.ToUpper(s); s != name && c.Upstreams[s] == "" {
@@ -99,8 +99,8 @@ func (c Config) names(set *contract.Set) error {
 	return nil
 }
 
-// policies replaces named policies.
-func (c Config) policies(all map[string]contract.Policy) error {
+// applyPolicies replaces named policies.
+func (c Config) applyPolicies(all map[string]contract.Policy) error {
 	for _, p := range c.RatePolicies {
 		var n [3]int
 		for i, text := range strings.SplitN(p.value, "/", len(n)) {

@@ -41,10 +41,10 @@ func build(ctx context.Context, cfg Config, contracts fs.FS, host service.Host) 
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.names(set); err != nil {
+	if err := cfg.checkNames(set); err != nil {
 		return nil, err
 	}
-	if err := cfg.policies(set.Policies); err != nil {
+	if err := cfg.applyPolicies(set.Policies); err != nil {
 		return nil, err
 	}
 	set.ApplyPolicies()

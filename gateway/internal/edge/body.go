@@ -99,14 +99,14 @@ func readChecked(x *exchange) error {
 // refuseBody looks whether there is a body at all, if its length was not said.
 func (x *exchange) refuseBody() error {
 	if x.r.ContentLength < 0 {
-		x.allow(0)
+		x.extendDeadline(0)
 		var first [1]byte
 		if n, err := io.ReadFull(x.r.Body, first[:]); n == 0 && errors.Is(err, io.EOF) {
-			x.allowAll()
+			x.clearDeadline()
 			return nil
 		}
 	}
-	x.close()
+	x.closeConnection()
 	return validate.ErrExtraBody
 }
 
@@ -118,7 +118,7 @@ func (x *exchange) readBody() error {
 	}
 	maxBody := int(x.end.op.MaxBody)
 	if x.r.ContentLength > int64(maxBody) {
-		x.close()
+		x.closeConnection()
 		return ErrTooLarge
 	}
 	x.buffer, _ = buffers.Get().(*[]byte)
@@ -129,26 +129,26 @@ func (x *exchange) readBody() error {
 	x.began = clock.Monotonic()
 	for {
 		if len(b) == cap(b) {
-			more := min(cap(b), x.longest()+1-cap(b))
+			more := min(cap(b), x.maxLength()+1-cap(b))
 			if !x.hold(more) {
 				return ErrNoRoom
 			}
 			b = append(make([]byte, 0, cap(b)+more), b...)
 			*x.buffer = b[:0]
 		}
-		x.allow(len(b))
+		x.extendDeadline(len(b))
 		n, err := x.r.Body.Read(b[len(b):min(cap(b), maxBody+1)]) // one byte more shows that there is too much
 		b = b[:len(b)+n]
 		switch {
 		case len(b) > maxBody:
-			x.close() // the rest is not read
+			x.closeConnection() // the rest is not read
 			return ErrTooLarge
 		case errors.Is(err, io.EOF):
 			x.body = b
-			x.allowAll()
+			x.clearDeadline()
 			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			x.close()
+			x.closeConnection()
 			return ErrSlow
 		case err != nil:
 			return fmt.Errorf("%w: %w", ErrMalformed, err)
@@ -156,21 +156,21 @@ func (x *exchange) readBody() error {
 	}
 }
 
-// longest is how long the body may become.
-func (x *exchange) longest() int {
+// maxLength is how long the body may become.
+func (x *exchange) maxLength() int {
 	if x.r.ContentLength > 0 {
 		return int(x.r.ContentLength)
 	}
 	return int(x.end.op.MaxBody)
 }
 
-// close ends the connection after the answer.
-func (x *exchange) close() { x.w.Header().Set("Connection", "close") }
+// closeConnection ends the connection after the answer.
+func (x *exchange) closeConnection() { x.w.Header().Set("Connection", "close") }
 
 // hold reserves further bytes for the body.
 func (x *exchange) hold(n int) bool {
 	if !x.room.take(x.addressKey(), int64(n), x.known) {
-		x.close()
+		x.closeConnection()
 		return false
 	}
 	x.held += int64(n)
@@ -189,8 +189,8 @@ func (x *exchange) drop() {
 	}
 }
 
-// allow sets until when the next part of the body must come, after so many bytes.
-func (x *exchange) allow(came int) {
+// extendDeadline sets until when the next part of the body must come, after so many bytes.
+func (x *exchange) extendDeadline(came int) {
 	if x.began.IsZero() {
 		x.began = clock.Monotonic()
 	}
@@ -198,5 +198,5 @@ func (x *exchange) allow(came int) {
 	_ = http.NewResponseController(x.w).SetReadDeadline(until) // a writer of a test knows no deadline
 }
 
-// allowAll ends that: a deadline in the past would look as if the client had gone.
-func (x *exchange) allowAll() { _ = http.NewResponseController(x.w).SetReadDeadline(time.Time{}) }
+// clearDeadline ends that: a deadline in the past would look as if the client had gone.
+func (x *exchange) clearDeadline() { _ = http.NewResponseController(x.w).SetReadDeadline(time.Time{}) }

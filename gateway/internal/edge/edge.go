@@ -171,7 +171,7 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer l.finish(x, start)
 	if !l.internal && len(r.TransferEncoding) > 0 {
-		x.close() // a length beside it was dropped unseen: whoever stands before us may count the bytes of this connection otherwise
+		x.closeConnection() // a length beside it was dropped unseen: whoever stands before us may count the bytes of this connection otherwise
 	}
 	if !l.internal && l.g.cors(x, l.table) {
 		return
