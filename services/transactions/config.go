@@ -35,6 +35,6 @@ func (c Config) Check() error {
 		config.Rule{Name: "SENDTIP_SIGNING_KEY_PREVIOUS", Text: c.SigningKeyPrevious.Reveal(), Is: ed25519, Want: want})
 }
 
-func (c Config) sealer() (app.Sealer, error) {
-	return app.NewSealer(c.Origin, c.CheckpointFile, c.SigningKey.Reveal(), c.SigningKeyPrevious.Reveal())
+func (c Config) signer() (app.CheckpointSigner, error) {
+	return app.NewCheckpointSigner(c.Origin, c.CheckpointFile, c.SigningKey.Reveal(), c.SigningKeyPrevious.Reveal())
 }

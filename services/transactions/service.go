@@ -26,11 +26,11 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 		if err != nil {
 			return service.Own{}, err
 		}
-		sealer, err := cfg.sealer()
+		signer, err := cfg.signer()
 		if err != nil {
 			return service.Own{}, err
 		}
-		a := app.New(app.Pools{Shared: p.Pool, Committers: committers}, p.Now, p.Log, sealer, page.New(p.Sealer))
+		a := app.New(app.Pools{Shared: p.Pool, Committers: committers}, p.Now, p.Log, signer, page.New(p.Sealer))
 		a.Register(p.Registry)
 		p.Registry.MustRegister(collectors.NewGoCollector())
 		p.Jobs.PeriodicJobs().AddMany(jobs.Periodic())
@@ -38,7 +38,7 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 			Mount: func(r chi.Router) { api.Mount(r, a) }, MaxBody: api.MaxBody, Work: func(w *river.Workers) { jobs.Register(w, a) },
 			Keys: []keycheck.Key{
 				keycheck.Fixed("origin", "SENDTIP_LEDGER_ORIGIN", cfg.Origin), // a part of the keys' names, so before them
-				keycheck.Public("signing", "SENDTIP_SIGNING_KEY", sealer.VerifierKeys...),
+				keycheck.Public("signing", "SENDTIP_SIGNING_KEY", signer.VerifierKeys...),
 			},
 			Loops: []service.Loop{
 				{Name: "seal", Run: a.SealLoop}, {Name: "publish", Run: a.PublishLoop(p.Publisher)},

@@ -51,7 +51,7 @@ func around(t *testing.T, base *testworld.World) *world {
 // sign makes the ledger sign with these keys from now on.
 func (w *world) sign(signers []note.Signer, public ...string) {
 	w.keys = public
-	w.App = w.Ledger(app.Sealer{Origin: testworld.Origin, Signers: signers, VerifierKeys: public, File: w.file})
+	w.App = w.Ledger(app.CheckpointSigner{Origin: testworld.Origin, Signers: signers, VerifierKeys: public, File: w.file})
 }
 
 func (w *world) seal() {

@@ -239,7 +239,7 @@ func (d *draw) settle(p payout) {
 			d.later(5, p)
 			return
 		}
-		r := domain.Expiry(h.ID)
+		r := domain.ExpiryRelease(h.ID)
 		d.add(r.Reference, r.Body)
 		return
 	case p.rest || p0 < shareReleased:
@@ -264,7 +264,7 @@ func (d *draw) freeRoom(h domain.HoldState, p payout) {
 	if room > 0 {
 		d.plan(account, room)
 		p.rooms++
-		r := domain.Room(h.ID, p.rooms)
+		r := domain.RoomRelease(h.ID, p.rooms)
 		d.add(r.Reference, r.Body)
 	}
 	if room < h.Remaining() {

@@ -300,10 +300,10 @@ func (s *seeding) result(ctx context.Context, started time.Time) (Result, error)
 
 // sign signs the tree as the service does.
 func sign(ctx context.Context, pool *pgxpool.Pool, with Signing) error {
-	sealer := app.Sealer{Origin: with.Origin, File: with.File}
+	signer := app.CheckpointSigner{Origin: with.Origin, File: with.File}
 	for _, k := range with.Keys {
-		sealer.Signers, sealer.VerifierKeys = append(sealer.Signers, k.Signer), append(sealer.VerifierKeys, k.VerifierKey)
+		signer.Signers, signer.VerifierKeys = append(signer.Signers, k.Signer), append(signer.VerifierKeys, k.VerifierKey)
 	}
-	a := app.New(app.Pools{Shared: pool, Committers: pool}, (*clock.Clock)(nil).Now, slog.New(slog.DiscardHandler), sealer, nil)
+	a := app.New(app.Pools{Shared: pool, Committers: pool}, (*clock.Clock)(nil).Now, slog.New(slog.DiscardHandler), signer, nil)
 	return a.SignCheckpoint(ctx)
 }

@@ -155,7 +155,7 @@ func TestServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	a := w.LedgerOver(app.Pools{Shared: pool, Committers: pool}, w.Log, app.Sealer{Origin: testworld.Origin,
+	a := w.LedgerOver(app.Pools{Shared: pool, Committers: pool}, w.Log, app.CheckpointSigner{Origin: testworld.Origin,
 		Signers: []note.Signer{w.sign.Keys[0].Signer}, VerifierKeys: []string{w.sign.Keys[0].VerifierKey}})
 	known, err := proof.Verifiers(w.sign.Keys[0].VerifierKey)
 	if err != nil {

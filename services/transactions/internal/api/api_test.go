@@ -164,7 +164,7 @@ func TestLostDatabase(t *testing.T) {
 	}
 	t.Cleanup(pool.Close)
 	base := testworld.Open(t)
-	w := serve(t, base, base.LedgerOver(app.Pools{Shared: pool, Committers: pool}, base.Log, app.Sealer{}))
+	w := serve(t, base, base.LedgerOver(app.Pools{Shared: pool, Committers: pool}, base.Log, app.CheckpointSigner{}))
 	service := w.token("service:wallet", allScopes)
 	for path, body := range map[string]any{"/v1/ledger/transactions": post("a", "suspense.KES", "fees.revenue.KES", 1),
 		"/v1/ledger/outcomes/a": nil} {

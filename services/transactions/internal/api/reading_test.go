@@ -320,7 +320,7 @@ func (w *world) breaking(t testing.TB) string {
 			next.ServeHTTP(&losing{ResponseWriter: w, pool: pool}, r)
 		})
 	}, auth.NewVerifier(w.Name, w.Now, w.Common.IdentityKeys()...).Middleware(web.WriteProblem))
-	api.Mount(r, w.LedgerOver(app.Pools{Shared: pool, Committers: pool}, w.Log, app.Sealer{}))
+	api.Mount(r, w.LedgerOver(app.Pools{Shared: pool, Committers: pool}, w.Log, app.CheckpointSigner{}))
 	srv := httptest.NewServer(r)
 	t.Cleanup(srv.Close)
 	return srv.URL

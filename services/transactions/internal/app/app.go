@@ -22,7 +22,7 @@ type App struct {
 	log         *slog.Logger
 	group       *group
 	atomicLists atomic.Int64
-	sealer      Sealer
+	signer      CheckpointSigner
 	pages       *page.Pager
 	metrics     metrics
 	recent      *recent
@@ -37,8 +37,8 @@ type Pools struct {
 }
 
 // New makes the ledger. now is the clock; pages is nil for tools that list nothing.
-func New(pools Pools, now func() time.Time, log *slog.Logger, sealer Sealer, pages *page.Pager) *App {
-	a := &App{pool: pools.Shared, committers: pools.Committers, q: transactionsdb.New(), now: now, log: log, sealer: sealer, pages: pages,
+func New(pools Pools, now func() time.Time, log *slog.Logger, signer CheckpointSigner, pages *page.Pager) *App {
+	a := &App{pool: pools.Shared, committers: pools.Committers, q: transactionsdb.New(), now: now, log: log, signer: signer, pages: pages,
 		metrics: newMetrics(), recent: &recent{batches: map[int64][]posted{}},
 		unsealed: make(chan struct{}, 1), unpublished: make(chan struct{}, 1)}
 	a.group = newGroup(a.commit, log)

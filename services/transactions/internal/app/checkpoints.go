@@ -23,17 +23,17 @@ import (
 // CheckpointSigned is the type of the event that carries a checkpoint out of the reach of whoever owns the database.
 const CheckpointSigned = "ledger.checkpoint_signed"
 
-// Sealer is what checkpoints are signed with.
-type Sealer struct {
+// CheckpointSigner is what checkpoints are signed with.
+type CheckpointSigner struct {
 	Origin       string        // name of this ledger: first line of its checkpoints, and name of its keys
 	Signers      []note.Signer // two during a rotation of the key
 	VerifierKeys []string      // of the signers, for those who check
 	File         string        // checkpoints are appended to it; "" for none
 }
 
-// NewSealer makes the signers of private keys in PEM; an empty text is none.
-func NewSealer(origin, file string, keys ...string) (Sealer, error) {
-	s := Sealer{Origin: origin, File: file}
+// NewCheckpointSigner makes the signers of private keys in PEM; an empty text is none.
+func NewCheckpointSigner(origin, file string, keys ...string) (CheckpointSigner, error) {
+	s := CheckpointSigner{Origin: origin, File: file}
 	for _, text := range keys {
 		if text == "" {
 			continue
@@ -66,15 +66,15 @@ func (a *App) SignCheckpoint(ctx context.Context) error {
 	if err == nil && last.Size >= tree.Size {
 		return nil
 	}
-	signed, err := proof.Checkpoint{Origin: a.sealer.Origin, Size: uint64(tree.Size),
-		Root: [proof.HashSize]byte(tree.Root)}.Sign(a.sealer.Signers...)
+	signed, err := proof.Checkpoint{Origin: a.signer.Origin, Size: uint64(tree.Size),
+		Root: [proof.HashSize]byte(tree.Root)}.Sign(a.signer.Signers...)
 	if err != nil {
 		return fmt.Errorf("sign: %w", err)
 	}
 	stored := false
 	err = pg.InTx(ctx, a.pool, func(tx pgx.Tx) error {
 		now := a.clock()
-		for _, key := range a.sealer.VerifierKeys {
+		for _, key := range a.signer.VerifierKeys {
 			if err := a.q.InsertSigningKey(ctx, tx, key, now); err != nil {
 				return fmt.Errorf("note the key: %w", err)
 			}
@@ -91,14 +91,14 @@ func (a *App) SignCheckpoint(ctx context.Context) error {
 	}
 	if stored {
 		failpoint("signed_before_file")
-		return appendToFile(a.sealer.File, signed)
+		return appendToFile(a.signer.File, signed)
 	}
 	return nil
 }
 
 func (a *App) appendCheckpointEvent(ctx context.Context, tx pgx.Tx, size int64, signed string) error {
-	e, err := event.New(Topic, CheckpointSigned, a.sealer.Origin, a.clock(),
-		events.LedgerCheckpointSigned{Origin: a.sealer.Origin, Size: size, Checkpoint: signed})
+	e, err := event.New(Topic, CheckpointSigned, a.signer.Origin, a.clock(),
+		events.LedgerCheckpointSigned{Origin: a.signer.Origin, Size: size, Checkpoint: signed})
 	if err != nil {
 		return err
 	}
@@ -108,17 +108,17 @@ func (a *App) appendCheckpointEvent(ctx context.Context, tx pgx.Tx, size int64, 
 // recallCheckpoint appends the newest stored checkpoint to the file, if a crash between the two kept it out.
 func (a *App) recallCheckpoint(ctx context.Context) error {
 	last, err := a.q.LastCheckpoint(ctx, a.pool)
-	if pg.IsNoRows(err) || a.sealer.File == "" {
+	if pg.IsNoRows(err) || a.signer.File == "" {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read the last checkpoint: %w", err)
 	}
-	end, err := tail(a.sealer.File, 8<<10)
+	end, err := tail(a.signer.File, 8<<10)
 	if err != nil || bytes.Contains(end, []byte(last.Note)) {
 		return err
 	}
-	return appendToFile(a.sealer.File, []byte(last.Note))
+	return appendToFile(a.signer.File, []byte(last.Note))
 }
 
 // tail returns the last bytes of a file; of one that does not exist, nothing.

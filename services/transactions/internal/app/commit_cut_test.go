@@ -49,7 +49,7 @@ func (w *world) cutReplica(t testing.TB, log slog.Handler) (*app.App, *proxy) {
 	direct.RawQuery = "" // as docs/testing.md writes the address of a server of one's own
 	p, address := newProxy(t, direct.String(), w.Pool)
 	pools := app.Pools{Shared: w.Pool, Committers: testworld.Committers(t, address, app.CommitParams())}
-	return w.LedgerOver(pools, slog.New(log), testworld.Sealer(t)), p
+	return w.LedgerOver(pools, slog.New(log), testworld.Signer(t)), p
 }
 
 // TestCommitIsCut breaks the connection at every second COMMIT of two replicas: after the server has it, before it has it, and with its

@@ -102,7 +102,7 @@ func TestConnectionsDie(t *testing.T) {
 	params := app.CommitParams()
 	params["application_name"] = "committers"
 	pools := app.Pools{Shared: w.Pool, Committers: testworld.Committers(t, w.DB.AppURL, params)}
-	ledger := w.LedgerOver(pools, slog.New(repeated), testworld.Sealer(t))
+	ledger := w.LedgerOver(pools, slog.New(repeated), testworld.Signer(t))
 	killer := w.Connect(w.DB.AppURL)
 	var kills, unknown, posted atomic.Int64
 	felt := func() bool {

@@ -100,7 +100,7 @@ func TestCheckpointFile(t *testing.T) {
 	w := setup(t)
 	alice := w.customer(t, "KES", 0)
 	path := filepath.Join(t.TempDir(), "far", "away", "checkpoints")
-	with := testworld.Sealer(t)
+	with := testworld.Signer(t)
 	with.File = path
 	signing := w.Ledger(with)
 	sign := func() {
@@ -174,7 +174,8 @@ func TestCheckpointFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := w.count(t, "SELECT count(*) FROM checkpoints")
-	if err := w.Ledger(app.Sealer{Origin: "not\na name", Signers: []note.Signer{with.Signers[0]}}).SignCheckpoint(w.Ctx); err == nil ||
+	if err := w.Ledger(app.CheckpointSigner{Origin: "not\na name",
+		Signers: []note.Signer{with.Signers[0]}}).SignCheckpoint(w.Ctx); err == nil ||
 		w.count(t, "SELECT count(*) FROM checkpoints") != before {
 		t.Errorf("signed under an impossible name: %v", err)
 	}

@@ -57,7 +57,7 @@ func (a *App) release(ctx context.Context, rooms []transactionsdb.ListRoomsRow) 
 	}
 	requests := make([]domain.Request, len(next))
 	for i, r := range next {
-		requests[i] = domain.Room(r.HoldID, r.Number)
+		requests[i] = domain.RoomRelease(r.HoldID, r.Number)
 	}
 	outcomes, err := a.post(ctx, requests)
 	if err != nil {

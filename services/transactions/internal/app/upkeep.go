@@ -23,7 +23,7 @@ func (a *App) ExpireHolds(ctx context.Context) (int, error) {
 		}
 		requests := make([]domain.Request, len(ids))
 		for i, id := range ids {
-			requests[i] = domain.Expiry(id)
+			requests[i] = domain.ExpiryRelease(id)
 		}
 		outcomes, err := a.post(ctx, requests)
 		if err != nil {

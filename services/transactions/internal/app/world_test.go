@@ -118,7 +118,7 @@ func (w *world) count(t testing.TB, query string, args ...any) int64 {
 // replica is a second ledger on the same database.
 func (w *world) replica(t testing.TB) *app.App {
 	t.Helper()
-	return w.Ledger(testworld.Sealer(t))
+	return w.Ledger(testworld.Signer(t))
 }
 
 // fill leaves a row in every table of the ledger: a posted and a refused transaction, sealed and signed.

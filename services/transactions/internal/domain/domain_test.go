@@ -39,7 +39,7 @@ func TestValidate(t *testing.T) {
 		"no reference":      {"reference_invalid", "/reference", func(r *Request) { r.Reference = "" }},
 		"reference of 65":   {"reference_invalid", "/reference", func(r *Request) { r.Reference = strings.Repeat("a", 65) }},
 		"reserved":          {"reference_reserved", "/reference", func(r *Request) { r.Reference = "a:expire" }},
-		"reserved for room": {"reference_reserved", "/reference", func(r *Request) { r.Reference = Room(alice, 7).Reference }},
+		"reserved for room": {"reference_reserved", "/reference", func(r *Request) { r.Reference = RoomRelease(alice, 7).Reference }},
 		"type":              {"type_invalid", "/type", func(r *Request) { r.Type = "Transfer" }},
 		"channel":           {"channel_invalid", "/channel", func(r *Request) { r.Channel = "sms" }},
 		"action":            {"action_invalid", "/action", func(r *Request) { r.Action = "void" }},

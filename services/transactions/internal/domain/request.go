@@ -206,14 +206,14 @@ func all(s string, ok func(c byte) bool) bool {
 	return true
 }
 
-// Expiry is the release that the ledger sends for a hold whose time is over.
-func Expiry(holdID uuid.UUID) Request {
+// ExpiryRelease is the release that the ledger sends for a hold whose time is over.
+func ExpiryRelease(holdID uuid.UUID) Request {
 	return Request{Reference: holdID.String() + ExpirySuffix,
 		Body: Body{Action: ActionRelease, Type: "hold_expiry", Channel: "internal", HoldID: holdID}}
 }
 
-// Room is the number-th release that the ledger sends for a hold of money above the maximum, of what there is room for.
-func Room(holdID uuid.UUID, number int32) Request {
+// RoomRelease is the number-th release that the ledger sends for a hold of money above the maximum, of what there is room for.
+func RoomRelease(holdID uuid.UUID, number int32) Request {
 	return Request{Reference: holdID.String() + roomInfix + strconv.Itoa(int(number)),
 		Body: Body{Action: ActionRelease, Type: "hold_room", Channel: "internal", HoldID: holdID, UpToMaximum: true}}
 }

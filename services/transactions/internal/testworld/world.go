@@ -46,8 +46,8 @@ type World struct {
 	*servicetest.World
 	*app.App
 
-	Ctx     context.Context // of a service with all ledger scopes
-	Signing app.Sealer      // what the ledger signs with
+	Ctx     context.Context      // of a service with all ledger scopes
+	Signing app.CheckpointSigner // what the ledger signs with
 
 	tb testing.TB
 }
@@ -75,20 +75,20 @@ func On(tb testing.TB, db *pgtest.DB) *World {
 	if base.Pool, err = base.OpenPool(tb.Context(), pg.Options{LockTimeout: lockTimeout}); err != nil {
 		tb.Fatal(err)
 	}
-	w := &World{World: base, tb: tb, Signing: Sealer(tb),
+	w := &World{World: base, tb: tb, Signing: Signer(tb),
 		Ctx: base.As("service:wallet", scopes.LedgerPost, scopes.LedgerRead, scopes.LedgerAccounts)}
 	w.App = w.Ledger(w.Signing)
 	return w
 }
 
 // Ledger is one more ledger on the same database, as another replica of the service is.
-func (w *World) Ledger(with app.Sealer) *app.App {
+func (w *World) Ledger(with app.CheckpointSigner) *app.App {
 	w.tb.Helper()
 	return w.LedgerOver(app.Pools{Shared: w.Pool, Committers: Committers(w.tb, w.DB.AppURL, app.CommitParams())}, w.Log, with)
 }
 
 // LedgerOver is one more ledger, on connections of the test's own.
-func (w *World) LedgerOver(pools app.Pools, log *slog.Logger, with app.Sealer) *app.App {
+func (w *World) LedgerOver(pools app.Pools, log *slog.Logger, with app.CheckpointSigner) *app.App {
 	return app.New(pools, w.Clock.Now, log, with, page.New(w.Sealer))
 }
 
@@ -128,11 +128,11 @@ func Key(tb testing.TB) (signer note.Signer, public string) {
 	return signer, public
 }
 
-// Sealer signs with a key of this test.
-func Sealer(tb testing.TB) app.Sealer {
+// Signer signs with a key of this test.
+func Signer(tb testing.TB) app.CheckpointSigner {
 	tb.Helper()
 	signer, public := Key(tb)
-	return app.Sealer{Origin: Origin, Signers: []note.Signer{signer}, VerifierKeys: []string{public}}
+	return app.CheckpointSigner{Origin: Origin, Signers: []note.Signer{signer}, VerifierKeys: []string{public}}
 }
 
 // SecretKey is a new Ed25519 key in PEM, as `sendtip keys init` makes it.
