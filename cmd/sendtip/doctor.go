@@ -52,6 +52,8 @@ func doctor(ctx context.Context, f *flags, out io.Writer) error {
 	}, "if the gateway is behind a proxy, list it in SENDTIP_TRUSTED_PROXIES; if the provider has new addresses, list them in " +
 		"SENDTIP_WEBHOOK_SOURCES"})
 	list = append(list, ailment{"ledger", f.checkLedger, "stop the money services and make a copy of the database before anything else"})
+	list = append(list, ailment{"staff", f.lookAtStaff,
+		"staff have no wallet: give the role to another number of theirs and take it from this one, then they can send the money away"})
 	failed := 0
 	for _, a := range list {
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)

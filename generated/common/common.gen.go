@@ -13,6 +13,128 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for ApprovalState.
+const (
+	ApprovalStateApproved  ApprovalState = "approved"
+	ApprovalStateExpired   ApprovalState = "expired"
+	ApprovalStateOpen      ApprovalState = "open"
+	ApprovalStateRejected  ApprovalState = "rejected"
+	ApprovalStateWithdrawn ApprovalState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ApprovalState enum.
+func (e ApprovalState) Valid() bool {
+	switch e {
+	case ApprovalStateApproved:
+		return true
+	case ApprovalStateExpired:
+		return true
+	case ApprovalStateOpen:
+		return true
+	case ApprovalStateRejected:
+		return true
+	case ApprovalStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Approval A change that one person proposes and another decides.
+type Approval struct {
+	// Action Kind of change, such as role.change. Clients must accept new values.
+	//
+	// Example: role.change
+	Action string `json:"action"`
+
+	// ApprovalID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ApprovalID UUID `json:"approval_id"`
+
+	// CheckerID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	CheckerID *UUID `json:"checker_id,omitempty"`
+
+	// DecidedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	DecidedAt *Timestamp `json:"decided_at,omitempty"`
+
+	// Digest Stands for action, object and payload; approving hands it back.
+	//
+	// Example: wH2Zq1rVn3sYd0p8Kx7mJt5uEo4cLb6aFgQiRzTvWkM
+	Digest string `json:"digest"`
+
+	// ExpiresAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ExpiresAt Timestamp `json:"expires_at"`
+
+	// MadeAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	MadeAt Timestamp `json:"made_at"`
+
+	// MakerID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	MakerID UUID `json:"maker_id"`
+
+	// ObjectID Which one.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4f
+	ObjectID string `json:"object_id"`
+
+	// ObjectType What is changed.
+	//
+	// Example: user
+	ObjectType string `json:"object_type"`
+
+	// Payload The change as the service will make it; its fields depend on the action.
+	//
+	// Example: {"role":"compliance"}
+	Payload map[string]interface{} `json:"payload"`
+
+	// Reason Why, in the maker's words.
+	//
+	// Example: Starts on Monday.
+	Reason string `json:"reason"`
+
+	// State open, approved, rejected, withdrawn (by its maker) or expired. Clients must accept new values.
+	//
+	// Example: open
+	State string `json:"state"`
+}
+
+// ApprovalDecision What the checker was shown.
+type ApprovalDecision struct {
+	// Digest The request's digest.
+	//
+	// Example: wH2Zq1rVn3sYd0p8Kx7mJt5uEo4cLb6aFgQiRzTvWkM
+	Digest string `json:"digest"`
+}
+
+// ApprovalPage One page of requests.
+type ApprovalPage struct {
+	// Data The requests.
+	Data []Approval `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *PageCursor `json:"next_cursor,omitempty"`
+}
+
+// ApprovalRejection Why not.
+type ApprovalRejection struct {
+	// Reason In the decider's words; kept in the audit trail. No personal data.
+	//
+	// Example: Not the agreed figure.
+	Reason string `json:"reason"`
+}
+
 // Country ISO 3166-1 alpha-2 code in upper case.
 //
 // Example: KE
@@ -141,6 +263,14 @@ type Timestamp = time.Time
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type UUID = openapi_types.UUID
+
+// ApprovalID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type ApprovalID = UUID
+
+// ApprovalState defines model for ApprovalState.
+type ApprovalState string
 
 // Cursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
 //

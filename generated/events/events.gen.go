@@ -92,6 +92,46 @@ type NotificationFailed struct {
 	UserID *externalRef0.UUID `json:"user_id,omitempty"`
 }
 
+// UserApprovalDecided user.approval_decided: a proposed change was approved (and made), rejected, withdrawn, or has expired.
+type UserApprovalDecided struct {
+	// Action Kind of change, such as role.change.
+	Action string `json:"action"`
+
+	// ApprovalID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ApprovalID externalRef0.UUID `json:"approval_id"`
+
+	// ObjectID Which one.
+	ObjectID string `json:"object_id"`
+
+	// ObjectType What is changed.
+	ObjectType string `json:"object_type"`
+
+	// State open, approved, rejected, withdrawn or expired.
+	State string `json:"state"`
+}
+
+// UserApprovalRequested user.approval_requested: somebody proposed a change that a second person has to decide.
+type UserApprovalRequested struct {
+	// Action Kind of change, such as role.change.
+	Action string `json:"action"`
+
+	// ApprovalID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ApprovalID externalRef0.UUID `json:"approval_id"`
+
+	// ObjectID Which one.
+	ObjectID string `json:"object_id"`
+
+	// ObjectType What is changed.
+	ObjectType string `json:"object_type"`
+
+	// State open, approved, rejected, withdrawn or expired.
+	State string `json:"state"`
+}
+
 // UserKycRejected user.kyc_rejected: the identity could not be confirmed.
 type UserKycRejected struct {
 	// KycID A UUIDv7 made by the service that owns the object.

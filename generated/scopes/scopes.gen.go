@@ -7,6 +7,8 @@ package scopes
 const (
 	// Profile allows to read and change one's own profile, sessions, approvals and messages.
 	Profile = "profile"
+	// Totp allows to set up one's own authenticator.
+	Totp = "totp"
 	// Kyc allows to verify one's own identity.
 	Kyc = "kyc"
 	// WalletRead allows to read one's own wallets, payments and statements.
@@ -17,8 +19,14 @@ const (
 	TariffsRead = "tariffs:read"
 	// AdminAPIKeys allows to make, list and revoke partners' API keys.
 	AdminAPIKeys = "admin:api_keys"
-	// AdminKyc allows to decide on verifications that wait for a person.
+	// AdminRoles allows to read who is on the staff, and propose roles and new authenticators.
+	AdminRoles = "admin:roles"
+	// AdminRolesApprove allows to approve roles and new authenticators that another person proposed.
+	AdminRolesApprove = "admin:roles:approve"
+	// AdminKyc allows to decide on verifications that wait for a person, and propose to override one.
 	AdminKyc = "admin:kyc"
+	// AdminKycApprove allows to approve overrides that another person proposed.
+	AdminKycApprove = "admin:kyc:approve"
 	// AdminLedger allows to erase what a transaction says of a person.
 	AdminLedger = "admin:ledger"
 	// AdminUsers allows to suspend customers and let them back in.
@@ -43,8 +51,14 @@ const (
 
 // The roles.
 const (
-	RoleCustomer = "customer"
-	RoleAdmin    = "admin"
+	RoleCustomer   = "customer"
+	RoleAgent      = "agent"
+	RoleStaff      = "staff"
+	RoleSupport    = "support"
+	RoleCompliance = "compliance"
+	RoleFinance    = "finance"
+	RoleConfig     = "config"
+	RoleAdmin      = "admin"
 )
 
 // OfRole returns what a role lets a user do; nothing for one that is not known.
@@ -52,8 +66,20 @@ func OfRole(role string) []string {
 	switch role {
 	case RoleCustomer:
 		return []string{Profile, Kyc, WalletRead, WalletWrite}
+	case RoleAgent:
+		return []string{Profile, Kyc, WalletRead, WalletWrite}
+	case RoleStaff:
+		return []string{Profile, Totp}
+	case RoleSupport:
+		return []string{Profile, Totp, AdminUsers}
+	case RoleCompliance:
+		return []string{Profile, Totp, AdminUsers, AdminKyc, AdminKycApprove, AdminLedger}
+	case RoleFinance:
+		return []string{Profile, Totp}
+	case RoleConfig:
+		return []string{Profile, Totp}
 	case RoleAdmin:
-		return []string{Profile, Kyc, WalletRead, WalletWrite, AdminAPIKeys, AdminKyc, AdminLedger, AdminUsers}
+		return []string{Profile, Totp, AdminAPIKeys, AdminRoles, AdminRolesApprove}
 	}
 	return nil
 }

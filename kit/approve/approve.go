@@ -166,6 +166,9 @@ func (d *Desk) insert(ctx context.Context, tx pgx.Tx, a Approval) error {
 // Approve makes the change that a request asks for. digest is that of the request as the checker was shown it. The same checker's repeated
 // call is answered again and changes nothing.
 func (d *Desk) Approve(ctx context.Context, db pg.Beginner, id uuid.UUID, shown string) (Approval, error) {
+	if _, err := d.visible(ctx); err != nil { // who has no part in approvals does not learn which exist
+		return Approval{}, err
+	}
 	var out Approval
 	err := pg.InTx(ctx, db, func(tx pgx.Tx) error {
 		now := d.Now()
@@ -201,6 +204,9 @@ func (d *Desk) Approve(ctx context.Context, db pg.Beginner, id uuid.UUID, shown 
 // Reject ends a request without the change: by its maker it is withdrawn, by another person with the checker's scope rejected. Repeating it
 // is harmless.
 func (d *Desk) Reject(ctx context.Context, db pg.Beginner, id uuid.UUID, words string) (Approval, error) {
+	if _, err := d.visible(ctx); err != nil { // who has no part in approvals does not learn which exist
+		return Approval{}, err
+	}
 	var out Approval
 	err := pg.InTx(ctx, db, func(tx pgx.Tx) error {
 		now := d.Now()

@@ -53,10 +53,11 @@ func TestService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id, err := user.CreateAdmin(t.Context(), cfg, "+254799000001", "5821", "operators-laptop-1"); err != nil || id.Version() != 7 {
+	first := user.Admin{Phone: "+254799000001", Pin: "5821", Device: "operators-laptop-1"}
+	if id, err := user.CreateAdmin(t.Context(), cfg, first); err != nil || id.Version() != 7 {
 		t.Fatalf("create admin: %v, %v", id, err)
 	}
-	if _, err := user.CreateAdmin(t.Context(), cfg, "+254799000001", "5821", "operators-laptop-1"); err == nil {
+	if _, err := user.CreateAdmin(t.Context(), cfg, first); err == nil {
 		t.Error("a second operator with the same phone")
 	}
 	ctx, stop := context.WithCancel(t.Context())

@@ -3,15 +3,11 @@ package docs_test
 
 import (
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
-
-	"github.com/sendtip/sendtip/openapi"
 )
 
 const root = "../.."
@@ -76,75 +72,6 @@ func TestEveryErrorCodeIsListed(t *testing.T) {
 		if !codes[c] {
 			t.Errorf("docs/api.md lists the code %s, which nothing answers", c)
 		}
-	}
-}
-
-// TestConsumersAreListed: docs/events.md says of every event who hears it, and of nobody else.
-func TestConsumersAreListed(t *testing.T) {
-	t.Parallel()
-	hears := map[string]map[string]bool{} // by event, then service
-	for _, s := range openapi.Names(openapi.Services()) {
-		folder := filepath.Join("services", s, "internal", "events")
-		if _, err := os.Stat(filepath.Join(root, folder)); err != nil {
-			continue
-		}
-		for event := range matches(`(?m)^\t\t"(\w+\.\w+)": `, sources(t, folder)) {
-			if hears[event] == nil {
-				hears[event] = map[string]bool{}
-			}
-			hears[event][s] = true
-		}
-	}
-	if len(hears) < 10 {
-		t.Fatalf("only %d events are heard", len(hears))
-	}
-	listed := map[string]bool{}
-	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+\\.\\w+)` \\|.*\\| ([^|]+) \\|$").FindAllStringSubmatch(
-		read(t, filepath.Join(root, "docs", "events.md")), -1) {
-		event, consumers := row[1], regexp.MustCompile(`\([^)]*\)`).ReplaceAllString(row[2], "")
-		listed[event] = true
-		named := map[string]bool{}
-		for name := range strings.SplitSeq(consumers, ",") {
-			if name = strings.TrimSpace(name); name != "–" {
-				named[name] = true
-			}
-		}
-		if !maps.Equal(named, hears[event]) {
-			t.Errorf("docs/events.md: %s is consumed by %v, it says %v", event, slices.Sorted(maps.Keys(hears[event])),
-				slices.Sorted(maps.Keys(named)))
-		}
-	}
-	for event := range hears {
-		if !listed[event] {
-			t.Errorf("docs/events.md has no row of %s, which is consumed", event)
-		}
-	}
-}
-
-// TestIdempotentOperationsAreListed: docs/api.md names the operations for customers that need an Idempotency-Key.
-func TestIdempotentOperationsAreListed(t *testing.T) {
-	t.Parallel()
-	list := regexp.MustCompile("(?m)^(`.*`) require an `Idempotency-Key`").FindStringSubmatch(read(t, filepath.Join(root, "docs", "api.md")))
-	if list == nil {
-		t.Fatal("docs/api.md does not say which operations require an Idempotency-Key")
-	}
-	listed := matches("`(\\w+)`", map[string]string{"": list[1]})
-	needed := 0
-	for _, s := range openapi.Names(openapi.Services()) {
-		for _, op := range strings.Split(read(t, filepath.Join(root, "openapi", s+".yaml")), "operationId: ")[1:] {
-			id, _, _ := strings.Cut(op, "\n")
-			needs := strings.Contains(op, "x-visibility: public") && strings.Contains(op, "parameters/IdempotencyKey\"")
-			if needs {
-				needed++
-			}
-			if listed[id] != needs {
-				t.Errorf("docs/api.md, Idempotency: add %s, or take it out: whether it requires a key is %t", id, needs)
-			}
-			delete(listed, id)
-		}
-	}
-	if needed < 5 || len(listed) > 0 {
-		t.Errorf("%d operations require a key; these are none: %v", needed, listed)
 	}
 }
 

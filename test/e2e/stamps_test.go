@@ -33,7 +33,7 @@ func TestWhatIsMadeIsReadWithTheSameTimes(t *testing.T) {
 	if read, err := amina.Wallet.ListWalletsWithResponse(t.Context()); err != nil || read.JSON200 == nil || len(read.JSON200.Data) != 2 {
 		t.Fatalf("list the wallets: %v %v", read, err)
 	}
-	keys, err := gatewayclient.NewClientWithResponses(w.Gateway, gatewayclient.WithHTTPClient(w.admin(t)))
+	keys, err := gatewayclient.NewClientWithResponses(w.Gateway, gatewayclient.WithHTTPClient(w.staff(t, "admin")))
 	if err != nil {
 		t.Fatal(err)
 	}

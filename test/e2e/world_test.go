@@ -35,6 +35,9 @@ type world struct {
 	checker *contract.Checker
 	dir     string
 	ports   platform.Ports
+
+	appointing sync.Mutex
+	admins     journey.Admins // the first two; nil until staff is asked for
 }
 
 // start runs a platform of its own for the test; change may set options.
@@ -66,12 +69,16 @@ func newWorld(ctx context.Context, dir string, change func(*platform.Options)) (
 		return nil, err
 	}
 	w := &world{log: &buffer{}, checker: checker, dir: dir}
+	var now func() time.Time
 	for range 5 { // another process may take a port between the look and the start
 		o := platform.Options{Dir: dir, Ports: freePorts(), Log: w.log, Environ: map[string]string{}}
 		if change != nil {
 			change(&o)
 		}
-		w.ports = o.Ports
+		w.ports, now = o.Ports, time.Now
+		if o.Clock != nil {
+			now = o.Clock.Now
+		}
 		if w.p, err = platform.Start(ctx, o); err == nil {
 			break
 		}
@@ -81,7 +88,7 @@ func newWorld(ctx context.Context, dir string, change func(*platform.Options)) (
 	}
 	client := &http.Client{Timeout: 40 * time.Second, Transport: checker.Transport(&http.Transport{MaxIdleConnsPerHost: 128})}
 	w.World = journey.World{Gateway: w.p.PublicURL(), Sandbox: control.New(w.p.SandboxURL(), &http.Client{Timeout: 30 * time.Second}),
-		HTTP: client, CheckLedger: w.checkLedger}
+		HTTP: client, CheckLedger: w.checkLedger, MakeAdmin: w.makeAdmin, Now: now}
 	return w, nil
 }
 

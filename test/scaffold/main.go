@@ -35,13 +35,6 @@ func main() {
 	fmt.Printf("%d files were created:\n  %s\n", len(created), strings.Join(created, "\n  "))
 	fmt.Printf("%d files were modified by hand-written lines (generated code and go.sum follow):\n  %s\n", len(modified),
 		strings.Join(modified, "\n  "))
-	fmt.Printf("to undo it before it is committed (what else is not committed is lost as well):\n  %s\n", undo(os.Args[1]))
-}
-
-// undo takes a service back that was written and generated, and is not committed.
-func undo(name string) string {
-	const line = "git reset -q --hard && git clean -fdq services/x sql/x generated/x openapi/x.yaml test/e2e/x_test.go"
-	return strings.NewReplacer("/x", "/"+name).Replace(line)
 }
 
 // facts are what templates know of the service.

@@ -3,7 +3,6 @@ package main
 import (
 	"go/format"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -66,34 +65,6 @@ func TestWrite(t *testing.T) {
 	}
 	if _, _, err := write(root, name); err == nil {
 		t.Error("a service was written over itself")
-	}
-}
-
-// TestUndo: what is printed leaves the tree as it was.
-func TestUndo(t *testing.T) {
-	t.Parallel()
-	root := copyOf(t)
-	sh := func(line string) string {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
-		cmd.Dir = root
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s: %v %s", line, err, out)
-		}
-		return string(out)
-	}
-	sh("git init -q && git add -A && git -c user.name=probe -c user.email=probe@example.com commit -qm before")
-	if _, _, err := write(root, "probe"); err != nil {
-		t.Fatal(err)
-	}
-	sh("mkdir -p generated/probe/db && touch generated/probe/db/models.go")
-	if sh("git status --porcelain") == "" {
-		t.Fatal("nothing was written")
-	}
-	sh(undo("probe"))
-	if left := sh("git status --porcelain --ignored"); left != "" {
-		t.Errorf("this is left:\n%s", left)
 	}
 }
 

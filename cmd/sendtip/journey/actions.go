@@ -43,9 +43,17 @@ func (w World) Register(ctx context.Context, c *Customer) error {
 	return nil
 }
 
-// LogIn opens a session with phone and PIN on the customer's device, which must be known.
+// LogIn opens a session with phone and PIN, and the authenticator's code of staff, on the own device, which must be known.
 func (c *Customer) LogIn(ctx context.Context) error {
-	resp, err := c.User.CreateSessionWithResponse(ctx, userclient.SessionRequest{Phone: c.Phone, Pin: c.PIN, DeviceID: c.Device})
+	request := userclient.SessionRequest{Phone: c.Phone, Pin: c.PIN, DeviceID: c.Device}
+	if c.totpSecret != "" {
+		code, err := c.TotpCode()
+		if err != nil {
+			return err
+		}
+		request.Totp = &code
+	}
+	resp, err := c.User.CreateSessionWithResponse(ctx, request)
 	if err != nil {
 		return err
 	}
@@ -100,6 +108,7 @@ func (c *Customer) SubmitKYC(ctx context.Context, idNumber string) (string, erro
 	if resp.JSON202 == nil {
 		return "", refusal(resp.StatusCode(), resp.Body)
 	}
+	c.KycID = resp.JSON202.KycID
 	var status string
 	err = until(ctx, "the identity check", func() (bool, error) {
 		got, err := c.User.GetKycWithResponse(ctx, resp.JSON202.KycID)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -29,6 +30,8 @@ type Customer struct {
 	DepositAccount string
 	// IDNumber is the one that was submitted last.
 	IDNumber string
+	// KycID is the verification that was submitted last.
+	KycID uuid.UUID
 	// Tokens are those of the last sign-in.
 	Tokens userclient.Tokens
 
@@ -40,6 +43,10 @@ type Customer struct {
 	gateway string
 	http    *http.Client
 	trace   *trace
+	clock   func() time.Time
+
+	totpSecret string // of staff
+	totpStep   int64  // of the last code that was used
 
 	mu    sync.Mutex
 	token string
@@ -50,7 +57,8 @@ func (w World) NewCustomer(name string) (*Customer, error) {
 	if w.trace == nil {
 		w.trace = &trace{}
 	}
-	c := &Customer{Name: name, Phone: newPhone(), PIN: "4826", Device: uuid.NewString(), gateway: w.Gateway, http: w.HTTP, trace: w.trace}
+	c := &Customer{Name: name, Phone: newPhone(), PIN: "4826", Device: uuid.NewString(), gateway: w.Gateway, http: w.HTTP, trace: w.trace,
+		clock: w.Now}
 	c.Email = fmt.Sprintf("%s.%s@example.com", name, c.Phone[len(c.Phone)-6:])
 	var err error
 	if c.User, err = userclient.NewClientWithResponses(w.Gateway, userclient.WithHTTPClient(c)); err != nil {

@@ -24,6 +24,10 @@ type World struct {
 	HTTP    *http.Client
 	// CheckLedger proves that the ledger's totals are zero and says how much it checked.
 	CheckLedger func(ctx context.Context) (string, error)
+	// MakeAdmin does what `sendtip admin create` does, for a person with phone, PIN and device, and fills in the user's id.
+	MakeAdmin func(ctx context.Context, c *Customer) error
+	// Now is the platform's clock; nil: the machine's.
+	Now func() time.Time
 
 	trace *trace
 }
@@ -42,7 +46,7 @@ type Step struct {
 func Run(ctx context.Context, w World, report func(Step)) (passed, failed int) {
 	w.trace = &trace{}
 	s := &story{World: w}
-	for _, part := range [][]step{s.beginning(), s.failures()} {
+	for _, part := range [][]step{s.beginning(), s.staff(), s.failures()} {
 		broken := false
 		for _, st := range part {
 			if broken {

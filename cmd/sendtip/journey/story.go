@@ -16,6 +16,8 @@ import (
 type story struct {
 	World
 	amina, brian *Customer
+	admins       Admins
+	officer      *Customer
 }
 
 // Amounts in minor units. A fee of KES 7.00 for KES 101 to 500, and 15% excise on it, stand in the seeded tariff.

@@ -36,6 +36,63 @@ func (e KycDecisionDecision) Valid() bool {
 	}
 }
 
+// Defines values for RoleChangeRole.
+const (
+	RoleChangeRoleAdmin      RoleChangeRole = "admin"
+	RoleChangeRoleCompliance RoleChangeRole = "compliance"
+	RoleChangeRoleConfig     RoleChangeRole = "config"
+	RoleChangeRoleCustomer   RoleChangeRole = "customer"
+	RoleChangeRoleFinance    RoleChangeRole = "finance"
+	RoleChangeRoleSupport    RoleChangeRole = "support"
+)
+
+// Valid indicates whether the value is a known member of the RoleChangeRole enum.
+func (e RoleChangeRole) Valid() bool {
+	switch e {
+	case RoleChangeRoleAdmin:
+		return true
+	case RoleChangeRoleCompliance:
+		return true
+	case RoleChangeRoleConfig:
+		return true
+	case RoleChangeRoleCustomer:
+		return true
+	case RoleChangeRoleFinance:
+		return true
+	case RoleChangeRoleSupport:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListUserApprovalsParamsState.
+const (
+	ListUserApprovalsParamsStateApproved  ListUserApprovalsParamsState = "approved"
+	ListUserApprovalsParamsStateExpired   ListUserApprovalsParamsState = "expired"
+	ListUserApprovalsParamsStateOpen      ListUserApprovalsParamsState = "open"
+	ListUserApprovalsParamsStateRejected  ListUserApprovalsParamsState = "rejected"
+	ListUserApprovalsParamsStateWithdrawn ListUserApprovalsParamsState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ListUserApprovalsParamsState enum.
+func (e ListUserApprovalsParamsState) Valid() bool {
+	switch e {
+	case ListUserApprovalsParamsStateApproved:
+		return true
+	case ListUserApprovalsParamsStateExpired:
+		return true
+	case ListUserApprovalsParamsStateOpen:
+		return true
+	case ListUserApprovalsParamsStateRejected:
+		return true
+	case ListUserApprovalsParamsStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
 // CallbackReceipt The body is stored.
 type CallbackReceipt struct {
 	// Received Always true.
@@ -160,6 +217,19 @@ type KycDetails struct {
 	//
 	// Example: 30112230
 	IDNumber *string `json:"id_number,omitempty"`
+}
+
+// KycOverride Which verification should have succeeded.
+type KycOverride struct {
+	// KycID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	KycID externalRef0.UUID `json:"kyc_id"`
+
+	// Reason Why, in the operator's words; kept in the audit trail. No personal data.
+	//
+	// Example: Reported loss of the phone.
+	Reason Reason `json:"reason"`
 }
 
 // KycReview A submission awaiting review.
@@ -478,7 +548,7 @@ type Profile struct {
 	// Example: +254712345678
 	Phone externalRef0.Phone `json:"phone"`
 
-	// Roles customer or admin.
+	// Roles customer, agent, support, compliance, finance, config or admin. Clients must accept new values.
 	//
 	// Example: ["customer"]
 	Roles []string `json:"roles"`
@@ -653,6 +723,29 @@ type RevocationList struct {
 	DatabaseTime externalRef0.Timestamp `json:"database_time"`
 }
 
+// RoleChange Whose role changes, and to which.
+type RoleChange struct {
+	// Reason Why, in the operator's words; kept in the audit trail. No personal data.
+	//
+	// Example: Reported loss of the phone.
+	Reason Reason `json:"reason"`
+
+	// Role The new role; customer takes a role away.
+	//
+	// Example: compliance
+	Role RoleChangeRole `json:"role"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// RoleChangeRole The new role; customer takes a role away.
+//
+// Example: compliance
+type RoleChangeRole string
+
 // SessionRequest Phone and PIN; challenge and code on a new device only.
 type SessionRequest struct {
 	// ChallengeID A UUIDv7 made by the service that owns the object.
@@ -679,6 +772,50 @@ type SessionRequest struct {
 	//
 	// Example: 7294
 	Pin Pin `json:"pin"`
+
+	// Totp The 6 digits that the authenticator shows now; each works once. Staff only.
+	//
+	// Example: 482913
+	Totp *TotpCode `json:"totp,omitempty"`
+}
+
+// StaffMember A member of staff.
+type StaffMember struct {
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// Role support, compliance, finance, config or admin. Clients must accept new values.
+	//
+	// Example: compliance
+	Role string `json:"role"`
+
+	// Status active or suspended. Clients must accept new values.
+	//
+	// Example: active
+	Status string `json:"status"`
+
+	// Totp Whether the authenticator is set up.
+	//
+	// Example: true
+	Totp bool `json:"totp"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// StaffPage One page of the staff.
+type StaffPage struct {
+	// Data The members.
+	Data []StaffMember `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
 // Standing What a customer may do, as of a version.
@@ -787,6 +924,53 @@ type Tokens struct {
 	TokenType string `json:"token_type"`
 }
 
+// Totp The secret of an authenticator; it is never shown again.
+type Totp struct {
+	// Secret Base32 of 160 bits, for typing in.
+	//
+	// Example: JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+	Secret string `json:"secret"`
+
+	// URI The same as an otpauth URI, for a QR code.
+	//
+	// Example: otpauth://totp/SENDTIP:staff?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=SENDTIP
+	URI string `json:"uri"`
+}
+
+// TotpCode The 6 digits that the authenticator shows now; each works once. Staff only.
+//
+// Example: 482913
+type TotpCode = string
+
+// TotpConfirmation The first code.
+type TotpConfirmation struct {
+	// Code The 6 digits that the authenticator shows now; each works once. Staff only.
+	//
+	// Example: 482913
+	Code TotpCode `json:"code"`
+}
+
+// TotpRequest The PIN of who sets up an authenticator.
+type TotpRequest struct {
+	// Pin 4 to 6 digits; guessable ones are refused when it is chosen.
+	//
+	// Example: 7294
+	Pin Pin `json:"pin"`
+}
+
+// TotpReset Whose authenticator is void.
+type TotpReset struct {
+	// Reason Why, in the operator's words; kept in the audit trail. No personal data.
+	//
+	// Example: Reported loss of the phone.
+	Reason Reason `json:"reason"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
 // UserStatus A customer's status after the operation.
 type UserStatus struct {
 	// Status active or suspended.
@@ -824,6 +1008,15 @@ type ListKycReviewsParams struct {
 	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListStaffParams defines parameters for ListStaff.
+type ListStaffParams struct {
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListRevocationsParams defines parameters for ListRevocations.
 type ListRevocationsParams struct {
 	// Since The database time of an earlier response.
@@ -842,8 +1035,32 @@ type RefreshSessionParams struct {
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListUserApprovalsParams defines parameters for ListUserApprovals.
+type ListUserApprovalsParams struct {
+	// State Only requests in this state; all without it.
+	State *ListUserApprovalsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListUserApprovalsParamsState defines parameters for ListUserApprovals.
+type ListUserApprovalsParamsState string
+
+// ProposeKycOverrideJSONRequestBody defines body for ProposeKycOverride for application/json ContentType.
+type ProposeKycOverrideJSONRequestBody = KycOverride
+
 // DecideKycReviewJSONRequestBody defines body for DecideKycReview for application/json ContentType.
 type DecideKycReviewJSONRequestBody = KycDecision
+
+// ProposeRoleChangeJSONRequestBody defines body for ProposeRoleChange for application/json ContentType.
+type ProposeRoleChangeJSONRequestBody = RoleChange
+
+// ProposeTotpResetJSONRequestBody defines body for ProposeTotpReset for application/json ContentType.
+type ProposeTotpResetJSONRequestBody = TotpReset
 
 // SuspendUserJSONRequestBody defines body for SuspendUser for application/json ContentType.
 type SuspendUserJSONRequestBody = SuspensionRequest
@@ -859,6 +1076,12 @@ type StartLoginChallengeJSONRequestBody = LoginChallengeRequest
 
 // UpdateProfileJSONRequestBody defines body for UpdateProfile for application/json ContentType.
 type UpdateProfileJSONRequestBody = ProfileUpdate
+
+// CreateTotpJSONRequestBody defines body for CreateTotp for application/json ContentType.
+type CreateTotpJSONRequestBody = TotpRequest
+
+// ConfirmTotpJSONRequestBody defines body for ConfirmTotp for application/json ContentType.
+type ConfirmTotpJSONRequestBody = TotpConfirmation
 
 // StartPinResetJSONRequestBody defines body for StartPinReset for application/json ContentType.
 type StartPinResetJSONRequestBody = PinResetRequest
@@ -880,6 +1103,12 @@ type RefreshSessionJSONRequestBody = RefreshRequest
 
 // CreateStepUpJSONRequestBody defines body for CreateStepUp for application/json ContentType.
 type CreateStepUpJSONRequestBody = StepUpRequest
+
+// ApproveUserApprovalJSONRequestBody defines body for ApproveUserApproval for application/json ContentType.
+type ApproveUserApprovalJSONRequestBody = externalRef0.ApprovalDecision
+
+// RejectUserApprovalJSONRequestBody defines body for RejectUserApproval for application/json ContentType.
+type RejectUserApprovalJSONRequestBody = externalRef0.ApprovalRejection
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -955,6 +1184,24 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// ProposeKycOverrideWithBody Propose to verify an identity that was rejected
+	//
+	// For a customer whom the authority or a review rejected and who proved the identity otherwise. Another person decides; then the customer is verified as if by the authority. Only the newest verification, and only a rejected one (409 `kyc_not_rejected`); 403 `own_record` for oneself.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/admin/kyc-overrides (the `ProposeKycOverride` operationId).
+	ProposeKycOverrideWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeKycOverride Propose to verify an identity that was rejected
+	//
+	// For a customer whom the authority or a review rejected and who proved the identity otherwise. Another person decides; then the customer is verified as if by the authority. Only the newest verification, and only a rejected one (409 `kyc_not_rejected`); 403 `own_record` for oneself.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/admin/kyc-overrides (the `ProposeKycOverride` operationId).
+	ProposeKycOverride(ctx context.Context, body ProposeKycOverrideJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListKycReviews List submissions awaiting review
 	//
 	// Oldest first, with the details that were submitted and those that the authority returned. Every read is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
@@ -979,6 +1226,49 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/admin/kyc-reviews/{kyc_id}/decision (the `DecideKycReview` operationId).
 	DecideKycReview(ctx context.Context, kycID KycID, body DecideKycReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeRoleChangeWithBody Propose a role for a user
+	//
+	// Another admin decides (`POST /v1/user/approvals/{approval_id}/approval`); then all sessions of the user end. Who has begun an identity verification is a customer for good and cannot join the staff (409 `role_customer`); the role `customer` takes a role away, and at least two active admins always remain (409 `last_admins`). 403 `own_record` for oneself.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/admin/role-changes (the `ProposeRoleChange` operationId).
+	ProposeRoleChangeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeRoleChange Propose a role for a user
+	//
+	// Another admin decides (`POST /v1/user/approvals/{approval_id}/approval`); then all sessions of the user end. Who has begun an identity verification is a customer for good and cannot join the staff (409 `role_customer`); the role `customer` takes a role away, and at least two active admins always remain (409 `last_admins`). 403 `own_record` for oneself.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/admin/role-changes (the `ProposeRoleChange` operationId).
+	ProposeRoleChange(ctx context.Context, body ProposeRoleChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListStaff List the members of staff
+	//
+	// Everybody whose role is neither customer nor agent, in the order in which they joined, and whether their authenticator is set up.
+	//
+	// Corresponds with GET /v1/admin/staff (the `ListStaff` operationId).
+	ListStaff(ctx context.Context, params *ListStaffParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeTotpResetWithBody Propose that a member of staff sets up a new authenticator
+	//
+	// For one that was lost. Another admin decides; then the old one is void, all sessions end, and the next sign-in sets up a new one.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/admin/totp-resets (the `ProposeTotpReset` operationId).
+	ProposeTotpResetWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeTotpReset Propose that a member of staff sets up a new authenticator
+	//
+	// For one that was lost. Another admin decides; then the old one is void, all sessions end, and the next sign-in sets up a new one.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/admin/totp-resets (the `ProposeTotpReset` operationId).
+	ProposeTotpReset(ctx context.Context, body ProposeTotpResetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReinstateUser Reinstate a suspended customer
 	//
@@ -1135,6 +1425,42 @@ type ClientInterface interface {
 	// Corresponds with PATCH /v1/me (the `UpdateProfile` operationId).
 	UpdateProfile(ctx context.Context, body UpdateProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CreateTotpWithBody Set up the authenticator
+	//
+	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/me/totp (the `CreateTotp` operationId).
+	CreateTotpWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTotp Set up the authenticator
+	//
+	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/me/totp (the `CreateTotp` operationId).
+	CreateTotp(ctx context.Context, body CreateTotpJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmTotpWithBody Confirm the authenticator with its first code
+	//
+	// From now on signing in needs a code. This session gets the rights of its role with its next refresh. A wrong code is 403 `totp_invalid`; the fifth in a row locks (429 `totp_locked`).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/me/totp/confirmation (the `ConfirmTotp` operationId).
+	ConfirmTotpWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmTotp Confirm the authenticator with its first code
+	//
+	// From now on signing in needs a code. This session gets the rights of its role with its next refresh. A wrong code is 403 `totp_invalid`; the fifth in a row locks (429 `totp_locked`).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/me/totp/confirmation (the `ConfirmTotp` operationId).
+	ConfirmTotp(ctx context.Context, body ConfirmTotpJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// StartPinResetWithBody Request a code to choose a new PIN
 	//
 	// Sends a code to the customer's phone if this device is one of theirs. The response is the same whether or not the number is registered and the device known. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
@@ -1209,7 +1535,7 @@ type ClientInterface interface {
 
 	// CreateSessionWithBody Sign in
 	//
-	// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
+	// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number. Staff also send the code of their authenticator (403 `totp_required`, `totp_invalid`, 429 `totp_locked`); without one, they get a session that only sets one up (`POST /v1/me/totp`). Their sessions end after 30 minutes without a refresh, and after 12 hours.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1218,7 +1544,7 @@ type ClientInterface interface {
 
 	// CreateSession Sign in
 	//
-	// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
+	// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number. Staff also send the code of their authenticator (403 `totp_required`, `totp_invalid`, 429 `totp_locked`); without one, they get a session that only sets one up (`POST /v1/me/totp`). Their sessions end after 30 minutes without a refresh, and after 12 hours.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1267,6 +1593,87 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/step-ups (the `CreateStepUp` operationId).
 	CreateStepUp(ctx context.Context, body CreateStepUpJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListUserApprovals List the changes that wait for a second person
+	//
+	// The newest first, of the kinds that the caller may propose or approve; each reading is audited.
+	//
+	// Corresponds with GET /v1/user/approvals (the `ListUserApprovals` operationId).
+	ListUserApprovals(ctx context.Context, params *ListUserApprovalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveUserApprovalWithBody Approve a change and make it
+	//
+	// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/user/approvals/{approval_id}/approval (the `ApproveUserApproval` operationId).
+	ApproveUserApprovalWithBody(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveUserApproval Approve a change and make it
+	//
+	// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/user/approvals/{approval_id}/approval (the `ApproveUserApproval` operationId).
+	ApproveUserApproval(ctx context.Context, approvalID externalRef0.ApprovalID, body ApproveUserApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectUserApprovalWithBody Reject a change, or withdraw your own
+	//
+	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/user/approvals/{approval_id}/rejection (the `RejectUserApproval` operationId).
+	RejectUserApprovalWithBody(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectUserApproval Reject a change, or withdraw your own
+	//
+	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/user/approvals/{approval_id}/rejection (the `RejectUserApproval` operationId).
+	RejectUserApproval(ctx context.Context, approvalID externalRef0.ApprovalID, body RejectUserApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// ProposeKycOverrideWithBody Propose to verify an identity that was rejected
+//
+// For a customer whom the authority or a review rejected and who proved the identity otherwise. Another person decides; then the customer is verified as if by the authority. Only the newest verification, and only a rejected one (409 `kyc_not_rejected`); 403 `own_record` for oneself.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/admin/kyc-overrides (the `ProposeKycOverride` operationId).
+func (c *Client) ProposeKycOverrideWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeKycOverrideRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeKycOverride Propose to verify an identity that was rejected
+//
+// For a customer whom the authority or a review rejected and who proved the identity otherwise. Another person decides; then the customer is verified as if by the authority. Only the newest verification, and only a rejected one (409 `kyc_not_rejected`); 403 `own_record` for oneself.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/admin/kyc-overrides (the `ProposeKycOverride` operationId).
+func (c *Client) ProposeKycOverride(ctx context.Context, body ProposeKycOverrideJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeKycOverrideRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // ListKycReviews List submissions awaiting review
@@ -1314,6 +1721,99 @@ func (c *Client) DecideKycReviewWithBody(ctx context.Context, kycID KycID, conte
 // Corresponds with POST /v1/admin/kyc-reviews/{kyc_id}/decision (the `DecideKycReview` operationId).
 func (c *Client) DecideKycReview(ctx context.Context, kycID KycID, body DecideKycReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDecideKycReviewRequest(c.Server, kycID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeRoleChangeWithBody Propose a role for a user
+//
+// Another admin decides (`POST /v1/user/approvals/{approval_id}/approval`); then all sessions of the user end. Who has begun an identity verification is a customer for good and cannot join the staff (409 `role_customer`); the role `customer` takes a role away, and at least two active admins always remain (409 `last_admins`). 403 `own_record` for oneself.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/admin/role-changes (the `ProposeRoleChange` operationId).
+func (c *Client) ProposeRoleChangeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeRoleChangeRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeRoleChange Propose a role for a user
+//
+// Another admin decides (`POST /v1/user/approvals/{approval_id}/approval`); then all sessions of the user end. Who has begun an identity verification is a customer for good and cannot join the staff (409 `role_customer`); the role `customer` takes a role away, and at least two active admins always remain (409 `last_admins`). 403 `own_record` for oneself.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/admin/role-changes (the `ProposeRoleChange` operationId).
+func (c *Client) ProposeRoleChange(ctx context.Context, body ProposeRoleChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeRoleChangeRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListStaff List the members of staff
+//
+// Everybody whose role is neither customer nor agent, in the order in which they joined, and whether their authenticator is set up.
+//
+// Corresponds with GET /v1/admin/staff (the `ListStaff` operationId).
+func (c *Client) ListStaff(ctx context.Context, params *ListStaffParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListStaffRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeTotpResetWithBody Propose that a member of staff sets up a new authenticator
+//
+// For one that was lost. Another admin decides; then the old one is void, all sessions end, and the next sign-in sets up a new one.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/admin/totp-resets (the `ProposeTotpReset` operationId).
+func (c *Client) ProposeTotpResetWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeTotpResetRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeTotpReset Propose that a member of staff sets up a new authenticator
+//
+// For one that was lost. Another admin decides; then the old one is void, all sessions end, and the next sign-in sets up a new one.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/admin/totp-resets (the `ProposeTotpReset` operationId).
+func (c *Client) ProposeTotpReset(ctx context.Context, body ProposeTotpResetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeTotpResetRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1669,6 +2169,82 @@ func (c *Client) UpdateProfile(ctx context.Context, body UpdateProfileJSONReques
 	return c.Client.Do(req)
 }
 
+// CreateTotpWithBody Set up the authenticator
+//
+// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/me/totp (the `CreateTotp` operationId).
+func (c *Client) CreateTotpWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTotpRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTotp Set up the authenticator
+//
+// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/me/totp (the `CreateTotp` operationId).
+func (c *Client) CreateTotp(ctx context.Context, body CreateTotpJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTotpRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmTotpWithBody Confirm the authenticator with its first code
+//
+// From now on signing in needs a code. This session gets the rights of its role with its next refresh. A wrong code is 403 `totp_invalid`; the fifth in a row locks (429 `totp_locked`).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/me/totp/confirmation (the `ConfirmTotp` operationId).
+func (c *Client) ConfirmTotpWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmTotpRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmTotp Confirm the authenticator with its first code
+//
+// From now on signing in needs a code. This session gets the rights of its role with its next refresh. A wrong code is 403 `totp_invalid`; the fifth in a row locks (429 `totp_locked`).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/me/totp/confirmation (the `ConfirmTotp` operationId).
+func (c *Client) ConfirmTotp(ctx context.Context, body ConfirmTotpJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmTotpRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // StartPinResetWithBody Request a code to choose a new PIN
 //
 // Sends a code to the customer's phone if this device is one of theirs. The response is the same whether or not the number is registered and the device known. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
@@ -1823,7 +2399,7 @@ func (c *Client) CompleteRegistration(ctx context.Context, registrationID extern
 
 // CreateSessionWithBody Sign in
 //
-// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
+// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number. Staff also send the code of their authenticator (403 `totp_required`, `totp_invalid`, 429 `totp_locked`); without one, they get a session that only sets one up (`POST /v1/me/totp`). Their sessions end after 30 minutes without a refresh, and after 12 hours.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1842,7 +2418,7 @@ func (c *Client) CreateSessionWithBody(ctx context.Context, contentType string, 
 
 // CreateSession Sign in
 //
-// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
+// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number. Staff also send the code of their authenticator (403 `totp_required`, `totp_invalid`, 429 `totp_locked`); without one, they get a session that only sets one up (`POST /v1/me/totp`). Their sessions end after 30 minutes without a refresh, and after 12 hours.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1952,6 +2528,139 @@ func (c *Client) CreateStepUp(ctx context.Context, body CreateStepUpJSONRequestB
 	return c.Client.Do(req)
 }
 
+// ListUserApprovals List the changes that wait for a second person
+//
+// The newest first, of the kinds that the caller may propose or approve; each reading is audited.
+//
+// Corresponds with GET /v1/user/approvals (the `ListUserApprovals` operationId).
+func (c *Client) ListUserApprovals(ctx context.Context, params *ListUserApprovalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUserApprovalsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveUserApprovalWithBody Approve a change and make it
+//
+// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/user/approvals/{approval_id}/approval (the `ApproveUserApproval` operationId).
+func (c *Client) ApproveUserApprovalWithBody(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveUserApprovalRequestWithBody(c.Server, approvalID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveUserApproval Approve a change and make it
+//
+// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/user/approvals/{approval_id}/approval (the `ApproveUserApproval` operationId).
+func (c *Client) ApproveUserApproval(ctx context.Context, approvalID externalRef0.ApprovalID, body ApproveUserApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveUserApprovalRequest(c.Server, approvalID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectUserApprovalWithBody Reject a change, or withdraw your own
+//
+// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/user/approvals/{approval_id}/rejection (the `RejectUserApproval` operationId).
+func (c *Client) RejectUserApprovalWithBody(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectUserApprovalRequestWithBody(c.Server, approvalID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectUserApproval Reject a change, or withdraw your own
+//
+// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/user/approvals/{approval_id}/rejection (the `RejectUserApproval` operationId).
+func (c *Client) RejectUserApproval(ctx context.Context, approvalID externalRef0.ApprovalID, body RejectUserApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectUserApprovalRequest(c.Server, approvalID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// NewProposeKycOverrideRequest calls the generic ProposeKycOverride builder with application/json body
+func NewProposeKycOverrideRequest(server string, body ProposeKycOverrideJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeKycOverrideRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewProposeKycOverrideRequestWithBody constructs an http.Request for the ProposeKycOverride method, with any body, and a specified content type
+func NewProposeKycOverrideRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/kyc-overrides")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListKycReviewsRequest constructs an http.Request for the ListKycReviews method
 func NewListKycReviewsRequest(server string, params *ListKycReviewsParams) (*http.Request, error) {
 	var err error
@@ -2046,6 +2755,152 @@ func NewDecideKycReviewRequestWithBody(server string, kycID KycID, contentType s
 	}
 
 	operationPath := fmt.Sprintf("/v1/admin/kyc-reviews/%s/decision", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewProposeRoleChangeRequest calls the generic ProposeRoleChange builder with application/json body
+func NewProposeRoleChangeRequest(server string, body ProposeRoleChangeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeRoleChangeRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewProposeRoleChangeRequestWithBody constructs an http.Request for the ProposeRoleChange method, with any body, and a specified content type
+func NewProposeRoleChangeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/role-changes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListStaffRequest constructs an http.Request for the ListStaff method
+func NewListStaffRequest(server string, params *ListStaffParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/staff")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProposeTotpResetRequest calls the generic ProposeTotpReset builder with application/json body
+func NewProposeTotpResetRequest(server string, body ProposeTotpResetJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeTotpResetRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewProposeTotpResetRequestWithBody constructs an http.Request for the ProposeTotpReset method, with any body, and a specified content type
+func NewProposeTotpResetRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/totp-resets")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -2606,6 +3461,86 @@ func NewUpdateProfileRequestWithBody(server string, contentType string, body io.
 	return req, nil
 }
 
+// NewCreateTotpRequest calls the generic CreateTotp builder with application/json body
+func NewCreateTotpRequest(server string, body CreateTotpJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateTotpRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateTotpRequestWithBody constructs an http.Request for the CreateTotp method, with any body, and a specified content type
+func NewCreateTotpRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/me/totp")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewConfirmTotpRequest calls the generic ConfirmTotp builder with application/json body
+func NewConfirmTotpRequest(server string, body ConfirmTotpJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewConfirmTotpRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewConfirmTotpRequestWithBody constructs an http.Request for the ConfirmTotp method, with any body, and a specified content type
+func NewConfirmTotpRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/me/totp/confirmation")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewStartPinResetRequest calls the generic StartPinReset builder with application/json body
 func NewStartPinResetRequest(server string, body StartPinResetJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -2940,6 +3875,178 @@ func NewCreateStepUpRequestWithBody(server string, contentType string, body io.R
 	return req, nil
 }
 
+// NewListUserApprovalsRequest constructs an http.Request for the ListUserApprovals method
+func NewListUserApprovalsRequest(server string, params *ListUserApprovalsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/user/approvals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApproveUserApprovalRequest calls the generic ApproveUserApproval builder with application/json body
+func NewApproveUserApprovalRequest(server string, approvalID externalRef0.ApprovalID, body ApproveUserApprovalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApproveUserApprovalRequestWithBody(server, approvalID, "application/json", bodyReader)
+}
+
+// NewApproveUserApprovalRequestWithBody constructs an http.Request for the ApproveUserApproval method, with any body, and a specified content type
+func NewApproveUserApprovalRequestWithBody(server string, approvalID externalRef0.ApprovalID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "approval_id", approvalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/user/approvals/%s/approval", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRejectUserApprovalRequest calls the generic RejectUserApproval builder with application/json body
+func NewRejectUserApprovalRequest(server string, approvalID externalRef0.ApprovalID, body RejectUserApprovalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRejectUserApprovalRequestWithBody(server, approvalID, "application/json", bodyReader)
+}
+
+// NewRejectUserApprovalRequestWithBody constructs an http.Request for the RejectUserApproval method, with any body, and a specified content type
+func NewRejectUserApprovalRequestWithBody(server string, approvalID externalRef0.ApprovalID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "approval_id", approvalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/user/approvals/%s/rejection", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -2984,6 +4091,24 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ProposeKycOverrideWithBodyWithResponse Propose to verify an identity that was rejected
+	//
+	// For a customer whom the authority or a review rejected and who proved the identity otherwise. Another person decides; then the customer is verified as if by the authority. Only the newest verification, and only a rejected one (409 `kyc_not_rejected`); 403 `own_record` for oneself.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/kyc-overrides (the `ProposeKycOverride` operationId).
+	ProposeKycOverrideWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeKycOverrideResponse, error)
+
+	// ProposeKycOverrideWithResponse Propose to verify an identity that was rejected
+	//
+	// For a customer whom the authority or a review rejected and who proved the identity otherwise. Another person decides; then the customer is verified as if by the authority. Only the newest verification, and only a rejected one (409 `kyc_not_rejected`); 403 `own_record` for oneself.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/kyc-overrides (the `ProposeKycOverride` operationId).
+	ProposeKycOverrideWithResponse(ctx context.Context, body ProposeKycOverrideJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeKycOverrideResponse, error)
+
 	// ListKycReviewsWithResponse List submissions awaiting review
 	//
 	// Oldest first, with the details that were submitted and those that the authority returned. Every read is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
@@ -3010,6 +4135,51 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/admin/kyc-reviews/{kyc_id}/decision (the `DecideKycReview` operationId).
 	DecideKycReviewWithResponse(ctx context.Context, kycID KycID, body DecideKycReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*DecideKycReviewResponse, error)
+
+	// ProposeRoleChangeWithBodyWithResponse Propose a role for a user
+	//
+	// Another admin decides (`POST /v1/user/approvals/{approval_id}/approval`); then all sessions of the user end. Who has begun an identity verification is a customer for good and cannot join the staff (409 `role_customer`); the role `customer` takes a role away, and at least two active admins always remain (409 `last_admins`). 403 `own_record` for oneself.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/role-changes (the `ProposeRoleChange` operationId).
+	ProposeRoleChangeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeRoleChangeResponse, error)
+
+	// ProposeRoleChangeWithResponse Propose a role for a user
+	//
+	// Another admin decides (`POST /v1/user/approvals/{approval_id}/approval`); then all sessions of the user end. Who has begun an identity verification is a customer for good and cannot join the staff (409 `role_customer`); the role `customer` takes a role away, and at least two active admins always remain (409 `last_admins`). 403 `own_record` for oneself.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/role-changes (the `ProposeRoleChange` operationId).
+	ProposeRoleChangeWithResponse(ctx context.Context, body ProposeRoleChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeRoleChangeResponse, error)
+
+	// ListStaffWithResponse List the members of staff
+	//
+	// Everybody whose role is neither customer nor agent, in the order in which they joined, and whether their authenticator is set up.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/admin/staff (the `ListStaff` operationId).
+	ListStaffWithResponse(ctx context.Context, params *ListStaffParams, reqEditors ...RequestEditorFn) (*ListStaffResponse, error)
+
+	// ProposeTotpResetWithBodyWithResponse Propose that a member of staff sets up a new authenticator
+	//
+	// For one that was lost. Another admin decides; then the old one is void, all sessions end, and the next sign-in sets up a new one.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/totp-resets (the `ProposeTotpReset` operationId).
+	ProposeTotpResetWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeTotpResetResponse, error)
+
+	// ProposeTotpResetWithResponse Propose that a member of staff sets up a new authenticator
+	//
+	// For one that was lost. Another admin decides; then the old one is void, all sessions end, and the next sign-in sets up a new one.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/totp-resets (the `ProposeTotpReset` operationId).
+	ProposeTotpResetWithResponse(ctx context.Context, body ProposeTotpResetJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeTotpResetResponse, error)
 
 	// ReinstateUserWithResponse Reinstate a suspended customer
 	//
@@ -3182,6 +4352,42 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /v1/me (the `UpdateProfile` operationId).
 	UpdateProfileWithResponse(ctx context.Context, body UpdateProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProfileResponse, error)
 
+	// CreateTotpWithBodyWithResponse Set up the authenticator
+	//
+	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/me/totp (the `CreateTotp` operationId).
+	CreateTotpWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTotpResponse, error)
+
+	// CreateTotpWithResponse Set up the authenticator
+	//
+	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/me/totp (the `CreateTotp` operationId).
+	CreateTotpWithResponse(ctx context.Context, body CreateTotpJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTotpResponse, error)
+
+	// ConfirmTotpWithBodyWithResponse Confirm the authenticator with its first code
+	//
+	// From now on signing in needs a code. This session gets the rights of its role with its next refresh. A wrong code is 403 `totp_invalid`; the fifth in a row locks (429 `totp_locked`).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/me/totp/confirmation (the `ConfirmTotp` operationId).
+	ConfirmTotpWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmTotpResponse, error)
+
+	// ConfirmTotpWithResponse Confirm the authenticator with its first code
+	//
+	// From now on signing in needs a code. This session gets the rights of its role with its next refresh. A wrong code is 403 `totp_invalid`; the fifth in a row locks (429 `totp_locked`).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/me/totp/confirmation (the `ConfirmTotp` operationId).
+	ConfirmTotpWithResponse(ctx context.Context, body ConfirmTotpJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmTotpResponse, error)
+
 	// StartPinResetWithBodyWithResponse Request a code to choose a new PIN
 	//
 	// Sends a code to the customer's phone if this device is one of theirs. The response is the same whether or not the number is registered and the device known. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
@@ -3256,7 +4462,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSessionWithBodyWithResponse Sign in
 	//
-	// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
+	// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number. Staff also send the code of their authenticator (403 `totp_required`, `totp_invalid`, 429 `totp_locked`); without one, they get a session that only sets one up (`POST /v1/me/totp`). Their sessions end after 30 minutes without a refresh, and after 12 hours.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3265,7 +4471,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSessionWithResponse Sign in
 	//
-	// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
+	// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number. Staff also send the code of their authenticator (403 `totp_required`, `totp_invalid`, 429 `totp_locked`); without one, they get a session that only sets one up (`POST /v1/me/totp`). Their sessions end after 30 minutes without a refresh, and after 12 hours.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3316,6 +4522,183 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/step-ups (the `CreateStepUp` operationId).
 	CreateStepUpWithResponse(ctx context.Context, body CreateStepUpJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateStepUpResponse, error)
+
+	// ListUserApprovalsWithResponse List the changes that wait for a second person
+	//
+	// The newest first, of the kinds that the caller may propose or approve; each reading is audited.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/user/approvals (the `ListUserApprovals` operationId).
+	ListUserApprovalsWithResponse(ctx context.Context, params *ListUserApprovalsParams, reqEditors ...RequestEditorFn) (*ListUserApprovalsResponse, error)
+
+	// ApproveUserApprovalWithBodyWithResponse Approve a change and make it
+	//
+	// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/user/approvals/{approval_id}/approval (the `ApproveUserApproval` operationId).
+	ApproveUserApprovalWithBodyWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveUserApprovalResponse, error)
+
+	// ApproveUserApprovalWithResponse Approve a change and make it
+	//
+	// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/user/approvals/{approval_id}/approval (the `ApproveUserApproval` operationId).
+	ApproveUserApprovalWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, body ApproveUserApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveUserApprovalResponse, error)
+
+	// RejectUserApprovalWithBodyWithResponse Reject a change, or withdraw your own
+	//
+	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/user/approvals/{approval_id}/rejection (the `RejectUserApproval` operationId).
+	RejectUserApprovalWithBodyWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectUserApprovalResponse, error)
+
+	// RejectUserApprovalWithResponse Reject a change, or withdraw your own
+	//
+	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/user/approvals/{approval_id}/rejection (the `RejectUserApproval` operationId).
+	RejectUserApprovalWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, body RejectUserApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectUserApprovalResponse, error)
+}
+
+type ProposeKycOverrideResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeKycOverrideResponse) GetJSON201() *externalRef0.Approval {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeKycOverrideResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeKycOverrideResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeKycOverrideResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ProposeKycOverrideResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ProposeKycOverrideResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeKycOverrideResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ProposeKycOverrideResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ProposeKycOverrideResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeKycOverrideResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProposeKycOverrideResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProposeKycOverrideResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProposeKycOverrideResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ProposeKycOverrideResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeKycOverrideResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeKycOverrideResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeKycOverrideResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeKycOverrideResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type ListKycReviewsResponse struct {
@@ -3541,6 +4924,367 @@ func (r DecideKycReviewResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DecideKycReviewResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeRoleChangeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeRoleChangeResponse) GetJSON201() *externalRef0.Approval {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeRoleChangeResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeRoleChangeResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeRoleChangeResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ProposeRoleChangeResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ProposeRoleChangeResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeRoleChangeResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ProposeRoleChangeResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ProposeRoleChangeResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeRoleChangeResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProposeRoleChangeResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProposeRoleChangeResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProposeRoleChangeResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ProposeRoleChangeResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeRoleChangeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeRoleChangeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeRoleChangeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeRoleChangeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListStaffResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StaffPage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListStaffResponse) GetJSON200() *StaffPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListStaffResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListStaffResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListStaffResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListStaffResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListStaffResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListStaffResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListStaffResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListStaffResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListStaffResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListStaffResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListStaffResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListStaffResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeTotpResetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeTotpResetResponse) GetJSON201() *externalRef0.Approval {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeTotpResetResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeTotpResetResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeTotpResetResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ProposeTotpResetResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ProposeTotpResetResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeTotpResetResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ProposeTotpResetResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ProposeTotpResetResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeTotpResetResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProposeTotpResetResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProposeTotpResetResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProposeTotpResetResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ProposeTotpResetResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeTotpResetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeTotpResetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeTotpResetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeTotpResetResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5024,6 +6768,249 @@ func (r UpdateProfileResponse) ContentType() string {
 	return ""
 }
 
+type CreateTotpResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Totp
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateTotpResponse) GetJSON201() *Totp {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateTotpResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateTotpResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateTotpResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CreateTotpResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateTotpResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateTotpResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreateTotpResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateTotpResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateTotpResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateTotpResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateTotpResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CreateTotpResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateTotpResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateTotpResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateTotpResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateTotpResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ConfirmTotpResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ConfirmTotpResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ConfirmTotpResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ConfirmTotpResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ConfirmTotpResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ConfirmTotpResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ConfirmTotpResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ConfirmTotpResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ConfirmTotpResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ConfirmTotpResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ConfirmTotpResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ConfirmTotpResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ConfirmTotpResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ConfirmTotpResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ConfirmTotpResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConfirmTotpResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ConfirmTotpResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type StartPinResetResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5933,6 +7920,397 @@ func (r CreateStepUpResponse) ContentType() string {
 	return ""
 }
 
+type ListUserApprovalsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *externalRef0.ApprovalPage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListUserApprovalsResponse) GetJSON200() *externalRef0.ApprovalPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListUserApprovalsResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListUserApprovalsResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListUserApprovalsResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListUserApprovalsResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListUserApprovalsResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListUserApprovalsResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListUserApprovalsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListUserApprovalsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListUserApprovalsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListUserApprovalsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListUserApprovalsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListUserApprovalsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApproveUserApprovalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveUserApprovalResponse) GetJSON200() *externalRef0.Approval {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApproveUserApprovalResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApproveUserApprovalResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApproveUserApprovalResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApproveUserApprovalResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ApproveUserApprovalResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApproveUserApprovalResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ApproveUserApprovalResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApproveUserApprovalResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApproveUserApprovalResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ApproveUserApprovalResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApproveUserApprovalResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApproveUserApprovalResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ApproveUserApprovalResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveUserApprovalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveUserApprovalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveUserApprovalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveUserApprovalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RejectUserApprovalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RejectUserApprovalResponse) GetJSON200() *externalRef0.Approval {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RejectUserApprovalResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RejectUserApprovalResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RejectUserApprovalResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RejectUserApprovalResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r RejectUserApprovalResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RejectUserApprovalResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RejectUserApprovalResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RejectUserApprovalResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RejectUserApprovalResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RejectUserApprovalResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RejectUserApprovalResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RejectUserApprovalResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r RejectUserApprovalResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r RejectUserApprovalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RejectUserApprovalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RejectUserApprovalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RejectUserApprovalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ProposeKycOverrideWithBodyWithResponse Propose to verify an identity that was rejected
+//
+// For a customer whom the authority or a review rejected and who proved the identity otherwise. Another person decides; then the customer is verified as if by the authority. Only the newest verification, and only a rejected one (409 `kyc_not_rejected`); 403 `own_record` for oneself.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/kyc-overrides (the `ProposeKycOverride` operationId).
+func (c *ClientWithResponses) ProposeKycOverrideWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeKycOverrideResponse, error) {
+	rsp, err := c.ProposeKycOverrideWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeKycOverrideResponse(rsp)
+}
+
+// ProposeKycOverrideWithResponse Propose to verify an identity that was rejected
+//
+// For a customer whom the authority or a review rejected and who proved the identity otherwise. Another person decides; then the customer is verified as if by the authority. Only the newest verification, and only a rejected one (409 `kyc_not_rejected`); 403 `own_record` for oneself.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/kyc-overrides (the `ProposeKycOverride` operationId).
+func (c *ClientWithResponses) ProposeKycOverrideWithResponse(ctx context.Context, body ProposeKycOverrideJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeKycOverrideResponse, error) {
+	rsp, err := c.ProposeKycOverride(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeKycOverrideResponse(rsp)
+}
+
 // ListKycReviewsWithResponse List submissions awaiting review
 //
 // Oldest first, with the details that were submitted and those that the authority returned. Every read is audited. A submission whose details cannot be opened is listed without them (`unreadable`).
@@ -5976,6 +8354,81 @@ func (c *ClientWithResponses) DecideKycReviewWithResponse(ctx context.Context, k
 		return nil, err
 	}
 	return ParseDecideKycReviewResponse(rsp)
+}
+
+// ProposeRoleChangeWithBodyWithResponse Propose a role for a user
+//
+// Another admin decides (`POST /v1/user/approvals/{approval_id}/approval`); then all sessions of the user end. Who has begun an identity verification is a customer for good and cannot join the staff (409 `role_customer`); the role `customer` takes a role away, and at least two active admins always remain (409 `last_admins`). 403 `own_record` for oneself.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/role-changes (the `ProposeRoleChange` operationId).
+func (c *ClientWithResponses) ProposeRoleChangeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeRoleChangeResponse, error) {
+	rsp, err := c.ProposeRoleChangeWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeRoleChangeResponse(rsp)
+}
+
+// ProposeRoleChangeWithResponse Propose a role for a user
+//
+// Another admin decides (`POST /v1/user/approvals/{approval_id}/approval`); then all sessions of the user end. Who has begun an identity verification is a customer for good and cannot join the staff (409 `role_customer`); the role `customer` takes a role away, and at least two active admins always remain (409 `last_admins`). 403 `own_record` for oneself.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/role-changes (the `ProposeRoleChange` operationId).
+func (c *ClientWithResponses) ProposeRoleChangeWithResponse(ctx context.Context, body ProposeRoleChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeRoleChangeResponse, error) {
+	rsp, err := c.ProposeRoleChange(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeRoleChangeResponse(rsp)
+}
+
+// ListStaffWithResponse List the members of staff
+//
+// Everybody whose role is neither customer nor agent, in the order in which they joined, and whether their authenticator is set up.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/admin/staff (the `ListStaff` operationId).
+func (c *ClientWithResponses) ListStaffWithResponse(ctx context.Context, params *ListStaffParams, reqEditors ...RequestEditorFn) (*ListStaffResponse, error) {
+	rsp, err := c.ListStaff(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListStaffResponse(rsp)
+}
+
+// ProposeTotpResetWithBodyWithResponse Propose that a member of staff sets up a new authenticator
+//
+// For one that was lost. Another admin decides; then the old one is void, all sessions end, and the next sign-in sets up a new one.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/totp-resets (the `ProposeTotpReset` operationId).
+func (c *ClientWithResponses) ProposeTotpResetWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeTotpResetResponse, error) {
+	rsp, err := c.ProposeTotpResetWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeTotpResetResponse(rsp)
+}
+
+// ProposeTotpResetWithResponse Propose that a member of staff sets up a new authenticator
+//
+// For one that was lost. Another admin decides; then the old one is void, all sessions end, and the next sign-in sets up a new one.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/totp-resets (the `ProposeTotpReset` operationId).
+func (c *ClientWithResponses) ProposeTotpResetWithResponse(ctx context.Context, body ProposeTotpResetJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeTotpResetResponse, error) {
+	rsp, err := c.ProposeTotpReset(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeTotpResetResponse(rsp)
 }
 
 // ReinstateUserWithResponse Reinstate a suspended customer
@@ -6263,6 +8716,66 @@ func (c *ClientWithResponses) UpdateProfileWithResponse(ctx context.Context, bod
 	return ParseUpdateProfileResponse(rsp)
 }
 
+// CreateTotpWithBodyWithResponse Set up the authenticator
+//
+// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/me/totp (the `CreateTotp` operationId).
+func (c *ClientWithResponses) CreateTotpWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTotpResponse, error) {
+	rsp, err := c.CreateTotpWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTotpResponse(rsp)
+}
+
+// CreateTotpWithResponse Set up the authenticator
+//
+// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/me/totp (the `CreateTotp` operationId).
+func (c *ClientWithResponses) CreateTotpWithResponse(ctx context.Context, body CreateTotpJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTotpResponse, error) {
+	rsp, err := c.CreateTotp(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTotpResponse(rsp)
+}
+
+// ConfirmTotpWithBodyWithResponse Confirm the authenticator with its first code
+//
+// From now on signing in needs a code. This session gets the rights of its role with its next refresh. A wrong code is 403 `totp_invalid`; the fifth in a row locks (429 `totp_locked`).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/me/totp/confirmation (the `ConfirmTotp` operationId).
+func (c *ClientWithResponses) ConfirmTotpWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmTotpResponse, error) {
+	rsp, err := c.ConfirmTotpWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmTotpResponse(rsp)
+}
+
+// ConfirmTotpWithResponse Confirm the authenticator with its first code
+//
+// From now on signing in needs a code. This session gets the rights of its role with its next refresh. A wrong code is 403 `totp_invalid`; the fifth in a row locks (429 `totp_locked`).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/me/totp/confirmation (the `ConfirmTotp` operationId).
+func (c *ClientWithResponses) ConfirmTotpWithResponse(ctx context.Context, body ConfirmTotpJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmTotpResponse, error) {
+	rsp, err := c.ConfirmTotp(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmTotpResponse(rsp)
+}
+
 // StartPinResetWithBodyWithResponse Request a code to choose a new PIN
 //
 // Sends a code to the customer's phone if this device is one of theirs. The response is the same whether or not the number is registered and the device known. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
@@ -6385,7 +8898,7 @@ func (c *ClientWithResponses) CompleteRegistrationWithResponse(ctx context.Conte
 
 // CreateSessionWithBodyWithResponse Sign in
 //
-// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
+// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number. Staff also send the code of their authenticator (403 `totp_required`, `totp_invalid`, 429 `totp_locked`); without one, they get a session that only sets one up (`POST /v1/me/totp`). Their sessions end after 30 minutes without a refresh, and after 12 hours.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6400,7 +8913,7 @@ func (c *ClientWithResponses) CreateSessionWithBodyWithResponse(ctx context.Cont
 
 // CreateSessionWithResponse Sign in
 //
-// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number.
+// On a known device, requires phone and PIN. On an unknown device, also requires a code from `POST /v1/login-challenges`, which is checked before the PIN (without it: 403 `device_unknown`, whatever the phone and the PIN). A wrong PIN is 401 `invalid_credentials`. The fifth wrong PIN locks for 15 minutes, and each further lock is twice as long (429 `pin_locked`, Retry-After). In 15 minutes a known device may try 60 times, and all other devices 20 times together (429 `sign_in_limit`): a new phone shares this count with everyone who tries the number. Staff also send the code of their authenticator (403 `totp_required`, `totp_invalid`, 429 `totp_locked`); without one, they get a session that only sets one up (`POST /v1/me/totp`). Their sessions end after 30 minutes without a refresh, and after 12 hours.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6486,6 +8999,198 @@ func (c *ClientWithResponses) CreateStepUpWithResponse(ctx context.Context, body
 		return nil, err
 	}
 	return ParseCreateStepUpResponse(rsp)
+}
+
+// ListUserApprovalsWithResponse List the changes that wait for a second person
+//
+// The newest first, of the kinds that the caller may propose or approve; each reading is audited.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/user/approvals (the `ListUserApprovals` operationId).
+func (c *ClientWithResponses) ListUserApprovalsWithResponse(ctx context.Context, params *ListUserApprovalsParams, reqEditors ...RequestEditorFn) (*ListUserApprovalsResponse, error) {
+	rsp, err := c.ListUserApprovals(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListUserApprovalsResponse(rsp)
+}
+
+// ApproveUserApprovalWithBodyWithResponse Approve a change and make it
+//
+// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/user/approvals/{approval_id}/approval (the `ApproveUserApproval` operationId).
+func (c *ClientWithResponses) ApproveUserApprovalWithBodyWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveUserApprovalResponse, error) {
+	rsp, err := c.ApproveUserApprovalWithBody(ctx, approvalID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveUserApprovalResponse(rsp)
+}
+
+// ApproveUserApprovalWithResponse Approve a change and make it
+//
+// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/user/approvals/{approval_id}/approval (the `ApproveUserApproval` operationId).
+func (c *ClientWithResponses) ApproveUserApprovalWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, body ApproveUserApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveUserApprovalResponse, error) {
+	rsp, err := c.ApproveUserApproval(ctx, approvalID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveUserApprovalResponse(rsp)
+}
+
+// RejectUserApprovalWithBodyWithResponse Reject a change, or withdraw your own
+//
+// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/user/approvals/{approval_id}/rejection (the `RejectUserApproval` operationId).
+func (c *ClientWithResponses) RejectUserApprovalWithBodyWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectUserApprovalResponse, error) {
+	rsp, err := c.RejectUserApprovalWithBody(ctx, approvalID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectUserApprovalResponse(rsp)
+}
+
+// RejectUserApprovalWithResponse Reject a change, or withdraw your own
+//
+// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/user/approvals/{approval_id}/rejection (the `RejectUserApproval` operationId).
+func (c *ClientWithResponses) RejectUserApprovalWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, body RejectUserApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectUserApprovalResponse, error) {
+	rsp, err := c.RejectUserApproval(ctx, approvalID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectUserApprovalResponse(rsp)
+}
+
+// ParseProposeKycOverrideResponse parses an HTTP response from a ProposeKycOverrideWithResponse call
+func ParseProposeKycOverrideResponse(rsp *http.Response) (*ProposeKycOverrideResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeKycOverrideResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
 }
 
 // ParseListKycReviewsResponse parses an HTTP response from a ListKycReviewsWithResponse call
@@ -6590,6 +9295,322 @@ func ParseDecideKycReviewResponse(rsp *http.Response) (*DecideKycReviewResponse,
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeRoleChangeResponse parses an HTTP response from a ProposeRoleChangeWithResponse call
+func ParseProposeRoleChangeResponse(rsp *http.Response) (*ProposeRoleChangeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeRoleChangeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListStaffResponse parses an HTTP response from a ListStaffWithResponse call
+func ParseListStaffResponse(rsp *http.Response) (*ListStaffResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListStaffResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StaffPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeTotpResetResponse parses an HTTP response from a ProposeTotpResetWithResponse call
+func ParseProposeTotpResetResponse(rsp *http.Response) (*ProposeTotpResetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeTotpResetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest externalRef0.BadRequest
@@ -7960,6 +10981,222 @@ func ParseUpdateProfileResponse(rsp *http.Response) (*UpdateProfileResponse, err
 	return response, nil
 }
 
+// ParseCreateTotpResponse parses an HTTP response from a CreateTotpWithResponse call
+func ParseCreateTotpResponse(rsp *http.Response) (*CreateTotpResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateTotpResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Totp
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseConfirmTotpResponse parses an HTTP response from a ConfirmTotpWithResponse call
+func ParseConfirmTotpResponse(rsp *http.Response) (*ConfirmTotpResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConfirmTotpResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseStartPinResetResponse parses an HTTP response from a StartPinResetWithResponse call
 func ParseStartPinResetResponse(rsp *http.Response) (*StartPinResetResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8700,6 +11937,322 @@ func ParseCreateStepUpResponse(rsp *http.Response) (*CreateStepUpResponse, error
 			return nil, err
 		}
 		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListUserApprovalsResponse parses an HTTP response from a ListUserApprovalsWithResponse call
+func ParseListUserApprovalsResponse(rsp *http.Response) (*ListUserApprovalsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListUserApprovalsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest externalRef0.ApprovalPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApproveUserApprovalResponse parses an HTTP response from a ApproveUserApprovalWithResponse call
+func ParseApproveUserApprovalResponse(rsp *http.Response) (*ApproveUserApprovalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveUserApprovalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRejectUserApprovalResponse parses an HTTP response from a RejectUserApprovalWithResponse call
+func ParseRejectUserApprovalResponse(rsp *http.Response) (*RejectUserApprovalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RejectUserApprovalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge

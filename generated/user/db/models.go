@@ -10,6 +10,14 @@ import (
 	"github.com/google/uuid"
 )
 
+type BreakGlassUse struct {
+	ID           uuid.UUID
+	Action       string
+	UserID       uuid.UUID
+	ReasonSealed []byte
+	UsedAt       time.Time
+}
+
 type Device struct {
 	UserID      uuid.UUID
 	DeviceIndex []byte
@@ -95,6 +103,16 @@ type Session struct {
 	ExpiresAt    time.Time
 	RevokedAt    *time.Time
 	RevokeReason string
+	Factor       string
+	IdleUntil    *time.Time
+}
+
+type TotpFactor struct {
+	UserID       uuid.UUID
+	SecretSealed []byte
+	CreatedAt    time.Time
+	ConfirmedAt  *time.Time
+	LastStep     int64
 }
 
 type User struct {

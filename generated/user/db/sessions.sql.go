@@ -80,7 +80,7 @@ func (q *Queries) InsertRevocations(ctx context.Context, db DBTX, sessionIds []u
 }
 
 const insertSession = `-- name: InsertSession :exec
-INSERT INTO sessions (id, user_id, device_index, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO sessions (id, user_id, device_index, created_at, expires_at, factor, idle_until) VALUES ($1, $2, $3, $4, $5, $6, $7)
 `
 
 type InsertSessionParams struct {
@@ -89,6 +89,8 @@ type InsertSessionParams struct {
 	DeviceIndex []byte
 	CreatedAt   time.Time
 	ExpiresAt   time.Time
+	Factor      string
+	IdleUntil   *time.Time
 }
 
 func (q *Queries) InsertSession(ctx context.Context, db DBTX, arg InsertSessionParams) error {
@@ -98,7 +100,18 @@ func (q *Queries) InsertSession(ctx context.Context, db DBTX, arg InsertSessionP
 		arg.DeviceIndex,
 		arg.CreatedAt,
 		arg.ExpiresAt,
+		arg.Factor,
+		arg.IdleUntil,
 	)
+	return err
+}
+
+const keepSession = `-- name: KeepSession :exec
+UPDATE sessions SET idle_until = $2 WHERE id = $1
+`
+
+func (q *Queries) KeepSession(ctx context.Context, db DBTX, iD uuid.UUID, idleUntil *time.Time) error {
+	_, err := db.Exec(ctx, keepSession, iD, idleUntil)
 	return err
 }
 
@@ -133,7 +146,7 @@ func (q *Queries) ListRevocations(ctx context.Context, db DBTX, since time.Time)
 }
 
 const lockSession = `-- name: LockSession :one
-SELECT id, user_id, device_index, expires_at, revoked_at FROM sessions WHERE id = $1 FOR UPDATE
+SELECT id, user_id, device_index, expires_at, revoked_at, factor, idle_until FROM sessions WHERE id = $1 FOR UPDATE
 `
 
 type LockSessionRow struct {
@@ -142,6 +155,8 @@ type LockSessionRow struct {
 	DeviceIndex []byte
 	ExpiresAt   time.Time
 	RevokedAt   *time.Time
+	Factor      string
+	IdleUntil   *time.Time
 }
 
 func (q *Queries) LockSession(ctx context.Context, db DBTX, id uuid.UUID) (LockSessionRow, error) {
@@ -153,6 +168,8 @@ func (q *Queries) LockSession(ctx context.Context, db DBTX, id uuid.UUID) (LockS
 		&i.DeviceIndex,
 		&i.ExpiresAt,
 		&i.RevokedAt,
+		&i.Factor,
+		&i.IdleUntil,
 	)
 	return i, err
 }
@@ -208,7 +225,8 @@ func (q *Queries) RevokeUserSessions(ctx context.Context, db DBTX, userID uuid.U
 }
 
 const sessionLive = `-- name: SessionLive :one
-SELECT EXISTS (SELECT 1 FROM sessions WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > $3)
+SELECT EXISTS (SELECT 1 FROM sessions WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > $3
+    AND (idle_until IS NULL OR idle_until > $3))
 `
 
 func (q *Queries) SessionLive(ctx context.Context, db DBTX, iD uuid.UUID, userID uuid.UUID, now time.Time) (bool, error) {

@@ -1,5 +1,5 @@
 -- name: InsertSession :exec
-INSERT INTO sessions (id, user_id, device_index, created_at, expires_at) VALUES ($1, $2, $3, $4, $5);
+INSERT INTO sessions (id, user_id, device_index, created_at, expires_at, factor, idle_until) VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- name: InsertRefreshToken :exec
 INSERT INTO refresh_tokens (hash, session_id, created_at) VALUES ($1, $2, $3);
@@ -8,7 +8,10 @@ INSERT INTO refresh_tokens (hash, session_id, created_at) VALUES ($1, $2, $3);
 SELECT t.session_id, s.user_id FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE t.hash = $1;
 
 -- name: LockSession :one
-SELECT id, user_id, device_index, expires_at, revoked_at FROM sessions WHERE id = $1 FOR UPDATE;
+SELECT id, user_id, device_index, expires_at, revoked_at, factor, idle_until FROM sessions WHERE id = $1 FOR UPDATE;
+
+-- name: KeepSession :exec
+UPDATE sessions SET idle_until = $2 WHERE id = $1;
 
 -- name: GetRefreshToken :one
 -- Read under the session's lock: tokens of one family change one after the other.
@@ -19,7 +22,8 @@ UPDATE refresh_tokens SET used_at = sqlc.arg(now)::timestamptz, used_by = sqlc.a
 WHERE hash = $1 AND used_at IS NULL;
 
 -- name: SessionLive :one
-SELECT EXISTS (SELECT 1 FROM sessions WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > sqlc.arg(now));
+SELECT EXISTS (SELECT 1 FROM sessions WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > sqlc.arg(now)
+    AND (idle_until IS NULL OR idle_until > sqlc.arg(now)));
 
 -- name: RevokeSession :execrows
 UPDATE sessions SET revoked_at = sqlc.arg(now)::timestamptz, revoke_reason = sqlc.arg(reason)

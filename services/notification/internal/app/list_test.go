@@ -98,7 +98,7 @@ func TestListNotificationsWithALostText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	damaged, err := w.Sealer.Seal("notification.message:"+queued[1].String(), []byte(`{"Text":"half","Subject":7}`))
+	damaged, err := w.sealer.Seal("notification.message:"+queued[1].String(), []byte(`{"Text":"half","Subject":7}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,11 +117,11 @@ func TestListNotificationsWithALostText(t *testing.T) {
 				t.Errorf("listed %+v", item)
 			}
 		}
-		if n := w.alarms("lost_text"); n != i+1 {
+		if n := w.alarms(t, "lost_text"); n != i+1 {
 			t.Errorf("%d alarms", n)
 		}
 	}
-	if !strings.Contains(w.Logs.String(), queued[1].String()) {
+	if !strings.Contains(w.logs.String(), queued[1].String()) {
 		t.Error("the log does not name the message")
 	}
 }
@@ -129,7 +129,7 @@ func TestListNotificationsWithALostText(t *testing.T) {
 func TestListNotificationsMaximumPage(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	err := pg.InTx(t.Context(), w.DB.Pool, func(tx pgx.Tx) error {
+	err := pg.InTx(t.Context(), w.db.Pool, func(tx pgx.Tx) error {
 		for range 105 {
 			n := receipt()
 			n.RecipientID, n.SourceEventID, n.OccurredAt = w.peer.user, uuid.Must(uuid.NewV7()), start

@@ -55,7 +55,7 @@ func TestSendEmail(t *testing.T) {
 	if w.send(t, id); len(w.mails(t)) != 1 {
 		t.Error("a repeated job sent the mail again")
 	}
-	if logs := w.Logs.String(); strings.Contains(logs, email) || strings.Contains(logs, "Amina") {
+	if logs := w.logs.String(); strings.Contains(logs, email) || strings.Contains(logs, "Amina") {
 		t.Error("the log names the customer")
 	}
 	if dump := w.dump(t); strings.Contains(dump, email) || strings.Contains(dump, "Amina") {
@@ -72,10 +72,10 @@ func TestSendEmailQueuedOnce(t *testing.T) {
 	id := w.queue(t, receipt())
 	w.send(t, id)
 	w.send(t, id)
-	if n := w.Count("SELECT count(*) FROM notifications WHERE channel = 'email'"); n != 1 {
+	if n := w.count(t, "SELECT count(*) FROM notifications WHERE channel = 'email'"); n != 1 {
 		t.Errorf("%d mails are queued", n)
 	}
-	if n := w.Count("SELECT count(*) FROM river_job WHERE kind = 'notification.send_message'"); n != 2 {
+	if n := w.count(t, "SELECT count(*) FROM river_job WHERE kind = 'notification.send_message'"); n != 2 {
 		t.Errorf("%d jobs are queued", n)
 	}
 }
@@ -84,7 +84,7 @@ func TestSendEmailWithoutAddress(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.send(t, w.queue(t, receipt()))
-	if n := w.Count("SELECT count(*) FROM notifications"); n != 1 {
+	if n := w.count(t, "SELECT count(*) FROM notifications"); n != 1 {
 		t.Errorf("%d messages for a customer without e-mail", n)
 	}
 	id := w.queueMail(t)

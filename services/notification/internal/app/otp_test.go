@@ -29,11 +29,11 @@ func TestSendCode(t *testing.T) {
 	if strings.Contains(kept, code) || !strings.Contains(kept, domain.MaskedCode) {
 		t.Errorf("kept %q", kept)
 	}
-	if n := w.Count("SELECT count(*) FROM notifications WHERE channel = 'email'"); n != 0 {
+	if n := w.count(t, "SELECT count(*) FROM notifications WHERE channel = 'email'"); n != 0 {
 		t.Error("a code was queued for e-mail")
 	}
 	for _, secret := range []string{code, phone, hex.EncodeToString([]byte(code)), hex.EncodeToString([]byte(phone))} {
-		if dump := w.dump(t) + w.Logs.String(); strings.Contains(dump, secret) {
+		if dump := w.dump(t) + w.logs.String(); strings.Contains(dump, secret) {
 			t.Errorf("%s rests in the database or the log", secret)
 		}
 	}
@@ -42,7 +42,7 @@ func TestSendCode(t *testing.T) {
 // dump returns every row of every table as text.
 func (w *world) dump(t *testing.T) string {
 	t.Helper()
-	rows, err := w.DB.Pool.Query(t.Context(), `SELECT tablename FROM pg_tables
+	rows, err := w.db.Pool.Query(t.Context(), `SELECT tablename FROM pg_tables
 		WHERE CASE schemaname WHEN 'public' THEN has_table_privilege(format('public.%I', tablename), 'SELECT') ELSE false END`)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func (w *world) dump(t *testing.T) string {
 	for _, table := range tables {
 		name := pgx.Identifier{table}.Sanitize()
 		var text string
-		if err := w.DB.Pool.QueryRow(t.Context(), "SELECT coalesce(string_agg(x::text, chr(10)), '') FROM "+name+" x").Scan(&text); err != nil {
+		if err := w.db.Pool.QueryRow(t.Context(), "SELECT coalesce(string_agg(x::text, chr(10)), '') FROM "+name+" x").Scan(&text); err != nil {
 			t.Fatal(err)
 		}
 		b.WriteString(table + "\n" + text + "\n")
@@ -83,7 +83,7 @@ func TestSendCodeTooLate(t *testing.T) {
 			t.Parallel()
 			w := setup(t)
 			id := w.queue(t, otp(w))
-			w.Advance(c.wait)
+			w.wait(c.wait)
 			w.peer.change(c.change)
 			if wait := w.send(t, id); wait != 0 {
 				t.Errorf("asks to be called again in %s", wait)
@@ -109,11 +109,11 @@ func TestSendCodeRetries(t *testing.T) {
 	if wait := w.send(t, id); wait != 2*time.Second {
 		t.Errorf("first wait is %s", wait)
 	}
-	w.Advance(2 * time.Second)
+	w.wait(2 * time.Second)
 	if wait := w.send(t, id); wait != 4*time.Second {
 		t.Errorf("second wait is %s", wait)
 	}
-	w.Advance(5 * time.Minute)
+	w.wait(5 * time.Minute)
 	w.send(t, id)
 	w.mustBe(t, id, domain.Failed, domain.ReasonExpired)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/sendtip/sendtip/services/notification/internal/domain"
 )
 
-func (w *world) token() string { return path.Base(app.HookPath(w.Sealer)) }
+func (w *world) token() string { return path.Base(app.HookPath(w.sealer)) }
 
 func form(id, status, reason string) []byte {
 	v := url.Values{"id": {id}, "status": {status}, "phoneNumber": {phone}, "networkCode": {"63902"}}
@@ -39,7 +39,7 @@ func (w *world) report(t *testing.T, raw []byte) time.Duration {
 // judge runs the judgement of every report, those that are judged too.
 func (w *world) judge(t *testing.T) (wait time.Duration) {
 	t.Helper()
-	rows, err := w.DB.Pool.Query(t.Context(),
+	rows, err := w.db.Pool.Query(t.Context(),
 		"SELECT (args->>'report_id')::uuid FROM river_job WHERE kind = 'notification.judge_report' ORDER BY id")
 	if err != nil {
 		t.Fatal(err)
@@ -114,10 +114,10 @@ func TestReports(t *testing.T) {
 			if strings.Join(got, ",") != strings.Join(c.events, ",") {
 				t.Errorf("published %v, want %v", got, c.events)
 			}
-			if n := w.Count("SELECT count(*) FROM delivery_reports"); n != len(distinct) {
+			if n := w.count(t, "SELECT count(*) FROM delivery_reports"); n != len(distinct) {
 				t.Errorf("%d reports are kept, %d were different", n, len(distinct))
 			}
-			if n := w.Count("SELECT count(*) FROM delivery_reports WHERE outcome = 'received' OR judged_at IS NULL"); n != 0 {
+			if n := w.count(t, "SELECT count(*) FROM delivery_reports WHERE outcome = 'received' OR judged_at IS NULL"); n != 0 {
 				t.Errorf("%d reports are not judged", n)
 			}
 		})
@@ -133,10 +133,10 @@ func TestReportBeforeItsMessage(t *testing.T) {
 		t.Errorf("wait is %s", wait)
 	}
 	w.send(t, id)
-	if _, err := w.DB.Pool.Exec(t.Context(), "UPDATE notifications SET provider_message_id = 'ATXid_early' WHERE id = $1", id); err != nil {
+	if _, err := w.db.Pool.Exec(t.Context(), "UPDATE notifications SET provider_message_id = 'ATXid_early' WHERE id = $1", id); err != nil {
 		t.Fatal(err)
 	}
-	w.Advance(2 * time.Second)
+	w.wait(2 * time.Second)
 	if wait := w.judge(t); wait != 0 {
 		t.Errorf("wait is %s", wait)
 	}
@@ -147,15 +147,15 @@ func TestReportWithoutMessage(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.report(t, form("ATXid_stranger", "Success", ""))
-	w.Advance(time.Hour - time.Second)
+	w.wait(time.Hour - time.Second)
 	if wait := w.judge(t); wait != 5*time.Minute {
 		t.Errorf("wait is %s", wait)
 	}
-	w.Advance(time.Second)
+	w.wait(time.Second)
 	if wait := w.judge(t); wait != 0 {
 		t.Errorf("wait is %s", wait)
 	}
-	if n := w.Count("SELECT count(*) FROM delivery_reports WHERE outcome = 'unmatched'"); n != 1 {
+	if n := w.count(t, "SELECT count(*) FROM delivery_reports WHERE outcome = 'unmatched'"); n != 1 {
 		t.Error("the report is not set aside")
 	}
 }
@@ -169,13 +169,13 @@ func TestReportUnreadable(t *testing.T) {
 			t.Errorf("%q: %v", raw, err)
 		}
 	}
-	if n := w.Count("SELECT count(*) FROM delivery_reports WHERE outcome = 'unreadable' AND provider_message_id IS NULL"); n != 7 {
+	if n := w.count(t, "SELECT count(*) FROM delivery_reports WHERE outcome = 'unreadable' AND provider_message_id IS NULL"); n != 7 {
 		t.Errorf("%d reports are kept", n)
 	}
-	if n := w.Count("SELECT count(*) FROM river_job WHERE kind = 'notification.judge_report'"); n != 0 {
+	if n := w.count(t, "SELECT count(*) FROM river_job WHERE kind = 'notification.judge_report'"); n != 0 {
 		t.Errorf("%d jobs for nothing", n)
 	}
-	if n := w.alarms("unreadable_report"); n != 7 {
+	if n := w.alarms(t, "unreadable_report"); n != 7 {
 		t.Errorf("%d alarms", n)
 	}
 }
@@ -202,7 +202,7 @@ func TestReportInOtherWritings(t *testing.T) {
 				w.report(t, fmt.Appendf(nil, body, w.row(t, id).providerID))
 			}
 			w.mustBe(t, id, domain.Delivered, "")
-			if n := w.Count("SELECT count(*) FROM delivery_reports WHERE outcome = 'applied' AND status = 'Success'"); n != 1 {
+			if n := w.count(t, "SELECT count(*) FROM delivery_reports WHERE outcome = 'applied' AND status = 'Success'"); n != 1 {
 				t.Errorf("%d reports were applied", n)
 			}
 		})
@@ -217,34 +217,34 @@ func TestReportThatCannotBeOpened(t *testing.T) {
 		t.Errorf("a report that is not there: %s, %v", wait, err)
 	}
 	id := uuid.Must(uuid.NewV7())
-	if _, err := w.DB.Pool.Exec(t.Context(), `INSERT INTO delivery_reports (id, provider_message_id, status, body, outcome, received_at)
-		VALUES ($1, 'ATXid_1', 'Success', 'not sealed', 'received', $2)`, id, w.Now()); err != nil {
+	if _, err := w.db.Pool.Exec(t.Context(), `INSERT INTO delivery_reports (id, provider_message_id, status, body, outcome, received_at)
+		VALUES ($1, 'ATXid_1', 'Success', 'not sealed', 'received', $2)`, id, w.clock()); err != nil {
 		t.Fatal(err)
 	}
-	w.Advance(time.Hour - time.Microsecond)
+	w.wait(time.Hour - time.Microsecond)
 	if _, err := w.app.JudgeReport(t.Context(), id); err == nil {
 		t.Error("given up before the hour is over")
 	}
-	w.Advance(time.Microsecond)
+	w.wait(time.Microsecond)
 	if wait, err := w.app.JudgeReport(t.Context(), id); wait != 0 || err != nil {
 		t.Errorf("%s, %v", wait, err)
 	}
-	if n := w.Count("SELECT count(*) FROM delivery_reports WHERE outcome = 'unreadable' AND judged_at IS NOT NULL"); n != 1 ||
-		w.alarms("unreadable_report") != 1 {
-		t.Errorf("%d set aside, %d alarms", n, w.alarms("unreadable_report"))
+	if n := w.count(t, "SELECT count(*) FROM delivery_reports WHERE outcome = 'unreadable' AND judged_at IS NOT NULL"); n != 1 ||
+		w.alarms(t, "unreadable_report") != 1 {
+		t.Errorf("%d set aside, %d alarms", n, w.alarms(t, "unreadable_report"))
 	}
 }
 
 func TestReportWrongToken(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	for _, token := range []string{"", "AAAABBBBCCCCDDDDEEEEFFFFGGGGHHHH", w.token()[1:], w.Sealer.Token("other")} {
+	for _, token := range []string{"", "AAAABBBBCCCCDDDDEEEEFFFFGGGGHHHH", w.token()[1:], w.sealer.Token("other")} {
 		err := w.app.ReceiveSmsReport(t.Context(), token, form("ATXid_1", "Success", ""))
 		if f, ok := fault.As(err); !ok || f.Kind != fault.NotFound || !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("%q: %v", token, err)
 		}
 	}
-	if n := w.Count("SELECT count(*) FROM delivery_reports"); n != 0 {
+	if n := w.count(t, "SELECT count(*) FROM delivery_reports"); n != 0 {
 		t.Errorf("%d reports were stored", n)
 	}
 	if err := w.app.ReceiveSmsReport(t.Context(), strings.ToUpper(w.token()), form("ATXid_1", "Success", "")); err != nil {
@@ -255,7 +255,7 @@ func TestReportWrongToken(t *testing.T) {
 // TestReportAddress: the SMS gateway's dashboard holds the address, so it may never change.
 func TestReportAddress(t *testing.T) {
 	t.Parallel()
-	if got := app.HookPath(setup(t).Sealer); got != "/v1/hooks/sm/9j7dbbr89s5ur96n3np8vt26uzh3tuly" {
+	if got := app.HookPath(setup(t).sealer); got != "/v1/hooks/sm/9j7dbbr89s5ur96n3np8vt26uzh3tuly" {
 		t.Errorf("the address is %s", got)
 	}
 }
@@ -268,13 +268,13 @@ func TestReportIsSealed(t *testing.T) {
 	w.report(t, raw)
 	var id uuid.UUID
 	var body []byte
-	if err := w.DB.Pool.QueryRow(t.Context(), "SELECT id, body FROM delivery_reports").Scan(&id, &body); err != nil {
+	if err := w.db.Pool.QueryRow(t.Context(), "SELECT id, body FROM delivery_reports").Scan(&id, &body); err != nil {
 		t.Fatal(err)
 	}
-	if plain, err := w.Sealer.Open("notification.report:"+id.String(), body); err != nil || string(plain) != string(raw) {
+	if plain, err := w.sealer.Open("notification.report:"+id.String(), body); err != nil || string(plain) != string(raw) {
 		t.Errorf("opened %q (%v)", plain, err)
 	}
-	if dump := w.dump(t) + w.Logs.String(); strings.Contains(dump, phone[1:]) {
+	if dump := w.dump(t) + w.logs.String(); strings.Contains(dump, phone[1:]) {
 		t.Error("the phone rests in clear")
 	}
 }

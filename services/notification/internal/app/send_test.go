@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sendtip/sendtip/kit/money"
 	"github.com/sendtip/sendtip/kit/servicetest"
@@ -120,11 +119,11 @@ func TestSendMessageGivesUp(t *testing.T) {
 			break
 		}
 		waits = append(waits, wait)
-		w.Advance(wait)
+		w.wait(wait)
 	}
 	w.mustBe(t, id, domain.Failed, "could_not_route")
-	if len(waits) < 40 || waits[1] != 30*time.Second || !slices.IsSorted(waits) || w.Now().Sub(start) >= 24*time.Hour {
-		t.Errorf("%d waits over %s: %v", len(waits), w.Now().Sub(start), waits[:4])
+	if len(waits) < 40 || waits[1] != 30*time.Second || !slices.IsSorted(waits) || w.clock().Sub(start) >= 24*time.Hour {
+		t.Errorf("%d waits over %s: %v", len(waits), w.clock().Sub(start), waits[:4])
 	}
 }
 
@@ -166,7 +165,7 @@ func TestSendMessageAfterACrash(t *testing.T) {
 	w := setup(t)
 	for _, n := range []app.Notice{receipt(), otp(w)} {
 		id := w.queue(t, n)
-		if _, err := w.DB.Pool.Exec(t.Context(), "UPDATE notifications SET state = 'sending' WHERE id = $1", id); err != nil {
+		if _, err := w.db.Pool.Exec(t.Context(), "UPDATE notifications SET state = 'sending' WHERE id = $1", id); err != nil {
 			t.Fatal(err)
 		}
 		w.send(t, id)
@@ -246,15 +245,15 @@ func TestFailedAttemptsAreSpaced(t *testing.T) {
 	}
 	w.exec(t, "UPDATE delivery_reports SET body = 'unreadable'")
 	w.exec(t, "UPDATE river_job SET attempt = 899")
-	w.RunJobs()
+	w.work()
 	servicetest.Eventually(t, "all have failed", func() bool {
-		return w.Count("SELECT count(*) FROM river_job WHERE state = 'retryable' AND attempt = 900") == 3
+		return w.count(t, "SELECT count(*) FROM river_job WHERE state = 'retryable' AND attempt = 900") == 3
 	})
 	for _, c := range []struct {
 		queue string
 		after time.Duration
 	}{{app.QueueCodes, 10 * time.Second}, {app.QueueMessages, 5 * time.Minute}, {app.QueueReports, 5 * time.Minute}} {
-		if n := w.Count("SELECT count(*) FROM river_job WHERE queue = $1 AND scheduled_at = $2", c.queue, w.Now().Add(c.after)); n != 1 {
+		if n := w.count(t, "SELECT count(*) FROM river_job WHERE queue = $1 AND scheduled_at = $2", c.queue, w.clock().Add(c.after)); n != 1 {
 			t.Errorf("%s: not tried again after %s", c.queue, c.after)
 		}
 	}
@@ -280,18 +279,18 @@ func TestSendMessageThatCannotBeRendered(t *testing.T) {
 			t.Parallel()
 			w := setup(t)
 			id := uuid.Must(uuid.NewV7())
-			if _, err := w.DB.Pool.Exec(t.Context(),
+			if _, err := w.db.Pool.Exec(t.Context(),
 				`INSERT INTO notifications (id, source_event_id, recipient_id, user_id, channel, template, params, occurred_at, created_at, updated_at)
-				VALUES ($1, $1, $2, $2, 'sms', $3, $4, $5, $5, $5)`, id, w.peer.user, row[0], row[1], w.Now()); err != nil {
+				VALUES ($1, $1, $2, $2, 'sms', $3, $4, $5, $5, $5)`, id, w.peer.user, row[0], row[1], w.clock()); err != nil {
 				t.Fatal(err)
 			}
-			w.Advance(24*time.Hour - time.Microsecond)
-			if _, err := w.app.SendMessage(t.Context(), id); err == nil || w.alarms("message_never_sent") != 0 {
-				t.Errorf("before the deadline: %v, %d alarms", err, w.alarms("message_never_sent"))
+			w.wait(24*time.Hour - time.Microsecond)
+			if _, err := w.app.SendMessage(t.Context(), id); err == nil || w.alarms(t, "message_never_sent") != 0 {
+				t.Errorf("before the deadline: %v, %d alarms", err, w.alarms(t, "message_never_sent"))
 			}
-			w.Advance(time.Microsecond)
-			if wait := w.send(t, id); wait != 0 || w.alarms("message_never_sent") != 1 {
-				t.Errorf("at the deadline: wait %s, %d alarms", wait, w.alarms("message_never_sent"))
+			w.wait(time.Microsecond)
+			if wait := w.send(t, id); wait != 0 || w.alarms(t, "message_never_sent") != 1 {
+				t.Errorf("at the deadline: wait %s, %d alarms", wait, w.alarms(t, "message_never_sent"))
 			}
 			w.mustBe(t, id, domain.Failed, domain.ReasonExpired)
 		})
@@ -319,9 +318,8 @@ func TestSendMessageProviderIDTwice(t *testing.T) {
 		_, _ = rw.Write([]byte(`{"SMSMessageData":{"Message":"Sent to 1/1","Recipients":[{"statusCode":101,"messageId":"ATXid_1"}]}}`))
 	}))
 	t.Cleanup(srv.Close)
-	w.Registry = prometheus.NewRegistry() // the metrics are registered at the other already
 	same := w.with(func(d *app.Deps) {
-		d.SMS, d.Registry = africastalking.New(africastalking.Config{BaseURL: srv.URL}), w.Registry
+		d.SMS, d.Registry = africastalking.New(africastalking.Config{BaseURL: srv.URL}), w.fresh()
 	})
 	for want := range 2 {
 		id := w.queue(t, receipt())
@@ -329,7 +327,7 @@ func TestSendMessageProviderIDTwice(t *testing.T) {
 			t.Errorf("wait %s, %v", wait, err)
 		}
 		w.mustBe(t, id, domain.Sent, "")
-		if n := w.alarms("provider_id_reused"); n != want {
+		if n := w.alarms(t, "provider_id_reused"); n != want {
 			t.Errorf("%d alarms", n)
 		}
 	}
@@ -339,10 +337,10 @@ func TestSendMessageTooLate(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	onTime, late := w.queue(t, receipt()), w.queue(t, receipt())
-	w.Advance(24*time.Hour - time.Nanosecond)
+	w.wait(24*time.Hour - time.Nanosecond)
 	w.send(t, onTime)
 	w.mustBe(t, onTime, domain.Sent, "")
-	w.Advance(time.Nanosecond)
+	w.wait(time.Nanosecond)
 	w.send(t, late)
 	w.mustBe(t, late, domain.Failed, domain.ReasonExpired)
 	if got := w.inbox(t, phone); len(got) != 1 {
@@ -355,7 +353,7 @@ func TestSendMessageWrongCredentials(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	bad := w.with(func(d *app.Deps) {
-		d.SMS = africastalking.New(africastalking.Config{BaseURL: w.url, Username: "sandbox", APIKey: "wrong"})
+		d.SMS = africastalking.New(africastalking.Config{BaseURL: w.smsURL, Username: "sandbox", APIKey: "wrong"})
 	})
 	id := w.queue(t, receipt())
 	wait, err := bad.SendMessage(t.Context(), id)
@@ -363,7 +361,7 @@ func TestSendMessageWrongCredentials(t *testing.T) {
 		t.Errorf("wait %s, %v", wait, err)
 	}
 	w.mustBe(t, id, domain.Pending, "http_unauthorized")
-	if !strings.Contains(w.Logs.String(), "SENDTIP_AT_API_KEY") {
+	if !strings.Contains(w.logs.String(), "SENDTIP_AT_API_KEY") {
 		t.Error("the log does not say what to repair")
 	}
 	w.send(t, id)

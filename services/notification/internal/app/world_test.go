@@ -12,11 +12,14 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	openapitypes "github.com/oapi-codegen/runtime/types"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sendtip/sendtip/generated/common"
 	userapi "github.com/sendtip/sendtip/generated/user/api"
 	userclient "github.com/sendtip/sendtip/generated/user/client"
 	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/kit/pgtest"
+	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/openapi"
 	"github.com/sendtip/sendtip/providers/africastalking"
@@ -37,21 +40,29 @@ const (
 
 // world is everything around the use cases: a real database, the sandbox as SMS gateway and mail server, and a scripted user service.
 type world struct {
-	*servicetest.World
-	app  *app.App
-	deps app.Deps
-	peer *userPeer
-	sms  *control.Client
-	url  string // of the sandbox
-	smtp string // address of the mail sink
+	app    *app.App
+	db     *pgtest.DB
+	deps   app.Deps
+	sealer *seal.Sealer
+	peer   *userPeer
+	sms    *control.Client
+	smsURL string
+	smtp   string // address of the mail sink
+	logs   *servicetest.Logs
+	meters *prometheus.Registry
+	clock  func() time.Time
+	wait   func(time.Duration) // moves the clock
+	work   func()              // runs jobs until the test ends
 }
 
 var start = servicetest.Start
 
 func setup(t *testing.T) *world {
 	t.Helper()
-	w := &world{World: servicetest.New(t, "notification", notificationsql.Migrations(), jobs.Queues), peer: newUserPeer()}
-	doer := w.Peers(openapi.FS, servicetest.Peer{File: "user.yaml", Handler: w.peer.handler(t)})
+	base := servicetest.New(t, "notification", notificationsql.Migrations(), jobs.Queues)
+	w := &world{db: base.DB, sealer: base.Sealer, logs: base.Logs, meters: prometheus.NewRegistry(), clock: base.Now, wait: base.Advance,
+		work: base.RunJobs, peer: newUserPeer()}
+	doer := base.Peers(openapi.FS, servicetest.Peer{File: "user.yaml", Handler: w.peer.handler(t)})
 	w.startSandbox(t)
 	texts, err := domain.NewTexts("SENDTIP")
 	if err != nil {
@@ -62,12 +73,12 @@ func setup(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.deps = app.Deps{
-		Pool: w.Pool, Sealer: w.Sealer, Jobs: w.Jobs, Users: users, Texts: texts, Mail: w.mailer(t, w.smtp),
-		SMS: africastalking.New(africastalking.Config{BaseURL: w.url, Username: sandbox.DefaultSMSUsername, APIKey: sandbox.DefaultSMSAPIKey}),
-		Log: w.Log, SenderID: "SENDTIP", Now: w.Now, Registry: w.Registry,
+		Pool: w.db.Pool, Sealer: w.sealer, Jobs: base.Jobs, Users: users, Texts: texts, Mail: w.mailer(t, w.smtp),
+		SMS: africastalking.New(africastalking.Config{BaseURL: w.smsURL, Username: sandbox.DefaultSMSUsername, APIKey: sandbox.DefaultSMSAPIKey}),
+		Log: base.Log, SenderID: "SENDTIP", Now: base.Now, Registry: w.meters,
 	}
 	w.app = app.New(w.deps)
-	jobs.Register(w.Workers, w.app)
+	jobs.Register(base.Workers, w.app)
 	return w
 }
 
@@ -104,8 +115,8 @@ func (w *world) startSandbox(t *testing.T) {
 			t.Errorf("sandbox: %v", err)
 		}
 	})
-	w.url = "http://" + web.Addr().String()
-	w.sms, w.smtp = control.New(w.url, nil), mails.Addr().String()
+	w.smsURL = "http://" + web.Addr().String()
+	w.sms, w.smtp = control.New(w.smsURL, nil), mails.Addr().String()
 }
 
 func listen(t *testing.T) net.Listener {
@@ -127,9 +138,9 @@ func (w *world) queue(t *testing.T, n app.Notice) uuid.UUID {
 		n.RecipientID = w.peer.user
 	}
 	if n.OccurredAt.IsZero() {
-		n.OccurredAt = w.Now()
+		n.OccurredAt = w.clock()
 	}
-	err := pg.InTx(t.Context(), w.DB.Pool, func(tx pgx.Tx) error { return w.app.QueueMessages(t.Context(), tx, []app.Notice{n}) })
+	err := pg.InTx(t.Context(), w.db.Pool, func(tx pgx.Tx) error { return w.app.QueueMessages(t.Context(), tx, []app.Notice{n}) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +150,7 @@ func (w *world) queue(t *testing.T, n app.Notice) uuid.UUID {
 func (w *world) find(t *testing.T, event, recipient uuid.UUID, channel domain.Channel) uuid.UUID {
 	t.Helper()
 	var id uuid.UUID
-	err := w.DB.Pool.QueryRow(t.Context(), "SELECT id FROM notifications WHERE source_event_id = $1 AND recipient_id = $2 AND channel = $3",
+	err := w.db.Pool.QueryRow(t.Context(), "SELECT id FROM notifications WHERE source_event_id = $1 AND recipient_id = $2 AND channel = $3",
 		event, recipient, channel).Scan(&id)
 	if err != nil {
 		t.Fatalf("find message: %v", err)
@@ -175,7 +186,7 @@ type row struct {
 func (w *world) row(t *testing.T, id uuid.UUID) row {
 	t.Helper()
 	var r row
-	err := w.DB.Pool.QueryRow(t.Context(), `SELECT state, coalesce(reason_code, ''), coalesce(provider_message_id, ''), attempts, message
+	err := w.db.Pool.QueryRow(t.Context(), `SELECT state, coalesce(reason_code, ''), coalesce(provider_message_id, ''), attempts, message
 		FROM notifications WHERE id = $1`, id).Scan(&r.state, &r.reason, &r.providerID, &r.attempts, &r.message)
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +204,7 @@ func (w *world) mustBe(t *testing.T, id uuid.UUID, state domain.State, reason st
 // stored opens the text that is kept.
 func (w *world) stored(t *testing.T, id uuid.UUID) string {
 	t.Helper()
-	plain, err := w.Sealer.Open("notification.message:"+id.String(), w.row(t, id).message)
+	plain, err := w.sealer.Open("notification.message:"+id.String(), w.row(t, id).message)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,32 +227,77 @@ func (w *world) script(t *testing.T, s control.Script) {
 	}
 }
 
+// fresh replaces the registry that alarms are read from.
+func (w *world) fresh() *prometheus.Registry {
+	w.meters = prometheus.NewRegistry()
+	return w.meters
+}
+
 // alarms returns how often people were told to look.
-func (w *world) alarms(what string) int { return w.Counted("notification_alarms_total", what) }
+func (w *world) alarms(t *testing.T, what string) int {
+	t.Helper()
+	families, err := w.meters.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "notification_alarms_total" && m.GetLabel()[0].GetValue() == what {
+				n += int(m.GetCounter().GetValue())
+			}
+		}
+	}
+	return n
+}
 
 // exec changes rows as the owner of the tables, and returns how many.
 func (w *world) exec(t *testing.T, sql string, args ...any) int64 {
 	t.Helper()
-	tag, err := w.Connect(w.DB.OwnerURL).Exec(t.Context(), sql, args...)
+	conn, err := pgx.Connect(t.Context(), w.db.OwnerURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	tag, err := conn.Exec(t.Context(), sql, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return tag.RowsAffected()
 }
 
+func (w *world) count(t *testing.T, sql string, args ...any) int {
+	t.Helper()
+	var n int
+	if err := w.db.Pool.QueryRow(t.Context(), sql, args...).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // published returns the data of this service's events of a type, in order.
 func (w *world) published(t *testing.T, eventType string) []map[string]any {
 	t.Helper()
+	rows, err := w.db.Pool.Query(t.Context(), "SELECT payload FROM outbox ORDER BY id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	payloads, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		t.Fatal(err)
+	}
 	var out []map[string]any
-	for _, e := range w.Published() {
-		if e.Type != eventType {
-			continue
+	for _, p := range payloads {
+		var e struct {
+			Type string
+			Data map[string]any
 		}
-		var data map[string]any
-		if err := json.Unmarshal(e.Data, &data); err != nil {
+		if err := json.Unmarshal(p, &e); err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, data)
+		if e.Type == eventType {
+			out = append(out, e.Data)
+		}
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/sendtip/sendtip/services/transactions/check"
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
@@ -34,7 +35,7 @@ func TestSealerTakesLateBatches(t *testing.T) {
 		_, err := w.PostTransactions(w.Ctx, []domain.Request{release}, false)
 		late <- err
 	}()
-	w.AwaitLocks(1)
+	w.untilOneWaits(t)
 	out, err := w.replica(t).PostTransactions(w.Ctx, []domain.Request{w.request(domain.ActionPost, kes(bob.ID, fees, 10))}, false)
 	if err != nil || out[0].Status != domain.Posted {
 		t.Fatalf("%+v %v", out, err)
@@ -66,5 +67,20 @@ func (w *world) sealAll(t testing.TB) {
 	}
 	if err := w.SignCheckpoint(context.Background()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// untilOneWaits returns when a connection of this database waits for a lock.
+func (w *world) untilOneWaits(t testing.TB) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(3 * time.Second); ; <-tick.C {
+		if w.count(t, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nobody waits")
+		}
 	}
 }

@@ -23,6 +23,9 @@ func (s *Server) CreateSession(ctx context.Context, r userapi.CreateSessionReque
 	if r.Body.Otp != nil {
 		in.Otp = *r.Body.Otp
 	}
+	if r.Body.Totp != nil {
+		in.Totp = *r.Body.Totp
+	}
 	t, err := s.app.CreateSession(ctx, in)
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	userdb "github.com/sendtip/sendtip/generated/user/db"
+	"github.com/sendtip/sendtip/kit/approve"
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/hook"
 	"github.com/sendtip/sendtip/kit/idem"
@@ -52,6 +53,9 @@ type App struct {
 	hashing   chan struct{} // argon2id takes 19 MiB and a core each: a flood must queue, not exhaust the machine
 	dummyPin  string
 	metrics   metrics
+
+	// Approvals are the changes that need two people.
+	Approvals *approve.Desk
 }
 
 // New returns the use cases on the parts of the service. It computes one PIN hash, to compare with when a phone is unknown.
@@ -60,6 +64,7 @@ func New(p *service.Parts, d Deps) (*App, error) {
 	a := &App{Parts: p, Deps: d, q: userdb.New(), idem: idem.New(p.Sealer, p.Now), pages: page.New(p.Sealer),
 		hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), metrics: newMetrics(p.Registry)}
 	a.callbacks = hook.New(kycCallbacks, p.Sealer, p.Pool, p.Jobs, a.metrics.callbacksRefused)
+	a.Approvals = approve.New(approve.Config{Service: "user", Sealer: p.Sealer, Now: p.Now, Actions: a.actions()})
 	nobody := make([]byte, 16)
 	if _, err := rand.Read(nobody); err != nil {
 		return nil, fmt.Errorf("random: %w", err)

@@ -139,18 +139,19 @@ func (a *App) registered(subject uuid.UUID, now, expires time.Time) (jwt.Registe
 }
 
 // accessToken never outlives its session.
-func (a *App) accessToken(u userdb.User, session uuid.UUID, now, sessionEnd time.Time) (string, time.Time, error) {
+func (a *App) accessToken(u userdb.User, s opened, now time.Time) (string, time.Time, error) {
 	expires := now.Add(domain.AccessLife)
-	if sessionEnd.Before(expires) {
-		expires = sessionEnd
+	if s.expires.Before(expires) {
+		expires = s.expires
 	}
 	expires = expires.Truncate(time.Second)
 	claims, err := a.registered(u.ID, now, expires)
 	if err != nil {
 		return "", expires, err
 	}
-	scope := strings.Join(scopes.OfRole(u.Role), " ")
-	token, err := a.Keys.signed("at+jwt", accessClaims{claims, session.String(), scope, []string{u.Role}, u.Tier, a.Common.Env})
+	role := rights(u.Role, s.factor)
+	scope := strings.Join(scopes.OfRole(role), " ")
+	token, err := a.Keys.signed("at+jwt", accessClaims{claims, s.id.String(), scope, []string{role}, u.Tier, a.Common.Env})
 	return token, expires, err
 }
 

@@ -127,6 +127,8 @@ func (a *App) mayVerify(ctx context.Context, tx pgx.Tx, user uuid.UUID, now time
 	switch {
 	case u.Status != domain.StatusActive:
 		return u, domain.ErrUserSuspended
+	case isStaff(u.Role):
+		return u, fault.ErrForbidden
 	case u.KycStatus == domain.KycVerified:
 		return u, domain.ErrKycVerified
 	case u.KycStatus == domain.KycPending || u.KycStatus == domain.KycReview:

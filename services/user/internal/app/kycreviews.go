@@ -137,12 +137,8 @@ func (a *App) decide(ctx context.Context, tx pgx.Tx, operator uuid.UUID, in Deci
 		return Kyc{}, fmt.Errorf("%w: %w", domain.ErrKycUnreadable, err)
 	}
 	if in.Approve {
-		taken, err := a.q.IdentityTaken(ctx, tx, k.UserID, a.Sealer.Indexes(indexIdentity, sub.IdentityKey()))
-		if err != nil {
-			return Kyc{}, fmt.Errorf("look for identity: %w", err)
-		}
-		if taken {
-			return Kyc{}, domain.ErrDuplicateIdentity
+		if err := a.identityFree(ctx, tx, k.UserID, sub); err != nil {
+			return Kyc{}, err
 		}
 	}
 	if err := a.settleKyc(ctx, tx, k, sub, p); err != nil {

@@ -10,6 +10,7 @@ type metrics struct {
 	kycDecided       *prometheus.CounterVec
 	limited          *prometheus.CounterVec
 	unreadable       prometheus.Counter
+	glass            prometheus.Gauge
 }
 
 func newMetrics(registry prometheus.Registerer) metrics {
@@ -26,7 +27,9 @@ func newMetrics(registry prometheus.Registerer) metrics {
 			Help: "Requests for codes and tries to sign in that were refused, by limit."}, []string{"limit"}),
 		unreadable: prometheus.NewCounter(prometheus.CounterOpts{Name: "user_unreadable_total",
 			Help: "Readings of identity details that could not be opened."}),
+		glass: prometheus.NewGauge(prometheus.GaugeOpts{Name: "user_break_glass_uses",
+			Help: "How often the command line did alone what needs two people, in the last 24 hours."}),
 	}
-	registry.MustRegister(m.callbacksRefused, m.pinRefused, m.refreshReused, m.kycDecided, m.limited, m.unreadable)
+	registry.MustRegister(m.callbacksRefused, m.pinRefused, m.refreshReused, m.kycDecided, m.limited, m.unreadable, m.glass)
 	return m
 }

@@ -97,7 +97,7 @@ func TestPinResetTellsNothing(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.register(phone)
-	w.admin()
+	w.officer()
 	before, _ := w.events()
 	for _, c := range [][2]string{{"+254712000000", device}, {phone, "thief-0123456789"}, {"+254799000001", device}} {
 		r, err := w.App.StartPinReset(w.anyone(), c[0], c[1])

@@ -74,16 +74,8 @@ func (a *App) tryPin(ctx context.Context, t pinTry) error {
 func ownTries(user uuid.UUID) []byte { return user[:] }
 
 func (a *App) checkPin(ctx context.Context, known bool, index []byte, stored, pin string) error {
-	_, err := a.q.ReservePinTry(ctx, a.Pool, userdb.ReservePinTryParams{
-		PhoneIndex: index, Now: a.Now(), MaxTries: domain.MaxPinTries,
-		LockSeconds: int64(domain.PinLock.Seconds()), MaxLockSeconds: int64(domain.MaxPinLock.Seconds()),
-	})
-	if pg.IsNoRows(err) {
-		a.metrics.pinRefused.WithLabelValues("locked").Inc()
-		return a.pinLocked(ctx, index)
-	}
-	if err != nil {
-		return fmt.Errorf("reserve pin try: %w", err)
+	if err := a.reserveTry(ctx, index, domain.ErrPinLocked); err != nil {
+		return err
 	}
 	ok, err := verifyPin(stored, pin)
 	if err != nil {
@@ -99,15 +91,27 @@ func (a *App) checkPin(ctx context.Context, known bool, index []byte, stored, pi
 	return nil
 }
 
-func (a *App) pinLocked(ctx context.Context, index []byte) error {
+// reserveTry counts a try under an index, or answers locked with the time that is left.
+func (a *App) reserveTry(ctx context.Context, index []byte, locked *fault.Error) error {
+	_, err := a.q.ReservePinTry(ctx, a.Pool, userdb.ReservePinTryParams{
+		PhoneIndex: index, Now: a.Now(), MaxTries: domain.MaxPinTries,
+		LockSeconds: int64(domain.PinLock.Seconds()), MaxLockSeconds: int64(domain.MaxPinLock.Seconds()),
+	})
+	if err == nil {
+		return nil
+	}
+	if !pg.IsNoRows(err) {
+		return fmt.Errorf("reserve try: %w", err)
+	}
+	a.metrics.pinRefused.WithLabelValues("locked").Inc()
 	until, err := a.q.PinLockedUntil(ctx, a.Pool, index)
 	if err != nil && !pg.IsNoRows(err) {
-		return fmt.Errorf("read pin lock: %w", err)
+		return fmt.Errorf("read lock: %w", err)
 	}
 	if until == nil {
-		return domain.ErrPinLocked // lifted since by the right PIN: the next try will tell
+		return locked // lifted since by the right one: the next try will tell
 	}
-	return domain.ErrPinLocked.WithRetryAfter(until.Sub(a.Now()))
+	return locked.WithRetryAfter(until.Sub(a.Now()))
 }
 
 // hashPin returns an argon2id string in the PHC format.

@@ -55,7 +55,7 @@ func (a *App) refresh(ctx context.Context, tx pgx.Tx, in RefreshInput) (t Tokens
 		return t, nil, fmt.Errorf("lock session: %w", err)
 	}
 	now := a.Now()
-	if s.RevokedAt != nil || !now.Before(s.ExpiresAt) {
+	if s.RevokedAt != nil || !now.Before(s.ExpiresAt) || s.IdleUntil != nil && !now.Before(*s.IdleUntil) {
 		return t, domain.ErrRefreshInvalid, nil
 	}
 	token, err := a.q.GetRefreshToken(ctx, tx, hash)
@@ -88,7 +88,10 @@ func (a *App) refresh(ctx context.Context, tx pgx.Tx, in RefreshInput) (t Tokens
 	if u.Status != domain.StatusActive {
 		return t, nil, domain.ErrUserSuspended
 	}
-	t, err = a.tokens(u, s.ID, successor, now, s.ExpiresAt)
+	if isStaff(u.Role) && s.IdleUntil == nil {
+		return t, nil, domain.ErrRefreshInvalid // opened before staff had sessions of their own
+	}
+	t, err = a.tokens(u, opened{id: s.ID, factor: s.Factor, expires: s.ExpiresAt}, successor, now)
 	return t, nil, err
 }
 
@@ -102,6 +105,13 @@ func (a *App) spendRefresh(ctx context.Context, tx pgx.Tx, p userdb.SpendRefresh
 	}
 	if err := a.q.InsertRefreshToken(ctx, tx, p.SuccessorHash, s.ID, p.Now); err != nil {
 		return fmt.Errorf("insert refresh token: %w", err)
+	}
+	if s.IdleUntil == nil {
+		return nil
+	}
+	idle := p.Now.Add(domain.StaffIdle)
+	if err := a.q.KeepSession(ctx, tx, s.ID, &idle); err != nil {
+		return fmt.Errorf("keep session: %w", err)
 	}
 	return nil
 }

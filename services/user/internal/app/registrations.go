@@ -63,7 +63,7 @@ func (a *App) CompleteRegistration(ctx context.Context, in RegistrationInput) (d
 		if err := a.publish(ctx, tx, "user.registered", u.ID, events.UserRegistered{UserID: u.ID}); err != nil {
 			return err
 		}
-		t, err = a.openSession(ctx, tx, u, in.Device)
+		t, err = a.openSession(ctx, tx, u, in.Device, "")
 		return err
 	})
 	if err != nil {
@@ -117,24 +117,4 @@ func (a *App) insertUser(ctx context.Context, tx pgx.Tx, row userdb.InsertUserPa
 		return userdb.User{}, err
 	}
 	return a.q.GetUser(ctx, tx, row.ID)
-}
-
-// CreateAdmin makes an operator with a bound device. It is for the command line only: no operation leads here.
-func (a *App) CreateAdmin(ctx context.Context, phone, pin, device string) (uuid.UUID, error) {
-	country, err := domain.PhoneCountry(phone)
-	if err != nil {
-		return uuid.Nil, err
-	}
-	if err := domain.CheckPin(pin); err != nil {
-		return uuid.Nil, err
-	}
-	row, err := a.newUser(ctx, phone, country, domain.DefaultLanguage, scopes.RoleAdmin, pin)
-	if err != nil {
-		return uuid.Nil, err
-	}
-	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
-		_, err := a.insertUser(ctx, tx, row, phone, device)
-		return err
-	})
-	return row.ID, err
 }

@@ -206,31 +206,6 @@ func TestRegistrationConcurrent(t *testing.T) {
 	}
 }
 
-func TestCreateAdmin(t *testing.T) {
-	t.Parallel()
-	w := setup(t)
-	id, _ := w.admin()
-	tokens, err := w.App.CreateSession(w.anyone(), app.SessionInput{Phone: "+254799000001", Pin: "5821", Device: device})
-	w.must(err)
-	claims := w.parse(tokens.Access, "at+jwt")
-	if claims["sub"] != id.String() ||
-		claims["scope"] != "profile kyc wallet:read wallet:write admin:api_keys admin:kyc admin:ledger admin:users" {
-		t.Errorf("claims %v", claims)
-	}
-	_, err = w.App.CreateAdmin(w.anyone(), "+254799000001", "5821", device)
-	w.want(err, domain.ErrAlreadyRegistered)
-	_, err = w.App.CreateAdmin(w.anyone(), "+254799000002", "1111", device)
-	w.want(err, domain.ErrPinWeak)
-	_, err = w.App.CreateAdmin(w.anyone(), "+12025550123", "5821", device)
-	w.want(err, domain.ErrPhoneInvalid)
-	if _, err := w.App.LookupRecipient(w.service("users:lookup"), "+254799000001"); err == nil {
-		t.Error("an operator can be paid")
-	}
-	if types, _ := w.events(); len(types) != 0 {
-		t.Errorf("events %v: an operator is no customer", types)
-	}
-}
-
 func TestPinIsSealed(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

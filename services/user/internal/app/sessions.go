@@ -50,6 +50,7 @@ type SessionInput struct {
 	Phone, Pin, Device string
 	ChallengeID        *uuid.UUID
 	Otp                string
+	Totp               string // of staff
 }
 
 // CreateSession signs in. On a device that is not bound to the customer the code that was sent for this customer and this device comes
@@ -73,14 +74,18 @@ func (a *App) CreateSession(ctx context.Context, in SessionInput) (Tokens, error
 	} else if err != nil {
 		return Tokens{}, err
 	}
+	shown, err := a.secondFactor(ctx, u, in.Totp)
+	if err != nil {
+		return Tokens{}, err
+	}
 	var t Tokens
 	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
 		locked, err := a.q.LockUser(ctx, tx, u.ID) // a suspension at the same moment comes before or after, never between
 		if err != nil {
 			return fmt.Errorf("lock user: %w", err)
 		}
-		if !bytes.Equal(locked.PinSealed, u.PinSealed) {
-			return domain.ErrCredentialsInvalid // the PIN was reset after it was compared
+		if !bytes.Equal(locked.PinSealed, u.PinSealed) || locked.Role != u.Role {
+			return domain.ErrCredentialsInvalid // the PIN was reset after it was compared, or the role asks for something else now
 		}
 		if locked.Status != domain.StatusActive {
 			return domain.ErrUserSuspended
@@ -90,7 +95,12 @@ func (a *App) CreateSession(ctx context.Context, in SessionInput) (Tokens, error
 				return err
 			}
 		}
-		t, err = a.openSession(ctx, tx, locked, in.Device)
+		if shown.name != "" {
+			if err := a.spendTotp(ctx, tx, shown.factor, shown.step); err != nil {
+				return err
+			}
+		}
+		t, err = a.openSession(ctx, tx, locked, in.Device, shown.name)
 		return err
 	})
 	return t, err
@@ -126,17 +136,20 @@ func (a *App) bindDevice(ctx context.Context, tx pgx.Tx, u userdb.User, in Sessi
 		Detail: map[string]string{"challenge": in.ChallengeID.String()}})
 }
 
-// openSession starts a family of refresh tokens.
-func (a *App) openSession(ctx context.Context, tx pgx.Tx, u userdb.User, device string) (Tokens, error) {
+// openSession starts a family of refresh tokens. factor is what the session was opened with beside the PIN.
+func (a *App) openSession(ctx context.Context, tx pgx.Tx, u userdb.User, device, factor string) (Tokens, error) {
 	now := a.Now()
 	id, err := newID()
 	if err != nil {
 		return Tokens{}, err
 	}
-	expires := now.Add(domain.SessionLife)
-	if err := a.q.InsertSession(ctx, tx, userdb.InsertSessionParams{
-		ID: id, UserID: u.ID, DeviceIndex: a.Sealer.Index(indexDevice, device), CreatedAt: now, ExpiresAt: expires,
-	}); err != nil {
+	row := userdb.InsertSessionParams{ID: id, UserID: u.ID, DeviceIndex: a.Sealer.Index(indexDevice, device), CreatedAt: now,
+		ExpiresAt: now.Add(domain.SessionLife), Factor: factor}
+	if isStaff(u.Role) {
+		idle := now.Add(domain.StaffIdle)
+		row.ExpiresAt, row.IdleUntil = now.Add(domain.StaffSessionLife), &idle
+	}
+	if err := a.q.InsertSession(ctx, tx, row); err != nil {
 		return Tokens{}, fmt.Errorf("insert session: %w", err)
 	}
 	random := make([]byte, 32)
@@ -151,12 +164,19 @@ func (a *App) openSession(ctx context.Context, tx pgx.Tx, u userdb.User, device 
 		Detail: map[string]string{"user_id": u.ID.String()}}); err != nil {
 		return Tokens{}, err
 	}
-	return a.tokens(u, id, refresh, now, expires)
+	return a.tokens(u, opened{id: id, factor: factor, expires: row.ExpiresAt}, refresh, now)
 }
 
-func (a *App) tokens(u userdb.User, session uuid.UUID, refresh string, now, sessionEnd time.Time) (Tokens, error) {
-	access, expires, err := a.accessToken(u, session, now, sessionEnd)
-	return Tokens{Access: access, AccessExpires: expires, Refresh: refresh, RefreshExpires: sessionEnd.UTC(), SessionID: session}, err
+// opened is what tokens need to know of their session.
+type opened struct {
+	id      uuid.UUID
+	factor  string
+	expires time.Time
+}
+
+func (a *App) tokens(u userdb.User, s opened, refresh string, now time.Time) (Tokens, error) {
+	access, expires, err := a.accessToken(u, s, now)
+	return Tokens{Access: access, AccessExpires: expires, Refresh: refresh, RefreshExpires: s.expires.UTC(), SessionID: s.id}, err
 }
 
 func refreshText(b []byte) string { return "rt_" + base64.RawURLEncoding.EncodeToString(b) }

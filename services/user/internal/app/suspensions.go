@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -98,7 +99,7 @@ func (a *App) revokeAll(ctx context.Context, tx pgx.Tx, user uuid.UUID, reason s
 	return nil
 }
 
-// operator returns the active admin who asks. The token's role was checked by its scopes; what may have changed since is read.
+// operator returns the active member of staff who asks. The token's role was checked by its scopes; what may have changed since is read.
 func (a *App) operator(ctx context.Context, scope string) (uuid.UUID, error) {
 	if err := auth.Require(ctx, scope); err != nil {
 		return uuid.Nil, err
@@ -114,7 +115,7 @@ func (a *App) operator(ctx context.Context, scope string) (uuid.UUID, error) {
 	if err != nil {
 		return uuid.Nil, fmt.Errorf("read operator: %w", err)
 	}
-	if u.Role != scopes.RoleAdmin || u.Status != domain.StatusActive {
+	if !isStaff(u.Role) || !slices.Contains(scopes.OfRole(u.Role), scope) || u.Status != domain.StatusActive {
 		return uuid.Nil, fault.ErrForbidden
 	}
 	return id, nil

@@ -17,7 +17,7 @@ import (
 func TestSuspendUser(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	_, admin := w.admin()
+	_, admin := w.officer()
 	c := w.register(phone)
 	second, err := w.App.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
 	w.must(err)
@@ -74,7 +74,7 @@ func TestSuspendUser(t *testing.T) {
 func TestSuspendedCustomer(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	_, admin := w.admin()
+	_, admin := w.officer()
 	ended, live := w.register(phone), w.register("+254712000001")
 	_, err := w.App.SuspendUser(admin, ended.id, "Lost phone")
 	w.must(err)
@@ -112,7 +112,7 @@ func TestSuspendedCustomer(t *testing.T) {
 func TestSuspendAgainstSignIn(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	_, admin := w.admin()
+	_, admin := w.officer()
 	c := w.register(phone)
 	servicetest.Together(6, func(i int) error {
 		if i == 3 {
@@ -130,7 +130,7 @@ func TestSuspendAgainstSignIn(t *testing.T) {
 func TestSuspendRefused(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	adminID, admin := w.admin()
+	adminID, admin := w.officer()
 	c := w.register(phone)
 	before := w.everything()
 	_, err := w.App.SuspendUser(c.ctx, adminID, "revenge")
@@ -244,7 +244,7 @@ func TestUpdateProfile(t *testing.T) {
 func TestStanding(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	_, admin := w.admin()
+	_, admin := w.officer()
 	c := w.register(phone)
 	may := w.service("users:standing")
 	first, err := w.App.GetStanding(may, c.id)

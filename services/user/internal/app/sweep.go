@@ -39,11 +39,14 @@ func (a *App) Sweep(ctx context.Context) (int64, error) {
 	return total, errors.Join(errs...)
 }
 
-// SweepLoop sweeps every ten minutes until ctx ends.
+// SweepLoop sweeps, and looks for broken glass, every ten minutes until ctx ends.
 func (a *App) SweepLoop(ctx context.Context) error {
 	for {
 		if _, err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
 			a.Log.WarnContext(ctx, "sweep", "err", err)
+		}
+		if err := a.watchGlass(ctx); err != nil && ctx.Err() == nil {
+			a.Log.WarnContext(ctx, "watch for broken glass", "err", err)
 		}
 		select {
 		case <-ctx.Done():

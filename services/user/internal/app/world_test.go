@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/services/user/internal/app"
 	"github.com/sendtip/sendtip/services/user/internal/testworld"
@@ -89,10 +90,10 @@ func (w *world) register(phone string) customer {
 	return customer{id: p.ID, phone: phone, tokens: t, ctx: w.as(p.ID, t.SessionID, "profile", "kyc")}
 }
 
-func (w *world) admin() (uuid.UUID, context.Context) {
+// officer is a compliance officer.
+func (w *world) officer() (uuid.UUID, context.Context) {
 	w.Helper()
-	id, err := w.App.CreateAdmin(w.anyone(), testworld.OperatorPhone, testworld.OperatorPin, device)
-	w.must(err)
+	id := w.Staff(testworld.OperatorPhone, scopes.RoleCompliance)
 	return id, w.as(id, uuid.New(), "admin:kyc", "admin:users")
 }
 

@@ -32,6 +32,7 @@ const (
 	ReasonRefused        = "refused_by_provider"
 	ReasonApprovedByUser = "approved_by_operator"
 	ReasonRejectedByUser = "rejected_by_operator"
+	ReasonOverridden     = "overridden"
 )
 
 // Submission is what a customer says about themselves. It is stored sealed.

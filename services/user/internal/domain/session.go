@@ -14,6 +14,9 @@ const (
 	AccessLife  = 10 * time.Minute
 	StepUpLife  = 5 * time.Minute
 	SessionLife = 30 * 24 * time.Hour // absolute, whatever is refreshed
+	// Sessions of staff end after 12 hours, and after 30 minutes without a refresh (NIST SP 800-63B section 4.2.3, AAL2).
+	StaffSessionLife = 12 * time.Hour
+	StaffIdle        = 30 * time.Minute
 	// RefreshRepeat is how long a spent refresh token still yields its successor to a caller who lost the answer.
 	RefreshRepeat = 30 * time.Second
 	// RevocationKeep is how long a revocation can matter: an access token's life and as much again for clocks that differ.

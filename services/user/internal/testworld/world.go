@@ -121,6 +121,19 @@ func (w *World) hook(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Staff makes a member of staff as two admins leave one: with a role, and without an authenticator.
+func (w *World) Staff(phone, role string) uuid.UUID {
+	w.tb.Helper()
+	id, err := w.App.CreateAdmin(w.tb.Context(), app.AdminInput{Phone: phone, Pin: OperatorPin, Device: Device, BreakGlass: "a test"})
+	if err == nil {
+		_, err = w.DB.Pool.Exec(w.tb.Context(), "UPDATE users SET role = $2 WHERE id = $1", id, role)
+	}
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	return id
+}
+
 // Settle works a submission's job by hand until there is nothing left to do.
 func (w *World) Settle(kyc uuid.UUID) {
 	w.tb.Helper()
