@@ -69,7 +69,7 @@ func TestPosted(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	for _, code := range []string{"insufficient_funds", "over_maximum", "account_frozen", "a_code_of_tomorrow"} {
+	for _, code := range []string{"insufficient_funds", "over_maximum", "account_frozen", "books_differ", "a_code_of_tomorrow"} {
 		a := post(t, 0, ok(`{"outcomes":[{"reference":"`+reference+`","status":"refused","code":"`+code+`"}]}`))
 		if !a.IsRefused() || a.IsPosted() || a.IsUnknown() || a.Code() != code || a.TransactionID() != uuid.Nil || a.Err() != nil {
 			t.Errorf("%s: answer is %+v", code, a)

@@ -66,6 +66,27 @@ func (e AccountStatus) Valid() bool {
 	}
 }
 
+// Defines values for Book.
+const (
+	BookEmoney  Book = "emoney"
+	BookLending Book = "lending"
+	BookSavings Book = "savings"
+)
+
+// Valid indicates whether the value is a known member of the Book enum.
+func (e Book) Valid() bool {
+	switch e {
+	case BookEmoney:
+		return true
+	case BookLending:
+		return true
+	case BookSavings:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Channel.
 const (
 	ChannelBank     Channel = "bank"
@@ -240,6 +261,11 @@ type BalanceAt struct {
 	Sequence Sequence `json:"sequence"`
 }
 
+// Book Which of the ledger's books the account belongs to. Money never moves between books, so that each of them balances alone: `emoney` is customers' money and the trust accounts that back it, `lending` is a lender's own, `savings` is a savings partner's.
+//
+// Example: emoney
+type Book string
+
 // Channel The rail that the money uses.
 //
 // Example: mpesa
@@ -266,8 +292,13 @@ type ConsistencyProof struct {
 	Second LeafNumber `json:"second"`
 }
 
-// CurrencyTotal Sums over all accounts of one currency, in minor units.
+// CurrencyTotal Sums over all accounts of one currency and book, in minor units.
 type CurrencyTotal struct {
+	// Book Which of the ledger's books the account belongs to. Money never moves between books, so that each of them balances alone: `emoney` is customers' money and the trust accounts that back it, `lending` is a lender's own, `savings` is a savings partner's.
+	//
+	// Example: emoney
+	Book Book `json:"book"`
+
 	// CreditsMinor Everything that was ever credited; equal to the debits.
 	//
 	// Example: 750000
@@ -336,6 +367,11 @@ type LedgerAccount struct {
 	//
 	// Example: {"amount":25000,"currency":"KES"}
 	Balance externalRef0.Money `json:"balance"`
+
+	// Book Which of the ledger's books the account belongs to. Money never moves between books, so that each of them balances alone: `emoney` is customers' money and the trust accounts that back it, `lending` is a lender's own, `savings` is a savings partner's.
+	//
+	// Example: emoney
+	Book Book `json:"book"`
 
 	// Code Code of a system account.
 	//
@@ -609,7 +645,7 @@ type Outcome struct {
 	// Balances The affected accounts right after the transaction, system accounts included.
 	Balances []OutcomeBalance `json:"balances,omitempty"`
 
-	// Code Why it was refused: insufficient_funds, over_maximum, batch_refused, account_not_found, account_frozen, account_closed, currency_mismatch, balance_overflow, hold_not_found, hold_not_active, hold_mismatch, no_room, expiry_passed, capture_above_hold, release_above_hold, transaction_not_found, not_reversible, reversal_mismatch, reversal_above_original, reference_reused. Clients must accept new codes.
+	// Code Why it was refused: insufficient_funds, over_maximum, batch_refused, account_not_found, account_frozen, account_closed, currency_mismatch, books_differ, balance_overflow, hold_not_found, hold_not_active, hold_mismatch, no_room, expiry_passed, capture_above_hold, release_above_hold, transaction_not_found, not_reversible, reversal_mismatch, reversal_above_original, reference_reused. Clients must accept new codes.
 	//
 	// Example: insufficient_funds
 	Code *string `json:"code,omitempty"`
@@ -718,6 +754,9 @@ type PostingRequest struct {
 
 // PutAccountRequest An account of a customer and its rules.
 type PutAccountRequest struct {
+	// Book The book of the account. When absent, `lending` for a loan receivable and `emoney` for every other kind.
+	Book *Book `json:"book,omitempty"`
+
 	// Currency ISO 4217 code in upper case. Clients must accept codes that are new to them.
 	//
 	// Example: KES
@@ -911,7 +950,7 @@ type SystemAccountList struct {
 	// Data System accounts by code.
 	Data []LedgerAccount `json:"data"`
 
-	// Totals One per currency.
+	// Totals One per currency and book.
 	Totals []CurrencyTotal `json:"totals"`
 }
 

@@ -14,7 +14,7 @@ import (
 
 const getAccount = `-- name: GetAccount :one
 SELECT id, code, owner_id, kind, currency, normal_side, status, debits_minor, credits_minor, pending_debits_minor, pending_credits_minor,
-	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at, created_at
+	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at, created_at, book
 FROM accounts WHERE id = $1
 `
 
@@ -39,13 +39,14 @@ func (q *Queries) GetAccount(ctx context.Context, db DBTX, id uuid.UUID) (Accoun
 		&i.Sequence,
 		&i.LastRecordedAt,
 		&i.CreatedAt,
+		&i.Book,
 	)
 	return i, err
 }
 
 const insertAccount = `-- name: InsertAccount :execrows
-INSERT INTO accounts (id, owner_id, kind, currency, normal_side, status, minimum_minor, maximum_minor, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO accounts (id, owner_id, kind, currency, normal_side, status, minimum_minor, maximum_minor, created_at, book)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (id) DO NOTHING
 `
 
@@ -59,6 +60,7 @@ type InsertAccountParams struct {
 	MinimumMinor *int64
 	MaximumMinor *int64
 	Now          time.Time
+	Book         string
 }
 
 func (q *Queries) InsertAccount(ctx context.Context, db DBTX, arg InsertAccountParams) (int64, error) {
@@ -72,6 +74,7 @@ func (q *Queries) InsertAccount(ctx context.Context, db DBTX, arg InsertAccountP
 		arg.MinimumMinor,
 		arg.MaximumMinor,
 		arg.Now,
+		arg.Book,
 	)
 	if err != nil {
 		return 0, err
@@ -81,7 +84,7 @@ func (q *Queries) InsertAccount(ctx context.Context, db DBTX, arg InsertAccountP
 
 const listAccounts = `-- name: ListAccounts :many
 SELECT id, code, owner_id, kind, currency, normal_side, status, debits_minor, credits_minor, pending_debits_minor, pending_credits_minor,
-	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at, created_at
+	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at, created_at, book
 FROM accounts WHERE id = ANY($1::uuid[])
 `
 
@@ -112,6 +115,7 @@ func (q *Queries) ListAccounts(ctx context.Context, db DBTX, ids []uuid.UUID) ([
 			&i.Sequence,
 			&i.LastRecordedAt,
 			&i.CreatedAt,
+			&i.Book,
 		); err != nil {
 			return nil, err
 		}
@@ -154,7 +158,7 @@ func (q *Queries) ListCurrencies(ctx context.Context, db DBTX, ids []uuid.UUID) 
 
 const listSystemAccounts = `-- name: ListSystemAccounts :many
 SELECT id, code, owner_id, kind, currency, normal_side, status, debits_minor, credits_minor, pending_debits_minor, pending_credits_minor,
-	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at, created_at
+	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at, created_at, book
 FROM accounts WHERE kind = 'system' ORDER BY code LIMIT 1000
 `
 
@@ -185,6 +189,7 @@ func (q *Queries) ListSystemAccounts(ctx context.Context, db DBTX) ([]Account, e
 			&i.Sequence,
 			&i.LastRecordedAt,
 			&i.CreatedAt,
+			&i.Book,
 		); err != nil {
 			return nil, err
 		}
@@ -198,7 +203,7 @@ func (q *Queries) ListSystemAccounts(ctx context.Context, db DBTX) ([]Account, e
 
 const lockAccounts = `-- name: LockAccounts :many
 SELECT id, currency, normal_side, status, debits_minor, credits_minor, pending_debits_minor, pending_credits_minor,
-	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at
+	over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at, book
 FROM accounts WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 `
 
@@ -216,6 +221,7 @@ type LockAccountsRow struct {
 	MaximumMinor        *int64
 	Sequence            int64
 	LastRecordedAt      time.Time
+	Book                string
 }
 
 // Ordered by id, so that two posters never wait for each other. What the decision needs, in the order that lockedAccount reads.
@@ -242,6 +248,7 @@ func (q *Queries) LockAccounts(ctx context.Context, db DBTX, ids []uuid.UUID) ([
 			&i.MaximumMinor,
 			&i.Sequence,
 			&i.LastRecordedAt,
+			&i.Book,
 		); err != nil {
 			return nil, err
 		}
@@ -254,13 +261,14 @@ func (q *Queries) LockAccounts(ctx context.Context, db DBTX, ids []uuid.UUID) ([
 }
 
 const sumAccounts = `-- name: SumAccounts :many
-SELECT currency, sum(debits_minor)::bigint AS debits_minor, sum(credits_minor)::bigint AS credits_minor,
+SELECT currency, book, sum(debits_minor)::bigint AS debits_minor, sum(credits_minor)::bigint AS credits_minor,
 	coalesce(sum(credits_minor - debits_minor) FILTER (WHERE kind <> 'system'), 0)::bigint AS customer_balance_minor
-FROM accounts GROUP BY currency ORDER BY currency LIMIT 200
+FROM accounts GROUP BY currency, book ORDER BY currency, book LIMIT 200
 `
 
 type SumAccountsRow struct {
 	Currency             string
+	Book                 string
 	DebitsMinor          int64
 	CreditsMinor         int64
 	CustomerBalanceMinor int64
@@ -277,6 +285,7 @@ func (q *Queries) SumAccounts(ctx context.Context, db DBTX) ([]SumAccountsRow, e
 		var i SumAccountsRow
 		if err := rows.Scan(
 			&i.Currency,
+			&i.Book,
 			&i.DebitsMinor,
 			&i.CreditsMinor,
 			&i.CustomerBalanceMinor,

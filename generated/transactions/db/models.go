@@ -28,6 +28,7 @@ type Account struct {
 	Sequence            int64
 	LastRecordedAt      time.Time
 	CreatedAt           time.Time
+	Book                string
 }
 
 type Checkpoint struct {
@@ -155,6 +156,7 @@ type Transaction struct {
 	BatchID        int64
 	BatchPosition  int16
 	Balances       []byte
+	LeafVersion    int16
 }
 
 type TransactionMetadatum struct {

@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"bytes"
 	"context"
 	"io/fs"
 	"os"
@@ -77,28 +78,12 @@ func migrations(t *testing.T, names ...string) fs.FS {
 // a maximum that the older version held is freed.
 func TestHoldsOfTheEpoch(t *testing.T) {
 	t.Parallel()
-	db := pgtest.Open(t, "transactions", migrations(t, "00001_init.sql", "00002_chart.sql", "00003_proof.sql"))
-	rows, err := os.ReadFile("testdata/holds_of_epoch.sql")
-	if err != nil {
-		t.Fatal(err)
+	if f := verified(t, olderRows(t, withoutEpoch(t)).DB); len(f) != 4 {
+		t.Fatalf("without what the migration does to the rows: %v", f)
 	}
-	w := worldOn(t, db)
-	if _, err := w.superuser().Exec(t.Context(), "DELETE FROM accounts; DELETE FROM ledger_tree; "+string(rows)); err != nil {
-		t.Fatal(err)
-	}
-	verify := func() []check.Finding {
-		r, err := check.Replay(t.Context(), db.Pool, check.Options{Workers: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r.Violations
-	}
-	if f := verify(); len(f) != 4 {
-		t.Fatalf("before the migration: %v", f)
-	}
-	if err := pg.Migrate(t.Context(), db.OwnerURL, transactionssql.Migrations()); err != nil {
-		t.Fatal(err)
-	}
+	w := olderRows(t, transactionssql.Migrations())
+	db := w.DB
+	verify := func() []check.Finding { return verified(t, db) }
 	if f := verify(); len(f) != 0 {
 		t.Errorf("after the migration: %v", f)
 	}
@@ -122,6 +107,59 @@ func TestHoldsOfTheEpoch(t *testing.T) {
 	if f := verify(); len(f) != 0 {
 		t.Errorf("at the end: %v", f)
 	}
+}
+
+// olderRows are a ledger with rows of the version with migration 00003, brought up to date by these migrations.
+func olderRows(t *testing.T, to fs.FS) *world {
+	t.Helper()
+	db := pgtest.Open(t, "transactions", migrations(t, "00001_init.sql", "00002_chart.sql", "00003_proof.sql"))
+	rows, err := os.ReadFile("testdata/holds_of_epoch.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := worldOn(t, db)
+	if _, err := w.superuser().Exec(t.Context(), "DELETE FROM accounts; DELETE FROM ledger_tree; "+string(rows)); err != nil {
+		t.Fatal(err)
+	}
+	if err := pg.Migrate(t.Context(), db.OwnerURL, to); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// withoutEpoch are the migrations without the statement of 00004 that gives rows the time of their leaves.
+func withoutEpoch(t *testing.T) fs.FS {
+	t.Helper()
+	const name, at = "00004_room.sql", "-- A hold until 1970-01-01T00:00:00Z was stored"
+	all := fstest.MapFS{}
+	names, err := fs.Glob(transactionssql.Migrations(), "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		data, err := fs.ReadFile(transactionssql.Migrations(), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == name {
+			cut := bytes.Index(data, []byte(at))
+			if cut < 0 {
+				t.Fatalf("%s has no %q", name, at)
+			}
+			data = data[:cut]
+		}
+		all[n] = &fstest.MapFile{Data: data}
+	}
+	return all
+}
+
+func verified(t *testing.T, db *pgtest.DB) []check.Finding {
+	t.Helper()
+	r, err := check.Replay(t.Context(), db.Pool, check.Options{Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Violations
 }
 
 // repeatsOfEpoch sends again what posted the rows: each is told what became of it. New holds of this kind are refused.

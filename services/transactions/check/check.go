@@ -49,7 +49,7 @@ func (v Violation) finding() Finding {
 	case v.Rule == ruleRefusal:
 		f.Kind, f.Table, f.Detail = Deleted, "ledger_references",
 			"it is refused, and there is no row of it: that was deleted, or the refusal was inserted"
-	case strings.HasPrefix(v.Rule, "L3"), strings.HasPrefix(v.Rule, "W1"):
+	case v.Rule == ruleBook, strings.HasPrefix(v.Rule, "L3"), strings.HasPrefix(v.Rule, "W1"):
 		f.Table, f.Key = "accounts", "account "+v.Subject
 		return f
 	case strings.HasPrefix(v.Rule, "W2"):
@@ -66,6 +66,7 @@ func (v Violation) finding() Finding {
 const (
 	ruleDecided = "L7 every reference is posted or refused, and not both"
 	ruleRefusal = "L7 a refusal belongs to a reference"
+	ruleBook    = "L1 the accounts of a posting are of one book"
 )
 
 // perRule bounds the violations reported for one rule.
@@ -134,9 +135,15 @@ var rules = []rule{
 	{"L1 a posting has the currency of both accounts", `
 		SELECT e.account_id, e.currency || ' instead of ' || coalesce(a.currency, 'nothing') FROM ` + entries + ` e
 		LEFT JOIN accounts a ON a.id = e.account_id WHERE a.currency IS DISTINCT FROM e.currency`},
-	{"L2 debits equal credits per currency", `
-		SELECT currency, sum(debits_minor) || ' debits, ' || sum(credits_minor) || ' credits' FROM accounts
-		GROUP BY currency HAVING sum(debits_minor) <> sum(credits_minor)`},
+	{ruleBook, `
+		SELECT s.id, s.book || ' to ' || d.book || ', account ' || d.id || ', in ' || count(*) || ' postings or lines of holds' FROM (
+			SELECT source_id, destination_id FROM postings
+			UNION ALL
+			SELECT h.account_id, l.destination FROM holds h, jsonb_to_recordset(h.lines) AS l (destination uuid)) p
+		JOIN accounts s ON s.id = p.source_id JOIN accounts d ON d.id = p.destination_id WHERE s.book <> d.book GROUP BY s.id, d.id`},
+	{"L2 debits equal credits per book and currency", `
+		SELECT book || ' ' || currency, sum(debits_minor) || ' debits, ' || sum(credits_minor) || ' credits' FROM accounts
+		GROUP BY book, currency HAVING sum(debits_minor) <> sum(credits_minor)`},
 	{"L3 counters are the sums of the entries", `
 		SELECT a.id, a.debits_minor || '/' || a.credits_minor || ' counted, ' || coalesce(e.debits, 0) || '/' || coalesce(e.credits, 0) ||
 		' posted, sequence ' || a.sequence || ' of ' || coalesce(e.entries, 0)

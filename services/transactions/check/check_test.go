@@ -29,7 +29,13 @@ func TestEachRuleIsBroken(t *testing.T) {
 		{"L1 a posting belongs", "DELETE FROM transactions WHERE id = " + one},
 		{"L1 positions", "UPDATE postings SET position = position + 1 WHERE transaction_id = " + one},
 		{"L1 a posting has the currency", "UPDATE postings SET currency = 'UGX' WHERE transaction_id = " + one},
+		{"L1 the accounts of a posting", "ALTER TABLE accounts DISABLE TRIGGER USER; UPDATE accounts SET book = 'savings' WHERE kind = " +
+			"'customer_wallet'"},
+		{"L1 the accounts of a posting", "UPDATE holds SET lines = jsonb_set(lines, '{0,destination}', to_jsonb(a.id)) FROM accounts a " +
+			"WHERE a.kind = 'loan_receivable' AND holds.status = 'active'"},
 		{"L2 debits equal credits", "UPDATE accounts SET credits_minor = credits_minor + 1 WHERE code = 'fees.revenue.USD'"},
+		{"L2 debits equal credits per book", "UPDATE accounts SET credits_minor = credits_minor + 1 WHERE code = 'fees.revenue.KES'; " +
+			"UPDATE accounts SET debits_minor = debits_minor + 1 WHERE kind = 'loan_receivable'"},
 		{"L3 counters", "UPDATE accounts SET sequence = sequence + 1 WHERE kind = 'customer_wallet'"},
 		{"L3 counters", "UPDATE postings SET amount_minor = amount_minor + 1 WHERE transaction_id = " + one},
 		{"L3 an account's last time", "UPDATE accounts SET last_recorded_at = last_recorded_at + interval '1 s' WHERE kind = 'customer_wallet'"},
@@ -80,6 +86,10 @@ func fill(t *testing.T, w *testworld.World) {
 	t.Helper()
 	id := uuid.Must(uuid.NewV7())
 	if _, _, err := w.PutAccount(w.Ctx, domain.Account{ID: id, OwnerID: id, Kind: domain.KindCustomerWallet, Currency: "KES"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.PutAccount(w.Ctx,
+		domain.Account{ID: uuid.New(), OwnerID: id, Kind: domain.KindLoanReceivable, Currency: "KES"}); err != nil {
 		t.Fatal(err)
 	}
 	posting := func(from, to uuid.UUID, amount int64) []domain.Posting {

@@ -13,6 +13,9 @@ func (s *Server) PutAccount(ctx context.Context,
 	r transactionsapi.PutAccountRequestObject) (transactionsapi.PutAccountResponseObject, error) {
 	want := domain.Account{ID: r.AccountID, OwnerID: r.Body.OwnerID, Kind: domain.Kind(r.Body.Kind), Currency: r.Body.Currency,
 		Minimum: r.Body.MinimumMinor, Maximum: r.Body.MaximumMinor}
+	if r.Body.Book != nil {
+		want.Book = domain.Book(*r.Body.Book)
+	}
 	if r.Body.Status != nil {
 		want.Status = domain.Status(*r.Body.Status)
 	}
@@ -49,8 +52,8 @@ func (s *Server) ListSystemAccounts(ctx context.Context,
 		answer.Data[i] = ledgerAccount(a)
 	}
 	for i, t := range totals {
-		answer.Totals[i] = transactionsapi.CurrencyTotal{Currency: t.Currency, DebitsMinor: t.DebitsMinor, CreditsMinor: t.CreditsMinor,
-			CustomerBalanceMinor: t.CustomerBalanceMinor}
+		answer.Totals[i] = transactionsapi.CurrencyTotal{Currency: t.Currency, Book: transactionsapi.Book(t.Book), DebitsMinor: t.DebitsMinor,
+			CreditsMinor: t.CreditsMinor, CustomerBalanceMinor: t.CustomerBalanceMinor}
 	}
 	return answer, nil
 }
@@ -69,7 +72,7 @@ func (s *Server) GetBalance(ctx context.Context,
 func ledgerAccount(a domain.Account) transactionsapi.LedgerAccount {
 	return transactionsapi.LedgerAccount{
 		ID: a.ID, Code: optional(a.Code), OwnerID: optional(a.OwnerID), Kind: transactionsapi.AccountKind(a.Kind),
-		NormalSide: transactionsapi.NormalSide(a.NormalSide), Status: transactionsapi.AccountStatus(a.Status),
+		Book: transactionsapi.Book(a.Book), NormalSide: transactionsapi.NormalSide(a.NormalSide), Status: transactionsapi.AccountStatus(a.Status),
 		MinimumMinor: a.Minimum, MaximumMinor: a.Maximum, Balance: moneyOf(a.Balance(), a.Currency),
 		Available: moneyOf(a.Available(), a.Currency), Held: moneyOf(a.Held(), a.Currency), HeldAboveMaximum: some(a.OverCap, a.Currency),
 		Sequence: a.Sequence,

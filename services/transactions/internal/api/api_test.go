@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,6 +93,49 @@ func TestJourney(t *testing.T) {
 	other := w.token("user:"+stranger, "wallet:read")
 	w.problem(t, "GET", "/v1/accounts/"+wallet+"/balance", other, nil, 404, "not_found")
 	w.problem(t, "GET", "/v1/accounts/"+wallet+"/statement", other, nil, 404, "not_found")
+}
+
+// TestBooks: the book of an account is what the caller says, or its kind's, and stays; money does not move between two.
+func TestBooks(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	service := w.token("service:loans", allScopes)
+	put := func(kind, book string) string {
+		t.Helper()
+		id := newID()
+		body := object{"owner_id": newID(), "kind": kind, "currency": "KES"}
+		if book != "" {
+			body["book"] = book
+		}
+		if res := w.call(t, "PUT", "/v1/ledger/accounts/"+id, service, body, nil); res.Code != http.StatusCreated {
+			t.Fatalf("open %s: %d", kind, res.Code)
+		}
+		body["book"] = "savings"
+		w.problem(t, "PUT", "/v1/ledger/accounts/"+id, service, body, 409, "account_differs")
+		return id
+	}
+	wallet, loan, funds := put("customer_wallet", ""), put("loan_receivable", ""), put("savings_pot", "lending")
+	for id, want := range map[string]transactionsapi.Book{wallet: "emoney", loan: "lending", funds: "lending"} {
+		var a transactionsapi.LedgerAccount
+		w.call(t, "GET", "/v1/ledger/accounts/"+id, service, nil, &a)
+		if a.Book != want {
+			t.Errorf("%s is in the book %s", a.Kind, a.Book)
+		}
+	}
+	for _, destination := range []string{wallet, funds} {
+		var out transactionsapi.PostTransactionsResult
+		w.call(t, "POST", "/v1/ledger/transactions", service, post("lend:"+destination, loan, destination, 50), &out)
+		o := out.Outcomes[0]
+		if posted := destination == funds; posted != (o.Status == "posted") || !posted && *o.Code != "books_differ" {
+			t.Errorf("to %s: %+v", destination, o)
+		}
+	}
+	var system transactionsapi.SystemAccountList
+	w.call(t, "GET", "/v1/ledger/system-accounts", service, nil, &system)
+	lent := slices.IndexFunc(system.Totals, func(c transactionsapi.CurrencyTotal) bool { return c.Currency == "KES" && c.Book == "lending" })
+	if system.Data[0].Book != "emoney" || lent < 0 || system.Totals[lent].DebitsMinor != 50 || system.Totals[lent].CreditsMinor != 50 {
+		t.Errorf("%+v", system)
+	}
 }
 
 // TestAuthorization: without a token 401, and without the scope 403, for every operation.

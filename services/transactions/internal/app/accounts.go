@@ -17,7 +17,7 @@ import (
 	"github.com/sendtip/sendtip/services/transactions/internal/domain"
 )
 
-// PutAccount opens the account, or replaces its rules and status; created says which. Owner, kind and currency never change. Every
+// PutAccount opens the account, or replaces its rules and status; created says which. Owner, kind, currency and book never change. Every
 // change has its audit row, and equal values change nothing. Without a status an account that exists keeps its own: who follows a
 // customer's tier must not thaw what an operator froze.
 func (a *App) PutAccount(ctx context.Context, want domain.Account) (got domain.Account, created bool, err error) {
@@ -33,8 +33,8 @@ func (a *App) PutAccount(ctx context.Context, want domain.Account) (got domain.A
 	}
 	err = pg.InTx(ctx, a.committers, func(tx pgx.Tx) error {
 		n, err := a.q.InsertAccount(ctx, tx, transactionsdb.InsertAccountParams{ID: want.ID, OwnerID: &want.OwnerID, Kind: string(want.Kind),
-			Currency: want.Currency, NormalSide: string(want.NormalSide), Status: string(want.Status), MinimumMinor: want.Minimum,
-			MaximumMinor: want.Maximum, Now: a.clock()})
+			Currency: want.Currency, Book: string(want.Book), NormalSide: string(want.NormalSide), Status: string(want.Status),
+			MinimumMinor: want.Minimum, MaximumMinor: want.Maximum, Now: a.clock()})
 		if err != nil {
 			return fmt.Errorf("insert account: %w", err)
 		}
@@ -67,7 +67,8 @@ func (a *App) PutAccount(ctx context.Context, want domain.Account) (got domain.A
 }
 
 func (a *App) auditAccount(ctx context.Context, tx pgx.Tx, action string, account domain.Account) error {
-	detail := map[string]string{"status": string(account.Status), "kind": string(account.Kind), "currency": account.Currency}
+	detail := map[string]string{"status": string(account.Status), "kind": string(account.Kind), "currency": account.Currency,
+		"book": string(account.Book)}
 	if account.Minimum != nil {
 		detail["minimum_minor"] = strconv.FormatInt(*account.Minimum, 10)
 	}
@@ -106,7 +107,7 @@ func (a *App) GetBalance(ctx context.Context, id uuid.UUID) (domain.Account, err
 	return account(row), nil
 }
 
-// ListSystemAccounts returns the chart with balances and the sums over all accounts per currency, from one snapshot.
+// ListSystemAccounts returns the chart with balances and the sums over all accounts per currency and book, from one snapshot.
 func (a *App) ListSystemAccounts(ctx context.Context) (accounts []domain.Account, totals []transactionsdb.SumAccountsRow, err error) {
 	if err := auth.Require(ctx, scopes.LedgerRead); err != nil {
 		return nil, nil, err

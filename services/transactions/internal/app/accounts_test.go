@@ -23,6 +23,7 @@ func TestPutAccount(t *testing.T) {
 	for name, change := range map[string]func(*domain.Account){
 		"owner": func(x *domain.Account) { x.OwnerID = newID() }, "currency": func(x *domain.Account) { x.Currency = "UGX" },
 		"kind": func(x *domain.Account) { x.Kind = domain.KindSavingsPot },
+		"book": func(x *domain.Account) { x.Book = domain.BookSavings },
 	} {
 		other := a
 		change(&other)
@@ -104,12 +105,15 @@ func TestSystemAccounts(t *testing.T) {
 		if a.ID != domain.SystemAccountID(a.Code) {
 			t.Errorf("%s has the id %s in the chart, and %s in the code", a.Code, a.ID, domain.SystemAccountID(a.Code))
 		}
+		if a.Book != domain.BookEmoney {
+			t.Errorf("%s is in the book %s", a.Code, a.Book)
+		}
 		if a.ID == rail && a.Balance() != 500 {
 			t.Errorf("rail has %d", a.Balance())
 		}
 	}
 	for _, c := range totals {
-		if c.DebitsMinor != c.CreditsMinor || c.Currency == "KES" && c.CustomerBalanceMinor != 500 {
+		if c.Book != "emoney" || c.DebitsMinor != c.CreditsMinor || c.Currency == "KES" && c.CustomerBalanceMinor != 500 {
 			t.Errorf("totals %+v", c)
 		}
 	}

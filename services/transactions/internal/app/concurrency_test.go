@@ -72,6 +72,7 @@ func TestAppendOnly(t *testing.T) {
 		"DELETE FROM signing_keys", "TRUNCATE signing_keys", "UPDATE transaction_metadata SET metadata = '{}'",
 		"DELETE FROM transaction_metadata", "TRUNCATE transaction_metadata",
 		"UPDATE accounts SET owner_id = gen_random_uuid()", "UPDATE accounts SET currency = 'USD'", "UPDATE accounts SET normal_side = 'debit'",
+		"UPDATE accounts SET book = 'lending'",
 		"DELETE FROM accounts", "TRUNCATE accounts CASCADE",
 	} {
 		_, err := w.Pool.Exec(context.Background(), stmt)

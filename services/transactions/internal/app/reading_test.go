@@ -83,7 +83,7 @@ var someChannels, someTypes = []string{"mpesa", "bank", "internal"}, []string{"t
 func newHistory(t testing.TB, w *world, rt *rapid.T) *history {
 	h := &history{world: w, run: newID().String()}
 	for _, kind := range []domain.Kind{domain.KindLoanReceivable, domain.KindCustomerWallet, domain.KindCustomerWallet} {
-		a, _, err := w.PutAccount(w.Ctx, domain.Account{ID: newID(), OwnerID: newID(), Kind: kind, Currency: "KES"})
+		a, _, err := w.PutAccount(w.Ctx, domain.Account{ID: newID(), OwnerID: newID(), Kind: kind, Currency: "KES", Book: domain.BookEmoney})
 		if err != nil {
 			t.Fatal(err)
 		}

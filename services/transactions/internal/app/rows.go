@@ -253,7 +253,7 @@ func holdLines(h domain.HoldState) (string, error) {
 
 func account(row transactionsdb.Account) domain.Account {
 	a := domain.Account{
-		ID: row.ID, Kind: domain.Kind(row.Kind), Currency: row.Currency, NormalSide: domain.Side(row.NormalSide),
+		ID: row.ID, Kind: domain.Kind(row.Kind), Currency: row.Currency, Book: domain.Book(row.Book), NormalSide: domain.Side(row.NormalSide),
 		Status: domain.Status(row.Status),
 		Debits: row.DebitsMinor, Credits: row.CreditsMinor, PendingDebits: row.PendingDebitsMinor, PendingCredits: row.PendingCreditsMinor,
 		OverCap: row.OverCapMinor, Minimum: row.MinimumMinor, Maximum: row.MaximumMinor, Sequence: row.Sequence,
@@ -290,13 +290,14 @@ func lockedAccount(row pgx.CollectableRow) (domain.Account, error) {
 	a.Minimum, a.Maximum = c.optional(), c.optional()
 	a.Sequence = c.int64()
 	a.LastRecordedAt = time.UnixMicro(c.int64() + pg.Epoch).UTC()
+	a.Book = domain.Book(c.text())
 	if c.at != len(c.values) || len(row.FieldDescriptions()) != lockedColumns || row.FieldDescriptions()[0].Format != pgx.BinaryFormatCode {
 		return a, errors.New("the columns of LockAccounts are not those of lockedAccount")
 	}
 	return a, nil
 }
 
-const lockedColumns = 13
+const lockedColumns = 14
 
 // columns reads a row of PostgreSQL's binary format.
 type columns struct {

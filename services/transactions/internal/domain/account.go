@@ -27,6 +27,24 @@ const (
 	KindSystem         Kind = "system"
 )
 
+// Book is one of the sets of accounts that balance alone: no posting is between accounts of two of them.
+type Book string
+
+// The books: customers' money with the trust accounts that back it, a lender's own, and a savings partner's.
+const (
+	BookEmoney  Book = "emoney"
+	BookLending Book = "lending"
+	BookSavings Book = "savings"
+)
+
+// Book returns the book of an account of which nobody says it.
+func (k Kind) Book() Book {
+	if k == KindLoanReceivable {
+		return BookLending
+	}
+	return BookEmoney
+}
+
 // Side is a side of the books.
 type Side string
 
@@ -64,6 +82,7 @@ type Account struct {
 	OwnerID    uuid.UUID
 	Kind       Kind
 	Currency   string
+	Book       Book
 	NormalSide Side
 	Status     Status
 
@@ -127,7 +146,7 @@ func ResolveAccount(ref string) uuid.UUID {
 	return SystemAccountID(ref)
 }
 
-// NewAccount completes an account that is to be opened: its normal side, and the defaults minimum zero and active.
+// NewAccount completes an account that is to be opened: its normal side, and the defaults minimum zero, active and the book of its kind.
 func NewAccount(a Account) (Account, error) {
 	side, ok := a.Kind.NormalSide()
 	if !ok {
@@ -136,6 +155,9 @@ func NewAccount(a Account) (Account, error) {
 	a.NormalSide = side
 	if a.Status == "" {
 		a.Status = Active
+	}
+	if a.Book == "" {
+		a.Book = a.Kind.Book()
 	}
 	if a.Minimum == nil {
 		a.Minimum = new(int64)
@@ -147,6 +169,8 @@ func NewAccount(a Account) (Account, error) {
 		return a, ErrRulesInvalid.WithField("/owner_id", "owner_id_invalid", "An account must have an owner.")
 	case !isCurrency(a.Currency):
 		return a, ErrRulesInvalid.WithField("/currency", "currency_invalid", "The currency is malformed.")
+	case a.Book != BookEmoney && a.Book != BookLending && a.Book != BookSavings:
+		return a, ErrRulesInvalid.WithField("/book", "book_invalid", "There is no such book.")
 	case a.Status != Active && a.Status != Frozen && a.Status != Closed:
 		return a, ErrRulesInvalid.WithField("/status", "status_invalid", "There is no such status.")
 	case *a.Minimum < -MaxAmount || *a.Minimum > 0: // an account starts with nothing
@@ -159,7 +183,7 @@ func NewAccount(a Account) (Account, error) {
 
 // Change replaces the rules and status by those of want and says whether that changed anything.
 func (a *Account) Change(want Account) (bool, error) {
-	if a.OwnerID != want.OwnerID || a.Kind != want.Kind || a.Currency != want.Currency {
+	if a.OwnerID != want.OwnerID || a.Kind != want.Kind || a.Currency != want.Currency || a.Book != want.Book {
 		return false, ErrAccountDiffers
 	}
 	if a.Status == want.Status && equal(a.Minimum, want.Minimum) && equal(a.Maximum, want.Maximum) {

@@ -216,6 +216,9 @@ func (d *draft) move(postings []Posting) error {
 		if err != nil {
 			return err
 		}
+		if source.Book != destination.Book {
+			return RefusedBooksDiffer
+		}
 		if source.Debits > maxCounter-p.Amount || destination.Credits > maxCounter-p.Amount {
 			return RefusedBalanceOverflow
 		}

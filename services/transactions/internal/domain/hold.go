@@ -18,6 +18,9 @@ func (d *draft) reserve() error {
 		if err != nil {
 			return err
 		}
+		if source.Book != destination.Book {
+			return RefusedBooksDiffer
+		}
 		if source.PendingDebits > maxCounter-p.Amount || destination.PendingCredits > maxCounter-p.Amount {
 			return RefusedBalanceOverflow
 		}

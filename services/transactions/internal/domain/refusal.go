@@ -17,6 +17,7 @@ var (
 	RefusedAccountFrozen      = &Refusal{"account_frozen", "The account is frozen."}
 	RefusedAccountClosed      = &Refusal{"account_closed", "The account is closed."}
 	RefusedCurrencyMismatch   = &Refusal{"currency_mismatch", "An account has a different currency."}
+	RefusedBooksDiffer        = &Refusal{"books_differ", "The accounts of a posting belong to different books."}
 	RefusedBalanceOverflow    = &Refusal{"balance_overflow", "The balance would become too large."}
 	RefusedHoldNotFound       = &Refusal{"hold_not_found", "There is no such hold."}
 	RefusedHoldNotActive      = &Refusal{"hold_not_active", "The hold is used up, released or expired."}
@@ -42,7 +43,8 @@ func (o *Outcome) Unstored() bool { return o.Status == Refused && o.Code == Refu
 
 // Faults of the operations on accounts.
 var (
-	ErrAccountDiffers  = fault.New(fault.Conflict, "account_differs", "The account already exists with a different owner, kind or currency.")
+	ErrAccountDiffers = fault.New(fault.Conflict, "account_differs",
+		"The account already exists with a different owner, kind, currency or book.")
 	ErrAccountClosed   = fault.New(fault.Conflict, "account_closed", "The account is closed.")
 	ErrAccountNotEmpty = fault.New(fault.Conflict, "account_not_empty", "An account can only be closed with a zero balance and no holds.")
 	ErrRulesInvalid    = fault.New(fault.Unprocessable, "account_rules_invalid", "The rules conflict with each other or with the balance.")

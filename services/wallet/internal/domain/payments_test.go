@@ -39,9 +39,21 @@ func TestTransferLedgerRequest(t *testing.T) {
 func TestTransferRefusal(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]error{"insufficient_funds": domain.ErrInsufficientFunds, "over_maximum": domain.ErrRecipientLimit,
-		"balance_overflow": domain.ErrRecipientLimit, "account_frozen": domain.ErrWalletFrozen, "anything": domain.ErrTransferRefused} {
+		"balance_overflow": domain.ErrRecipientLimit, "account_frozen": domain.ErrWalletFrozen,
+		"books_differ": domain.ErrTransferRefused, "anything": domain.ErrTransferRefused} {
 		if got := domain.TransferRefusal(code); !errors.Is(got, want) {
 			t.Errorf("%s: %v", code, got)
+		}
+	}
+}
+
+// TestSuspends: what the wallet can never take goes to suspense, and nothing that may have another end.
+func TestSuspends(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]bool{"account_closed": true, "account_not_found": true, "currency_mismatch": true, "books_differ": true,
+		"balance_overflow": true, "over_maximum": true, "account_frozen": true, "insufficient_funds": false, "batch_refused": false, "": false} {
+		if domain.Suspends(code) != want {
+			t.Errorf("%q: %v", code, !want)
 		}
 	}
 }
