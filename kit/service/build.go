@@ -34,25 +34,26 @@ const defaultMaxBody = 64 << 10
 
 // Host is what the process that runs a service gives to it.
 type Host struct {
-	Log   *slog.Logger
-	Clock *clock.Clock // shared with the other services of the process; nil: one by the service's own settings
+	Log *slog.Logger
+	// Clock is shared with the other services of the process; nil: one by the service's own settings. Who asks for more than the time (its
+	// offset) finds it in Parts.
+	Clock *clock.Clock
 }
 
 // Spec is what must be known of a service before its parts are made.
 type Spec struct {
+	Host
+
 	Name   string
 	Common config.Common
-	Host   Host
 	Queues map[string]int // jobs at a time by queue; nil: eight in the default one
 }
 
 // Parts are what every service is made of. Nothing is connected yet, so services start in any order.
 type Parts struct {
-	Spec
+	Spec // its Clock is there, whether the host has given one or not
 
-	Log       *slog.Logger
 	Now       func() time.Time // UTC, whole microseconds; the clock's
-	Clock     *clock.Clock     // of all services of a platform, for who must know its offset
 	Pool      *pgxpool.Pool
 	Sealer    *seal.Sealer
 	Publisher *event.Publisher
@@ -114,9 +115,8 @@ func Open(ctx context.Context, spec Spec) (*Parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := cmp.Or(spec.Host.Clock, clock.New(spec.Common.ClockOffset))
-	p := &Parts{Spec: spec, Log: spec.Host.Log, Now: c.Now, Clock: c, Sealer: sealer, Registry: prometheus.NewRegistry(),
-		Workers: river.NewWorkers()}
+	spec.Clock = cmp.Or(spec.Clock, clock.New(spec.Common.ClockOffset))
+	p := &Parts{Spec: spec, Now: spec.Clock.Now, Sealer: sealer, Registry: prometheus.NewRegistry(), Workers: river.NewWorkers()}
 	if p.broker, err = event.NewBroker(spec.Common.Kafka); err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func Open(ctx context.Context, spec Spec) (*Parts, error) {
 			p.Log.Warn("close publisher", "err", err)
 		}
 	})
-	queue := jobs.Config{Service: spec.Name, Queues: spec.Queues, Log: spec.Host.Log, Clock: c}
+	queue := jobs.Config{Service: p.Name, Queues: p.Queues, Log: p.Log, Clock: p.Clock}
 	if p.Jobs, err = jobs.NewClient(p.Pool, p.Workers, queue); err != nil {
 		p.Close()
 		return nil, err

@@ -29,24 +29,31 @@ import (
 
 // API is a service's operations behind the chain that all services share, held against the contract.
 type API struct {
-	w       *World
-	handler http.Handler
+	w             *World
+	bare, checked http.Handler
 }
 
 // API mounts the operations of a contract (a file of contracts). maxBody is as in service.Own.
 func (w *World) API(contracts fs.FS, file string, mount func(r chi.Router), maxBody int64) *API {
 	w.tb.Helper()
-	return &API{w: w, handler: Checked(w.tb, contracts, file, w.Handler(mount, maxBody))}
+	bare := w.Handler(mount, maxBody)
+	return &API{w: w, bare: bare, checked: Checked(w.tb, contracts, file, bare)}
 }
+
+// ServeHTTP implements http.Handler, for calls that another part makes (a sandbox's callbacks): they are held against the contract too.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.checked.ServeHTTP(w, r) }
+
+// Bare is the chain past the contract, for answers that only a call around the gateway gets.
+func (a *API) Bare() http.Handler { return a.bare }
 
 // Request is one call. Who is `user:…` and the like; without one there is no identity token.
 type Request struct {
 	Who    string
 	Scopes []string
 	Method string
-	Path   string // with its query
-	Body   string // JSON
-	Header map[string]string
+	Path   string               // with its query
+	Body   string               // JSON
+	Header map[string]string    // an empty value takes a header away
 	Claims func(c *auth.Claims) // whatever else the gateway says of the caller
 	// Stray says that the contract does not have it: a webhook's body, because what providers send is kept, whatever it is; or a path or a
 	// method, which must be refused.
@@ -64,13 +71,15 @@ func (a *API) Do(r Request) *httptest.ResponseRecorder {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	for k, v := range r.Header {
-		req.Header.Set(k, v)
+		if req.Header.Set(k, v); v == "" {
+			req.Header.Del(k)
+		}
 	}
 	if r.Who != "" {
 		req.Header.Set(auth.IdentityHeader, a.Token(r))
 	}
 	rec := httptest.NewRecorder()
-	a.handler.ServeHTTP(rec, req)
+	a.checked.ServeHTTP(rec, req)
 	return rec
 }
 
@@ -82,7 +91,7 @@ func (a *API) Token(r Request) string {
 	if r.Claims != nil {
 		r.Claims(&claims)
 	}
-	token, err := auth.Mint(identityKey, a.w.Now(), claims)
+	token, err := auth.Mint(identityKey, a.w.Parts.Now(), claims) // the parts' clock may be another than the world's
 	if err != nil {
 		a.w.tb.Fatal(err)
 	}
@@ -130,7 +139,9 @@ func (w *World) Peers(contracts fs.FS, peers ...Peer) *call.Doer {
 	}
 	all := make([]scripted, len(peers))
 	for i, p := range peers {
-		all[i] = scripted{Contract(w.tb, contracts, p.File), checked(w.tb, contracts, p.File, p.Handler, true)}
+		// Whether it is a good contract is asked by the tests of the service whose it is.
+		r := routes(w.tb, load(w.tb, contracts, p.File))
+		all[i] = scripted{r, checked(w.tb, r, p.File, p.Handler, true)}
 	}
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Sendtip-Service-Key") == "" {
@@ -152,7 +163,11 @@ func (w *World) Peers(contracts fs.FS, peers ...Peer) *call.Doer {
 // Contract are the routes of a contract.
 func Contract(tb testing.TB, contracts fs.FS, file string) routers.Router {
 	tb.Helper()
-	doc := Document(tb, contracts, file)
+	return routes(tb, Document(tb, contracts, file))
+}
+
+func routes(tb testing.TB, doc *openapi3.T) routers.Router {
+	tb.Helper()
 	doc.Servers = nil
 	router, err := gorillamux.NewRouter(doc)
 	if err != nil {
@@ -164,14 +179,20 @@ func Contract(tb testing.TB, contracts fs.FS, file string) routers.Router {
 // Document reads a contract with its references resolved and its examples checked.
 func Document(tb testing.TB, contracts fs.FS, file string) *openapi3.T {
 	tb.Helper()
+	doc := load(tb, contracts, file)
+	if err := doc.Validate(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+	return doc
+}
+
+func load(tb testing.TB, contracts fs.FS, file string) *openapi3.T {
+	tb.Helper()
 	loader := openapi3.NewLoader()
 	loader.IsExternalRefsAllowed = true
 	loader.ReadFromURIFunc = func(_ *openapi3.Loader, u *url.URL) ([]byte, error) { return fs.ReadFile(contracts, u.Path) }
 	doc, err := loader.LoadFromURI(&url.URL{Path: file})
 	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := doc.Validate(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
 	return doc
@@ -180,13 +201,12 @@ func Document(tb testing.TB, contracts fs.FS, file string) *openapi3.T {
 // Checked fails the test when a request that is answered with success, or any answer, breaks the contract.
 func Checked(tb testing.TB, contracts fs.FS, file string, next http.Handler) http.Handler {
 	tb.Helper()
-	return checked(tb, contracts, file, next, false)
+	return checked(tb, Contract(tb, contracts, file), file, next, false)
 }
 
 // checked is Checked; strict says that no request may break the contract, whatever the answer.
-func checked(tb testing.TB, contracts fs.FS, file string, next http.Handler, strict bool) http.Handler {
+func checked(tb testing.TB, router routers.Router, file string, next http.Handler, strict bool) http.Handler {
 	tb.Helper()
-	router := Contract(tb, contracts, file)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		route, params, err := router.FindRoute(r)
 		kept, _ := r.Context().Value(stray{}).(bool)

@@ -2,8 +2,10 @@ package servicetest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -12,9 +14,11 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
 
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/event"
+	"github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/servicetest"
@@ -93,6 +97,68 @@ func TestAPI(t *testing.T) {
 	}
 }
 
+// TestAPIPastItsContract: the bare chain is asked by no contract, calls of others are, and an empty value takes a header away.
+func TestAPIPastItsContract(t *testing.T) {
+	t.Parallel()
+	tb := &recorder{TB: t}
+	api := servicetest.New(tb, "probe", fstest.MapFS{}, nil).API(contracts, "probe.yaml", mount, 0)
+	ask := func(h http.Handler) int {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/hidden", nil)
+		r.Header.Set(auth.IdentityHeader, api.Token(servicetest.Request{Who: "user:1"}))
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		return rec.Code
+	}
+	if got := ask(api.Bare()); got != http.StatusOK || len(tb.faults) != 0 {
+		t.Errorf("past the contract: %d %v", got, tb.faults)
+	}
+	if got := ask(api); got != http.StatusNotFound || len(tb.faults) != 1 {
+		t.Errorf("by another part: %d %v", got, tb.faults)
+	}
+	tb.faults = nil
+	without := map[string]string{auth.IdentityHeader: "", "Content-Type": ""}
+	rec := api.Do(servicetest.Request{Method: http.MethodGet, Path: "/v1/probes?answer=who", Body: "{}", Header: without})
+	if rec.Code != http.StatusUnauthorized || len(tb.faults) != 0 {
+		t.Errorf("without an identity: %d %v", rec.Code, tb.faults)
+	}
+}
+
+// TestAgain: parts that are made again take metrics and workers of the same names, and leave the world's own as they are.
+func TestAgain(t *testing.T) {
+	t.Parallel()
+	w := servicetest.New(t, "probe", fstest.MapFS{}, nil)
+	w.Handler(mount, 0)
+	jobs.Add(w.Workers, func(context.Context, *river.Job[probeArgs]) (time.Duration, error) {
+		return 0, errors.New("the old one")
+	})
+	before := w.Parts
+	p := w.Again()
+	p.Now = nil
+	p.Handler(mount, 0) // registers its metrics
+	done := make(chan struct{})
+	jobs.Add(p.Workers, func(context.Context, *river.Job[probeArgs]) (time.Duration, error) { close(done); return 0, nil })
+	if w.Parts != before || w.Parts.Now == nil || p.Pool != w.Pool || p.Clock != w.Clock {
+		t.Error("the world's parts have changed, or the new ones are of another world")
+	}
+	w.Parts = p
+	w.RunJobs()
+	if _, err := w.Jobs.Insert(t.Context(), probeArgs{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	servicetest.Eventually(t, "the new worker does the job", func() bool {
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	})
+}
+
+type probeArgs struct{}
+
+func (probeArgs) Kind() string { return "probe.job" }
+
 // TestPeers: a peer is found by its contract; a call that is in none, or comes without the key, is a fault.
 func TestPeers(t *testing.T) {
 	t.Parallel()
@@ -156,6 +222,12 @@ func TestEvents(t *testing.T) {
 		!out[0].Time.Equal(servicetest.Start) {
 		t.Errorf("%+v", out)
 	}
+	if said := w.PublishedOf("probe.heard"); len(said) != 1 || said[0]["id"] != "2" {
+		t.Errorf("said %v", said)
+	}
+	if said := w.PublishedOf("probe.other"); len(said) != 0 {
+		t.Errorf("said %v", said)
+	}
 }
 
 // TestTime: the world's time stands until it is moved, and moves for jobs as well.
@@ -177,6 +249,9 @@ func TestTime(t *testing.T) {
 		t.Error(err)
 	}
 	if got := w.Text("SELECT $1::text", "x"); got != "x" {
+		t.Error(got)
+	}
+	if got := w.Count("SELECT count(*) FROM generate_series(1, $1)", 3); got != 3 {
 		t.Error(got)
 	}
 	var owner string

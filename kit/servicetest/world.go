@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
 
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/clock"
@@ -32,7 +35,7 @@ var Start = time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
 
 const (
 	// patience ends a wait for what should come at once.
-	patience = 30 * time.Second
+	patience = 20 * time.Second
 	poolSize = 16
 )
 
@@ -74,6 +77,20 @@ func On(tb testing.TB, name string, db *pgtest.DB, queues map[string]int) *World
 	parts.Now = w.Now
 	w.Parts = parts
 	return w
+}
+
+// Again makes the world's parts once more, for use cases that are made a second time, as by a restart: on the same database and clock, with
+// a registry, workers and a client of jobs of their own.
+func (w *World) Again() *service.Parts {
+	w.tb.Helper()
+	p := *w.Parts
+	p.Registry, p.Workers = prometheus.NewRegistry(), river.NewWorkers()
+	var err error
+	p.Jobs, err = jobs.NewClient(p.Pool, p.Workers, jobs.Config{Service: p.Name, Queues: p.Queues, Log: p.Log, Clock: p.Clock})
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	return &p
 }
 
 // Common are the settings that every service needs, with a broker that is not there.
@@ -148,6 +165,23 @@ func (w *World) Published() []event.Event {
 	}
 	if err := rows.Err(); err != nil {
 		w.tb.Fatal(err)
+	}
+	return out
+}
+
+// PublishedOf is what the events of a type in the outbox say, in their order.
+func (w *World) PublishedOf(eventType string) []map[string]any {
+	w.tb.Helper()
+	out := []map[string]any{}
+	for _, e := range w.Published() {
+		if e.Type != eventType {
+			continue
+		}
+		var data map[string]any
+		if err := json.Unmarshal(e.Data, &data); err != nil {
+			w.tb.Fatal(err)
+		}
+		out = append(out, data)
 	}
 	return out
 }

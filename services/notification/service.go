@@ -39,9 +39,9 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 			return service.Own{}, fmt.Errorf("user client: %w", err)
 		}
 		a := app.New(app.Deps{
-			Pool: p.Pool, Sealer: p.Sealer, Jobs: p.Jobs, Users: users, Mail: mailer, Texts: texts, Log: p.Log, Registry: p.Registry,
+			Parts: p, Users: users, Mail: mailer, Texts: texts,
 			SMS:      africastalking.New(africastalking.Config{BaseURL: cfg.SMSURL, Username: cfg.SMSUsername, APIKey: cfg.SMSAPIKey.Reveal()}),
-			SenderID: cfg.SMSSender, Now: p.Now,
+			SenderID: cfg.SMSSender,
 		})
 		return service.Own{
 			Mount: func(r chi.Router) { api.Mount(r, a) }, MaxBody: maxBody, Work: func(w *river.Workers) { jobs.Register(w, a) },

@@ -37,8 +37,7 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 			return service.Own{}, fmt.Errorf("user client: %w", err)
 		}
 		a := app.New(app.Deps{
-			Pool: p.Pool, Sealer: p.Sealer, Jobs: p.Jobs, Log: p.Log, Registry: p.Registry, Now: p.Now, Ledger: ledger, Users: users,
-			Mpesa:     daraja.New(cfg.daraja(p.Now)),
+			Parts: p, Ledger: ledger, Users: users, Mpesa: daraja.New(cfg.daraja(p.Now)),
 			ShortCode: cfg.ShortCode, PublicURL: string(cfg.PublicURL), AskPull: cfg.Pull, PullNumber: cfg.PullNumber, Country: cfg.Country,
 		})
 		loops := []service.Loop{{Name: "housekeeping", Run: a.Housekeep}, {Name: "claims", Run: a.VerifyLoop},

@@ -43,7 +43,7 @@ func setup(t *testing.T) *world {
 	t.Helper()
 	base := servicetest.New(t, "notification", notificationsql.Migrations(), jobs.Queues)
 	w := &world{World: base, hook: app.HookPath(base.Sealer)}
-	w.app = app.New(app.Deps{Pool: w.Pool, Sealer: w.Sealer, Jobs: w.Jobs, Log: w.Log, Now: w.Now})
+	w.app = app.New(app.Deps{Parts: w.Parts})
 	jobs.Register(w.Workers, w.app)
 	w.api = w.API(openapi.FS, "notification.yaml", func(r chi.Router) { api.Mount(r, w.app) }, 16<<10)
 	return w

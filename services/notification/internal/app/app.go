@@ -5,22 +5,19 @@ package app
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
 	notificationdb "github.com/sendtip/sendtip/generated/notification/db"
 	userclient "github.com/sendtip/sendtip/generated/user/client"
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/hook"
-	"github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/kit/service"
 	"github.com/sendtip/sendtip/providers/africastalking"
 
 	"github.com/sendtip/sendtip/services/notification/internal/domain"
@@ -37,17 +34,13 @@ func HookPath(s *seal.Sealer) string { return smsReports.Secret(s) }
 
 // Deps are what the use cases work with.
 type Deps struct {
-	Pool     *pgxpool.Pool
-	Sealer   *seal.Sealer
-	Jobs     *jobs.Client
+	*service.Parts
+
 	Users    *userclient.ClientWithResponses
 	SMS      *africastalking.Client
 	SenderID string // registered sender of SMS; "" is the gateway's shared one
 	Mail     *Mailer
 	Texts    *domain.Texts
-	Log      *slog.Logger
-	Now      func() time.Time
-	Registry prometheus.Registerer
 }
 
 // App runs the use cases. It is safe for concurrent use.
@@ -79,9 +72,7 @@ func New(d Deps) *App {
 		}, []string{"alarm"}),
 	}
 	a.hook = hook.New(smsReports, d.Sealer, d.Pool, d.Jobs, a.reports.WithLabelValues("wrong_token"))
-	if d.Registry != nil {
-		d.Registry.MustRegister(a.messages, a.reports, a.alarms)
-	}
+	d.Registry.MustRegister(a.messages, a.reports, a.alarms)
 	return a
 }
 

@@ -319,7 +319,7 @@ func TestSendMessageProviderIDTwice(t *testing.T) {
 	}))
 	t.Cleanup(srv.Close)
 	same := w.with(func(d *app.Deps) {
-		d.SMS, d.Registry = africastalking.New(africastalking.Config{BaseURL: srv.URL}), w.fresh()
+		d.SMS = africastalking.New(africastalking.Config{BaseURL: srv.URL})
 	})
 	for want := range 2 {
 		id := w.queue(t, receipt())

@@ -20,6 +20,7 @@ import (
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/pgtest"
 	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/kit/service"
 	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/openapi"
 	"github.com/sendtip/sendtip/providers/africastalking"
@@ -53,6 +54,7 @@ type world struct {
 	clock  func() time.Time
 	wait   func(time.Duration) // moves the clock
 	work   func()              // runs jobs until the test ends
+	again  func() *service.Parts
 }
 
 var start = servicetest.Start
@@ -60,8 +62,8 @@ var start = servicetest.Start
 func setup(t *testing.T) *world {
 	t.Helper()
 	base := servicetest.New(t, "notification", notificationsql.Migrations(), jobs.Queues)
-	w := &world{db: base.DB, sealer: base.Sealer, logs: base.Logs, meters: prometheus.NewRegistry(), clock: base.Now, wait: base.Advance,
-		work: base.RunJobs, peer: newUserPeer()}
+	w := &world{db: base.DB, sealer: base.Sealer, logs: base.Logs, meters: base.Registry, clock: base.Now, wait: base.Advance,
+		work: base.RunJobs, again: base.Again, peer: newUserPeer()}
 	doer := base.Peers(openapi.FS, servicetest.Peer{File: "user.yaml", Handler: w.peer.handler(t)})
 	w.startSandbox(t)
 	texts, err := domain.NewTexts("SENDTIP")
@@ -73,20 +75,22 @@ func setup(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.deps = app.Deps{
-		Pool: w.db.Pool, Sealer: w.sealer, Jobs: base.Jobs, Users: users, Texts: texts, Mail: w.mailer(t, w.smtp),
-		SMS: africastalking.New(africastalking.Config{BaseURL: w.smsURL, Username: sandbox.DefaultSMSUsername, APIKey: sandbox.DefaultSMSAPIKey}),
-		Log: base.Log, SenderID: "SENDTIP", Now: base.Now, Registry: w.meters,
+		Parts: base.Parts, Users: users, Texts: texts, Mail: w.mailer(t, w.smtp),
+		SMS: africastalking.New(africastalking.Config{BaseURL: w.smsURL, Username: sandbox.DefaultSMSUsername,
+			APIKey: sandbox.DefaultSMSAPIKey}),
+		SenderID: "SENDTIP",
 	}
 	w.app = app.New(w.deps)
 	jobs.Register(base.Workers, w.app)
 	return w
 }
 
-// with returns the use cases with some parts replaced.
+// with returns the use cases with some parts replaced. Alarms are those of the last that were made.
 func (w *world) with(change func(*app.Deps)) *app.App {
 	d := w.deps
-	d.Registry = nil // the metrics are registered already
+	d.Parts = w.again()
 	change(&d)
+	w.meters = d.Registry
 	return app.New(d)
 }
 
@@ -225,12 +229,6 @@ func (w *world) script(t *testing.T, s control.Script) {
 	if err := w.sms.SetPhoneScript(t.Context(), phone, s); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// fresh replaces the registry that alarms are read from.
-func (w *world) fresh() *prometheus.Registry {
-	w.meters = prometheus.NewRegistry()
-	return w.meters
 }
 
 // alarms returns how often people were told to look.

@@ -30,7 +30,7 @@ type world struct {
 func setup(t *testing.T) *world {
 	t.Helper()
 	w := servicetest.New(t, "notification", notificationsql.Migrations(), jobs.Queues)
-	a := app.New(app.Deps{Pool: w.Pool, Sealer: w.Sealer, Jobs: w.Jobs, Log: w.Log, Now: w.Now})
+	a := app.New(app.Deps{Parts: w.Parts})
 	jobs.Register(w.Workers, a)
 	return &world{World: w, handlers: events.Handlers(a), together: events.Together(a)}
 }

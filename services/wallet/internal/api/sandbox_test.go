@@ -6,13 +6,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/sandbox"
 	"github.com/sendtip/sendtip/sandbox/control"
 
@@ -36,7 +36,7 @@ func unreachable(t *testing.T) *pgxpool.Pool {
 func withSandbox(t *testing.T) (*world, *control.Client) {
 	t.Helper()
 	w := setup(t)
-	box, err := sandbox.New(sandbox.Config{STKAnswerDelay: -1})
+	box, err := sandbox.New(sandbox.Config{STKAnswerDelay: -1, Now: w.Clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,20 +54,19 @@ func withSandbox(t *testing.T) (*world, *control.Client) {
 		}
 	})
 	hooks := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		r.Header.Set(auth.IdentityHeader, safaricom(t))
-		w.handler.ServeHTTP(rw, r)
+		r.Header.Set(auth.IdentityHeader, w.safaricom())
+		w.api.ServeHTTP(rw, r)
 	}))
 	t.Cleanup(hooks.Close)
 	url := "http://" + listener.Addr().String()
-	w.Rebuild(func(d *app.Deps) {
-		d.Mpesa, d.PublicURL, d.Now = w.Daraja(url), hooks.URL, func() time.Time { return time.Now().UTC() }
-	})
-	w.handler = testworld.Checked(t, "wallet.yaml", w.bare())
+	// The world's time stands; the sandbox pays and expires prompts in a time that goes on, and the service asks about them in the same.
+	w.Rebuild(func(d *app.Deps) { d.Mpesa, d.PublicURL, d.Now = w.Daraja(url), hooks.URL, w.Clock.Now })
+	w.mount()
 	if err := w.App.EnqueueRegisterC2b(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	w.RunJobs()
-	testworld.Eventually(t, "the paybill addresses are registered", func() bool {
+	servicetest.Eventually(t, "the paybill addresses are registered", func() bool {
 		return w.Count("SELECT count(*) FROM river_job WHERE kind = 'wallet.register_c2b' AND state = 'completed'") == 1
 	})
 	return w, control.New(url, nil)
@@ -119,18 +118,18 @@ func TestTopupsAgainstSandbox(t *testing.T) {
 		all = append(all, p)
 	}
 	for _, p := range all {
-		testworld.Eventually(t, p.name+" becomes "+p.status, func() bool { return w.topupStatus(p.Person, p.topup) == p.status })
+		servicetest.Eventually(t, p.name+" becomes "+p.status, func() bool { return w.topupStatus(p.Person, p.topup) == p.status })
 	}
 	walkIn := w.Person(2, 0)
 	account := w.Text("SELECT deposit_account FROM wallets WHERE id = $1", walkIn.WalletID)
 	if _, err := phones.C2B(t.Context(), control.C2BPayment{Msisdn: walkIn.Phone, Account: account, AmountMinor: 7700}); err != nil {
 		t.Fatal(err)
 	}
-	testworld.Eventually(t, "the books agree with the statement", func() bool {
+	servicetest.Eventually(t, "the books agree with the statement", func() bool {
 		statement, err := phones.Statement(t.Context())
 		return err == nil && statement.TotalMinor == 6*10000+7700 && w.Ledger.Balance("rail.mpesa.paybill.KES") == -statement.TotalMinor
 	})
-	testworld.Eventually(t, "every message is judged",
+	servicetest.Eventually(t, "every message is judged",
 		func() bool { return w.Count("SELECT count(*) FROM callbacks WHERE judged_at IS NULL") == 0 })
 	for _, p := range all {
 		want := int64(0)
@@ -159,8 +158,8 @@ func TestAlteredMessagesCreditNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := w.topup(p, "100")
-	testworld.Eventually(t, "the query pays it", func() bool { return w.topupStatus(p, id) == "paid" })
-	testworld.Eventually(t, "both messages are judged", func() bool {
+	servicetest.Eventually(t, "the query pays it", func() bool { return w.topupStatus(p, id) == "paid" })
+	servicetest.Eventually(t, "both messages are judged", func() bool {
 		return w.Count("SELECT count(*) FROM callbacks WHERE verdict IN ('amount_mismatch', 'conflict')") == 2
 	})
 	if got := w.Ledger.Balance(p.WalletID.String()); got != 10000 {

@@ -1,9 +1,8 @@
 package api_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -15,10 +14,10 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sendtip/sendtip/kit/auth"
-	"github.com/sendtip/sendtip/kit/web"
+	"github.com/sendtip/sendtip/kit/servicetest"
+	"github.com/sendtip/sendtip/openapi"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/api"
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
@@ -26,48 +25,36 @@ import (
 	"github.com/sendtip/sendtip/services/wallet/internal/testworld"
 )
 
-var identityKey = bytes.Repeat([]byte{3}, 32)
-
-// world is a testworld with the HTTP interface in front, every answer checked against the contract.
+// world is a testworld with the HTTP interface in front, every request and answer checked against the contract.
 type world struct {
 	*testworld.World
-	t       *testing.T
-	handler http.Handler
+	t   *testing.T
+	api *servicetest.API
 }
 
 func setup(t *testing.T) *world {
 	t.Helper()
 	w := &world{World: testworld.New(t), t: t}
-	w.handler = testworld.Checked(t, "wallet.yaml", w.bare())
+	w.mount()
 	return w
 }
 
-func (w *world) bare() http.Handler {
-	r := chi.NewRouter()
-	r.Use(web.Middleware(slog.New(slog.DiscardHandler), web.NewMetrics(prometheus.NewRegistry()), 64<<10))
-	r.Use(auth.NewVerifier("wallet", time.Now, identityKey).Middleware(web.WriteProblem))
-	api.Mount(r, w.App)
-	return r
+// mount puts the interface in front of the use cases as they are now.
+func (w *world) mount() {
+	w.t.Helper()
+	w.api = w.API(openapi.FS, "wallet.yaml", func(r chi.Router) { api.Mount(r, w.App) }, 0)
 }
 
 // identity is what the gateway mints.
-func identity(t *testing.T, subject, scope string, change func(c *auth.Claims)) string {
-	t.Helper()
-	c := auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: subject, Audience: jwt.ClaimStrings{"wallet"}}, Scope: scope}
-	if change != nil {
-		change(&c)
-	}
-	token, err := auth.Mint(identityKey, time.Now(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token
+func (w *world) identity(subject, scope string, change func(c *auth.Claims)) string {
+	w.t.Helper()
+	return w.api.Token(servicetest.Request{Who: subject, Scopes: strings.Fields(scope), Claims: change})
 }
 
 // safaricom is what the gateway mints for a message from one of Safaricom's addresses.
-func safaricom(t *testing.T) string {
-	t.Helper()
-	return identity(t, "provider:wallet-cb", "", func(c *auth.Claims) { c.Source = auth.SourceKnown })
+func (w *world) safaricom() string {
+	w.t.Helper()
+	return w.identity("provider:wallet-cb", "", func(c *auth.Claims) { c.Source = auth.SourceKnown })
 }
 
 type request struct {
@@ -77,52 +64,26 @@ type request struct {
 
 func (w *world) send(r request) *httptest.ResponseRecorder {
 	w.t.Helper()
-	req := httptest.NewRequestWithContext(w.t.Context(), r.method, r.path, strings.NewReader(r.body))
-	if r.body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	req.Header.Set("Idempotency-Key", uuid.NewString())
-	req.Header.Set("Step-Up-Token", "checked.by.the.gateway")
-	for k, v := range r.header {
-		req.Header.Set(k, v)
-	}
-	if r.identity != "" {
-		req.Header.Set(auth.IdentityHeader, r.identity)
-	}
-	rec := httptest.NewRecorder()
-	w.handler.ServeHTTP(rec, req)
-	return rec
+	header := map[string]string{"Idempotency-Key": uuid.NewString(), "Step-Up-Token": "checked.by.the.gateway",
+		auth.IdentityHeader: r.identity}
+	maps.Copy(header, r.header)
+	return w.api.Do(servicetest.Request{Method: r.method, Path: r.path, Body: r.body, Header: header})
 }
 
 func (w *world) as(p testworld.Person) string {
-	return identity(w.t, "user:"+p.UserID.String(), "wallet:read wallet:write admin:users", nil)
+	return w.identity("user:"+p.UserID.String(), "wallet:read wallet:write admin:users", nil)
 }
 
 func (w *world) approved(p testworld.Person, quote string) string {
-	return identity(w.t, "user:"+p.UserID.String(), "wallet:write", func(c *auth.Claims) {
+	return w.identity("user:"+p.UserID.String(), "wallet:write", func(c *auth.Claims) {
 		c.StepUpJTI, c.StepUpHash = uuid.NewString(), domain.ApprovalHash(uuid.MustParse(quote))
-		c.StepUpExp = jwt.NewNumericDate(time.Now().Add(time.Minute))
+		c.StepUpExp = jwt.NewNumericDate(w.Now().Add(time.Minute))
 	})
 }
 
 func decode(t *testing.T, rec *httptest.ResponseRecorder, status int) map[string]any {
 	t.Helper()
-	if rec.Code != status {
-		t.Fatalf("status %d, want %d: %s", rec.Code, status, rec.Body)
-	}
-	var out map[string]any
-	if err := json.Unmarshal(rec.Body.Bytes(), &out); err != nil {
-		t.Fatalf("%v: %s", err, rec.Body)
-	}
-	return out
-}
-
-func problem(t *testing.T, rec *httptest.ResponseRecorder, status int, code string) {
-	t.Helper()
-	got := decode(t, rec, status)
-	if got["code"] != code || rec.Header().Get("Content-Type") != "application/problem+json" || got["request_id"] == "" {
-		t.Errorf("problem is %v, want %s", got, code)
-	}
+	return servicetest.Decode[map[string]any](t, rec, status)
 }
 
 // TestAuthorization walks the contract: each operation refuses a request without identity, and one without its scope; hooks refuse a
@@ -130,8 +91,8 @@ func problem(t *testing.T, rec *httptest.ResponseRecorder, status int, code stri
 func TestAuthorization(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	doc := testworld.LoadDocument(t, "wallet.yaml")
-	operations, bare := 0, w.bare()
+	doc := servicetest.Document(t, openapi.FS, "wallet.yaml")
+	operations, bare := 0, w.api.Bare()
 	for path, item := range doc.Paths.Map() {
 		path = strings.NewReplacer("{wallet_id}", uuid.NewString(), "{topup_id}", uuid.NewString(), "{transfer_id}", uuid.NewString(),
 			"{token}", "abcdefghijklmnopqrstuvwxyz234567").Replace(path)
@@ -147,9 +108,9 @@ func TestAuthorization(t *testing.T) {
 			}
 			anonymous := httptest.NewRecorder() // past the contract check: only a request around the gateway gets this answer from a hook
 			bare.ServeHTTP(anonymous, httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body)))
-			problem(t, anonymous, http.StatusUnauthorized, "unauthenticated")
+			servicetest.Refused(t, anonymous, http.StatusUnauthorized, "unauthenticated")
 			if len(*op.Security) == 0 {
-				problem(t, w.send(request{method: method, path: path, body: body, identity: identity(t, "provider:mpesa", "", nil)}),
+				servicetest.Refused(t, w.send(request{method: method, path: path, body: body, identity: w.identity("provider:mpesa", "", nil)}),
 					http.StatusNotFound, "not_found")
 				continue
 			}
@@ -157,19 +118,20 @@ func TestAuthorization(t *testing.T) {
 				if needs, ok := (*op.Security)[0]["userAuth"]; ok && slices.Contains(needs, other) {
 					continue
 				}
-				problem(t, w.send(request{method: method, path: path, body: body, identity: identity(t, "user:"+uuid.NewString(), other, nil)}),
+				servicetest.Refused(t, w.send(request{method: method, path: path, body: body,
+					identity: w.identity("user:"+uuid.NewString(), other, nil)}),
 					http.StatusForbidden, "forbidden")
 			}
 			for _, scope := range (*op.Security)[0]["userAuth"] { // else nobody could ever call it
-				own := w.send(request{method: method, path: path, body: body, identity: identity(t, "user:"+uuid.NewString(), scope, nil)})
+				own := w.send(request{method: method, path: path, body: body, identity: w.identity("user:"+uuid.NewString(), scope, nil)})
 				if strings.Contains(own.Body.String(), `"code":"forbidden"`) {
 					t.Errorf("%s refuses %s: %s", op.OperationID, scope, own.Body)
 				}
 			}
 			// The right scope alone does not make a partner or a service a customer.
 			if op.OperationID != "estimateFee" {
-				problem(t, w.send(request{method: method, path: path, body: body,
-					identity: identity(t, "service:banking", "wallet:read wallet:write admin:users", nil)}),
+				servicetest.Refused(t, w.send(request{method: method, path: path, body: body,
+					identity: w.identity("service:banking", "wallet:read wallet:write admin:users", nil)}),
 					http.StatusForbidden, "forbidden")
 			}
 		}
@@ -182,7 +144,7 @@ func TestAuthorization(t *testing.T) {
 // TestContract proves that the contract is well formed and that its examples fit its schemas.
 func TestContract(t *testing.T) {
 	t.Parallel()
-	doc := testworld.LoadDocument(t, "wallet.yaml")
+	doc := servicetest.Document(t, openapi.FS, "wallet.yaml")
 	if err := doc.Validate(t.Context(), openapi3.EnableExamplesValidation()); err != nil {
 		t.Error(err)
 	}
@@ -197,7 +159,7 @@ func TestWalletsAndLimits(t *testing.T) {
 		t.Errorf("wallets: %v", list)
 	}
 	decode(t, w.send(request{method: "GET", path: "/v1/wallets/" + p.WalletID.String(), identity: w.as(p)}), 200)
-	problem(t, w.send(request{method: "GET", path: "/v1/wallets/" + p.WalletID.String(), identity: w.as(other)}), 404, "not_found")
+	servicetest.Refused(t, w.send(request{method: "GET", path: "/v1/wallets/" + p.WalletID.String(), identity: w.as(other)}), 404, "not_found")
 	k := map[string]string{"Idempotency-Key": uuid.NewString()}
 	decode(t, w.send(request{method: "POST", path: "/v1/wallets", body: `{"currency":"UGX"}`, identity: w.as(p), header: k}), 201)
 	again := w.send(request{method: "POST", path: "/v1/wallets", body: `{"currency":"UGX"}`, identity: w.as(p), header: k})
@@ -220,14 +182,15 @@ func TestEstimateFee(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	body := `{"kind":"transfer","amount":{"amount":100000,"currency":"KES"}}`
-	partner := identity(t, "partner:"+uuid.NewString(), "tariffs:read", nil)
+	partner := w.identity("partner:"+uuid.NewString(), "tariffs:read", nil)
 	got := decode(t, w.send(request{method: "POST", path: "/v1/fee-estimates", body: body, identity: partner}), 200)
 	if got["total"].(map[string]any)["amount"] != 101495.0 {
 		t.Errorf("estimate: %v", got)
 	}
-	problem(t, w.send(request{method: "POST", path: "/v1/fee-estimates", body: strings.Replace(body, "KES", "XXX", 1), identity: partner}),
+	servicetest.Refused(t, w.send(request{method: "POST", path: "/v1/fee-estimates", body: strings.Replace(body, "KES", "XXX", 1),
+		identity: partner}),
 		400, "invalid_request")
-	problem(t, w.send(request{method: "POST", path: "/v1/fee-estimates", body: strings.Replace(body, "transfer", "gift", 1),
+	servicetest.Refused(t, w.send(request{method: "POST", path: "/v1/fee-estimates", body: strings.Replace(body, "transfer", "gift", 1),
 		identity: partner}), 422, "no_price")
 }
 
@@ -252,7 +215,7 @@ func TestTransfers(t *testing.T) {
 	if done["status"] != "completed" || done["note"] != "rent" {
 		t.Errorf("transfer: %v", done)
 	}
-	problem(t, pay(quote("2500")), 422, "insufficient_funds")
+	servicetest.Refused(t, pay(quote("2500")), 422, "insufficient_funds")
 	w.Ledger.Lose(nil, func() bool { return true })
 	pending := decode(t, pay(quote("100")), 202)
 	if pending["status"] != "pending" {
@@ -260,9 +223,10 @@ func TestTransfers(t *testing.T) {
 	}
 	w.Ledger.Lose(nil, nil)
 	decode(t, w.send(request{method: "GET", path: "/v1/transfers/" + pending["id"].(string), identity: w.as(from)}), 200)
-	problem(t, w.send(request{method: "GET", path: "/v1/transfers/" + pending["id"].(string), identity: w.as(to)}), 404, "not_found")
+	servicetest.Refused(t, w.send(request{method: "GET", path: "/v1/transfers/" + pending["id"].(string), identity: w.as(to)}), 404,
+		"not_found")
 	q := quote("10")
-	problem(t, w.send(request{method: "POST", path: "/v1/transfers", body: `{"quote_id":"` + q + `"}`, identity: w.as(from)}), 403,
+	servicetest.Refused(t, w.send(request{method: "POST", path: "/v1/transfers", body: `{"quote_id":"` + q + `"}`, identity: w.as(from)}), 403,
 		"step_up_required")
 
 	var seen []string
@@ -284,10 +248,10 @@ func TestTransfers(t *testing.T) {
 	get := func(path string, p testworld.Person) *httptest.ResponseRecorder {
 		return w.send(request{method: "GET", path: path + cursor, identity: w.as(p)})
 	}
-	problem(t, get("/v1/transfers?limit=1", from), 422, "cursor_invalid")
-	problem(t, get("/v1/transfers?client_reference=c-2", from), 422, "cursor_invalid")
-	problem(t, get("/v1/transfers?client_reference=c-1", to), 422, "cursor_invalid")
-	problem(t, get("/v1/topups?limit=1", from), 422, "cursor_invalid")
+	servicetest.Refused(t, get("/v1/transfers?limit=1", from), 422, "cursor_invalid")
+	servicetest.Refused(t, get("/v1/transfers?client_reference=c-2", from), 422, "cursor_invalid")
+	servicetest.Refused(t, get("/v1/transfers?client_reference=c-1", to), 422, "cursor_invalid")
+	servicetest.Refused(t, get("/v1/topups?limit=1", from), 422, "cursor_invalid")
 	rest := decode(t, get("/v1/transfers?client_reference=c-1&limit=50", from), 200)
 	if len(rest["data"].([]any)) != 1 || rest["next_cursor"] != nil {
 		t.Errorf("with another limit: %v", rest)
@@ -309,12 +273,12 @@ func TestTopups(t *testing.T) {
 		s, _ := decode(t, w.send(request{method: "GET", path: "/v1/topups/" + id, identity: w.as(p)}), 200)["status"].(string)
 		return s
 	}
-	testworld.Eventually(t, "the prompt is out", func() bool { return status() == "prompted" })
+	servicetest.Eventually(t, "the prompt is out", func() bool { return status() == "prompted" })
 	if got := w.Mpesa.Pushes()[0]["PhoneNumber"]; got != "254712345678" {
 		t.Errorf("prompted %s", got)
 	}
 	hook := "/v1/hooks/st/" + w.Sealer.Token("stk", id) + "/" + id
-	provider := safaricom(t)
+	provider := w.safaricom()
 	for range 3 {
 		got := decode(t, w.send(request{method: "POST", path: hook, body: string(testworld.StkSuccess(testworld.CheckoutID(1), "UKN1", 100)),
 			identity: provider}), 200)
@@ -322,7 +286,7 @@ func TestTopups(t *testing.T) {
 			t.Errorf("answer: %v", got)
 		}
 	}
-	testworld.Eventually(t, "the wallet is credited", func() bool { return status() == "paid" })
+	servicetest.Eventually(t, "the wallet is credited", func() bool { return status() == "paid" })
 	if n := w.Count("SELECT count(*) FROM callbacks"); n != 1 || w.Ledger.Balance(p.WalletID.String()) != 10000 {
 		t.Errorf("%d callbacks, balance %d", n, w.Ledger.Balance(p.WalletID.String()))
 	}
@@ -331,8 +295,8 @@ func TestTopups(t *testing.T) {
 		t.Errorf("list: %v", got)
 	}
 	const old = "AZN8XopAfBudfj9rKhwNTg" // of an earlier release
-	problem(t, w.send(request{method: "GET", path: "/v1/topups?cursor=" + old, identity: w.as(p)}), 422, "cursor_invalid")
-	problem(t, w.send(request{method: "GET", path: "/v1/topups/" + id, identity: w.as(testworld.Person{UserID: uuid.New()})}), 404,
+	servicetest.Refused(t, w.send(request{method: "GET", path: "/v1/topups?cursor=" + old, identity: w.as(p)}), 422, "cursor_invalid")
+	servicetest.Refused(t, w.send(request{method: "GET", path: "/v1/topups/" + id, identity: w.as(testworld.Person{UserID: uuid.New()})}), 404,
 		"not_found")
 
 	c2b := "/v1/hooks/cb/" + w.Sealer.Token("c2b", testworld.ShortCode) + "/"
@@ -342,7 +306,7 @@ func TestTopups(t *testing.T) {
 		t.Errorf("validation: %v", got)
 	}
 	decode(t, w.send(request{method: "POST", path: c2b + "confirmation", body: paid, identity: provider}), 200)
-	testworld.Eventually(t, "the deposit is credited", func() bool { return w.Ledger.Balance(p.WalletID.String()) == 15000 })
+	servicetest.Eventually(t, "the deposit is credited", func() bool { return w.Ledger.Balance(p.WalletID.String()) == 15000 })
 }
 
 // TestFailureDoors opens each way in which the generated server refuses by itself; none shows what was sent.
@@ -366,22 +330,20 @@ func TestFailureDoors(t *testing.T) {
 	} {
 		c.r.identity = w.as(p)
 		rec := w.send(c.r)
-		problem(t, rec, c.status, c.code)
+		servicetest.Refused(t, rec, c.status, c.code)
 		if strings.Contains(rec.Body.String(), secret) {
 			t.Errorf("%s echoes the input: %s", name, rec.Body)
 		}
 	}
-	missing := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/wallets", strings.NewReader(`{"currency":"USD"}`))
-	missing.Header.Set(auth.IdentityHeader, w.as(p))
-	missing.Header.Set("Content-Type", "application/json")
-	rec := httptest.NewRecorder()
-	w.handler.ServeHTTP(rec, missing)
-	problem(t, rec, 400, "invalid_request")
+	unkeyed := map[string]string{"Idempotency-Key": ""}
+	servicetest.Refused(t, w.send(request{method: "POST", path: "/v1/wallets", body: `{"currency":"USD"}`, identity: w.as(p),
+		header: unkeyed}),
+		400, "invalid_request")
 
 	w.Rebuild(func(d *app.Deps) { d.Pool = unreachable(t) })
-	w.handler = testworld.Checked(t, "wallet.yaml", w.bare())
-	rec = w.send(request{method: "GET", path: "/v1/wallets", identity: w.as(p)})
-	problem(t, rec, 503, "unavailable")
+	w.mount()
+	rec := w.send(request{method: "GET", path: "/v1/wallets", identity: w.as(p)})
+	servicetest.Refused(t, rec, 503, "unavailable")
 	if rec.Header().Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
@@ -408,24 +370,19 @@ func TestHooksTakeWhateverComes(t *testing.T) {
 		"hyphens": {"application/json",
 			strings.NewReplacer("UKN3", "UKN9", account, account[:4]+"-"+strings.ToLower(account[4:])+".").Replace(clean), "UKN9"},
 	} {
-		r := httptest.NewRequestWithContext(t.Context(), "POST", hook, strings.NewReader(c.body))
-		r.Header.Set(auth.IdentityHeader, safaricom(t))
-		if c.contentType != "" {
-			r.Header.Set("Content-Type", c.contentType)
-		}
-		rec := httptest.NewRecorder()
-		w.handler.ServeHTTP(rec, r)
+		rec := w.send(request{method: "POST", path: hook, body: c.body, identity: w.safaricom(),
+			header: map[string]string{"Content-Type": c.contentType}})
 		if rec.Code != 200 {
 			t.Fatalf("%s: %d %s", name, rec.Code, rec.Body)
 		}
-		testworld.Eventually(t, name+" is credited", func() bool {
+		servicetest.Eventually(t, name+" is credited", func() bool {
 			return w.Count("SELECT count(*) FROM deposits WHERE receipt = $1 AND wallet_id = $2 AND credit = 'wallet'", c.receipt, p.WalletID) == 1
 		})
 	}
-	rec := w.send(request{method: "POST", path: hook, body: clean[:40], identity: safaricom(t)})
+	rec := w.send(request{method: "POST", path: hook, body: clean[:40], identity: w.safaricom()})
 	if rec.Code != 200 {
 		t.Fatalf("cut off: %d %s", rec.Code, rec.Body)
 	}
-	testworld.Eventually(t, "the cut-off message is a case",
+	servicetest.Eventually(t, "the cut-off message is a case",
 		func() bool { return w.Count("SELECT count(*) FROM cases WHERE kind = 'unreadable'") == 1 })
 }

@@ -12,8 +12,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sendtip/sendtip/clients/ledger"
 	transactionsclient "github.com/sendtip/sendtip/generated/transactions/client"
@@ -22,11 +20,10 @@ import (
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/hook"
 	"github.com/sendtip/sendtip/kit/idem"
-	"github.com/sendtip/sendtip/kit/jobs"
 	kitlog "github.com/sendtip/sendtip/kit/log"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/page"
-	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/kit/service"
 	"github.com/sendtip/sendtip/kit/together"
 	"github.com/sendtip/sendtip/providers/daraja"
 
@@ -41,9 +38,8 @@ const closeTimeout = 5 * time.Second
 
 // Deps are what the use cases work with.
 type Deps struct {
-	Pool      *pgxpool.Pool
-	Sealer    *seal.Sealer
-	Jobs      *jobs.Client
+	*service.Parts
+
 	Ledger    *transactionsclient.ClientWithResponses
 	Users     *userclient.ClientWithResponses
 	Mpesa     *daraja.Client
@@ -53,9 +49,6 @@ type Deps struct {
 	PullNumber string // the number nominated for it; empty: the short code is registered already
 	PublicURL  string // where Safaricom reaches our hooks, without a slash at the end
 	Country    string // whose prices a caller without a country gets
-	Log        *slog.Logger
-	Now        func() time.Time // UTC
-	Registry   prometheus.Registerer
 	// SettleTimeout bounds one call to the ledger; zero means 5 s.
 	SettleTimeout time.Duration
 }
@@ -90,9 +83,7 @@ func New(d Deps) *App {
 	a.stk = hook.New(stkCallbacks, d.Sealer, d.Pool, d.Jobs, a.metrics.callbacks.WithLabelValues(kindStk, "wrong_token"))
 	a.c2b = hook.New(c2bCallbacks, d.Sealer, d.Pool, d.Jobs, a.metrics.callbacks.WithLabelValues(kindC2b, "wrong_token"))
 	a.closings = newClosings(a.commitClosings, d.Log)
-	if d.Registry != nil {
-		d.Registry.MustRegister(a.metrics.all()...)
-	}
+	d.Registry.MustRegister(a.metrics.all()...)
 	return a
 }
 

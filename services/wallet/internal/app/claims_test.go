@@ -1,14 +1,14 @@
 package app_test
 
 import (
-	"bytes"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/sendtip/sendtip/kit/servicetest"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
 	"github.com/sendtip/sendtip/services/wallet/internal/testworld"
@@ -103,7 +103,7 @@ func TestStrangersMoneyIsAClaim(t *testing.T) {
 			}
 			for range 60 { // every question of 48 hours
 				verify(t, w)
-				w.Wait(time.Hour)
+				w.Advance(time.Hour)
 			}
 			settle(t, w)
 			if got := claimStates(t, w); got != c.state {
@@ -131,14 +131,14 @@ func TestClaimsAreAskedInTime(t *testing.T) {
 		asks  int
 	}{{0, 1}, {59 * time.Second, 0}, {time.Second, 1}, {8 * time.Minute, 0}, {time.Minute, 1}, {59 * time.Minute, 0}, {time.Minute, 1},
 		{time.Hour, 1}} {
-		w.Wait(step.after)
+		w.Advance(step.after)
 		verify(t, w)
 		if n := w.Mpesa.Pulls() - asked; n != step.asks {
 			t.Errorf("after %s: %d questions, want %d", step.after, n, step.asks)
 		}
 		asked = w.Mpesa.Pulls()
 	}
-	w.Wait(30 * time.Minute)
+	w.Advance(30 * time.Minute)
 	for i := range 40 {
 		stranger(t, w, testworld.C2b("G"+strings.Repeat("A", i+1), depositAccount(w, p), 100))
 	}
@@ -148,7 +148,7 @@ func TestClaimsAreAskedInTime(t *testing.T) {
 	if n := w.Mpesa.Pulls() - asked; n != 30 {
 		t.Errorf("%d questions in a minute, want 30", n)
 	}
-	w.Wait(time.Minute)
+	w.Advance(time.Minute)
 	verify(t, w)
 	if n := w.Mpesa.Pulls() - asked; n <= 30 || n > 60 {
 		t.Errorf("%d questions in two minutes", n)
@@ -173,14 +173,14 @@ func TestClaimsWithoutAnswerEnd(t *testing.T) {
 		if got := claimStates(t, w); got != "open,open" {
 			t.Fatalf("after %d hours: %s", hour, got)
 		}
-		w.Wait(time.Hour)
+		w.Advance(time.Hour)
 	}
 	verify(t, w)
 	if got := claimStates(t, w); got != "case,case" || w.Count("SELECT count(*) FROM cases WHERE kind = 'claim'") != 2 {
 		t.Errorf("after 48 hours: %s", got)
 	}
 	asked := w.Mpesa.Pulls()
-	w.Wait(100 * time.Hour)
+	w.Advance(100 * time.Hour)
 	verify(t, w)
 	if n := w.Mpesa.Pulls(); n != asked {
 		t.Errorf("asked %d times more", n-asked)
@@ -259,7 +259,7 @@ func TestOnePromptOneReceipt(t *testing.T) {
 	}
 	for range 60 {
 		verify(t, w)
-		w.Wait(time.Hour)
+		w.Advance(time.Hour)
 	}
 	settle(t, w)
 	if got := w.Ledger.Balance(p.WalletID.String()); got != 100000 {
@@ -281,7 +281,7 @@ func TestOlderReceiptsKeepTheirKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err = db.Pool.Exec(t.Context(), `INSERT INTO callbacks (id, kind, provider_id, body_hash, body_sealed, received_at)
-		VALUES (gen_random_uuid(), 'c2b', 'X', '\x01', '\x01', now())`); err != nil {
+		VALUES (gen_random_uuid(), 'c2b', 'X', '\x01', '\x01', $1)`, servicetest.Start.Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	upgrade()
@@ -348,13 +348,11 @@ func TestUnjudgeableEnds(t *testing.T) {
 func TestStrangersDoNotFillTheLog(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
-	var lines bytes.Buffer
-	w.Rebuild(func(d *app.Deps) { d.Log = slog.New(slog.NewTextHandler(&lines, nil)) })
 	account := depositAccount(w, w.Person(1, 0))
 	for i := range 30 {
 		stranger(t, w, testworld.C2b(fmt.Sprintf("F%dX", i), account, 100))
 	}
-	if n := strings.Count(lines.String(), "alarm: callback_unverified"); n == 0 || n > 5 {
+	if n := strings.Count(w.Logs.String(), "alarm: callback_unverified"); n == 0 || n > 5 {
 		t.Errorf("%d lines", n)
 	}
 }

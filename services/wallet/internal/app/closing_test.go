@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/servicetest"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -60,7 +61,7 @@ func (v *wave) run() {
 // check proves that each transfer ended once, with everything that belongs to its end. Those that were answered pending are settled first.
 func (v *wave) check(t *testing.T, pendingAllowed bool) {
 	t.Helper()
-	funded := int64(0)
+	funded := 0
 	for i, o := range v.orders {
 		if o.err == nil && o.got.Status == domain.TransferCreated {
 			if !pendingAllowed {
@@ -75,8 +76,8 @@ func (v *wave) check(t *testing.T, pendingAllowed bool) {
 		}
 		v.checkOne(t, i, o)
 	}
-	refused := int64(len(v.orders)) - funded
-	for query, want := range map[string]int64{
+	refused := len(v.orders) - funded
+	for query, want := range map[string]int{
 		"SELECT count(*) FROM transfers WHERE status = 'completed'":                                   funded,
 		"SELECT count(*) FROM transfers WHERE status = 'failed'":                                      refused,
 		"SELECT count(*) FROM limit_reservations WHERE status = 'committed'":                          funded,
@@ -91,7 +92,7 @@ func (v *wave) check(t *testing.T, pendingAllowed bool) {
 	}
 	told := map[any]int{}
 	for _, eventType := range []string{"wallet.transfer_completed", "wallet.transfer_failed"} {
-		for _, data := range v.w.Published(eventType) {
+		for _, data := range v.w.PublishedOf(eventType) {
 			told[data["transfer_id"]]++
 		}
 	}
@@ -100,7 +101,7 @@ func (v *wave) check(t *testing.T, pendingAllowed bool) {
 			t.Errorf("transfer %v was told %d times", id, n)
 		}
 	}
-	if len(told) != len(v.orders) || v.w.Ledger.Balance(v.to.WalletID.String()) != funded*100000 {
+	if len(told) != len(v.orders) || v.w.Ledger.Balance(v.to.WalletID.String()) != int64(funded)*100000 {
 		t.Errorf("%d of %d were told, the recipient has %d", len(told), len(v.orders), v.w.Ledger.Balance(v.to.WalletID.String()))
 	}
 }
@@ -206,12 +207,7 @@ func TestTransfersEndAloneWhenTheGroupFails(t *testing.T) {
 func TestTransfersEndDespiteKilledConnections(t *testing.T) {
 	t.Parallel()
 	v := newWave(t, 64)
-	owner, err := pgx.Connect(t.Context(), v.w.DB.OwnerURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = owner.Close(context.Background()) }()
-	if _, err := owner.Exec(t.Context(), `
+	if _, err := v.w.Connect(v.w.DB.OwnerURL).Exec(t.Context(), `
 		CREATE SEQUENCE kills;
 		GRANT SELECT ON SEQUENCE kills TO PUBLIC;
 		CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -254,7 +250,7 @@ func TestHeldTransferDoesNotStopItsGroup(t *testing.T) {
 	})
 	ended := make(chan struct{})
 	go func() { defer close(ended); v.run() }()
-	testworld.Eventually(t, "all but one end", func() bool {
+	servicetest.Eventually(t, "all but one end", func() bool {
 		return v.w.Count("SELECT count(*) FROM transfers WHERE status = 'created'") == 1 && v.w.Count("SELECT count(*) FROM transfers") == 8
 	})
 	if err := blocker.Rollback(t.Context()); err != nil {

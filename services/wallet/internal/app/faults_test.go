@@ -118,9 +118,7 @@ func TestCallbackBeforeItsPrompt(t *testing.T) {
 			_, err := w.App.JudgeCallback(context.WithoutCancel(ctx), id)
 			judged <- err
 		}()
-		testworld.Eventually(t, "the judgement waits", func() bool {
-			return w.Count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0
-		})
+		w.AwaitLocks(1)
 		w.Mpesa.AnswerPush("lose")
 		return w.App.RequestStk(ctx, made.ID)
 	})
@@ -168,7 +166,7 @@ func TestClockJumpsBack(t *testing.T) {
 	w := testworld.New(t)
 	p := w.Person(1, 0)
 	made := topup(t, w, p, 100)
-	w.Wait(-time.Hour)
+	w.Advance(-time.Hour)
 	if wait, err := w.App.QueryStk(t.Context(), made.ID); err != nil || wait > domain.QueryFirst {
 		t.Errorf("asks again in %s, %v", wait, err)
 	}

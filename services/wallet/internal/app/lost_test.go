@@ -4,8 +4,6 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
@@ -16,32 +14,9 @@ import (
 // lose replaces sealed values by what cannot be opened, as the owner of the tables.
 func lose(t *testing.T, w *testworld.World, sql string, args ...any) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), w.DB.OwnerURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(t.Context()) }()
-	if tag, err := conn.Exec(t.Context(), sql, args...); err != nil || tag.RowsAffected() != 1 {
+	if tag, err := w.Connect(w.DB.OwnerURL).Exec(t.Context(), sql, args...); err != nil || tag.RowsAffected() != 1 {
 		t.Fatalf("%s: %s %v", sql, tag, err)
 	}
-}
-
-// alarmed counts the alarms of a name.
-func alarmed(t *testing.T, w *testworld.World, what string) int {
-	t.Helper()
-	families, err := w.Deps.Registry.(prometheus.Gatherer).Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			if f.GetName() == "wallet_alarms_total" && m.GetLabel()[0].GetValue() == what {
-				n += int(m.GetCounter().GetValue())
-			}
-		}
-	}
-	return n
 }
 
 // TestListsWithALostText: a text that cannot be opened is missing from its own row only, a person learns of it, and no money waits for it.
@@ -75,7 +50,7 @@ func TestListsWithALostText(t *testing.T) {
 			t.Errorf("listed %+v", got)
 		}
 	}
-	if n := alarmed(t, w, "text_lost"); n != 2 {
+	if n := w.Counted("wallet_alarms_total", "text_lost"); n != 2 {
 		t.Errorf("%d alarms", n)
 	}
 	if got, err := w.App.GetTransfer(ctx, sent[1].ID); err != nil || got.Note != "" || got.RecipientName != "Amina W." {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -49,7 +48,7 @@ func TestCallbackOfALostPrompt(t *testing.T) {
 			if err := w.App.ReceiveStkCallback(testworld.Known(t.Context()), token(t, w, "stk", made.ID.String()), made.ID, body); err != nil {
 				t.Fatal(err)
 			}
-			w.Wait(c.after)
+			w.Advance(c.after)
 			if v := judgeLast(t, w); v != c.verdict {
 				t.Errorf("verdict %q, want %q", v, c.verdict)
 			}
@@ -226,12 +225,8 @@ func TestAccountsAsTyped(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
 	p := w.Person(1, 0)
-	account := "WOIB234ABCDE"                             // has the letters for which 0, 1 and 8 are typed
-	owner, err := pgx.Connect(t.Context(), w.DB.OwnerURL) // the service may not change it
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = owner.Close(t.Context()) }()
+	account := "WOIB234ABCDE"         // has the letters for which 0, 1 and 8 are typed
+	owner := w.Connect(w.DB.OwnerURL) // the service may not change it
 	if _, err := owner.Exec(t.Context(), "UPDATE wallets SET deposit_account = $2 WHERE id = $1", p.WalletID, account); err != nil {
 		t.Fatal(err)
 	}

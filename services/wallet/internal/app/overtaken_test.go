@@ -30,16 +30,14 @@ func TestOvertaken(t *testing.T) {
 			judged := make(chan error, 1)
 			w.Tx(func(ctx context.Context, tx pgx.Tx) error {
 				if _, err := tx.Exec(ctx, `INSERT INTO receipts (receipt, receipt_key, deposit_id, source, amount_minor, created_at)
-					VALUES ('R1', 'R1', $1, 'c2b', $2, now())`, uuid.New(), c.amount); err != nil {
+					VALUES ('R1', 'R1', $1, 'c2b', $2, $3)`, uuid.New(), c.amount, w.Now()); err != nil {
 					return err
 				}
 				go func() {
 					_, err := w.App.JudgeCallback(context.WithoutCancel(ctx), id)
 					judged <- err
 				}()
-				testworld.Eventually(t, "the effect waits", func() bool {
-					return w.Count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0
-				})
+				w.AwaitLocks(1)
 				return nil
 			})
 			if err := <-judged; err != nil {

@@ -116,7 +116,7 @@ func (r *reality) happens() {
 	case "pull":
 		verify(r.t, r.w)
 	case "pause":
-		r.w.Wait(rapid.SampledFrom([]time.Duration{time.Second, time.Minute, time.Hour}).Draw(r.rt, "pause"))
+		r.w.Advance(rapid.SampledFrom([]time.Duration{time.Second, time.Minute, time.Hour}).Draw(r.rt, "pause"))
 	case "credit":
 		settle(r.t, r.w)
 	}
@@ -165,7 +165,7 @@ func (r *reality) ends() {
 			}
 		}
 		verify(r.t, r.w)
-		r.w.Wait(time.Hour)
+		r.w.Advance(time.Hour)
 	}
 	settle(r.t, r.w)
 	if n := len(r.open()); n != 0 {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -17,10 +16,7 @@ import (
 // breakCommits makes every transaction that changes a row of the table fail at its commit, as a crash in that moment would.
 func breakCommits(t *testing.T, w *testworld.World, table string) (mend func()) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), w.DB.OwnerURL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := w.Connect(w.DB.OwnerURL)
 	do := func(sql string) {
 		t.Helper()
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
@@ -32,9 +28,6 @@ func breakCommits(t *testing.T, w *testworld.World, table string) (mend func()) 
 	return func() {
 		t.Helper()
 		do(`DROP TRIGGER crash ON ` + table)
-		if err := conn.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
 	}
 }
 
@@ -77,12 +70,12 @@ func TestEventsComeWithTheirRows(t *testing.T) {
 			w := testworld.New(t)
 			p := w.Person(1, 0)
 			change := c.start(t, w, p)
-			before := len(w.Published(event))
+			before := len(w.PublishedOf(event))
 			mend := breakCommits(t, w, c.table)
 			if err := change(); err == nil || !strings.Contains(err.Error(), "crash") {
 				t.Fatalf("the transaction did not fail: %v", err)
 			}
-			if n := len(w.Published(event)) - before; n != 0 {
+			if n := len(w.PublishedOf(event)) - before; n != 0 {
 				t.Errorf("%d events tell of what did not happen", n)
 			}
 			mend()
@@ -91,7 +84,7 @@ func TestEventsComeWithTheirRows(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if n := len(w.Published(event)) - before; n != 1 {
+			if n := len(w.PublishedOf(event)) - before; n != 1 {
 				t.Errorf("%d events", n)
 			}
 		})
@@ -110,7 +103,7 @@ func TestLimitsEndAtMidnightInNairobi(t *testing.T) {
 	}
 	now := w.Now()
 	evening := time.Date(now.Year(), now.Month(), now.Day()+1, 20, 30, 0, 0, time.UTC) // 23:30 in Nairobi
-	w.Wait(evening.Sub(now))
+	w.Advance(evening.Sub(now))
 	for _, c := range []struct {
 		after     time.Duration
 		shillings int64
@@ -123,7 +116,7 @@ func TestLimitsEndAtMidnightInNairobi(t *testing.T) {
 		{20 * time.Hour, 1, domain.ErrLimitDay}, // 20:30 UTC
 		{time.Hour, 1, nil},
 	} {
-		w.Wait(c.after)
+		w.Advance(c.after)
 		if err := pay(c.shillings); !errors.Is(err, c.want) {
 			t.Errorf("%s, %d shillings: %v, want %v", w.Now().Format(time.RFC3339), c.shillings, err, c.want)
 		}
@@ -140,9 +133,9 @@ func TestReleaseFreesItsOwnDay(t *testing.T) {
 			'topup' AND span = $2`, p.UserID, span)
 	}
 	now := w.Now()
-	w.Wait(time.Date(now.Year(), now.Month()+1, 10, 9, 0, 0, 0, time.UTC).Sub(now)) // two days of one month
+	w.Advance(time.Date(now.Year(), now.Month()+1, 10, 9, 0, 0, 0, time.UTC).Sub(now)) // two days of one month
 	first := topup(t, w, p, 100)
-	w.Wait(24 * time.Hour)
+	w.Advance(24 * time.Hour)
 	second := topup(t, w, p, 200)
 	if d, m := used("day"), used("month"); d != "10000 20000" || m != "30000" {
 		t.Fatalf("days %s, month %s", d, m)

@@ -140,7 +140,7 @@ func TestTopupIsPaidByCallback(t *testing.T) {
 	if refs := w.Ledger.References(); refs[made.ID.String()+":credit"] != "posted" || len(refs) != 1 {
 		t.Errorf("references: %v", refs)
 	}
-	if e := w.Published("wallet.topup_succeeded"); len(e) != 1 || e[0]["receipt"] != "UKN7RT61SV" {
+	if e := w.PublishedOf("wallet.topup_succeeded"); len(e) != 1 || e[0]["receipt"] != "UKN7RT61SV" {
 		t.Errorf("events: %v", e)
 	}
 	if s := w.Text("SELECT status FROM limit_reservations WHERE id = $1", made.ID); s != "committed" {
@@ -317,7 +317,7 @@ func TestPromptsToOthers(t *testing.T) {
 	}
 	declined := func() {
 		t.Helper()
-		w.Wait(time.Hour)
+		w.Advance(time.Hour)
 		made, err := send(people[0], owner.Phone)
 		if err != nil {
 			t.Fatal(err)
@@ -331,7 +331,7 @@ func TestPromptsToOthers(t *testing.T) {
 	}
 	blocked := func(want bool) {
 		t.Helper()
-		w.Wait(time.Hour)
+		w.Advance(time.Hour)
 		if _, err := send(people[2], owner.Phone); errors.Is(err, domain.ErrPromptsBlocked) != want || !want && err != nil {
 			t.Fatalf("blocked %v, got %v", want, err)
 		}
@@ -351,7 +351,7 @@ func TestPromptsToOthers(t *testing.T) {
 	if err := w.App.LiftMyPromptBlock(testworld.As(t.Context(), owner)); err != nil {
 		t.Error(err)
 	}
-	w.Wait(24 * time.Hour)
+	w.Advance(24 * time.Hour)
 	blocked(false)
 	if n := w.Count("SELECT count(*) FROM audit_log WHERE action = 'prompts.unblocked'"); n != 2 {
 		t.Errorf("%d audit rows", n)
@@ -377,6 +377,7 @@ func TestPromptBlockOutlivesItsKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	old := w.Sealer
 	w.Rebuild(func(d *app.Deps) { d.Sealer = rotated })
 	if err := send(); err != nil {
 		t.Fatal(err)
@@ -388,8 +389,7 @@ func TestPromptBlockOutlivesItsKey(t *testing.T) {
 		t.Errorf("%d rows", n)
 	}
 	// An hour later a replica that has not restarted counts under the old key, and then one of each: both count.
-	old := w.Sealer
-	w.Wait(time.Hour)
+	w.Advance(time.Hour)
 	for i, s := range []*seal.Sealer{rotated, old, rotated, rotated} {
 		w.Rebuild(func(d *app.Deps) { d.Sealer = s })
 		if err := send(); errors.Is(err, domain.ErrPromptLimit) != (i == 3) {
@@ -422,7 +422,7 @@ func TestPromptRefused(t *testing.T) {
 	if got.Status != domain.TopupFailed || got.FailureCode != "try_later" {
 		t.Errorf("top-up is %+v", got)
 	}
-	if w.Count("SELECT sum(amount_minor) FROM limit_usage") != 0 || len(w.Published("wallet.topup_failed")) != 1 {
+	if w.Count("SELECT sum(amount_minor) FROM limit_usage") != 0 || len(w.PublishedOf("wallet.topup_failed")) != 1 {
 		t.Error("the limit is not freed, or nobody was told")
 	}
 	if n := w.Count("SELECT count(*) FROM river_job WHERE kind = 'wallet.query_stk'"); n != 0 {
@@ -561,7 +561,7 @@ func TestContradictingConfirmation(t *testing.T) {
 		t.Errorf("judged too early: %s", v)
 	}
 	w.Mpesa.AnswerQuery("0")
-	w.Wait(20 * time.Second)
+	w.Advance(20 * time.Second)
 	if _, err := w.App.QueryStk(t.Context(), made.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -575,7 +575,7 @@ func TestContradictingConfirmation(t *testing.T) {
 	}
 	// If Safaricom's books have it so, it was another payment under the same reference.
 	w.Mpesa.Book("R1", made.AccountReference, 1000)
-	w.Wait(time.Minute)
+	w.Advance(time.Minute)
 	verify(t, w)
 	settle(t, w)
 	if w.Ledger.Balance(p.WalletID.String()) != 110000 {
@@ -621,7 +621,7 @@ func TestQueryStk(t *testing.T) {
 			p := w.Person(1, 0)
 			made := topup(t, w, p, 100)
 			w.Mpesa.AnswerQuery(c.code)
-			w.Wait(c.wait)
+			w.Advance(c.wait)
 			again, err := w.App.QueryStk(t.Context(), made.ID)
 			got := read(t, w, p, made.ID)
 			if err != nil || got.Status != c.status || got.FailureCode != c.failure || again != c.again {
@@ -691,7 +691,7 @@ func TestDeposits(t *testing.T) {
 			t.Errorf("no posting %s", want)
 		}
 	}
-	if e := w.Published("wallet.deposit_received"); len(e) != 4 {
+	if e := w.PublishedOf("wallet.deposit_received"); len(e) != 4 {
 		t.Errorf("%d events", len(e))
 	}
 	for account, want := range map[string]string{account: "0", made.AccountReference: "0", "nobody": "C2B00012"} {
@@ -723,7 +723,7 @@ func TestClosedAccountGoesToSuspense(t *testing.T) {
 	if got := read(t, w, p, other.ID); got.Credit != domain.CreditSuspense || w.Ledger.Balance("suspense.KES") != 20000 {
 		t.Errorf("top-up is %+v", got)
 	}
-	if e := w.Published("wallet.topup_succeeded"); len(e) != 0 {
+	if e := w.PublishedOf("wallet.topup_succeeded"); len(e) != 0 {
 		t.Errorf("events: %v", e)
 	}
 }
@@ -778,7 +778,7 @@ func TestOnePaymentIsCreditedOnce(t *testing.T) {
 		if n := w.Count("SELECT count(*) FROM deposits"); n != 0 {
 			t.Fatalf("%v: %d deposits", order, n)
 		}
-		if n := len(w.Published("wallet.topup_succeeded")); n != round+1 {
+		if n := len(w.PublishedOf("wallet.topup_succeeded")); n != round+1 {
 			t.Fatalf("%v: told %d times after %d top-ups", order, n, round+1)
 		}
 	}
@@ -798,7 +798,7 @@ func TestReceiptCreditedElsewhere(t *testing.T) {
 		t.Errorf("verdict %s", v)
 	}
 	w.Mpesa.AnswerQuery("0")
-	w.Wait(20 * time.Second)
+	w.Advance(20 * time.Second)
 	if _, err := w.App.QueryStk(t.Context(), made.ID); err != nil {
 		t.Fatal(err)
 	}

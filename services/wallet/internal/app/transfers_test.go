@@ -15,6 +15,7 @@ import (
 	"github.com/sendtip/sendtip/kit/idem"
 	"github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/page"
+	"github.com/sendtip/sendtip/kit/servicetest"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -67,7 +68,7 @@ func TestCreateTransferCompletes(t *testing.T) {
 	if got := w.Text("SELECT status FROM limit_reservations WHERE id = $1", done.ID); got != "committed" {
 		t.Errorf("reservation is %s", got)
 	}
-	if e := w.Published("wallet.transfer_completed"); len(e) != 1 || e[0]["transfer_id"] != done.ID.String() {
+	if e := w.PublishedOf("wallet.transfer_completed"); len(e) != 1 || e[0]["transfer_id"] != done.ID.String() {
 		t.Errorf("events: %v", e)
 	}
 	if got := w.Count("SELECT count(*) FROM audit_log WHERE action = 'transfer.created' AND object_id = $1", done.ID.String()); got != 1 {
@@ -79,7 +80,7 @@ func TestCreateTransferCompletes(t *testing.T) {
 
 func repeated(ctx context.Context, t *testing.T, w *testworld.World, in app.TransferInput, first domain.Transfer) {
 	posts := w.Ledger.Posts()
-	w.Wait(10 * time.Minute) // quote and approval have ended meanwhile: a replay needs neither
+	w.Advance(10 * time.Minute) // quote and approval have ended meanwhile: a replay needs neither
 	again, err := w.App.CreateTransfer(ctx, in)
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +137,7 @@ func TestCreateTransferRefused(t *testing.T) {
 			return auth.With(ctx, p)
 		}, domain.ErrStepUpExpired},
 		"quote_expired": {func(w *testworld.World, _, _ testworld.Person, q domain.Quote, ctx context.Context) context.Context {
-			w.Wait(domain.QuoteLife)
+			w.Advance(domain.QuoteLife)
 			return w.Approve(ctx, q.ID)
 		}, domain.ErrQuoteExpired},
 		"sender_suspended": {func(w *testworld.World, from, _ testworld.Person, _ domain.Quote, ctx context.Context) context.Context {
@@ -200,7 +201,7 @@ func TestCreateTransferRefusedByLedger(t *testing.T) {
 			if got := w.Count("SELECT sum(amount_minor) FROM limit_usage"); got != 0 {
 				t.Errorf("%d of the limit stays used", got)
 			}
-			if e := w.Published("wallet.transfer_failed"); len(e) != 1 || e[0]["reason_code"] != c.want.Code {
+			if e := w.PublishedOf("wallet.transfer_failed"); len(e) != 1 || e[0]["reason_code"] != c.want.Code {
 				t.Errorf("events: %v", e)
 			}
 			if _, err := w.App.CreateTransfer(w.Approve(ctx, q.ID), app.TransferInput{Key: key(), QuoteID: q.ID}); !errors.Is(err,
@@ -256,7 +257,7 @@ func TestCreateTransferAnswerLost(t *testing.T) {
 			if err != nil || replay.Status != domain.TransferCompleted || replay.ID != pending.ID {
 				t.Errorf("replay %+v, %v", replay, err)
 			}
-			if e := w.Published("wallet.transfer_completed"); len(e) != 1 {
+			if e := w.PublishedOf("wallet.transfer_completed"); len(e) != 1 {
 				t.Errorf("events: %v", e)
 			}
 		})
@@ -324,12 +325,9 @@ func TestPendingTransferIsSettledByItsJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Ledger.Lose(nil, nil)
-	if _, err := w.DB.Pool.Exec(t.Context(),
-		"UPDATE river_job SET scheduled_at = now() - interval '1 s' WHERE kind = 'wallet.post_transfer'"); err != nil {
-		t.Fatal(err)
-	}
+	w.Advance(31 * time.Second) // the job stands 30 s ahead
 	w.RunJobs()
-	testworld.Eventually(t, "the transfer completes", func() bool {
+	servicetest.Eventually(t, "the transfer completes", func() bool {
 		return w.Text("SELECT status FROM transfers WHERE id = $1", pending.ID) == domain.TransferCompleted
 	})
 }
@@ -355,13 +353,13 @@ func TestInlineCallIsOnBehalf(t *testing.T) {
 	q := w.Quote(from, to, 1000)
 	before := len(w.Ledger.Behalf())
 	identity := []byte("0123456789abcdef0123456789abcdef")
-	token, err := auth.Mint(identity, time.Now(), auth.Claims{RegisteredClaims: claims(from.UserID)})
+	token, err := auth.Mint(identity, w.Now(), auth.Claims{RegisteredClaims: claims(from.UserID)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.Ledger.Lose(nil, func() bool { return true })
 	var pending domain.Transfer
-	serve(t, identity, token, "delegated", func(ctx context.Context) {
+	serve(t, w, identity, token, "delegated", func(ctx context.Context) {
 		p := auth.From(ctx)
 		p.StepUp = &auth.StepUp{JTI: key(), Hash: domain.ApprovalHash(q.ID), ExpiresAt: w.Now().Add(time.Minute)}
 		pending, err = w.App.CreateTransfer(auth.With(ctx, p), app.TransferInput{Key: key(), QuoteID: q.ID})
@@ -485,7 +483,6 @@ func TestLimitsOfDayAndMonth(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
 	from, to := w.Person(1, 9000000), w.Person(2, 0)
-	w.Rebuild(func(d *app.Deps) { d.Now = w.Now })
 	pay := func(shillings int64) error {
 		q := w.Quote(from, to, shillings)
 		_, err := w.App.CreateTransfer(w.Approve(testworld.As(t.Context(), from), q.ID), app.TransferInput{Key: key(), QuoteID: q.ID})

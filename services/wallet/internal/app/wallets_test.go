@@ -15,6 +15,7 @@ import (
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/money"
+	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/kit/web"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
@@ -27,9 +28,9 @@ func claims(user uuid.UUID) jwt.RegisteredClaims {
 }
 
 // serve runs do inside a request that carries an identity and a delegation token.
-func serve(t *testing.T, key []byte, token, delegation string, do func(ctx context.Context)) {
+func serve(t *testing.T, w *testworld.World, key []byte, token, delegation string, do func(ctx context.Context)) {
 	t.Helper()
-	h := auth.NewVerifier("wallet", time.Now,
+	h := auth.NewVerifier("wallet", w.Now,
 		key).Middleware(web.WriteProblem)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { do(r.Context()) }))
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	r.Header.Set(auth.IdentityHeader, token)
@@ -51,7 +52,7 @@ func TestVerifiedCustomerGetsAWallet(t *testing.T) {
 	}
 	w.Verify(p.UserID, 1, 1)
 	w.Verify(p.UserID, 1, 1) // the same answer again
-	testworld.Eventually(t, "the wallet opens", func() bool {
+	servicetest.Eventually(t, "the wallet opens", func() bool {
 		wallets, err := w.App.ListWallets(testworld.As(t.Context(), p))
 		return err == nil && len(wallets) == 1 && wallets[0].Status == domain.WalletOpen && wallets[0].DepositAccount[0] == domain.AccountOfWallet
 	})
@@ -60,9 +61,9 @@ func TestVerifiedCustomerGetsAWallet(t *testing.T) {
 		t.Errorf("maximum is %d", got)
 	}
 	w.Verify(p.UserID, 2, 3)
-	testworld.Eventually(t, "the maximum follows the tier", func() bool { return w.Ledger.Maximum(id) == 50000000 })
-	testworld.Eventually(t, "the revision is told", told(w, id))
-	if e := w.Published("wallet.opened"); len(e) != 1 {
+	servicetest.Eventually(t, "the maximum follows the tier", func() bool { return w.Ledger.Maximum(id) == 50000000 })
+	servicetest.Eventually(t, "the revision is told", told(w, id))
+	if e := w.PublishedOf("wallet.opened"); len(e) != 1 {
 		t.Errorf("events: %v", e)
 	}
 }
@@ -92,7 +93,7 @@ func TestTierChangeDuringOpening(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.RunJobs()
-	testworld.Eventually(t, "the newest tier is told", func() bool {
+	servicetest.Eventually(t, "the newest tier is told", func() bool {
 		return w.Ledger.Maximum(p.WalletID) == 10000000 && told(w, p.WalletID)()
 	})
 }
@@ -249,14 +250,13 @@ func TestSweep(t *testing.T) {
 	}
 	for _, stmt := range []string{
 		`INSERT INTO transfer_quotes SELECT gen_random_uuid(), user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed,
-			currency,
-			amount_minor, fee_minor, excise_minor, created_at, now() - interval '48 hours' FROM transfer_quotes, generate_series(1, 1100) WHERE id =
-			$1`,
-		`INSERT INTO step_ups SELECT gen_random_uuid()::text, $1, now() - interval '48 hours' FROM generate_series(1, 2100)`,
+			currency, amount_minor, fee_minor, excise_minor, created_at, $2::timestamptz - interval '48 hours'
+			FROM transfer_quotes, generate_series(1, 1100) WHERE id = $1`,
+		`INSERT INTO step_ups SELECT gen_random_uuid()::text, $1, $2::timestamptz - interval '48 hours' FROM generate_series(1, 2100)`,
 		`INSERT INTO prompted_phones (phone_index, recent, declined, updated_at)
-			SELECT decode(md5(i || $1::text), 'hex'), '{}', 0, now() - interval '32 days' FROM generate_series(1, 1100) i`,
+			SELECT decode(md5(i || $1::text), 'hex'), '{}', 0, $2::timestamptz - interval '32 days' FROM generate_series(1, 1100) i`,
 	} {
-		if _, err := w.DB.Pool.Exec(t.Context(), stmt, live.ID); err != nil {
+		if _, err := w.DB.Pool.Exec(t.Context(), stmt, live.ID, w.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -267,7 +267,7 @@ func TestSweep(t *testing.T) {
 		w.Count("SELECT count(*) FROM prompted_phones"); q != 2 || s != 1 || p != 0 {
 		t.Errorf("%d quotes, %d approvals, %d numbers are left", q, s, p)
 	}
-	w.Wait(48 * time.Hour)
+	w.Advance(48 * time.Hour)
 	if err := w.App.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}

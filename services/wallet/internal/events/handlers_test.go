@@ -5,39 +5,29 @@ import (
 	"encoding/json"
 	"math"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
 	userapi "github.com/sendtip/sendtip/generated/user/api"
 	"github.com/sendtip/sendtip/kit/event"
+	"github.com/sendtip/sendtip/kit/servicetest"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/events"
 	"github.com/sendtip/sendtip/services/wallet/internal/testworld"
 )
 
-func deliver(t *testing.T, w *testworld.World, e event.Event) error {
-	t.Helper()
-	return event.Dispatch(t.Context(), w.DB.Pool, "wallet", time.Now(), events.Handlers(w.App), e)
+func deliver(w *testworld.World, e event.Event) error { return w.Deliver(events.Handlers(w.App), e) }
+
+func published(w *testworld.World, eventType string, data map[string]any) event.Event {
+	return w.Event("sendtip.user.v1", eventType, data)
 }
 
-func published(t *testing.T, eventType string, data map[string]any) event.Event {
-	t.Helper()
-	e, err := event.New("sendtip.user.v1", eventType, uuid.NewString(), time.Now(), data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
+func verified(w *testworld.World, user uuid.UUID, tier int, version int64) event.Event {
+	return published(w, "user.kyc_verified", map[string]any{"user_id": user, "tier": tier, "country": "KE", "version": version})
 }
 
-func verified(t *testing.T, user uuid.UUID, tier int, version int64) event.Event {
-	t.Helper()
-	return published(t, "user.kyc_verified", map[string]any{"user_id": user, "tier": tier, "country": "KE", "version": version})
-}
-
-func status(t *testing.T, user uuid.UUID, status string, tier int, version int64) event.Event {
-	t.Helper()
-	return published(t, "user.status_changed", map[string]any{"user_id": user, "status": status, "tier": tier, "version": version})
+func status(w *testworld.World, user uuid.UUID, status string, tier int, version int64) event.Event {
+	return published(w, "user.status_changed", map[string]any{"user_id": user, "status": status, "tier": tier, "version": version})
 }
 
 // standing is what user answers.
@@ -52,7 +42,7 @@ func customer(w *testworld.World, user uuid.UUID) string {
 
 func confirmed(t *testing.T, w *testworld.World, user uuid.UUID, want string) {
 	t.Helper()
-	testworld.Eventually(t, want, func() bool {
+	servicetest.Eventually(t, want, func() bool {
 		return customer(w, user) == want &&
 			w.Count("SELECT count(*) FROM river_job WHERE kind = 'wallet.confirm_standing' AND state <> 'completed'") == 0
 	})
@@ -62,9 +52,9 @@ func TestSameEventTwiceChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
 	p := w.Person(1, 0)
-	e := status(t, p.UserID, "suspended", 1, 2)
+	e := status(w, p.UserID, "suspended", 1, 2)
 	for range 2 {
-		if err := deliver(t, w, e); err != nil {
+		if err := deliver(w, e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,10 +76,10 @@ func TestForgedEventGrantsNothing(t *testing.T) {
 	w.Users.Stand(standing(low, "active", 0, 1))
 	w.Status(p.UserID, "suspended", 1, 2)
 	for _, e := range []event.Event{
-		verified(t, p.UserID, 3, 9), status(t, p.UserID, "active", 3, 10), verified(t, low, 2, 5), verified(t, nobody, 2, math.MaxInt64),
-		published(t, "user.registered", map[string]any{"user_id": low}),
+		verified(w, p.UserID, 3, 9), status(w, p.UserID, "active", 3, 10), verified(w, low, 2, 5), verified(w, nobody, 2, math.MaxInt64),
+		published(w, "user.registered", map[string]any{"user_id": low}),
 	} {
-		if err := deliver(t, w, e); err != nil {
+		if err := deliver(w, e); err != nil {
 			t.Fatal(err)
 		}
 		if got := customer(w, p.UserID); got != "suspended 1 2" {
@@ -113,7 +103,7 @@ func TestForgedLossIsLifted(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
 	p := w.Person(2, 0)
-	if err := deliver(t, w, status(t, p.UserID, "suspended", 0, math.MaxInt64)); err != nil {
+	if err := deliver(w, status(w, p.UserID, "suspended", 0, math.MaxInt64)); err != nil {
 		t.Fatal(err)
 	}
 	if got := customer(w, p.UserID); got != "suspended 0 1" {
@@ -121,13 +111,13 @@ func TestForgedLossIsLifted(t *testing.T) {
 	}
 	w.RunJobs()
 	confirmed(t, w, p.UserID, "active 2 1")
-	testworld.Eventually(t, "the maximum comes back", func() bool { return w.Ledger.Maximum(p.WalletID) == 50000000 })
+	servicetest.Eventually(t, "the maximum comes back", func() bool { return w.Ledger.Maximum(p.WalletID) == 50000000 })
 	w.Users.Stand(standing(p.UserID, "suspended", 1, 2))
-	if err := deliver(t, w, status(t, p.UserID, "suspended", 1, 2)); err != nil {
+	if err := deliver(w, status(w, p.UserID, "suspended", 1, 2)); err != nil {
 		t.Fatal(err)
 	}
 	confirmed(t, w, p.UserID, "suspended 1 2")
-	testworld.Eventually(t, "the maximum follows", func() bool { return w.Ledger.Maximum(p.WalletID) == 10000000 })
+	servicetest.Eventually(t, "the maximum follows", func() bool { return w.Ledger.Maximum(p.WalletID) == 10000000 })
 }
 
 // TestLaterQuestionHolds is two questions of which the first gets its answer last.
@@ -161,11 +151,11 @@ func TestRowsOfBefore(t *testing.T) {
 	for user, version := range map[uuid.UUID]int64{honest: 1, forged: math.MaxInt64, nobody: 3} {
 		wallets[user] = uuid.Must(uuid.NewV7())
 		if _, err := db.Pool.Exec(t.Context(), `INSERT INTO customers (user_id, status, status_version, tier, country, version, updated_at)
-			VALUES ($1, 'active', -1, 3, 'KE', $2, now())`, user, version); err != nil {
+			VALUES ($1, 'active', -1, 3, 'KE', $2, $3)`, user, version, servicetest.Start); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := db.Pool.Exec(t.Context(), `INSERT INTO wallets (id, user_id, currency, status, ledger_version, created_at, opened_at)
-			VALUES ($1, $2, 'KES', 'open', $3, now(), now())`, wallets[user], user, version); err != nil {
+			VALUES ($1, $2, 'KES', 'open', $3, $4, $4)`, wallets[user], user, version, servicetest.Start); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -178,8 +168,8 @@ func TestRowsOfBefore(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- w.App.ConfirmUnanswered(ctx) }()
 	confirmed(t, w, forged, "active 1 1")
-	testworld.Eventually(t, "all are asked about", func() bool { return w.Count("SELECT count(*) FROM customers WHERE answered = 0") == 0 })
-	testworld.Eventually(t, "the maximum follows", func() bool { return w.Ledger.Maximum(wallets[forged]) == 10000000 })
+	servicetest.Eventually(t, "all are asked about", func() bool { return w.Count("SELECT count(*) FROM customers WHERE answered = 0") == 0 })
+	servicetest.Eventually(t, "the maximum follows", func() bool { return w.Ledger.Maximum(wallets[forged]) == 10000000 })
 	if a, b := customer(w, honest), customer(w, nobody); a != "active 3 1" || b != "active 3 3" {
 		t.Errorf("honest %s, unknown %s", a, b)
 	}
@@ -187,7 +177,7 @@ func TestRowsOfBefore(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if err := deliver(t, w, status(t, forged, "suspended", 1, 2)); err != nil || customer(w, forged) != "suspended 1 1" {
+	if err := deliver(w, status(w, forged, "suspended", 1, 2)); err != nil || customer(w, forged) != "suspended 1 1" {
 		t.Errorf("a later event: %v, %s", err, customer(w, forged))
 	}
 }
@@ -197,13 +187,13 @@ func TestUnusablePayloadsAreRefused(t *testing.T) {
 	w := testworld.New(t)
 	id := uuid.NewString()
 	for _, e := range []event.Event{
-		published(t, "user.kyc_verified", map[string]any{"tier": 1, "country": "KE", "version": 1}),
-		published(t, "user.kyc_verified", map[string]any{"user_id": id, "tier": 99, "country": "KE", "version": 1}),
-		published(t, "user.kyc_verified", map[string]any{"user_id": id, "tier": 1, "country": "Kenya", "version": 1}),
-		published(t, "user.status_changed", map[string]any{"user_id": id, "status": "dancing", "tier": 1, "version": 1}),
+		published(w, "user.kyc_verified", map[string]any{"tier": 1, "country": "KE", "version": 1}),
+		published(w, "user.kyc_verified", map[string]any{"user_id": id, "tier": 99, "country": "KE", "version": 1}),
+		published(w, "user.kyc_verified", map[string]any{"user_id": id, "tier": 1, "country": "Kenya", "version": 1}),
+		published(w, "user.status_changed", map[string]any{"user_id": id, "status": "dancing", "tier": 1, "version": 1}),
 		{ID: uuid.Must(uuid.NewV7()), Type: "user.status_changed", Topic: "sendtip.user.v1", Key: id, Data: json.RawMessage(`[]`)},
 	} {
-		if err := deliver(t, w, e); !event.IsRefused(err) {
+		if err := deliver(w, e); !event.IsRefused(err) {
 			t.Errorf("%s %s: %v", e.Type, e.Data, err)
 		}
 	}

@@ -3,34 +3,27 @@
 package testworld
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"io/fs"
-	"log/slog"
-	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/riverqueue/river"
 
 	"github.com/sendtip/sendtip/generated/scopes"
+	transactionsapi "github.com/sendtip/sendtip/generated/transactions/api"
 	transactionsclient "github.com/sendtip/sendtip/generated/transactions/client"
 	userapi "github.com/sendtip/sendtip/generated/user/api"
 	userclient "github.com/sendtip/sendtip/generated/user/client"
 	"github.com/sendtip/sendtip/kit/auth"
-	"github.com/sendtip/sendtip/kit/call"
-	"github.com/sendtip/sendtip/kit/config"
 	"github.com/sendtip/sendtip/kit/country"
-	kitjobs "github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/money"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/pgtest"
-	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/kit/servicetest"
+	"github.com/sendtip/sendtip/openapi"
 	"github.com/sendtip/sendtip/providers/daraja"
 	walletsql "github.com/sendtip/sendtip/sql/wallet"
 
@@ -44,21 +37,18 @@ const ShortCode = "174379"
 
 // World is one test's surroundings.
 type World struct {
+	*servicetest.World
+
 	App    *app.App
-	DB     *pgtest.DB
 	Deps   app.Deps
-	Sealer *seal.Sealer
 	Ledger *Ledger
 	Users  *Users
 	Mpesa  *Mpesa
-	Jobs   *kitjobs.Client
 
-	t   testing.TB
-	mu  sync.Mutex
-	now time.Time
+	t testing.TB
 }
 
-// New builds a world. Its clock starts at the real time, because jobs and databases have no other, and moves by Wait only.
+// New builds a world with an empty database.
 func New(t testing.TB) *World {
 	t.Helper()
 	return On(t, pgtest.Open(t, "wallet", walletsql.Migrations()))
@@ -87,85 +77,45 @@ func Older(t testing.TB, migrations ...string) (db *pgtest.DB, upgrade func()) {
 // On builds a world on a database that has rows already.
 func On(t testing.TB, db *pgtest.DB) *World {
 	t.Helper()
-	w := &World{t: t, DB: db, now: time.Now().UTC().Truncate(time.Microsecond)}
-	var err error
-	if w.Sealer, err = seal.New(bytes.Repeat([]byte{7}, seal.KeySize)); err != nil {
-		t.Fatal(err)
-	}
-	w.Ledger, w.Users = newLedger(), newUsers()
-	gateway := newGateway(t, w.Ledger, w.Users)
-	w.Mpesa = newMpesa(t)
-	doer := call.NewClient(call.Config{GatewayURL: gateway, Service: "wallet", ServiceKey: config.NewSecret("key"), Timeout: 2 * time.Second})
-	ledger, err := transactionsclient.NewClientWithResponses(gateway, transactionsclient.WithHTTPClient(doer))
+	w := &World{World: servicetest.On(t, "wallet", db, jobs.Queues), Ledger: newLedger(), Users: newUsers(), Mpesa: newMpesa(t), t: t}
+	peers := w.Peers(openapi.FS,
+		servicetest.Peer{File: "transactions.yaml",
+			Handler: w.Ledger.script(transactionsapi.HandlerFromMux(transactionsapi.NewStrictHandler(w.Ledger, nil), nil))},
+		servicetest.Peer{File: "user.yaml", Handler: w.Users.script(userapi.HandlerFromMux(userapi.NewStrictHandler(w.Users, nil), nil))})
+	ledger, err := transactionsclient.NewClientWithResponses(peers.GatewayURL(), transactionsclient.WithHTTPClient(peers))
 	if err != nil {
 		t.Fatal(err)
 	}
-	users, err := userclient.NewClientWithResponses(gateway, userclient.WithHTTPClient(doer))
+	users, err := userclient.NewClientWithResponses(peers.GatewayURL(), userclient.WithHTTPClient(peers))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Deps = app.Deps{Pool: w.DB.Pool, Sealer: w.Sealer, Ledger: ledger, Users: users, Mpesa: w.Daraja(w.Mpesa.URL), ShortCode: ShortCode,
-		AskPull:   true,
-		PublicURL: "https://pay.example", Country: "KE", Log: slog.New(slog.DiscardHandler), Now: w.Now, SettleTimeout: 2 * time.Second}
-	w.Rebuild(func(*app.Deps) {})
+	w.Deps = app.Deps{Parts: w.Parts, Ledger: ledger, Users: users, Mpesa: w.Daraja(w.Mpesa.URL), ShortCode: ShortCode, AskPull: true,
+		PublicURL: "https://pay.example", Country: "KE", SettleTimeout: 2 * time.Second}
+	w.build()
 	return w
+}
+
+func (w *World) build() {
+	w.App = app.New(w.Deps)
+	jobs.Register(w.Workers, w.App)
 }
 
 // Rebuild makes the use cases again, with some parts replaced.
 func (w *World) Rebuild(change func(*app.Deps)) {
 	w.t.Helper()
+	w.Parts = w.Again()
+	w.Deps.Parts = w.Parts
 	change(&w.Deps)
-	workers := river.NewWorkers()
-	queue, err := kitjobs.NewClient(w.DB.Pool, workers, kitjobs.Config{Service: "wallet", Queues: jobs.Queues, Log: w.Deps.Log})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.Deps.Jobs, w.Deps.Registry, w.Jobs = queue, prometheus.NewRegistry(), queue
-	w.App = app.New(w.Deps)
-	jobs.Register(workers, w.App)
+	w.build()
 }
 
 // Daraja is a client of the M-Pesa at an address.
 func (w *World) Daraja(url string) *daraja.Client {
 	return daraja.New(daraja.Config{ //nolint:gosec // public values of the sandbox
 		BaseURL: url, ConsumerKey: "sendtip-sandbox-consumer", ConsumerSecret: "sendtip-sandbox-consumer-secret",
-		ShortCode: ShortCode, Passkey: "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919",
+		ShortCode: ShortCode, Passkey: "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919", Now: w.Clock.Now,
 	})
-}
-
-// RunJobs works jobs until the test ends.
-func (w *World) RunJobs() {
-	w.t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- kitjobs.Loop(w.Jobs)(ctx) }()
-	w.t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			w.t.Errorf("jobs: %v", err)
-		}
-	})
-}
-
-// Now is the world's clock.
-func (w *World) Now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-// Wait moves the clock.
-func (w *World) Wait(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
-}
-
-// SetClock moves the clock to a time.
-func (w *World) SetClock(at time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = at
 }
 
 // KES is an amount in shillings.
@@ -263,67 +213,4 @@ func (w *World) Quote(from, to Person, shillings int64) domain.Quote {
 		w.t.Fatalf("quote: %v", err)
 	}
 	return q
-}
-
-// Count runs a query for one number.
-func (w *World) Count(query string, args ...any) int64 {
-	w.t.Helper()
-	var n int64
-	if err := w.DB.Pool.QueryRow(w.t.Context(), query, args...).Scan(&n); err != nil {
-		w.t.Fatalf("%s: %v", query, err)
-	}
-	return n
-}
-
-// Text runs a query for one text.
-func (w *World) Text(query string, args ...any) string {
-	w.t.Helper()
-	var s string
-	if err := w.DB.Pool.QueryRow(w.t.Context(), query, args...).Scan(&s); err != nil {
-		w.t.Fatalf("%s: %v", query, err)
-	}
-	return s
-}
-
-// Published returns the data of the events of a type, in order.
-func (w *World) Published(eventType string) []map[string]any {
-	w.t.Helper()
-	rows, err := w.DB.Pool.Query(w.t.Context(), "SELECT payload FROM outbox ORDER BY id")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	payloads, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	out := []map[string]any{}
-	for _, p := range payloads {
-		var e struct {
-			Type string
-			Data map[string]any
-		}
-		if err := json.Unmarshal(p, &e); err != nil {
-			w.t.Fatal(err)
-		}
-		if e.Type == eventType {
-			out = append(out, e.Data)
-		}
-	}
-	return out
-}
-
-// Eventually polls until done, at most 20 s.
-func Eventually(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	ticks := time.NewTicker(20 * time.Millisecond)
-	defer ticks.Stop()
-	for !done() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("never: %s", what)
-		case <-ticks.C:
-		}
-	}
 }
