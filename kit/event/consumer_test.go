@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sendtip/sendtip/kit/event"
+	"github.com/sendtip/sendtip/kit/servicetest"
 )
 
 const patience = 60 * time.Second
@@ -64,18 +65,6 @@ func publisher(t testing.TB, brokers []string) *event.Publisher {
 	return p
 }
 
-// eventually polls until done.
-func eventually(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !done() {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-		<-time.After(20 * time.Millisecond) // between polls
-	}
-}
-
 func TestConsumerRetriesAndPoisons(t *testing.T) {
 	t.Parallel()
 	pool := setup(t)
@@ -111,7 +100,8 @@ func TestConsumerRetriesAndPoisons(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the last event", func() bool { return count(t, pool, `SELECT count(*) FROM effects WHERE data = '"last"'`) == 1 })
+	servicetest.Eventually(t, "the last event",
+		func() bool { return count(t, pool, `SELECT count(*) FROM effects WHERE data = '"last"'`) == 1 })
 	if got, want := order(t, pool), `"first" "panic" "later" "last" `; got != want {
 		t.Fatalf("effects: %s, want %s", got, want)
 	}
@@ -184,9 +174,9 @@ func TestConsumerOutlivesBroker(t *testing.T) {
 	for n := 1; n <= 2; n++ {
 		_, stop := broker(t, dir, port)
 		e := happened(t, "k", n)
-		eventually(t, "publish", func() bool { return p.Publish(t.Context(), []event.Event{e}) == nil })
-		eventually(t, "consume", func() bool { return count(t, pool, `SELECT count(*) FROM effects`) == n })
-		eventually(t, "ready", func() bool { return c.Ready() == nil })
+		servicetest.Eventually(t, "publish", func() bool { return p.Publish(t.Context(), []event.Event{e}) == nil })
+		servicetest.Eventually(t, "consume", func() bool { return count(t, pool, `SELECT count(*) FROM effects`) == n })
+		servicetest.Eventually(t, "ready", func() bool { return c.Ready() == nil })
 		stop()
 	}
 }
@@ -203,7 +193,7 @@ func TestPublishKeepsOrderPerKey(t *testing.T) {
 	if err := publisher(t, brokers).Publish(t.Context(), events); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "all", func() bool { return count(t, pool, `SELECT count(*) FROM effects`) == len(events) })
+	servicetest.Eventually(t, "all", func() bool { return count(t, pool, `SELECT count(*) FROM effects`) == len(events) })
 	if n := count(t, pool, `SELECT count(*) FROM (SELECT data::int < lag(data::int) OVER (PARTITION BY key ORDER BY seq) AS back FROM effects)
 		o WHERE back`); n != 0 {
 		t.Fatalf("%d effects out of order", n)

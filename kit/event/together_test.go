@@ -13,6 +13,7 @@ import (
 
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/event"
+	"github.com/sendtip/sendtip/kit/servicetest"
 )
 
 func insertEffects(ctx context.Context, tx pgx.Tx, events []event.Event) error {
@@ -126,7 +127,7 @@ func TestConsumerTogether(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "all events", func() bool { return count(t, pool, `SELECT count(*) FROM effects`) >= keys*each-3 })
+	servicetest.Eventually(t, "all events", func() bool { return count(t, pool, `SELECT count(*) FROM effects`) >= keys*each-3 })
 	if dead := deadLetters(t, brokers, 3); string(dead[0].Value) == "" {
 		t.Error("an empty dead letter")
 	}

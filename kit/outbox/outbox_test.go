@@ -26,6 +26,7 @@ import (
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/kit/pgtest"
+	"github.com/sendtip/sendtip/kit/servicetest"
 )
 
 const (
@@ -123,17 +124,6 @@ func (w world) unpublished(t testing.TB) int {
 	return w.count(t, `SELECT count(*) FROM outbox WHERE published_at IS NULL`)
 }
 
-func eventually(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !done() {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-		<-time.After(20 * time.Millisecond) // between polls
-	}
-}
-
 func applyChange(ctx context.Context, tx pgx.Tx, e event.Event) error {
 	var c change
 	if err := json.Unmarshal(e.Data, &c); err != nil {
@@ -225,7 +215,7 @@ func TestPassFailsWithoutBroker(t *testing.T) {
 		t.Fatalf("%d %v", n, err)
 	}
 	background(t, relay.Run) // goes on trying, and shows what waits
-	eventually(t, "backlog", func() bool {
+	servicetest.Eventually(t, "backlog", func() bool {
 		return testutil.ToFloat64(gauge(t, registry, "outbox_backlog_events")) == 1
 	})
 }
@@ -271,7 +261,7 @@ func TestWakeAndSweep(t *testing.T) {
 	metrics := prometheus.NewRegistry()
 	relay := w.relay(t, w.pool, metrics)
 	background(t, relay.Run)
-	eventually(t, "publish the new row and drop the old ones", func() bool {
+	servicetest.Eventually(t, "publish the new row and drop the old ones", func() bool {
 		return w.unpublished(t) == 0 && w.count(t, `SELECT count(*) FROM outbox`) == 2
 	})
 	if n := w.count(t, `SELECT count(*) FROM outbox WHERE key = 'old'`); n != 0 {
@@ -286,7 +276,7 @@ func TestWakeAndSweep(t *testing.T) {
 	}
 	w.writeNow(t, topic, "woken")
 	relay.Wake()
-	eventually(t, "publish after a wake", func() bool { return w.unpublished(t) == 0 })
+	servicetest.Eventually(t, "publish after a wake", func() bool { return w.unpublished(t) == 0 })
 }
 
 // TestNothingIsLostOrDoubledOrReordered: 200 transactions on 20 aggregates, half of them committing after a later one;
@@ -327,8 +317,8 @@ func TestNothingIsLostOrDoubledOrReordered(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	eventually(t, "all effects", func() bool { return w.count(t, `SELECT count(*) FROM effects`) >= 2*pairs })
-	eventually(t, "everything marked", func() bool { return w.unpublished(t) == 0 })
+	servicetest.Eventually(t, "all effects", func() bool { return w.count(t, `SELECT count(*) FROM effects`) >= 2*pairs })
+	servicetest.Eventually(t, "everything marked", func() bool { return w.unpublished(t) == 0 })
 	if n := w.count(t, `SELECT count(*) FROM effects`); n != 2*pairs {
 		t.Errorf("%d effects of %d events", n, 2*pairs)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	"github.com/sendtip/sendtip/kit/event"
+	"github.com/sendtip/sendtip/kit/servicetest"
 )
 
 // guardedWorld is a broker with the users of a set of keys and the declared topics.
@@ -47,7 +48,7 @@ func newGuardedWorld(t *testing.T) *guardedWorld {
 		t.Fatal(err)
 	}
 	defer func() { _ = client.Close() }()
-	eventually(t, "the topics", func() bool { // a broker learns of them a moment after the controller
+	servicetest.Eventually(t, "the topics", func() bool { // a broker learns of them a moment after the controller
 		found, err := client.Topics()
 		return client.RefreshMetadata() == nil && err == nil && len(found) >= len(made)
 	})
@@ -92,18 +93,6 @@ func (w *guardedWorld) write(b event.Broker, topic string) error {
 	defer func() { _ = p.Close() }()
 	_, _, err = p.SendMessage(&sarama.ProducerMessage{Topic: topic, Key: sarama.StringEncoder("k"), Value: sarama.StringEncoder("v")})
 	return err
-}
-
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	late := time.After(20 * time.Second)
-	for !done() {
-		select {
-		case <-late:
-			t.Fatalf("%s did not come", what)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }
 
 // join becomes a member of a consumer group as somebody, and says whether that was allowed.
@@ -288,7 +277,7 @@ func TestAccessAgain(t *testing.T) {
 		}
 		return len(found)
 	}
-	eventually(t, "what was granted by hand", func() bool { return granted("User:wallet") == 1 && granted("User:auditor") == 1 })
+	servicetest.Eventually(t, "what was granted by hand", func() bool { return granted("User:wallet") == 1 && granted("User:auditor") == 1 })
 	old := w.as("wallet")
 	if err := os.Remove(filepath.Join(w.dir, keys.Of("wallet", keys.KafkaPassword))); err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	"github.com/sendtip/sendtip/embedded/postgres"
+	"github.com/sendtip/sendtip/kit/servicetest"
 )
 
 type logText struct {
@@ -97,7 +98,7 @@ func TestPartsAreStartedAgain(t *testing.T) {
 			if err := first.stop(t.Context()); err != nil { // past the watch, so nobody has asked for it
 				t.Fatal(err)
 			}
-			eventually(t, "another "+name, func() bool { now := p.watch.current(name); return now != nil && now != first })
+			servicetest.Eventually(t, "another "+name, func() bool { now := p.watch.current(name); return now != nil && now != first })
 			if !log.has("embedded part stopped, restarting it", "part="+name, "try=1") || !log.has("embedded part is running again", "part="+name) {
 				t.Error("the log does not say so")
 			}
@@ -137,7 +138,7 @@ func TestPartIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	var blocker net.Listener
-	eventually(t, "the port", func() bool { // on a slow machine the part may be back before its port is taken
+	servicetest.Eventually(t, "the port", func() bool { // on a slow machine the part may be back before its port is taken
 		now := p.watch.current("redis")
 		if now == nil {
 			return false
@@ -150,7 +151,7 @@ func TestPartIsGivenUp(t *testing.T) {
 		return err == nil
 	})
 	defer func() { _ = blocker.Close() }()
-	eventually(t, "readiness to say so", func() bool {
+	servicetest.Eventually(t, "readiness to say so", func() bool {
 		err := p.watch.ready(t.Context())
 		return err != nil && strings.Contains(err.Error(), "embedded redis stopped, attempt ")
 	})
@@ -183,7 +184,7 @@ func TestPostmasterDies(t *testing.T) {
 		if n > maxTries {
 			break
 		}
-		eventually(t, "another server", func() bool { now := p.watch.current("postgres"); return now != nil && now != server })
+		servicetest.Eventually(t, "another server", func() bool { now := p.watch.current("postgres"); return now != nil && now != server })
 		if err := Migrate(t.Context(), p.adminURL, p.keys); err != nil { // the same superuser, roles and tables
 			t.Errorf("kill %d: %v", n, err)
 		}
