@@ -39,6 +39,7 @@ require (
 	github.com/sendtip/sendtip/services/wallet v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/sql v0.0.0-00010101000000-000000000000
 	github.com/spf13/cobra v1.10.2
+	github.com/spf13/pflag v1.0.9
 	golang.org/x/mod v0.42.0
 	golang.org/x/term v0.47.0
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1
@@ -108,7 +109,6 @@ require (
 	github.com/sendtip/sendtip/packs v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect
 	github.com/sony/gobreaker v1.0.0 // indirect
-	github.com/spf13/pflag v1.0.9 // indirect
 	github.com/swaggest/swgui v1.8.5 // indirect
 	github.com/tidwall/gjson v1.20.0 // indirect
 	github.com/tidwall/match v1.2.0 // indirect

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
@@ -37,11 +38,32 @@ type flags struct {
 	base int
 }
 
+// flagError says what the value of a flag must be; the library quotes Go's parser.
+func flagError(err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	name := "--" + bad.GetFlag().Name
+	switch kind := bad.GetFlag().Value.Type(); {
+	case errors.Is(err, strconv.ErrRange):
+		return errors.New(name + " must be a number that is not so large")
+	case strings.HasPrefix(kind, "uint"):
+		return errors.New(name + " must be a whole number, 0 or more")
+	case strings.HasPrefix(kind, "int"):
+		return errors.New(name + " must be a whole number")
+	case kind == "bool":
+		return errors.New(name + " must be true or false")
+	}
+	return err
+}
+
 func root() *cobra.Command {
 	var f flags
 	cmd := &cobra.Command{Use: "sendtip", Short: "The platform on one machine, and the operator's tool", SilenceUsage: true,
 		SilenceErrors: true}
 	cmd.SetOut(os.Stdout) // results, which cobra would print on standard error
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	cmd.PersistentFlags().StringVar(&f.dir, "dir", env("SENDTIP_DIR", ".sendtip"), "folder of keys, data and logs (SENDTIP_DIR)")
 	base, err := strconv.Atoi(env("SENDTIP_PORT_BASE", strconv.Itoa(platform.DefaultPortBase)))
 	cmd.PersistentFlags().IntVar(&f.base, "port-base", base, "base of all ports (SENDTIP_PORT_BASE)")

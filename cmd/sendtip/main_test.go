@@ -16,7 +16,7 @@ func TestMalformedFlags(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"up", "--port-base", "abc"}, "port-base"},
+		{[]string{"up", "--port-base", "abc"}, "--port-base must be a whole number"},
 		{[]string{"up", "--port-base", "0"}, "SENDTIP_PORT_BASE (--port-base)"},
 		{[]string{"up", "--port-base", "-8000"}, "SENDTIP_PORT_BASE (--port-base)"},
 		{[]string{"doctor", "--port-base", "65500"}, "SENDTIP_PORT_BASE (--port-base)"},
@@ -29,10 +29,11 @@ func TestMalformedFlags(t *testing.T) {
 		{[]string{"ledger", "verify", "--workers", "x"}, "--workers"},
 		{[]string{"ledger", "verify", "--key", "abc"}, "--key"},
 		{[]string{"bench", "seed", "--transactions", "0"}, "number of transactions"},
-		{[]string{"bench", "seed", "--accounts", "x"}, "--accounts"},
+		{[]string{"bench", "seed", "--accounts", "x"}, "--accounts must be a whole number"},
+		{[]string{"bench", "seed", "--accounts", "99999999999999999999"}, "--accounts must be a number that is not so large"},
 		{[]string{"bench", "seed", "--days", "0"}, "number of days"},
-		{[]string{"bench", "seed", "--seed", "-1"}, "--seed"},
-		{[]string{"reset", "--yes=perhaps"}, "--yes"},
+		{[]string{"bench", "seed", "--seed", "-1"}, "--seed must be a whole number, 0 or more"},
+		{[]string{"reset", "--yes=perhaps"}, "--yes must be true or false"},
 		{[]string{"reset", "--keys=perhaps"}, "--keys"},
 		{[]string{"up", "--no-such-flag"}, "--no-such-flag"},
 		{[]string{"up", "argument"}, "argument"},
