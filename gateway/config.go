@@ -21,7 +21,7 @@ type Config struct {
 	RedisPassword config.Secret `env:"SENDTIP_REDIS_PASSWORD" is:"production"`
 
 	// `service=key,…`, by commas or lines, or `file:/list`; each is that service's SENDTIP_IDENTITY_KEY, of two of one service the first is
-	// used
+	// used. A key may be a file, `file:/path`, whose path has no comma
 	IdentityKeys Pairs `env:"SENDTIP_IDENTITY_KEYS" is:"required"`
 	// `service=hex SHA-256 of its service key,…`; a service is listed twice while its key is rotated
 	ServiceKeyHashes Pairs `env:"SENDTIP_SERVICE_KEY_HASHES"`
