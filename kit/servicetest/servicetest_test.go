@@ -57,6 +57,11 @@ func mount(r chi.Router) {
 		_, _ = fmt.Fprintf(w, `{"%s": %q}`, r.URL.Query().Get("answer"), auth.From(r.Context()).Subject)
 	})
 	r.Get("/v1/hidden", func(http.ResponseWriter, *http.Request) {})
+	r.Get("/v1/untyped", func(w http.ResponseWriter, r *http.Request) {
+		if _, typed := r.Header["Content-Type"]; !typed {
+			w.WriteHeader(http.StatusConflict)
+		}
+	})
 }
 
 // TestAPI: an answer and a request that the contract does not have are faults, and the chain is that of a service.
@@ -116,10 +121,10 @@ func TestAPIPastItsContract(t *testing.T) {
 		t.Errorf("by another part: %d %v", got, tb.faults)
 	}
 	tb.faults = nil
-	without := map[string]string{auth.IdentityHeader: "", "Content-Type": ""}
-	rec := api.Do(servicetest.Request{Method: http.MethodGet, Path: "/v1/probes?answer=who", Body: "{}", Header: without})
-	if rec.Code != http.StatusUnauthorized || len(tb.faults) != 0 {
-		t.Errorf("without an identity: %d %v", rec.Code, tb.faults)
+	untyped := map[string]string{"Content-Type": ""}
+	rec := api.Do(servicetest.Request{Who: "user:1", Method: http.MethodGet, Path: "/v1/untyped", Body: "{}", Header: untyped, Stray: true})
+	if rec.Code != http.StatusConflict || len(tb.faults) != 0 {
+		t.Errorf("without a type: %d %v", rec.Code, tb.faults)
 	}
 }
 

@@ -161,7 +161,8 @@ func balance(t testing.TB, c *journey.Customer) int64 {
 	return b
 }
 
-// eventually polls until ok, at most for a minute.
+// eventually polls until ok, at most for a minute: jobs that settle lost answers stand 30 s ahead, for which servicetest.Eventually is too
+// short.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
