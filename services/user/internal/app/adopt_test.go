@@ -124,3 +124,20 @@ func TestAdoptedVerifications(t *testing.T) {
 		t.Errorf("the document of a customer who was verified before: %+v", got)
 	}
 }
+
+// TestAdoptedAdmin: an admin of an earlier release, who could be a customer as well, keeps neither the session nor a right until an
+// authenticator is set up.
+func TestAdoptedAdmin(t *testing.T) {
+	t.Parallel()
+	w, refresh := adopted(t)
+	amina, err := w.App.LookupRecipient(w.service("users:lookup"), phone)
+	w.must(err)
+	id := w.one("UPDATE users SET role = 'admin' WHERE id = $1 RETURNING id", amina.ID)
+	_, err = w.refresh(refresh, device, "key-a")
+	w.want(err, domain.ErrRefreshInvalid)
+	tokens, err := w.App.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
+	w.must(err)
+	if scope, roles := w.rightsOf(tokens); scope != "profile totp" || roles != "[staff]" {
+		t.Errorf("%s: %s %s", id, scope, roles)
+	}
+}

@@ -207,6 +207,9 @@ func TestRoleChange(t *testing.T) {
 	if role := w.Text("SELECT role FROM users WHERE id = $1", c.id); role != scopes.RoleSupport {
 		t.Errorf("role %s", role)
 	}
+	if n := w.Count("SELECT count(*) FROM sessions WHERE user_id = $1 AND revoked_at IS NULL", c.id); n != 0 {
+		t.Errorf("%d sessions of the old role go on", n)
+	}
 	_, err = w.App.RefreshSession(w.anyone(), app.RefreshInput{Token: c.tokens.Refresh, Device: device, IdempotencyKey: "0123456789abcdef"})
 	w.want(err, domain.ErrRefreshInvalid)
 	_, err = w.submit(c, "30112230", "0123456789abcdef") // with a token of before
@@ -236,6 +239,7 @@ func TestRoleChangeRefused(t *testing.T) {
 	support := w.member("+254799000003", scopes.RoleSupport)
 	customer, verified := w.register(phone), w.register("+254712345679")
 	w.decided(verified, "30112230")
+	w.called(1)
 	before := w.everything()
 	for name, c := range map[string]struct {
 		ctx  context.Context
@@ -265,6 +269,11 @@ func TestRoleChangeRefused(t *testing.T) {
 	_, err = w.submit(customer, "30112231", "0123456789abcdef")
 	w.must(err)
 	w.want(w.decide(two, a), domain.ErrRoleCustomer)
+	// Nobody decides on themselves, whoever proposed it.
+	w.Staff("+254799000004", scopes.RoleAdmin)
+	own, err := w.App.ProposeRole(one.ctx, two.id, scopes.RoleFinance, "Other work")
+	w.must(err)
+	w.want(w.decide(two, own), domain.ErrOwnRecord)
 	// A checker who lost the role, but still holds a token of it.
 	b, err := w.App.ProposeRole(two.ctx, support.id, scopes.RoleFinance, "Other work")
 	w.must(err)

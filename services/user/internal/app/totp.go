@@ -137,7 +137,7 @@ func (a *App) tryTotp(ctx context.Context, f userdb.TotpFactor, code string) (in
 		return 0, err
 	}
 	step, ok := domain.TotpStep(secret, code, a.Now())
-	if !ok || step <= f.LastStep {
+	if !ok {
 		a.metrics.pinRefused.WithLabelValues("totp").Inc()
 		return 0, domain.ErrTotpInvalid
 	}
