@@ -82,7 +82,7 @@ func (c *STKCallback) take(raw json.RawMessage) error {
 		}
 		c.AmountMinor = minor
 	case "MpesaReceiptNumber":
-		c.Receipt = NormalReceipt(value)
+		c.Receipt = NormalizeReceipt(value)
 	case "TransactionDate":
 		c.PaidAt, _ = ParseTimestamp(value) // a bad time must not lose a payment
 	case "PhoneNumber":
@@ -93,8 +93,8 @@ func (c *STKCallback) take(raw json.RawMessage) error {
 	return nil
 }
 
-// NormalReceipt is the one form in which receipts are compared: they are case-insensitive.
-func NormalReceipt(s string) string { return strings.ToUpper(wire.Clean(s)) }
+// NormalizeReceipt returns the one form in which receipts are compared: they are case-insensitive.
+func NormalizeReceipt(s string) string { return strings.ToUpper(wire.Clean(s)) }
 
 // C2BConfirmation is a payment to the short code. On validation the money has not moved yet; on confirmation it has
 // and cannot be refused.
@@ -124,7 +124,7 @@ func ParseC2B(body []byte) (C2BConfirmation, error) {
 	if err != nil {
 		return C2BConfirmation{}, errors.New("c2b: unreadable")
 	}
-	receipt := NormalReceipt(in.Text("TransID"))
+	receipt := NormalizeReceipt(in.Text("TransID"))
 	if receipt == "" || len(receipt) > maxID {
 		return C2BConfirmation{}, errors.New("c2b: no receipt")
 	}

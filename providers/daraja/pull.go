@@ -75,7 +75,7 @@ func pulled(raw json.RawMessage) PulledTransaction {
 	if err != nil {
 		at, _ = time.ParseInLocation(pullLayout, f.Text("trxDate"), nairobi) // for display only
 	}
-	return PulledTransaction{Receipt: NormalReceipt(f.Text("transactionId")), AmountMinor: minor, BillRef: f.Text("billreference"),
+	return PulledTransaction{Receipt: NormalizeReceipt(f.Text("transactionId")), AmountMinor: minor, BillRef: f.Text("billreference"),
 		At: at.UTC(), Type: f.Text("transactiontype")}
 }
 

@@ -100,7 +100,7 @@ func (a *App) ValidateC2b(ctx context.Context, token string, body []byte) (Verdi
 	if c.ShortCode != a.ShortCode {
 		return verdictShortCode, nil
 	}
-	account := domain.NormalAccount(c.BillRef)
+	account := domain.NormalizeAccount(c.BillRef)
 	var walletStatus, customerStatus string
 	if t, err := a.q.ReferenceKnown(ctx, a.Pool, account); err == nil {
 		walletStatus, customerStatus = t.WalletStatus, t.CustomerStatus

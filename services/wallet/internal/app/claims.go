@@ -124,7 +124,7 @@ func (a *App) sameAsClaimed(c walletdb.TakeClaimRow, r daraja.PulledTransaction)
 	if r.AmountMinor != c.AmountMinor {
 		return false
 	}
-	for _, index := range a.Sealer.Indexes(indexAccount, domain.NormalAccount(r.BillRef)) {
+	for _, index := range a.Sealer.Indexes(indexAccount, domain.NormalizeAccount(r.BillRef)) {
 		if string(index) == string(c.AccountIndex) {
 			return true
 		}
@@ -135,7 +135,7 @@ func (a *App) sameAsClaimed(c walletdb.TakeClaimRow, r daraja.PulledTransaction)
 // confirmClaim books what the books show, as a confirmation would be.
 func (a *App) confirmClaim(ctx context.Context, c walletdb.TakeClaimRow, r daraja.PulledTransaction) error {
 	p := domain.Payment{Receipt: r.Receipt, Amount: money.Money{Amount: r.AmountMinor, Currency: domain.MpesaCurrency},
-		Account: domain.NormalAccount(r.BillRef), PaidAt: r.At, Source: domain.SourcePull}
+		Account: domain.NormalizeAccount(r.BillRef), PaidAt: r.At, Source: domain.SourcePull}
 	var j domain.Judgement
 	err := a.onFacts(ctx, func(tx pgx.Tx) error {
 		k, err := a.knownOfPayment(ctx, tx, p, c.CreatedAt)

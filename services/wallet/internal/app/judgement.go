@@ -100,7 +100,7 @@ func (a *App) stkJudging(row walletdb.GetCallbackRow, c daraja.STKCallback, conf
 // code came to the address of ours.
 func (a *App) c2bJudging(row walletdb.GetCallbackRow, c daraja.C2BConfirmation) judging {
 	p := domain.Payment{Receipt: c.TransID, Amount: money.Money{Amount: c.AmountMinor, Currency: domain.MpesaCurrency},
-		Account: domain.NormalAccount(c.BillRef), PaidAt: c.PaidAt, Source: domain.SourceC2b}
+		Account: domain.NormalizeAccount(c.BillRef), PaidAt: c.PaidAt, Source: domain.SourceC2b}
 	return func(ctx context.Context, tx pgx.Tx) (domain.Judgement, error) {
 		if c.ShortCode != "" && c.ShortCode != a.ShortCode {
 			return domain.Judgement{Verdict: domain.VerdictOtherShortCode}, nil

@@ -62,7 +62,7 @@ func (a *App) knownOfReceipt(ctx context.Context, tx pgx.Tx, receipt string, rec
 // knownWith is what is known of a receipt and of the locked top-up that it is about.
 func (a *App) knownWith(ctx context.Context, tx pgx.Tx, t domain.Topup, receipt string, receivedAt time.Time) (domain.Known, error) {
 	k, err := a.knownOfReceipt(ctx, tx, receipt, receivedAt)
-	k.Topup, k.Booked = &t, daraja.NormalReceipt(t.Receipt)
+	k.Topup, k.Booked = &t, daraja.NormalizeReceipt(t.Receipt)
 	return k, err
 }
 

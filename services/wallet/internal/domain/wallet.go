@@ -85,9 +85,9 @@ func AccountNumber(kind byte, random [AccountNumberBytes]byte) string {
 	return string(kind) + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:])[:11]
 }
 
-// NormalAccount is the one form in which account numbers are compared. Payers type them in any case, with blanks, hyphens, points and signs
-// that nobody sees, and with digits that the alphabet does not have, for the letters that look like them.
-func NormalAccount(typed string) string {
+// NormalizeAccount returns the one form in which account numbers are compared. Payers type them in any case, with blanks, hyphens, dots and
+// invisible characters, and with digits that the alphabet does not have instead of the letters that look like them.
+func NormalizeAccount(typed string) string {
 	return strings.Map(func(r rune) rune {
 		switch r = unicode.ToUpper(r); {
 		case r == '0':
