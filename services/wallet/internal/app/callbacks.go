@@ -76,44 +76,44 @@ func (a *App) storeCallback(ctx context.Context, at *hook.Hook, kind, providerID
 	})
 }
 
-// Verdict answers Safaricom's question whether a payment is welcome: "0", or one of its codes.
-type Verdict struct{ Code, Text string }
+// ValidationAnswer answers Safaricom's question whether a payment is welcome: "0", or one of its codes.
+type ValidationAnswer struct{ Code, Text string }
 
 // Safaricom's codes (Daraja C2B, validation).
 var (
-	verdictWelcome   = Verdict{"0", "Accepted"}
-	verdictAccount   = Verdict{"C2B00012", "Rejected"}
-	verdictShortCode = Verdict{"C2B00015", "Rejected"}
-	verdictOther     = Verdict{"C2B00016", "Rejected"}
+	answerWelcome   = ValidationAnswer{"0", "Accepted"}
+	answerAccount   = ValidationAnswer{"C2B00012", "Rejected"}
+	answerShortCode = ValidationAnswer{"C2B00015", "Rejected"}
+	answerOther     = ValidationAnswer{"C2B00016", "Rejected"}
 )
 
 // ValidateC2b says whether a payment to the paybill is welcome: to an account of an active customer. It is the one webhook that keeps
 // nothing: Safaricom asks a question and waits for the answer, and no money has moved.
-func (a *App) ValidateC2b(ctx context.Context, token string, body []byte) (Verdict, error) {
+func (a *App) ValidateC2b(ctx context.Context, token string, body []byte) (ValidationAnswer, error) {
 	if err := a.c2b.Check(token, a.ShortCode); err != nil {
-		return Verdict{}, err
+		return ValidationAnswer{}, err
 	}
 	c, err := daraja.ParseC2B(body)
 	if err != nil {
-		return verdictOther, nil //nolint:nilerr // an unreadable question is answered, not failed
+		return answerOther, nil //nolint:nilerr // an unreadable question is answered, not failed
 	}
 	if c.ShortCode != a.ShortCode {
-		return verdictShortCode, nil
+		return answerShortCode, nil
 	}
 	account := domain.NormalizeAccount(c.BillRef)
 	var walletStatus, customerStatus string
 	if t, err := a.q.ReferenceKnown(ctx, a.Pool, account); err == nil {
 		walletStatus, customerStatus = t.WalletStatus, t.CustomerStatus
 	} else if !pg.IsNoRows(err) {
-		return Verdict{}, fmt.Errorf("find account: %w", err)
+		return ValidationAnswer{}, fmt.Errorf("find account: %w", err)
 	}
 	if w, err := a.q.GetWalletByDepositAccount(ctx, a.Pool, &account); err == nil {
 		walletStatus, customerStatus = w.Status, w.CustomerStatus
 	} else if !pg.IsNoRows(err) {
-		return Verdict{}, fmt.Errorf("find account: %w", err)
+		return ValidationAnswer{}, fmt.Errorf("find account: %w", err)
 	}
 	if walletStatus != domain.WalletOpen || customerStatus != domain.CustomerActive {
-		return verdictAccount, nil
+		return answerAccount, nil
 	}
-	return verdictWelcome, nil
+	return answerWelcome, nil
 }

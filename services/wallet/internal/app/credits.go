@@ -30,7 +30,7 @@ func (a *App) credit(
 		return domain.CreditSuspense, answer.TransactionID(), nil
 	case answer.IsPosted():
 		return domain.CreditWallet, answer.TransactionID(), nil
-	case !domain.Suspends(answer.Code()):
+	case !domain.GoesToSuspense(answer.Code()):
 		return "", uuid.Nil, jobs.Unknown(fmt.Errorf("credit refused: %s", answer.Code()))
 	}
 	a.alarm(ctx, "credit_to_suspense", "row", row, "code", answer.Code())

@@ -23,8 +23,8 @@ const indexPrompted = "prompted phone"
 // declinedByCustomer is the failure of a prompt that the person at the phone put away.
 const declinedByCustomer = "cancelled_by_customer"
 
-// othersPhone says whether a number is another's than the customer's own. Where user does not tell the own number, any number is.
-func (a *App) othersPhone(ctx context.Context, in TopupInput) (bool, error) {
+// isOthersPhone says whether a number is not the customer's own. If user does not tell the own number, every number counts as another's.
+func (a *App) isOthersPhone(ctx context.Context, in TopupInput) (bool, error) {
 	if in.Phone == "" {
 		return false, nil
 	}

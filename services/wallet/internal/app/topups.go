@@ -97,7 +97,7 @@ func (a *App) topupFacts(ctx context.Context, userID uuid.UUID, in TopupInput) (
 	}
 	maximum, _ := f.rules.MaximumBalance(c, in.Amount.Currency, a.Now())
 	f.roomMinor = maximum - balance.BalanceMinor
-	f.others, err = a.othersPhone(ctx, in)
+	f.others, err = a.isOthersPhone(ctx, in)
 	return f, err
 }
 

@@ -164,8 +164,8 @@ func payIn(row uuid.UUID, reference, kind string, wallet uuid.UUID, amount money
 		Postings: []Posting{{Source: AccountPaybill + amount.Currency, Destination: to, Amount: amount}}}
 }
 
-// Suspends says whether the ledger's refusal of a pay-in means that the wallet can never take it: the money goes to suspense then.
-func Suspends(ledgerCode string) bool {
+// GoesToSuspense says whether the ledger's refusal of a pay-in means that the wallet can never take it: the money goes to suspense then.
+func GoesToSuspense(ledgerCode string) bool {
 	switch ledgerCode {
 	case "account_closed", "account_not_found", "currency_mismatch", "books_differ", "balance_overflow", "over_maximum", "account_frozen":
 		return true
