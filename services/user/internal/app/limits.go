@@ -38,34 +38,34 @@ func (a *App) asker(ctx context.Context, phone, device string) (asker, error) {
 	return who, nil
 }
 
-// takeSignIn counts a try to sign in, committed before anything is looked at.
-func (a *App) takeSignIn(ctx context.Context, who asker) error {
+// admitSignIn counts a try to sign in, committed before anything is looked at.
+func (a *App) admitSignIn(ctx context.Context, who asker) error {
 	return pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
 		if who.bound {
-			return a.take(ctx, tx, domain.SignInsOfDevice, who.own())
+			return a.admit(ctx, tx, domain.SignInsOfDevice, who.own())
 		}
-		return a.take(ctx, tx, domain.SignInsOfPhone, who.phone)
+		return a.admit(ctx, tx, domain.SignInsOfPhone, who.phone)
 	})
 }
 
-// takeCode counts a code in the transaction that makes it: what was not made is not counted. The count of the range includes customers'
+// admitCode counts a code in the transaction that makes it: what was not made is not counted. The count of the range includes customers'
 // phones, as long as the device is not theirs: else a full range would tell which phones are customers'.
-func (a *App) takeCode(ctx context.Context, tx pgx.Tx, who asker) error {
+func (a *App) admitCode(ctx context.Context, tx pgx.Tx, who asker) error {
 	if who.bound {
-		return a.take(ctx, tx, domain.CodesOfDevice, who.own())
+		return a.admit(ctx, tx, domain.CodesOfDevice, who.own())
 	}
-	if err := a.take(ctx, tx, domain.CodesOfPhone, who.phone); err != nil {
+	if err := a.admit(ctx, tx, domain.CodesOfPhone, who.phone); err != nil {
 		return err
 	}
-	return a.take(ctx, tx, domain.CodesOfPrefix, domain.PhonePrefix(who.phone)) // always after the phone's: locks in one order
+	return a.admit(ctx, tx, domain.CodesOfPrefix, domain.PhonePrefix(who.phone)) // always after the phone's: locks in one order
 }
 
 // own names a customer on a device of theirs.
 func (w asker) own() string { return w.user.ID.String() + "/" + w.device }
 
-// take counts one request of subject, or refuses it and leaves everything as it was. Requests of one subject come one after the other.
+// admit counts one request of subject, or refuses it and leaves everything as it was. Requests of one subject come one after the other.
 // Only keyed hashes are stored: neither a phone nor a customer can be read from them.
-func (a *App) take(ctx context.Context, tx pgx.Tx, l domain.Limit, subject string) error {
+func (a *App) admit(ctx context.Context, tx pgx.Tx, l domain.Limit, subject string) error {
 	keys := a.Sealer.Indexes(indexLimit, l.Name+"/"+subject)
 	taken, err := a.q.LockLimit(ctx, tx, keys[0], a.Now())
 	if err != nil {

@@ -46,7 +46,7 @@ func (a *App) challenge(ctx context.Context, in challengeInput) (Challenge, erro
 
 func (a *App) insertChallenge(ctx context.Context, tx pgx.Tx, in challengeInput) (Challenge, error) {
 	now := a.Now()
-	if err := a.takeCode(ctx, tx, in.who); err != nil {
+	if err := a.admitCode(ctx, tx, in.who); err != nil {
 		return Challenge{}, err
 	}
 	row, err := a.challengeRow(in, now)

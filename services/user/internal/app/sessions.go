@@ -60,7 +60,7 @@ func (a *App) CreateSession(ctx context.Context, in SessionInput) (Tokens, error
 	if err != nil {
 		return Tokens{}, err
 	}
-	if err := a.takeSignIn(ctx, who); err != nil {
+	if err := a.admitSignIn(ctx, who); err != nil {
 		return Tokens{}, err
 	}
 	u := who.user
