@@ -37,7 +37,7 @@ func TestSend(t *testing.T) {
 		fmt.Fprint(w, one(101, "Success", "ATPid_SampleTxnId123"))
 	})
 	got, err := c.Send(t.Context(), Message{To: "+254711000000", Text: "Hi & bye + 1", From: "SENDTIP"})
-	want := Receipt{MessageID: "ATPid_SampleTxnId123", StatusCode: 101, Status: "Success", Accepted: true, Cost: "KES 0.8000",
+	want := SendResult{MessageID: "ATPid_SampleTxnId123", StatusCode: 101, Status: "Success", Accepted: true, Cost: "KES 0.8000",
 		Outcome: Accepted}
 	if err != nil || got != want {
 		t.Fatalf("receipt = %+v, %v", got, err)

@@ -43,8 +43,8 @@ func sent(message string) (counted, nobody bool) {
 
 // readAnswer reads what the gateway said of the one recipient. A status code decides; where it is missing, the status' text does; where
 // that says nothing either, the summary: "Sent to 0/1" without a message id means that nothing went out, for a reason that is not named.
-func readAnswer(httpStatus int, body []byte) (Receipt, error) {
-	unknown := func(why string) (Receipt, error) { return failed(&Error{HTTPStatus: httpStatus, Message: why}) }
+func readAnswer(httpStatus int, body []byte) (SendResult, error) {
+	unknown := func(why string) (SendResult, error) { return failed(&Error{HTTPStatus: httpStatus, Message: why}) }
 	envelope, err := wire.ParseFields(body)
 	if err != nil {
 		return unknown("unreadable answer")
@@ -63,13 +63,13 @@ func readAnswer(httpStatus int, body []byte) (Receipt, error) {
 		if !counted && message == "" {
 			return unknown("unreadable answer")
 		}
-		return Receipt{Status: wire.Scrub(message), Retryable: nobody, Outcome: Refused}, nil // refused as a whole
+		return SendResult{Status: wire.Scrub(message), Retryable: nobody, Outcome: Refused}, nil // refused as a whole
 	}
 	in, err := wire.ParseFields(recipients[0])
 	if err != nil {
 		return unknown("unreadable recipient")
 	}
-	out := Receipt{MessageID: messageID(in), Status: wire.Scrub(in.Text("status")), Cost: in.Text("cost")}
+	out := SendResult{MessageID: messageID(in), Status: wire.Scrub(in.Text("status")), Cost: in.Text("cost")}
 	code := in.Text("statusCode")
 	known, ok := out.judge(code)
 	switch {
@@ -90,7 +90,7 @@ func readAnswer(httpStatus int, body []byte) (Receipt, error) {
 }
 
 // judge finds the status by its code or, without one, by its text, and fills in the code.
-func (r *Receipt) judge(code string) (status, bool) {
+func (r *SendResult) judge(code string) (status, bool) {
 	if code != "" {
 		n, err := strconv.Atoi(strings.TrimSuffix(code, ".0"))
 		s, ok := statuses[n]

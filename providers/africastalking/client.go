@@ -56,8 +56,8 @@ const (
 	Unknown  Outcome = "unknown"
 )
 
-// Receipt is the gateway's answer for the recipient.
-type Receipt struct {
+// SendResult is the gateway's answer to a message, for its recipient.
+type SendResult struct {
 	MessageID  string // key of the delivery reports; "" when refused
 	StatusCode int    // 0 when the gateway named none
 	Status     string
@@ -67,9 +67,9 @@ type Receipt struct {
 	Outcome    Outcome
 }
 
-// Send submits one message. A refusal of the recipient is a Receipt without an error; a refusal of the whole request
+// Send submits one message. A refusal of the recipient is a SendResult without an error; a refusal of the whole request
 // is an *Error with the outcome Refused; everything else is an *Error with the outcome Unknown.
-func (c *Client) Send(ctx context.Context, m Message) (Receipt, error) {
+func (c *Client) Send(ctx context.Context, m Message) (SendResult, error) {
 	if !strings.HasPrefix(m.To, "+") || strings.Contains(m.To, ",") || m.Text == "" {
 		return failed(&Error{NotSent: true, Message: "invalid recipient or empty text"})
 	}
@@ -98,8 +98,8 @@ func (c *Client) Send(ctx context.Context, m Message) (Receipt, error) {
 	return readAnswer(resp.StatusCode, body)
 }
 
-func failed(e *Error) (Receipt, error) {
-	out := Receipt{Outcome: Unknown}
+func failed(e *Error) (SendResult, error) {
+	out := SendResult{Outcome: Unknown}
 	if e.Definite() {
 		out.Outcome, out.Retryable = Refused, e.Retryable()
 	}
