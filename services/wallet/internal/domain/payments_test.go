@@ -52,7 +52,7 @@ func TestSuspends(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]bool{"account_closed": true, "account_not_found": true, "currency_mismatch": true, "books_differ": true,
 		"balance_overflow": true, "over_maximum": true, "account_frozen": true, "insufficient_funds": false, "batch_refused": false, "": false} {
-		if domain.Suspends(code) != want {
+		if domain.GoesToSuspense(code) != want {
 			t.Errorf("%q: %v", code, !want)
 		}
 	}
