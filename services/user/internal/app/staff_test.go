@@ -299,6 +299,50 @@ func TestTotpReset(t *testing.T) {
 	}
 }
 
+// TestBreakGlass: the command line does alone what needs two people, for a reason, and an alarm shows it for a day.
+func TestBreakGlass(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	one := w.member("+254799000001", scopes.RoleAdmin)
+	w.register(phone)
+	for number, why := range map[string]string{phone: "a customer has none", "+254712345670": "nobody has this number", one.phone: ""} {
+		if _, err := w.App.ResetTotpAlone(w.anyone(), number, why); !errors.Is(err, domain.ErrNotStaff) && !errors.Is(err, fault.ErrInvalid) {
+			t.Errorf("%s for %q: %v", number, why, err)
+		}
+	}
+	w.Advance(24 * time.Hour) // past the use that made the member
+	shown := func() float64 {
+		t.Helper()
+		_, err := w.App.Sweep(t.Context())
+		w.must(err)
+		families, err := w.Registry.Gather()
+		w.must(err)
+		for _, f := range families {
+			if f.GetName() == "user_break_glass_uses" {
+				return f.GetMetric()[0].GetGauge().GetValue()
+			}
+		}
+		t.Fatal("no metric")
+		return 0
+	}
+	if n := shown(); n != 0 {
+		t.Errorf("%v uses before there was one", n)
+	}
+	id, err := w.App.ResetTotpAlone(w.anyone(), one.phone, "Both phones are lost, said Wairimu")
+	w.must(err)
+	if id != one.id || shown() != 1 {
+		t.Errorf("reset of %s, %v shown", id, shown())
+	}
+	if leaks := w.Count("SELECT count(*) FROM audit_log WHERE detail::text LIKE '%Wairimu%'"); leaks != 0 {
+		t.Error("the reason stands in clear text")
+	}
+	w.must(w.signInAs(one, ""))
+	w.Advance(24 * time.Hour)
+	if n := shown(); n != 0 {
+		t.Errorf("%v uses after a day", n)
+	}
+}
+
 // TestFirstAdmins: two, and no third but by breaking the glass, whoever comes at the same time.
 func TestFirstAdmins(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,7 @@ import (
 )
 
 // Sweep deletes what nothing needs any more, 1,000 rows at a time until nothing is left, and returns how many went. A kind that fails
-// keeps none of the others. Identity verifications, callbacks and the audit trail are records and stay.
+// keeps none of the others. It looks for broken glass, too. Identity verifications, callbacks and the audit trail are records and stay.
 func (a *App) Sweep(ctx context.Context) (int64, error) {
 	now := a.Now()
 	var total int64
@@ -36,17 +36,15 @@ func (a *App) Sweep(ctx context.Context) (int64, error) {
 		}
 		total += n
 	}
+	errs = append(errs, a.watchGlass(ctx))
 	return total, errors.Join(errs...)
 }
 
-// SweepLoop sweeps, and looks for broken glass, every ten minutes until ctx ends.
+// SweepLoop sweeps every ten minutes until ctx ends.
 func (a *App) SweepLoop(ctx context.Context) error {
 	for {
 		if _, err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
 			a.Log.WarnContext(ctx, "sweep", "err", err)
-		}
-		if err := a.watchGlass(ctx); err != nil && ctx.Err() == nil {
-			a.Log.WarnContext(ctx, "watch for broken glass", "err", err)
 		}
 		select {
 		case <-ctx.Done():
