@@ -53,15 +53,21 @@ func signer(t *testing.T, dir string) proof.Key {
 	return k
 }
 
-// receiptFile is a receipt of one account in a tree of one leaf.
+// receiptFile is a receipt of one account in a tree of one leaf, as the ledger gives it out now.
 func receiptFile(t *testing.T, dir string, change func([]byte) []byte) string {
 	t.Helper()
+	return receiptOf(t, dir, proof.LeafVersion2, change)
+}
+
+func receiptOf(t *testing.T, dir string, version int, change func([]byte) []byte) string {
+	t.Helper()
 	customer := uuid.MustParse("01932b6e-0000-7000-8000-000000000001")
-	tx := &proof.Transaction{ID: uuid.MustParse("01932b6e-0000-7000-8000-0000000000aa"),
+	tx := &proof.Transaction{Version: version, ID: uuid.MustParse("01932b6e-0000-7000-8000-0000000000aa"),
 		RecordedAt: time.Date(2026, 11, 23, 9, 30, 0, 123456000, time.UTC),
 		Reference:  "topup:1", Action: "post", Type: "topup", Channel: "mpesa", Batch: 1, RequestHash: make([]byte, 32),
 		Postings: []proof.Posting{{Source: uuid.New(), Destination: customer, Currency: "KES", Amount: 12550, SourceSequence: 1,
-			SourceBalance: 12550, DestinationSequence: 7, DestinationBalance: 100050, ReversesPosition: -1}}}
+			SourceBook: "emoney", DestinationBook: "emoney", SourceBalance: 12550, DestinationSequence: 7, DestinationBalance: 100050,
+			ReversesPosition: -1}}}
 	tree := proof.NewTree()
 	tree.Append(proof.LeafHash(tx), nil)
 	signed, err := proof.Checkpoint{Origin: origin(), Size: 1, Root: tree.Root()}.Sign(signer(t, dir).Signer)
@@ -94,8 +100,14 @@ func TestVerifyReceipt(t *testing.T) {
 		err  string // "" is none
 	}{
 		{"own platform", dir, []string{good},
-			[]string{"genuine", "received     KES 125.50 to account 01932b6e-0000-7000-8000-000000000001", "balance after: KES 1,000.50", "topup:1",
+			[]string{"genuine", "received     KES 125.50 to account 01932b6e-0000-7000-8000-000000000001 (book emoney), balance after: KES 1,000.50",
+				"topup:1",
 				"2026-11-23T09:30:00.123456Z", "leaf 0 of a tree of 1", origin() + "+"}, ""},
+		{"of before the books", dir, []string{receiptOf(t, dir, proof.LeafVersion1, unchanged)},
+			[]string{"genuine", "received     KES 125.50 to account 01932b6e-0000-7000-8000-000000000001, balance after: KES 1,000.50"}, ""},
+		{"another book", dir, []string{receiptFile(t, dir,
+			func(b []byte) []byte { return bytes.Replace(b, []byte("emoney"), []byte("saving"), 1) })}, []string{"NOTHING", "do not accept it"},
+			errFailed.Error()},
 		{"key", elsewhere, []string{good, "--key", signer(t, dir).VerifierKey}, []string{"genuine"}, ""},
 		{"file of keys", elsewhere, []string{good, "--key", public}, []string{"genuine"}, ""},
 		{"no key", elsewhere, []string{good}, nil, "--key"},

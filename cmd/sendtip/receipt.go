@@ -88,10 +88,11 @@ func sayReceipt(out io.Writer, v *proof.Verified) {
 		if e.Side == proof.Debit {
 			direction, way = "paid", "from"
 		}
-		say("  %-12s %s %s account %s, balance after: %s", direction, amount(e.Amount, e.Currency), way, e.Account, amount(e.Balance, e.Currency))
+		say("  %-12s %s %s account %s%s, balance after: %s", direction, amount(e.Amount, e.Currency), way, e.Account, inBook(e.Book),
+			amount(e.Balance, e.Currency))
 	}
 	if v.Hold != nil {
-		say("  reserved     %s on account %s", amount(v.Hold.Amount, v.Hold.Currency), v.Hold.Account)
+		say("  reserved     %s on account %s%s", amount(v.Hold.Amount, v.Hold.Currency), v.Hold.Account, inBook(v.Hold.Book))
 	}
 	if o := v.Outcome; o != nil && o.HoldDelta < 0 {
 		say("  hold         %s, reduced by %d minor units", o.HoldID, -o.HoldDelta)
@@ -103,6 +104,14 @@ func sayReceipt(out io.Writer, v *proof.Verified) {
 		say("  not shown    %d parts of the transaction", v.Hidden)
 	}
 	say("  proof        leaf %d of a tree of %d, signed with the key %s", v.Index, v.Checkpoint.Size, v.Key)
+}
+
+// inBook says the book of an account; receipts of the first version have none.
+func inBook(book string) string {
+	if book == "" {
+		return ""
+	}
+	return " (book " + book + ")"
 }
 
 // amount is minor units as people read them.

@@ -327,7 +327,7 @@ type Direction = string
 
 // HashValue SHA-256 in base64.
 //
-// Example: JryPvlTd6joKCpoNpSUEp/6SiBq2R/YUxH2QrPBgpHM=
+// Example: DSorj5eLAoRnKjxDtE2xSX5D0t66phE6mCUcK9Tdzy0=
 type HashValue = string
 
 // InclusionProof Proof that the tree of this size has the leaf at this index.
@@ -342,7 +342,7 @@ type InclusionProof struct {
 
 	// LeafHash SHA-256 in base64.
 	//
-	// Example: JryPvlTd6joKCpoNpSUEp/6SiBq2R/YUxH2QrPBgpHM=
+	// Example: DSorj5eLAoRnKjxDtE2xSX5D0t66phE6mCUcK9Tdzy0=
 	LeafHash HashValue `json:"leaf_hash"`
 
 	// Size A number of leaves, or of a leaf.
@@ -794,14 +794,14 @@ type Receipt struct {
 	//
 	// Example: example.sendtip.test/ledger
 	// 5
-	// BLb0sGtrLHM9WGRlITvNyqB/IZWF8WNx5KJhbKldZOk=
+	// rn0Imm0r8e9ccIM+q7FDiJuGU9wnHK6jNJ/sSESUqvw=
 	//
-	// — example.sendtip.test/ledger Z1DycbZoZOr6VTT5/1icdLAzw0NMMh0rTu3doSa9XEenlPsh9VjeoUDFOqkC2Y6ZHAgvhfjD/7Kij+dLsdgF8ZDjvQw=
+	// — example.sendtip.test/ledger Z1DycRXiqAXymTZKnWfPCNI6n9qH64NUA57+6JpjveXKubkyfYUiavj3J0GHJQ24YDS6U3K7FCxPLxiA9bvbFIyJYgg=
 	Checkpoint string `json:"checkpoint"`
 
-	// Format Always sendtip-receipt/1.
+	// Format `sendtip-receipt/2`, or `sendtip-receipt/1` for a transaction that was posted before accounts had books. Verifiers must know both.
 	//
-	// Example: sendtip-receipt/1
+	// Example: sendtip-receipt/2
 	Format string `json:"format"`
 
 	// Index A number of leaves, or of a leaf.
@@ -836,12 +836,12 @@ type ReceiptMetadata struct {
 type ReceiptPart struct {
 	// Hash SHA-256 in base64.
 	//
-	// Example: JryPvlTd6joKCpoNpSUEp/6SiBq2R/YUxH2QrPBgpHM=
+	// Example: DSorj5eLAoRnKjxDtE2xSX5D0t66phE6mCUcK9Tdzy0=
 	Hash *HashValue `json:"hash,omitempty"`
 
 	// JSON Canonical JSON.
 	//
-	// Example: {"account":"01937c5e-2222-7c1b-9d7e-3f6b2a1c0d4e","amount":100000,"balance":100000,"currency":"KES","position":0,"sequence":1,"side":"credit"}
+	// Example: {"account":"01937c5e-2222-7c1b-9d7e-3f6b2a1c0d4e","amount":100000,"balance":100000,"book":"emoney","currency":"KES","position":0,"sequence":1,"side":"credit"}
 	JSON *string `json:"json,omitempty"`
 
 	// Salt 16 random bytes in base64.

@@ -134,6 +134,36 @@ func (q *Queries) LastCheckpoint(ctx context.Context, db DBTX) (Checkpoint, erro
 	return i, err
 }
 
+const listBooks = `-- name: ListBooks :many
+SELECT id, book FROM accounts WHERE id = ANY($1::uuid[])
+`
+
+type ListBooksRow struct {
+	ID   uuid.UUID
+	Book string
+}
+
+// The books of accounts, which never change: leaves have them from their second version on.
+func (q *Queries) ListBooks(ctx context.Context, db DBTX, ids []uuid.UUID) ([]ListBooksRow, error) {
+	rows, err := db.Query(ctx, listBooks, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListBooksRow{}
+	for rows.Next() {
+		var i ListBooksRow
+		if err := rows.Scan(&i.ID, &i.Book); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listLeafPostings = `-- name: ListLeafPostings :many
 SELECT transaction_id, position, source_id, destination_id, currency, amount_minor, source_sequence, source_balance_minor,
 	destination_sequence, destination_balance_minor, reverses_position
@@ -188,7 +218,7 @@ func (q *Queries) ListLeafPostings(ctx context.Context, db DBTX, ids []uuid.UUID
 
 const listLeafTransactions = `-- name: ListLeafTransactions :many
 SELECT t.id, t.recorded_at, t.reference, t.action, t.type, t.channel, t.hold_id, t.hold_delta_minor, t.reverses_id, t.effective_at,
-	t.metadata_hash, t.salt, t.batch_id, t.batch_position, t.balances, r.body_hash
+	t.metadata_hash, t.salt, t.batch_id, t.batch_position, t.balances, r.body_hash, t.leaf_version
 FROM transactions t JOIN ledger_references r ON r.reference = t.reference AND r.transaction_id = t.id
 WHERE t.id = ANY($1::uuid[])
 `
@@ -210,6 +240,7 @@ type ListLeafTransactionsRow struct {
 	BatchPosition  int16
 	Balances       []byte
 	BodyHash       []byte
+	LeafVersion    int16
 }
 
 // Everything of transactions that their leaves cover, postings and holds apart.
@@ -239,6 +270,7 @@ func (q *Queries) ListLeafTransactions(ctx context.Context, db DBTX, ids []uuid.
 			&i.BatchPosition,
 			&i.Balances,
 			&i.BodyHash,
+			&i.LeafVersion,
 		); err != nil {
 			return nil, err
 		}

@@ -205,21 +205,21 @@ func (q *Queries) NextBatch(ctx context.Context, db DBTX) ([]int64, error) {
 const writeTransactions = `-- name: WriteTransactions :exec
 WITH new_transactions AS (
 	INSERT INTO transactions (id, recorded_at, reference, action, type, channel, hold_id, hold_delta_minor, reverses_id,
-		effective_at, metadata_hash, salt, batch_id, batch_position, balances)
+		effective_at, metadata_hash, salt, batch_id, batch_position, balances, leaf_version)
 	SELECT unnest($9::uuid[]), unnest($10::timestamptz[]), unnest($11::text[]), unnest($12::text[]), unnest($13::text[]),
 		unnest($14::text[]), nullif(unnest($15::uuid[]), '00000000-0000-0000-0000-000000000000'), unnest($16::bigint[]), nullif(unnest($17::uuid[]), '00000000-0000-0000-0000-000000000000'),
-		nullif(unnest($18::timestamptz[]), '0001-01-01Z'), unnest($19::bytea[]), unnest($20::bytea[]), $21, unnest($22::smallint[]), unnest($23::bytea[])
+		nullif(unnest($18::timestamptz[]), '0001-01-01Z'), unnest($19::bytea[]), unnest($20::bytea[]), $21, unnest($22::smallint[]), unnest($23::bytea[]), $24::smallint
 ), new_postings AS (
 	INSERT INTO postings (transaction_id, position, recorded_at, source_id, destination_id, currency, amount_minor,
 		source_sequence, source_balance_minor, destination_sequence, destination_balance_minor, reverses_position, effective_at)
-	SELECT unnest($24::uuid[]), unnest($25::smallint[]), unnest($26::timestamptz[]),
-		unnest($27::uuid[]), unnest($28::uuid[]), unnest($29::text[]), unnest($30::bigint[]),
-		unnest($31::bigint[]), unnest($32::bigint[]),
-		unnest($33::bigint[]), unnest($34::bigint[]), nullif(unnest($35::smallint[]), 0) - 1,
-		nullif(unnest($36::timestamptz[]), '0001-01-01Z')
+	SELECT unnest($25::uuid[]), unnest($26::smallint[]), unnest($27::timestamptz[]),
+		unnest($28::uuid[]), unnest($29::uuid[]), unnest($30::text[]), unnest($31::bigint[]),
+		unnest($32::bigint[]), unnest($33::bigint[]),
+		unnest($34::bigint[]), unnest($35::bigint[]), nullif(unnest($36::smallint[]), 0) - 1,
+		nullif(unnest($37::timestamptz[]), '0001-01-01Z')
 ), leaves AS (
 	INSERT INTO seal_queue (id, transaction_ids, leaf_hashes, recorded_from, recorded_to)
-	VALUES ($21, $9::uuid[], $37::bytea, $38, $39)
+	VALUES ($21, $9::uuid[], $38::bytea, $39, $40)
 )
 UPDATE accounts a SET debits_minor = v.debits_minor, credits_minor = v.credits_minor, pending_debits_minor = v.pending_debits_minor,
 	pending_credits_minor = v.pending_credits_minor, over_cap_minor = v.over_cap_minor, sequence = v.sequence, last_recorded_at = v.last_recorded_at
@@ -254,6 +254,7 @@ type WriteTransactionsParams struct {
 	BatchID                  int64
 	BatchPositions           []int16
 	Balances                 [][]byte
+	LeafVersion              int16
 	PostingTransactionIds    []uuid.UUID
 	Positions                []int16
 	PostingRecordedAt        []time.Time
@@ -299,6 +300,7 @@ func (q *Queries) WriteTransactions(ctx context.Context, db DBTX, arg WriteTrans
 		arg.BatchID,
 		arg.BatchPositions,
 		arg.Balances,
+		arg.LeafVersion,
 		arg.PostingTransactionIds,
 		arg.Positions,
 		arg.PostingRecordedAt,

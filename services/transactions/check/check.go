@@ -4,15 +4,20 @@
 //
 // What Replay proves, and from what:
 //   - leaves: every column of transactions and postings, ledger_references.body_hash of posted references, the immutable columns of holds,
-//     metadata and salts by their hash; rows that no leaf covers are named as inserted
+//     metadata and salts by their hash, the books of accounts by all leaves but those of the first version; rows that no leaf covers are
+//
+// named     as inserted
 //   - the tree: sealed_batches and seal_queue (all but sealed_at), tree_nodes, ledger_tree, checkpoints (all but signed_at)
-//   - rules: counters, sequences, running balances and last times of accounts; what is captured, released and left of holds; that each
-//     reference is either posted or refused
+//   - rules: that each book and currency sums to zero, and no posting is between books; counters, sequences, running balances and last
+//
+// times of accounts; what is captured, released and left of holds; that each     reference is either posted or refused
 //
 // What a superuser can change unseen:
 //   - refusals: code, detail and time, body_hash and transaction_id of a refused reference, and a refusal together with its reference. No
 //     leaf is made for a refusal: it moves no money
-//   - accounts: owner, kind, code, status, minimum, maximum, times of making, and accounts without entries and holds: no posting has them
+//   - accounts: owner, kind, code, status, minimum, maximum, times of making, and accounts without entries and holds, their books included:
+//
+// no     posting has them
 //   - the end of the ledger with everything that belongs to it, and everything by whoever has the signing key: checkpoints from outside
 //     the database tell. Stored checkpoints that are deleted, likewise
 //   - metadata that is deleted with an audit row made up for it; the audit log has no proof of its own

@@ -96,6 +96,10 @@ func (r *run) vanished(ctx context.Context, s *session, p *suspect) error {
 
 // diagnosed adds what is wrong with a transaction that is there.
 func (r *run) diagnosed(ctx context.Context, s *session, p *suspect, x *row) error {
+	if f := x.rebooked(s, p); f != nil { // as many as a busy account has: this look is cheap
+		r.doubt(p, *f)
+		return nil
+	}
 	if r.diagnose.Add(-1) < 0 {
 		r.add(r.altered(p, x))
 		return nil
@@ -113,15 +117,19 @@ func (r *run) diagnosed(ctx context.Context, s *session, p *suspect, x *row) err
 		}
 	}
 	p.got, p.hasGot = s.encoder.LeafHash(&x.leaf), x.whole()
-	p.altered = r.altered(p, x)
+	r.doubt(p, r.altered(p, x))
+	return nil
+}
+
+// doubt keeps a transaction whose rows may have been changed as said: the tree will tell whether they were, or the leaf hash.
+func (r *run) doubt(p *suspect, altered Finding) {
+	p.altered = altered
 	r.mu.Lock()
 	r.suspects = append(r.suspects, *p)
 	r.mu.Unlock()
-	if p.hasGot && p.batch.first >= 0 {
-		return nil // the tree will tell which of the two was changed: the leaf hash or the rows
+	if !p.hasGot || p.batch.first < 0 { // there is no tree to ask
+		r.add(p.altered)
 	}
-	r.add(p.altered)
-	return nil
 }
 
 func (r *run) altered(p *suspect, x *row) Finding {

@@ -36,6 +36,7 @@ func (r *run) single(ctx context.Context, s *session, p *suspect, x *row) (*Find
 			fixed.Hold = &h
 		}
 		g.put(&fixed)
+		fixed.SetBooks(x.books) // of the accounts that it has now
 		if s.encoder.LeafHash(&fixed) == p.want {
 			return &Finding{Kind: Altered, Table: g.table, Key: g.key, Detail: "the column " + g.column +
 				" was changed: with what other rows say that it was, the leaf is right"}, nil
@@ -54,6 +55,9 @@ func (r *row) guesses(p *suspect) []guess {
 	}
 	header("batch_id", func(t *proof.Transaction) { t.Batch = p.batch.id })
 	header("batch_position", func(t *proof.Transaction) { t.BatchPosition = p.position })
+	for _, version := range []int{proof.LeafVersion1, proof.LeafVersion2} {
+		header("leaf_version", func(t *proof.Transaction) { t.Version = version })
+	}
 	for _, action := range []string{"post", "hold", "capture", "release", "reverse"} {
 		header("action", func(t *proof.Transaction) { t.Action = action })
 	}

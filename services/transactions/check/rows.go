@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +24,7 @@ type row struct {
 	postings []postingRow
 	hold     *holdRow
 	metadata *metadataRow
+	books    map[uuid.UUID]string // of its accounts, and of those that its balances name
 }
 
 type postingRow struct {
@@ -53,7 +56,7 @@ func moment(t pgtype.Timestamptz) time.Time {
 
 const transactionColumns = `t.id, t.recorded_at, t.reference, t.action, t.type, t.channel, t.hold_id, t.hold_delta_minor,
 	t.reverses_id, t.effective_at,
-	t.metadata_hash, t.salt, t.batch_id, t.batch_position, t.balances, r.body_hash, r.transaction_id
+	t.metadata_hash, t.salt, t.batch_id, t.batch_position, t.balances, r.body_hash, r.transaction_id, t.leaf_version
 	FROM transactions t LEFT JOIN ledger_references r ON r.reference = t.reference WHERE `
 
 func scanTransaction(from pgx.CollectableRow, to **row) error {
@@ -63,7 +66,8 @@ func scanTransaction(from pgx.CollectableRow, to **row) error {
 	var hold, reverses, ref *uuid.UUID
 	var position int16
 	err := from.Scan(&t.ID, &recorded, &t.Reference, &t.Action, &t.Type, &t.Channel, &hold, &t.HoldDelta, &reverses, &effective,
-		&t.MetadataHash, &r.salt, &t.Batch, &position, &t.Balances, &t.RequestHash, &ref)
+		&t.MetadataHash, &r.salt, &t.Batch, &position, &t.Balances, &t.RequestHash, &ref,
+		&t.Version)
 	if err != nil {
 		return err
 	}
@@ -189,7 +193,45 @@ func load(ctx context.Context, db Querier, ids []uuid.UUID, w *window) (map[uuid
 	if err := loadHolds(ctx, db, holds, found); err != nil {
 		return nil, err
 	}
+	if err := loadBooks(ctx, db, list); err != nil {
+		return nil, err
+	}
 	return found, loadMetadata(ctx, db, facts, found)
+}
+
+// loadBooks adds what the rows of the accounts say of their books.
+func loadBooks(ctx context.Context, db Querier, list []*row) error {
+	known := map[uuid.UUID]string{}
+	for _, r := range list {
+		for _, id := range r.leaf.Accounts() {
+			known[id] = ""
+		}
+		if balances, err := proof.DecodeBalances(r.leaf.Balances); err == nil {
+			for _, b := range balances {
+				known[b.Account] = ""
+			}
+		}
+	}
+	if len(known) == 0 {
+		return nil
+	}
+	rows, err := db.Query(ctx, "SELECT id, book FROM accounts WHERE id = ANY($1)", slices.Collect(maps.Keys(known)))
+	if err != nil {
+		return err
+	}
+	var id uuid.UUID
+	var book string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &book}, func() error {
+		known[id] = book
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, r := range list {
+		r.books = known
+		r.leaf.SetBooks(known)
+	}
+	return nil
 }
 
 func qualified(and string) string {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -149,6 +150,8 @@ func (r *run) settle(ctx context.Context, s *session, b *building, state *treeSt
 			*b = again
 		}
 	}
+	// the first one of a busy account is named
+	slices.SortFunc(r.suspects, func(a, b suspect) int { return cmp.Compare(a.index(), b.index()) })
 	wanted := map[proof.Hash]bool{}
 	for i := range r.suspects {
 		wanted[r.suspects[i].want] = true

@@ -144,6 +144,29 @@ func (w *world) round(a, b uuid.UUID) {
 	w.seal()
 }
 
+// in opens an account of a book.
+func (w *world) in(kind domain.Kind, book domain.Book) uuid.UUID {
+	w.t.Helper()
+	id := uuid.Must(uuid.NewV7())
+	if _, _, err := w.PutAccount(w.Ctx, domain.Account{ID: id, OwnerID: uuid.New(), Kind: kind, Currency: "KES", Book: book}); err != nil {
+		w.t.Fatal(err)
+	}
+	return id
+}
+
+// lend has transactions of the other books: a disbursement with a posting in each of two, a repayment of the same kind, an account with
+// nothing but a hold, and a refusal for the books.
+func (w *world) lend(from, to uuid.UUID) {
+	w.t.Helper()
+	loan, funds := w.in(domain.KindLoanReceivable, ""), w.in(domain.KindSavingsPot, domain.BookLending)
+	partner, pot := w.in(domain.KindLoanReceivable, domain.BookSavings), w.in(domain.KindSavingsPot, domain.BookSavings)
+	w.one(domain.Body{Action: domain.ActionPost, Postings: []domain.Posting{kes(from, to, 40), kes(loan, funds, 40)}})
+	w.one(domain.Body{Action: domain.ActionPost, Postings: []domain.Posting{kes(to, from, 10), kes(funds, loan, 10)}})
+	w.one(domain.Body{Action: domain.ActionPost, Postings: []domain.Posting{kes(partner, pot, 70)}})
+	w.one(domain.Body{Action: domain.ActionHold, Postings: []domain.Posting{kes(w.in(domain.KindLoanReceivable, ""), funds, 5)}})
+	w.post(domain.Refused, w.request(domain.Body{Action: domain.ActionPost, Postings: []domain.Posting{kes(loan, to, 1)}}))
+}
+
 // history is a ledger with more than 512 leaves, holds of both reasons, refusals, and batches that wait to be sealed.
 func history(t *testing.T) *world {
 	t.Helper()
@@ -154,7 +177,9 @@ func history(t *testing.T) *world {
 	w.one(domain.Body{Action: domain.ActionCapture, HoldID: over.TransactionID, Postings: []domain.Posting{kes(capped, a, 10)}})
 	w.one(domain.Body{Action: domain.ActionPost, Postings: []domain.Posting{kes(capped, a, 5)}})
 	w.one(domain.Body{Action: domain.ActionRelease, HoldID: over.TransactionID, UpToMaximum: true})
-	for range 9 {
+	w.round(a, b)
+	w.lend(a, b)
+	for range 8 {
 		w.round(a, b)
 	}
 	var list []domain.Request

@@ -25,6 +25,10 @@ func drawText(t *rapid.T) string {
 	return rapid.StringOfN(rapid.SampledFrom([]rune("az09:._-\"\\/<>&é漢😀\u2028")), 0, 12, -1).Draw(t, "text")
 }
 
+func drawBook(t *rapid.T) string {
+	return rapid.SampledFrom([]string{"emoney", "lending", "savings", "a book of tomorrow"}).Draw(t, "book")
+}
+
 // drawTransaction makes any shape that a leaf may have. Balances and sequences are so large that they stand out.
 func drawTransaction(t *rapid.T) proof.Transaction {
 	drawn := int64(0)
@@ -32,7 +36,8 @@ func drawTransaction(t *rapid.T) proof.Transaction {
 		drawn++ // no two are equal
 		return rapid.Int64Range(1e11, 1<<43).Draw(t, "number")*1000 + drawn%1000
 	})
-	tx := proof.Transaction{ID: drawID(t), RecordedAt: drawTime(t), Reference: drawText(t), Action: drawText(t), Type: drawText(t),
+	tx := proof.Transaction{Version: rapid.IntRange(1, 2).Draw(t, "version"), ID: drawID(t), RecordedAt: drawTime(t), Reference: drawText(t),
+		Action: drawText(t), Type: drawText(t),
 		Channel: drawText(t),
 		Batch:   rapid.Int64Range(1, 1<<40).Draw(t, "batch"), BatchPosition: rapid.IntRange(0, 255).Draw(t, "place"),
 		RequestHash: rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "request"),
@@ -50,7 +55,8 @@ func drawTransaction(t *rapid.T) proof.Transaction {
 	for range rapid.IntRange(0, 6).Draw(t, "postings") {
 		pair := rapid.Permutation(accounts).Draw(t, "pair")
 		tx.Postings = append(tx.Postings,
-			proof.Posting{Source: pair[0], Destination: pair[1], Currency: drawText(t), Amount: rapid.Int64Range(1, 1e6).Draw(t, "amount"),
+			proof.Posting{Source: pair[0], Destination: pair[1], SourceBook: drawBook(t), DestinationBook: drawBook(t), Currency: drawText(t),
+				Amount:         rapid.Int64Range(1, 1e6).Draw(t, "amount"),
 				SourceSequence: number.Draw(t, "s"), SourceBalance: -number.Draw(t, "b"), DestinationSequence: number.Draw(t, "s"),
 				DestinationBalance: number.Draw(t, "b"),
 				ReversesPosition:   rapid.IntRange(-1, 3).Draw(t, "reverses position")})
@@ -58,7 +64,7 @@ func drawTransaction(t *rapid.T) proof.Transaction {
 	switch rapid.IntRange(0, 2).Draw(t, "hold") {
 	case 0:
 		tx.HoldID, tx.HoldDelta = tx.ID, 5
-		tx.Hold = &proof.Hold{Account: accounts[0], Currency: drawText(t), Amount: 5, Reason: drawText(t)}
+		tx.Hold = &proof.Hold{Account: accounts[0], Book: drawBook(t), Currency: drawText(t), Amount: 5, Reason: drawText(t)}
 		if rapid.Bool().Draw(t, "expires") {
 			tx.Hold.ExpiresAt = drawTime(t)
 		}

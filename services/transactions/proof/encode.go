@@ -19,8 +19,12 @@ const (
 	metadataPrefix = 4
 )
 
-// leafMark starts the data of every leaf.
-const leafMark = "sendtip-leaf/1\n"
+// leafMark and a version in decimal, followed by a line feed, start the data of every leaf.
+const leafMark = "sendtip-leaf/"
+
+func appendMark(b []byte, version int) []byte {
+	return append(strconv.AppendInt(append(b, leafMark...), int64(version), 10), '\n')
+}
 
 // timeLayout is RFC 3339 in UTC with exactly six decimals.
 const timeLayout = "2006-01-02T15:04:05.000000Z"
@@ -62,10 +66,10 @@ func LeafHash(t *Transaction) Hash {
 	return e.LeafHash(t)
 }
 
-// LeafFromParts returns the hash of the leaf whose parts have these hashes.
-func LeafFromParts(parts []Hash) Hash {
-	b := append(make([]byte, 0, 1+len(leafMark)+HashSize*len(parts)), leafPrefix)
-	b = append(b, leafMark...)
+// LeafFromParts returns the hash of the leaf of this version whose parts have these hashes.
+func LeafFromParts(version int, parts []Hash) Hash {
+	b := append(make([]byte, 0, len(leafMark)+4+HashSize*len(parts)), leafPrefix)
+	b = appendMark(b, version)
 	for i := range parts {
 		b = append(b, parts[i][:]...)
 	}
@@ -81,7 +85,7 @@ type Encoder struct {
 // LeafHash is the function LeafHash, without allocations once the buffers have grown.
 func (e *Encoder) LeafHash(t *Transaction) Hash {
 	e.leaf = append(e.leaf[:0], leafPrefix)
-	e.leaf = append(e.leaf, leafMark...)
+	e.leaf = appendMark(e.leaf, t.Version)
 	for i := range partCount(len(t.Postings), t.Hold != nil) {
 		salt := partSalt(&t.Salt, i)
 		e.part = append(e.part[:0], partPrefix)
@@ -113,7 +117,11 @@ func appendPart(b []byte, t *Transaction, i int) []byte {
 		e := entryOf(t, i)
 		return e.append(b)
 	case i < last:
-		return t.Hold.append(b)
+		h := *t.Hold
+		if t.Version == LeafVersion1 {
+			h.Book = ""
+		}
+		return h.append(b)
 	}
 	o := Outcome{Balances: t.Balances, HoldDelta: t.HoldDelta, HoldID: t.HoldID, RequestHash: t.RequestHash}
 	return o.append(b)
@@ -129,10 +137,13 @@ func headerOf(t *Transaction) Header {
 func entryOf(t *Transaction, part int) Entry {
 	position := (part - 1) / 2
 	p := &t.Postings[position]
-	e := Entry{Account: p.Source, Amount: p.Amount, Balance: p.SourceBalance, Currency: p.Currency, Position: position,
+	e := Entry{Account: p.Source, Amount: p.Amount, Balance: p.SourceBalance, Book: p.SourceBook, Currency: p.Currency, Position: position,
 		ReversesPosition: p.ReversesPosition, Sequence: p.SourceSequence, Side: Debit}
 	if part%2 == 0 {
-		e.Account, e.Balance, e.Sequence, e.Side = p.Destination, p.DestinationBalance, p.DestinationSequence, Credit
+		e.Account, e.Balance, e.Book, e.Sequence, e.Side = p.Destination, p.DestinationBalance, p.DestinationBook, p.DestinationSequence, Credit
+	}
+	if t.Version == LeafVersion1 {
+		e.Book = ""
 	}
 	return e
 }
@@ -157,6 +168,7 @@ func (e *Entry) append(b []byte) []byte {
 	b = appendID(b, `{"account":`, e.Account)
 	b = appendInt(b, `,"amount":`, e.Amount)
 	b = appendInt(b, `,"balance":`, e.Balance)
+	b = appendOptionalString(b, `,"book":`, e.Book)
 	b = appendString(b, `,"currency":`, e.Currency)
 	b = appendInt(b, `,"position":`, int64(e.Position))
 	if e.ReversesPosition >= 0 {
@@ -170,6 +182,7 @@ func (e *Entry) append(b []byte) []byte {
 func (h *Hold) append(b []byte) []byte {
 	b = appendID(b, `{"account":`, h.Account)
 	b = appendInt(b, `,"amount":`, h.Amount)
+	b = appendOptionalString(b, `,"book":`, h.Book)
 	b = appendString(b, `,"currency":`, h.Currency)
 	b = appendOptionalTime(b, `,"expires_at":`, h.ExpiresAt)
 	for i := range h.Lines {
@@ -215,6 +228,13 @@ func appendInt(b []byte, name string, n int64) []byte {
 
 func appendString(b []byte, name, s string) []byte {
 	return appendQuoted(append(b, name...), s)
+}
+
+func appendOptionalString(b []byte, name, s string) []byte {
+	if s == "" {
+		return b
+	}
+	return appendString(b, name, s)
 }
 
 // appendQuoted escapes only what JSON must have escaped in text without control characters.

@@ -3,6 +3,7 @@ package proof_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -18,9 +19,13 @@ import (
 	"github.com/sendtip/sendtip/services/transactions/proof"
 )
 
-var update = flag.Bool("update", false, "write testdata/example.json anew")
+var update = flag.Bool("update", false, "write the files of examples in testdata anew")
 
-const exampleFile = "testdata/example.json"
+// exampleFiles are the examples by the version of their leaves.
+var exampleFiles = map[int]string{proof.LeafVersion1: "testdata/example.json", proof.LeafVersion2: "testdata/example-2.json"}
+
+// exampleMarks begin the leaves' data.
+var exampleMarks = map[int]string{proof.LeafVersion1: "sendtip-leaf/1\n", proof.LeafVersion2: "sendtip-leaf/2\n"}
 
 // example is the worked example of docs/ledger.md, with every value on the way. Bytes are hexadecimal unless a format wants base64.
 type example struct {
@@ -77,9 +82,9 @@ type examplePart struct {
 	Hash string `json:"hash"`
 }
 
-func readExample(t testing.TB) example {
+func readExample(t testing.TB, version int) example {
 	t.Helper()
-	data, err := os.ReadFile(exampleFile)
+	data, err := os.ReadFile(exampleFiles[version])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +101,7 @@ func exampleID(s string) uuid.UUID {
 
 // exampleLedger is five transactions: a deposit, a transfer with fee and duty, a hold, its capture in part, a reversal of the transfer in
 // part.
-func exampleLedger() (txs []proof.Transaction, titles []string, facts []map[string]string) {
+func exampleLedger(version int) (txs []proof.Transaction, titles []string, facts []map[string]string) {
 	alice, bob := exampleID("1111"), exampleID("2222")
 	rail, fees, duty := uuid.MustParse("5b0c6f0c-6f0e-5c43-9f4e-0f7b6f1a2b3c"), uuid.MustParse("8d1f3c52-0f43-5d0f-8f0a-2f4e5a6b7c8d"),
 		uuid.MustParse("c4a1f0de-7b6a-5e2d-9c3b-1a2b3c4d5e6f")
@@ -104,6 +109,7 @@ func exampleLedger() (txs []proof.Transaction, titles []string, facts []map[stri
 	add := func(title string, tx proof.Transaction, metadata map[string]string, balances ...proof.Balance) {
 		n := len(txs)
 		tx.Batch, tx.BatchPosition, tx.RecordedAt = int64(40+n/2), n%2, at.Add(time.Duration(n)*1500*time.Millisecond)
+		tx.Version = version
 		tx.ID = exampleID([]string{"a001", "a002", "a003", "a004", "a005"}[n])
 		tx.RequestHash = sha(byte(n), []byte("the hash of the request stands here"))
 		tx.Salt = [16]byte(sha(byte(n), []byte("salt")))
@@ -119,7 +125,7 @@ func exampleLedger() (txs []proof.Transaction, titles []string, facts []map[stri
 	}
 	post := func(s uuid.UUID, ss, sb int64, d uuid.UUID, ds, db, amount int64, reverses int) proof.Posting {
 		return proof.Posting{Source: s, SourceSequence: ss, SourceBalance: sb, Destination: d, DestinationSequence: ds, DestinationBalance: db,
-			Amount: amount, Currency: "KES", ReversesPosition: reverses}
+			SourceBook: "emoney", DestinationBook: "emoney", Amount: amount, Currency: "KES", ReversesPosition: reverses}
 	}
 	add("Alice deposits KES 5,000.00 by M-Pesa, which happened a day before it was recorded",
 		proof.Transaction{Reference: "c2b:SKK4X7QZ1P", Action: "post", Type: "deposit", Channel: "mpesa",
@@ -139,7 +145,7 @@ func exampleLedger() (txs []proof.Transaction, titles []string, facts []map[stri
 	add("A withdrawal reserves KES 2,000.00 and its fee of Alice's",
 		proof.Transaction{Reference: "01937c5e-8a50-7c1b-9d7e-3f6b2a1c0d4e:hold", Action: "hold", Type: "withdrawal", Channel: "mpesa",
 			HoldDelta: 203000,
-			Hold: &proof.Hold{Account: alice, Currency: "KES", Amount: 203000, Reason: "requested", ExpiresAt: at.Add(time.Hour),
+			Hold: &proof.Hold{Account: alice, Book: "emoney", Currency: "KES", Amount: 203000, Reason: "requested", ExpiresAt: at.Add(time.Hour),
 				Lines: []proof.HoldLine{{Destination: rail, Amount: 200000}, {Destination: fees, Amount: 3000}}}}, nil,
 		proof.Balance{Account: alice, Balance: 398850, Available: 195850, Sequence: 4})
 	add("The withdrawal is captured, without its fee",
@@ -159,7 +165,7 @@ func exampleLedger() (txs []proof.Transaction, titles []string, facts []map[stri
 
 func exampleMetadataSalt(n int) [16]byte { return [16]byte(sha(byte(n), []byte("metadata salt"))) }
 
-func buildExample(t testing.TB) example {
+func buildExample(t testing.TB, version int) example {
 	t.Helper()
 	seed := bytes.Repeat([]byte{7}, ed25519.SeedSize)
 	key, err := proof.NewKey("example.sendtip.test/ledger", ed25519.NewKeyFromSeed(seed))
@@ -167,7 +173,7 @@ func buildExample(t testing.TB) example {
 		t.Fatal(err)
 	}
 	e := example{Origin: key.Signer.Name(), PrivateKeySeed: hex.EncodeToString(seed), VerifierKey: key.VerifierKey}
-	txs, titles, facts := exampleLedger()
+	txs, titles, facts := exampleLedger(version)
 	f := &forest{}
 	tree := proof.NewTree()
 	var roots []proof.Hash
@@ -209,7 +215,7 @@ func exampleOf(title string, tx *proof.Transaction, facts map[string]string, sal
 	for b := tx.Balances; len(b) > 0; b = b[40:] {
 		x.Balances = append(x.Balances, hex.EncodeToString(b[:40]))
 	}
-	data := []byte("sendtip-leaf/1\n")
+	data := []byte(exampleMarks[tx.Version])
 	for _, p := range proof.Parts(tx) {
 		hash := p.Hash()
 		x.Parts = append(x.Parts, examplePart{JSON: string(p.JSON), Salt: hex.EncodeToString(p.Salt[:]), Hash: hexOf(hash)})
@@ -246,28 +252,44 @@ func levels(hashes []proof.Hash) [][]string {
 	return list
 }
 
-// TestExample: the file is what the package makes today. `go test ./proof -run TestExample -update` writes it; a change of it means that
-// old receipts are no longer understood.
+// TestExample: the files are what the package makes today. `go test ./proof -run TestExample -update` writes them; a change of one means
+// that old receipts are no longer understood.
 func TestExample(t *testing.T) {
 	t.Parallel()
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(buildExample(t)); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(exampleFile, b.Bytes(), 0o600); err != nil {
+	for version, file := range exampleFiles {
+		var b bytes.Buffer
+		encoder := json.NewEncoder(&b)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(buildExample(t, version)); err != nil {
 			t.Fatal(err)
 		}
+		if *update {
+			if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stored, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(stored, b.Bytes()) {
+			t.Errorf("%s differs from what the package makes", file)
+		}
 	}
-	stored, err := os.ReadFile(exampleFile)
+}
+
+// TestFirstVersionIsFixed: the example of the first version, the receipts in it included, has the bytes that it had before there was a
+// second one.
+func TestFirstVersionIsFixed(t *testing.T) {
+	t.Parallel()
+	stored, err := os.ReadFile(exampleFiles[proof.LeafVersion1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(stored, b.Bytes()) {
-		t.Error("testdata/example.json differs from what the package makes")
+	sum := sha256.Sum256(stored)
+	if got := hex.EncodeToString(sum[:]); got != "5cc6783812b188a796601ce6fc33da13118e5bb1b67d5829889921b85051d142" {
+		t.Errorf("the file has the hash %s", got)
 	}
 }
 
@@ -275,10 +297,17 @@ func TestExample(t *testing.T) {
 // implements the format in another language.
 func TestExampleByHand(t *testing.T) {
 	t.Parallel()
-	e := readExample(t)
+	for version := range exampleFiles {
+		exampleByHand(t, version)
+	}
+}
+
+func exampleByHand(t *testing.T, version int) {
+	t.Helper()
+	e := readExample(t, version)
 	var leaves [][]byte
 	for _, tx := range e.Transactions {
-		data := []byte("sendtip-leaf/1\n")
+		data := []byte(exampleMarks[version])
 		for i, p := range tx.Parts {
 			salt := referenceSalt(unhex(t, tx.Salt), i)
 			hash := sha(2, salt, []byte(p.JSON))
@@ -317,7 +346,7 @@ func TestExampleByHand(t *testing.T) {
 		t.Error("first root")
 	}
 	checkExampleNote(t, e, root)
-	checkExampleReceipts(t, e)
+	checkExampleReceipts(t, e, version)
 }
 
 func checkExampleNote(t *testing.T, e example, root []byte) {
@@ -343,19 +372,21 @@ func checkExampleNote(t *testing.T, e example, root []byte) {
 	}
 }
 
-func checkExampleReceipts(t *testing.T, e example) {
+func checkExampleReceipts(t *testing.T, e example, version int) {
 	t.Helper()
+	book := map[int]string{proof.LeafVersion2: "emoney"}[version]
 	known, err := proof.Verifiers(e.VerifierKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	full, err := proof.Verify(e.Receipts.Full, known)
-	if err != nil || full.Metadata["receipt"] != "SKK4X7QZ1P" || len(full.Entries) != 2 || len(full.Balances) != 2 {
+	if err != nil || full.Metadata["receipt"] != "SKK4X7QZ1P" || len(full.Entries) != 2 || len(full.Balances) != 2 ||
+		full.Entries[0].Book != book || full.Entries[1].Book != book || full.Version != version {
 		t.Errorf("%+v, %v", full, err)
 	}
 	own, err := proof.Verify(e.Receipts.Account, known)
 	if err != nil || len(own.Entries) != 1 || own.Entries[0].Account != e.Receipts.AccountID || own.Entries[0].Balance != 100000 ||
-		own.Header.Postings != 3 || own.Hidden != 6 {
+		own.Header.Postings != 3 || own.Hidden != 6 || own.Entries[0].Book != book || own.Version != version {
 		t.Errorf("%+v, %v", own, err)
 	}
 }

@@ -37,8 +37,8 @@ func TestLeaf(t *testing.T) {
 				t.Fatalf("hash %d is %x, want %x", i, hashes[i], hash)
 			}
 		}
-		leaf := proof.Hash(sha(0, referenceLeafData(tx.Salt[:], want)))
-		if encoder.LeafHash(&tx) != leaf || proof.LeafHash(&tx) != leaf || proof.LeafFromParts(hashes) != leaf {
+		leaf := proof.Hash(sha(0, referenceLeafData(tx.Version, tx.Salt[:], want)))
+		if encoder.LeafHash(&tx) != leaf || proof.LeafHash(&tx) != leaf || proof.LeafFromParts(tx.Version, hashes) != leaf {
 			t.Fatal("the ways to the leaf differ")
 		}
 	})
@@ -48,14 +48,15 @@ func TestLeaf(t *testing.T) {
 func TestLeafCoversEverything(t *testing.T) {
 	t.Parallel()
 	base := func() *proof.Transaction {
-		return &proof.Transaction{ID: uuid.UUID{1}, RecordedAt: time.Unix(1, 0), EffectiveAt: time.Unix(2, 0), Reference: "r", Action: "a",
+		return &proof.Transaction{Version: proof.LeafVersion2, ID: uuid.UUID{1}, RecordedAt: time.Unix(1, 0), EffectiveAt: time.Unix(2, 0),
+			Reference: "r", Action: "a",
 			Type: "t", Channel: "c",
 			HoldID: uuid.UUID{2}, HoldDelta: 3, ReversesID: uuid.UUID{4}, MetadataHash: []byte{5}, Batch: 6, BatchPosition: 7, Balances: []byte{8},
 			RequestHash: []byte{9},
 			Postings: []proof.Posting{{Source: uuid.UUID{10}, Destination: uuid.UUID{11}, Currency: "KES", Amount: 12, SourceSequence: 13,
-				SourceBalance:       14,
+				SourceBalance: 14, SourceBook: "s", DestinationBook: "d",
 				DestinationSequence: 15, DestinationBalance: 16, ReversesPosition: 17}},
-			Hold: &proof.Hold{Account: uuid.UUID{18}, Currency: "KES", Amount: 19, Reason: "x", ExpiresAt: time.Unix(20, 0),
+			Hold: &proof.Hold{Account: uuid.UUID{18}, Book: "b", Currency: "KES", Amount: 19, Reason: "x", ExpiresAt: time.Unix(20, 0),
 				Lines: []proof.HoldLine{{Destination: uuid.UUID{21}, Amount: 22}}}}
 	}
 	leaf := proof.LeafHash(base())
@@ -162,13 +163,15 @@ func TestBalances(t *testing.T) {
 }
 
 func transfer() *proof.Transaction {
-	tx := &proof.Transaction{ID: uuid.UUID{1, 2, 3}, RecordedAt: time.Unix(1.7e9, 0), Reference: "01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e:post",
-		Action: "post",
-		Type:   "transfer", Channel: "internal", Batch: 1 << 30, BatchPosition: 17, RequestHash: make([]byte, sha256.Size)}
+	tx := &proof.Transaction{Version: proof.LeafVersion2, ID: uuid.UUID{1, 2, 3}, RecordedAt: time.Unix(1.7e9, 0),
+		Reference: "01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e:post",
+		Action:    "post",
+		Type:      "transfer", Channel: "internal", Batch: 1 << 30, BatchPosition: 17, RequestHash: make([]byte, sha256.Size)}
 	for i := range 3 {
 		tx.Postings = append(tx.Postings,
 			proof.Posting{Source: uuid.UUID{1}, Destination: uuid.UUID{byte(2 + i)}, Currency: "KES", Amount: 100000, SourceSequence: 1000,
-				SourceBalance: 12345678, DestinationSequence: 200, DestinationBalance: 87654321, ReversesPosition: -1})
+				SourceBook: "emoney", DestinationBook: "emoney", SourceBalance: 12345678, DestinationSequence: 200, DestinationBalance: 87654321,
+				ReversesPosition: -1})
 		tx.Balances = proof.AppendBalance(tx.Balances, proof.Balance{Account: uuid.UUID{byte(i)}, Balance: 12345678, Available: 1, Sequence: 9})
 	}
 	return tx

@@ -54,7 +54,14 @@ func (p parser) receipt() (Receipt, error) {
 		switch name {
 		case "format":
 			var format string
-			if format, err = p.text(); err == nil && format != ReceiptFormat {
+			format, err = p.text()
+			switch {
+			case err != nil:
+			case format == receiptFormat1:
+				r.Version = LeafVersion1
+			case format == receiptFormat2:
+				r.Version = LeafVersion2
+			default:
 				err = errors.New("it has another format")
 			}
 		case "index":

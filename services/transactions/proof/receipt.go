@@ -10,12 +10,16 @@ import (
 	"github.com/google/uuid"
 )
 
-// ReceiptFormat is the first value of every receipt.
-const ReceiptFormat = "sendtip-receipt/1"
+// The formats of receipts, each for leaves of its version: the first value of a receipt.
+const (
+	receiptFormat1 = "sendtip-receipt/1"
+	receiptFormat2 = "sendtip-receipt/2"
+)
 
 // Receipt is what somebody needs to check, offline, that a transaction is in the ledger: the parts of its leaf, some of them hidden, and
 // the way from the leaf to a signed checkpoint.
 type Receipt struct {
+	Version    int // of the leaf
 	Index      uint64
 	Parts      []ReceiptPart
 	Proof      []Hash
@@ -65,6 +69,7 @@ type Entry struct {
 	Account          uuid.UUID `json:"account"`
 	Amount           int64     `json:"amount"`
 	Balance          int64     `json:"balance"` // of the account, after the posting
+	Book             string    `json:"book"`    // of the account; not in leaves of the first version
 	Currency         string    `json:"currency"`
 	Position         int       `json:"position"`          // of the posting
 	ReversesPosition int       `json:"reverses_position"` // -1: none
@@ -94,7 +99,7 @@ func AccountReceipt(t *Transaction, account uuid.UUID, index uint64, proof []Has
 
 func receipt(t *Transaction, index uint64, proof []Hash, checkpoint string, shown func(part int) bool) Receipt {
 	parts := Parts(t)
-	r := Receipt{Index: index, Parts: make([]ReceiptPart, len(parts)), Proof: proof, Checkpoint: checkpoint}
+	r := Receipt{Version: t.Version, Index: index, Parts: make([]ReceiptPart, len(parts)), Proof: proof, Checkpoint: checkpoint}
 	for i := range parts {
 		if shown(i) {
 			r.Parts[i].Disclosed = &parts[i]
@@ -103,6 +108,14 @@ func receipt(t *Transaction, index uint64, proof []Hash, checkpoint string, show
 		}
 	}
 	return r
+}
+
+// Format is the name of the receipt's format.
+func (r Receipt) Format() string {
+	if r.Version == LeafVersion1 {
+		return receiptFormat1
+	}
+	return receiptFormat2
 }
 
 // WithMetadata adds the facts of the transaction and their salt.
@@ -134,7 +147,7 @@ type (
 
 // Marshal returns the receipt as a file of one line.
 func (r Receipt) Marshal() []byte {
-	out := receiptJSON{Format: ReceiptFormat, Index: r.Index, Parts: make([]partJSON, len(r.Parts)), Proof: make([]string, len(r.Proof)),
+	out := receiptJSON{Format: r.Format(), Index: r.Index, Parts: make([]partJSON, len(r.Parts)), Proof: make([]string, len(r.Proof)),
 		Checkpoint: r.Checkpoint}
 	encode := base64.StdEncoding.EncodeToString
 	for i, p := range r.Parts {

@@ -82,7 +82,7 @@ func TestFullReceipt(t *testing.T) {
 			t.Fatalf("%v", v.Metadata)
 		}
 		// What was proved makes the same transaction, but for its salt.
-		again := proof.Transaction{ID: v.Header.ID, RecordedAt: v.Header.RecordedAt, EffectiveAt: v.Header.EffectiveAt,
+		again := proof.Transaction{Version: v.Version, ID: v.Header.ID, RecordedAt: v.Header.RecordedAt, EffectiveAt: v.Header.EffectiveAt,
 			Reference: v.Header.Reference,
 			Action:    v.Header.Action, Type: v.Header.Type, Channel: v.Header.Channel,
 			ReversesID: v.Header.ReversesID, MetadataHash: v.Header.MetadataHash, Batch: v.Header.Batch, BatchPosition: v.Header.BatchPosition,
@@ -91,7 +91,8 @@ func TestFullReceipt(t *testing.T) {
 		for i := 0; i < len(v.Entries); i += 2 {
 			d, c := v.Entries[i], v.Entries[i+1]
 			again.Postings = append(again.Postings,
-				proof.Posting{Source: d.Account, Destination: c.Account, Currency: d.Currency, Amount: d.Amount, SourceSequence: d.Sequence,
+				proof.Posting{Source: d.Account, Destination: c.Account, SourceBook: d.Book, DestinationBook: c.Book, Currency: d.Currency,
+					Amount: d.Amount, SourceSequence: d.Sequence,
 					SourceBalance: d.Balance, DestinationSequence: c.Sequence, DestinationBalance: c.Balance, ReversesPosition: d.ReversesPosition})
 		}
 		if v.Header.Postings != len(tx.Postings) || proof.LeafHash(&again) != v.LeafHash {
@@ -238,10 +239,16 @@ func TestReceiptErrors(t *testing.T) {
 			}
 		}
 		// The tree of this one leaf: signed, whatever it says.
-		r.Checkpoint = sign(t, proof.Checkpoint{Origin: origin, Size: 1, Root: proof.LeafFromParts(hashes)}, key)
+		r.Checkpoint = sign(t, proof.Checkpoint{Origin: origin, Size: 1, Root: proof.LeafFromParts(r.Version, hashes)}, key)
 		return r
 	}
 	none := func(*proof.Transaction) {}
+	first := func(tx *proof.Transaction) { tx.Version = proof.LeafVersion1 }
+	held := func(tx *proof.Transaction) {
+		tx.HoldID, tx.HoldDelta = tx.ID, 5
+		tx.Hold = &proof.Hold{Account: uuid.UUID{1}, Book: "emoney", Currency: "KES", Amount: 5, Reason: "requested"}
+	}
+	heldFirst := func(tx *proof.Transaction) { first(tx); held(tx) }
 	same := func(parts []proof.ReceiptPart) []proof.ReceiptPart { return parts }
 	replace := func(i int, old, with string) func([]proof.ReceiptPart) []proof.ReceiptPart {
 		return func(parts []proof.ReceiptPart) []proof.ReceiptPart {
@@ -253,8 +260,10 @@ func TestReceiptErrors(t *testing.T) {
 			return parts
 		}
 	}
-	if _, err := build(none, same).Verify(known); err != nil {
-		t.Fatal(err)
+	for _, change := range []func(*proof.Transaction){none, first, held, heldFirst} {
+		if _, err := build(change, same).Verify(known); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for what, c := range map[string]struct {
 		receipt proof.Receipt
@@ -271,6 +280,12 @@ func TestReceiptErrors(t *testing.T) {
 		"a part too few":  {build(none, func(p []proof.ReceiptPart) []proof.ReceiptPart { return p[:len(p)-1] }), known, proof.ErrPart},
 		"sides swapped": {build(none, func(p []proof.ReceiptPart) []proof.ReceiptPart { p[1], p[2] = p[2], p[1]; return p }), known,
 			proof.ErrPart},
+		"no book":          {build(none, replace(1, `"book":"emoney",`, "")), known, proof.ErrPart},
+		"an empty book":    {build(none, replace(2, `"book":"emoney"`, `"book":""`)), known, proof.ErrPart},
+		"a hold's no book": {build(held, replace(7, `"book":"emoney",`, "")), known, proof.ErrPart},
+		"a book too early": {build(first, replace(1, `"currency"`, `"book":"emoney","currency"`)), known, proof.ErrPart},
+		"a hold's too early": {build(heldFirst, replace(7, `"currency"`, `"book":"emoney","currency"`)), known,
+			proof.ErrPart},
 		"white space":      {build(none, replace(1, ",", ", ")), known, proof.ErrPart},
 		"unknown key":      {build(none, replace(0, `"batch":`, `"bitch":`)), known, proof.ErrPart},
 		"key twice":        {build(none, replace(1, `"side":"debit"`, `"side":"debit","side":"debit"`)), known, proof.ErrPart},
@@ -285,6 +300,18 @@ func TestReceiptErrors(t *testing.T) {
 	} {
 		if _, err := proof.Verify(c.receipt.Marshal(), c.known); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", what, err, c.want)
+		}
+	}
+	for what, change := range map[string]func(*proof.Receipt){
+		"another book": func(r *proof.Receipt) {
+			r.Parts[1].Disclosed.JSON = bytes.Replace(r.Parts[1].Disclosed.JSON, []byte("emoney"), []byte("lending"), 1)
+		},
+		"an earlier version": func(r *proof.Receipt) { r.Version = proof.LeafVersion1 },
+	} {
+		r := build(none, same)
+		change(&r)
+		if _, err := proof.Verify(r.Marshal(), known); !errors.Is(err, proof.ErrInclusion) {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 	beyond := build(none, same)
@@ -311,8 +338,12 @@ func TestParseReceipt(t *testing.T) {
 		r.Metadata == nil {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if string(r.Marshal()) != good+"\n" {
-		t.Errorf("written as %s", r.Marshal())
+	if string(r.Marshal()) != good+"\n" || r.Version != proof.LeafVersion1 {
+		t.Errorf("version %d written as %s", r.Version, r.Marshal())
+	}
+	newer := strings.Replace(good, "receipt/1", "receipt/2", 1)
+	if r, err := proof.ParseReceipt([]byte(newer)); err != nil || string(r.Marshal()) != newer+"\n" || r.Version != proof.LeafVersion2 {
+		t.Errorf("version %d written as %s, %v", r.Version, r.Marshal(), err)
 	}
 	var indented bytes.Buffer
 	if err := json.Indent(&indented, []byte(good), "", "  "); err != nil {
@@ -331,7 +362,7 @@ func TestParseReceipt(t *testing.T) {
 	for what, bad := range map[string]string{
 		"nothing": "", "null": "null", "list": "[]", "empty": "{}", "torn": good[:len(good)-1], "two": good + good, "trailing": good + "x",
 		"not UTF-8": swap(`"c"`, "\"\xff\""),
-		"format":    swap("receipt/1", "receipt/2"), "unknown": swap(`"index"`, `"indeks"`), "case": swap(`"index"`, `"Index"`),
+		"format":    swap("receipt/1", "receipt/3"), "unknown": swap(`"index"`, `"indeks"`), "case": swap(`"index"`, `"Index"`),
 		"twice":    swap(`"index":3`, `"index":3,"index":3`),
 		"negative": swap(`:3`, `:-1`), "fraction": swap(`:3`, `:3.0`), "text": swap(`:3`, `:"3"`), "huge": swap(`:3`, `:9007199254740992`),
 		"null index": swap(`:3`, `:null`),
@@ -357,13 +388,15 @@ func TestParseReceipt(t *testing.T) {
 
 // FuzzVerify: whatever is sent, there is no panic, and what verifies is written and verified again the same.
 func FuzzVerify(f *testing.F) {
-	example := readExample(f)
+	example, second := readExample(f, proof.LeafVersion1), readExample(f, proof.LeafVersion2)
 	known, err := proof.Verifiers(example.VerifierKey)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add([]byte(example.Receipts.Full))
 	f.Add([]byte(example.Receipts.Account))
+	f.Add([]byte(second.Receipts.Full))
+	f.Add([]byte(second.Receipts.Account))
 	f.Add([]byte(`{"format":"sendtip-receipt/1","index":0,"parts":[],"proof":[],"checkpoint":""}`))
 	f.Add([]byte(`{"format":"sendtip-receipt/1","index":9007199254740991,"parts":[{"json":"{\"hold_id\":1}",
 		"salt":"AAAAAAAAAAAAAAAAAAAAAA=="}],"proof":[],"checkpoint":"a\n1\nA\n\n— a A\n"}`))

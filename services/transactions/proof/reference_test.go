@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -55,12 +56,18 @@ func referenceParts(t *proof.Transaction) []string {
 		if p.ReversesPosition >= 0 {
 			debit["reverses_position"], credit["reverses_position"] = p.ReversesPosition, p.ReversesPosition
 		}
+		if t.Version == 2 {
+			debit["book"], credit["book"] = p.SourceBook, p.DestinationBook
+		}
 		parts = append(parts, canonical(debit), canonical(credit))
 	}
 	if h := t.Hold; h != nil {
 		hold := map[string]any{"account": h.Account.String(), "amount": h.Amount, "currency": h.Currency, "reason": h.Reason}
 		if !h.ExpiresAt.IsZero() {
 			hold["expires_at"] = moment(h.ExpiresAt)
+		}
+		if t.Version == 2 {
+			hold["book"] = h.Book
 		}
 		var lines []map[string]any
 		for _, l := range h.Lines {
@@ -85,8 +92,8 @@ func referenceSalt(salt []byte, part int) []byte {
 	return sha(3, salt, binary.BigEndian.AppendUint32(nil, uint32(part)))[:16]
 }
 
-func referenceLeafData(salt []byte, parts []string) []byte {
-	data := []byte("sendtip-leaf/1\n")
+func referenceLeafData(version int, salt []byte, parts []string) []byte {
+	data := fmt.Appendf(nil, "sendtip-leaf/%d\n", version)
 	for i, p := range parts {
 		data = append(data, sha(2, referenceSalt(salt, i), []byte(p))...)
 	}

@@ -1,6 +1,6 @@
 // Package proof is the provable form of the ledger: the leaf of a transaction, the Merkle tree over all leaves (RFC 6962), signed
 // checkpoints of the tree (C2SP tlog-checkpoint), and receipts that are checked with nothing but the ledger's public key. It has no SQL,
-// HTTP or clock; docs/ledger.md describes the formats with a worked example, which is testdata/example.json.
+// HTTP or clock; docs/ledger.md describes the formats with a worked example, which is testdata/example-2.json.
 package proof
 
 import (
@@ -22,8 +22,16 @@ const (
 // Hash is a leaf hash, the root of a subtree, or the hash of a part.
 type Hash = [HashSize]byte
 
+// The versions of a leaf, and of the receipts that show it. The second one has the books of entries and holds; leaves of the first one stay
+// as they are for ever.
+const (
+	LeafVersion1 = 1
+	LeafVersion2 = 2
+)
+
 // Transaction is everything of a posted transaction that its leaf covers. Zero ids, times and nil slices mean absent.
 type Transaction struct {
+	Version       int // LeafVersion1 or LeafVersion2
 	ID            uuid.UUID
 	RecordedAt    time.Time // to the microsecond; finer digits are dropped
 	EffectiveAt   time.Time // zero: when it was recorded
@@ -44,6 +52,29 @@ type Transaction struct {
 	Hold          *Hold // what it opened
 }
 
+// Accounts returns the accounts of the transaction's entries and of the hold that it opened, some of them several times.
+func (t *Transaction) Accounts() []uuid.UUID {
+	ids := make([]uuid.UUID, 0, 2*len(t.Postings)+1)
+	for i := range t.Postings {
+		ids = append(ids, t.Postings[i].Source, t.Postings[i].Destination)
+	}
+	if t.Hold != nil {
+		ids = append(ids, t.Hold.Account)
+	}
+	return ids
+}
+
+// SetBooks says the books of all entries and of the hold, by their accounts.
+func (t *Transaction) SetBooks(books map[uuid.UUID]string) {
+	for i := range t.Postings {
+		p := &t.Postings[i]
+		p.SourceBook, p.DestinationBook = books[p.Source], books[p.Destination]
+	}
+	if t.Hold != nil {
+		t.Hold.Book = books[t.Hold.Account]
+	}
+}
+
 // Posting is an amount from a source account (debited) to a destination account (credited), in minor units, with the running numbers of
 // both accounts after it. Its position is its place in Transaction.Postings.
 type Posting struct {
@@ -51,8 +82,10 @@ type Posting struct {
 	Destination         uuid.UUID
 	Currency            string
 	Amount              int64
+	SourceBook          string // not in leaves of the first version
 	SourceSequence      int64
 	SourceBalance       int64
+	DestinationBook     string // not in leaves of the first version
 	DestinationSequence int64
 	DestinationBalance  int64
 	ReversesPosition    int // which posting of the original it turns back; -1: none
@@ -61,6 +94,7 @@ type Posting struct {
 // Hold is what never changes of a hold. Amount is in minor units.
 type Hold struct {
 	Account   uuid.UUID  `json:"account"`
+	Book      string     `json:"book"` // of the account; not in leaves of the first version
 	Currency  string     `json:"currency"`
 	Amount    int64      `json:"amount"`
 	Reason    string     `json:"reason"`

@@ -12,6 +12,7 @@ import (
 
 // Verified is what a receipt proves: that the ledger had exactly this when it signed the checkpoint.
 type Verified struct {
+	Version    int // of the leaf
 	Header     Header
 	Entries    []Entry           // disclosed ones
 	Hold       *Hold             // that it opened, if disclosed
@@ -37,7 +38,7 @@ func Verify(data []byte, known note.Verifiers) (Verified, error) {
 
 // Verify is the function Verify for a parsed receipt.
 func (r Receipt) Verify(known note.Verifiers) (Verified, error) {
-	v := Verified{Index: r.Index}
+	v := Verified{Version: r.Version, Index: r.Index}
 	var err error
 	if v.Checkpoint, v.Key, err = OpenCheckpoint([]byte(r.Checkpoint), known); err != nil {
 		return v, err
@@ -51,7 +52,7 @@ func (r Receipt) Verify(known note.Verifiers) (Verified, error) {
 			v.Hidden++
 		}
 	}
-	v.LeafHash = LeafFromParts(hashes)
+	v.LeafHash = LeafFromParts(r.Version, hashes)
 	if r.Index >= v.Checkpoint.Size {
 		return v, fmt.Errorf("%w: its index is %d, the checkpoint covers %d", ErrInclusion, r.Index, v.Checkpoint.Size)
 	}
@@ -101,10 +102,16 @@ func (v *Verified) readPart(i, parts int, canonical []byte) error {
 		if e.Position != (i-1)/2 || e.Side != side {
 			return errors.New("entry: it is of another place")
 		}
+		if err := v.checkBook(e.Book); err != nil {
+			return fmt.Errorf("entry: %w", err)
+		}
 		v.Entries = append(v.Entries, e)
 	case i < parts-1:
 		v.Hold = &Hold{}
 		if err := decodePart(canonical, v.Hold, v.Hold.append); err != nil {
+			return fmt.Errorf("hold: %w", err)
+		}
+		if err := v.checkBook(v.Hold.Book); err != nil {
 			return fmt.Errorf("hold: %w", err)
 		}
 	default:
@@ -117,6 +124,14 @@ func (v *Verified) readPart(i, parts int, canonical []byte) error {
 			return fmt.Errorf("outcome: %w", err)
 		}
 		v.Outcome = &o
+	}
+	return nil
+}
+
+// checkBook: leaves have books from the second version on, and always.
+func (v *Verified) checkBook(book string) error {
+	if (book != "") != (v.Version != LeafVersion1) {
+		return fmt.Errorf("a book does not belong to leaves of version %d, or is missing", v.Version)
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func (c *chunk) reference(r *domain.Request, o *domain.Outcome) {
 
 func (c *chunk) transaction(t *domain.Transaction, leaf *proof.Transaction) {
 	w := &c.transactions
-	w.row(15)
+	w.row(16)
 	w.uuid(t.ID)
 	w.time(t.RecordedAt)
 	w.text(t.Reference)
@@ -93,6 +93,7 @@ func (c *chunk) transaction(t *domain.Transaction, leaf *proof.Transaction) {
 	w.int64(leaf.Batch)
 	w.int16(leaf.BatchPosition)
 	w.optionalBytes(leaf.Balances)
+	w.int16(leaf.Version)
 	for i := range t.Postings {
 		c.posting(t, i)
 	}
@@ -209,8 +210,9 @@ func (w *accountChanges) add(a, was *domain.Account) {
 
 // leafOf says what the leaf of a new transaction covers.
 func leafOf(leaf *proof.Transaction, t *domain.Transaction, opened *domain.HoldState) {
-	*leaf = proof.Transaction{ID: t.ID, RecordedAt: t.RecordedAt, Reference: t.Reference, Action: string(t.Action),
-		Type: t.Type, Channel: t.Channel, HoldID: t.HoldID, HoldDelta: t.HoldDelta, ReversesID: t.ReversesID, Salt: t.Request.Salt,
+	*leaf = proof.Transaction{Version: proof.LeafVersion2, ID: t.ID, RecordedAt: t.RecordedAt, Reference: t.Reference,
+		Action: string(t.Action), Type: t.Type, Channel: t.Channel, HoldID: t.HoldID, HoldDelta: t.HoldDelta, ReversesID: t.ReversesID,
+		Salt:        t.Request.Salt,
 		RequestHash: t.Request.BodyHash, Postings: leaf.Postings[:0], Balances: leaf.Balances[:0]}
 	if at := t.Request.EffectiveAt; at != nil {
 		leaf.EffectiveAt = *at
@@ -218,6 +220,7 @@ func leafOf(leaf *proof.Transaction, t *domain.Transaction, opened *domain.HoldS
 	for i := range t.Postings {
 		p := &t.Postings[i]
 		leaf.Postings = append(leaf.Postings, proof.Posting{Source: p.Source, Destination: p.Destination, Currency: p.Currency, Amount: p.Amount,
+			SourceBook: string(p.Book), DestinationBook: string(p.Book),
 			SourceSequence: p.SourceSequence, SourceBalance: p.SourceBalance, DestinationSequence: p.DestinationSequence,
 			DestinationBalance: p.DestinationBalance, ReversesPosition: p.ReversesPosition})
 	}
@@ -228,8 +231,8 @@ func leafOf(leaf *proof.Transaction, t *domain.Transaction, opened *domain.HoldS
 	if opened == nil {
 		return
 	}
-	leaf.Hold = &proof.Hold{Account: opened.AccountID, Currency: opened.Currency, Amount: opened.Amount, Reason: string(opened.Reason),
-		ExpiresAt: opened.ExpiresAt}
+	leaf.Hold = &proof.Hold{Account: opened.AccountID, Book: string(opened.Book), Currency: opened.Currency, Amount: opened.Amount,
+		Reason: string(opened.Reason), ExpiresAt: opened.ExpiresAt}
 	for _, l := range opened.Lines {
 		leaf.Hold.Lines = append(leaf.Hold.Lines, proof.HoldLine{Destination: l.Destination, Amount: l.Amount})
 	}

@@ -22,7 +22,7 @@ func write(ctx context.Context, conn *pgx.Conn, c *chunk) error {
 			{&c.references, "ledger_references (reference, body_hash, transaction_id, recorded_at)"},
 			{&c.refusals, "ledger_refusals (reference, code, detail, recorded_at)"},
 			{&c.transactions, `transactions (id, recorded_at, reference, action, type, channel, hold_id, hold_delta_minor, reverses_id, effective_at,
-				metadata_hash, salt, batch_id, batch_position, balances)`},
+				metadata_hash, salt, batch_id, batch_position, balances, leaf_version)`},
 			{&c.postings, `postings (transaction_id, position, recorded_at, source_id, destination_id, currency, amount_minor, source_sequence,
 				source_balance_minor, destination_sequence, destination_balance_minor, reverses_position, effective_at)`},
 			{&c.metadata, "transaction_metadata (transaction_id, metadata, salt)"},

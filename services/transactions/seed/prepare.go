@@ -206,7 +206,7 @@ func (g *guard) openAccounts(ctx context.Context, missing int, rnd *rand.Rand) e
 	list.reset()
 	for i := range missing {
 		at := g.from.Add(-time.Duration(missing-i) * 13 * time.Second) // they came one after the other
-		list.row(8)
+		list.row(9)
 		list.uuid(idAt(rnd, at))
 		list.uuid(idAt(rnd, at))
 		list.text(string(domain.KindCustomerWallet))
@@ -215,16 +215,17 @@ func (g *guard) openAccounts(ctx context.Context, missing int, rnd *rand.Rand) e
 		list.int64(0)
 		list.optionalInt64(maximum(rnd))
 		list.time(at)
+		list.text(string(domain.BookEmoney))
 	}
 	return pgx.BeginFunc(ctx, g.conn, func(tx pgx.Tx) error {
 		if err := copyRows(ctx, tx, &list,
-			"accounts (id, owner_id, kind, currency, normal_side, minimum_minor, maximum_minor, created_at)"); err != nil {
+			"accounts (id, owner_id, kind, currency, normal_side, minimum_minor, maximum_minor, created_at, book)"); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO audit_log (actor, operation, action, object_type, object_id, detail)
 			SELECT 'service:bench', 'benchSeed', 'ledger_account.opened', 'ledger_account', id::text, jsonb_strip_nulls(jsonb_build_object('status',
 			status, 'kind', kind,
-				'currency', currency, 'minimum_minor', minimum_minor::text, 'maximum_minor', maximum_minor::text))
+				'currency', currency, 'book', book, 'minimum_minor', minimum_minor::text, 'maximum_minor', maximum_minor::text))
 			FROM accounts WHERE xmin = pg_current_xact_id()::xid`)
 		if err != nil {
 			return fmt.Errorf("write the audit rows: %w", err)
@@ -247,14 +248,14 @@ func maximum(rnd *rand.Rand) *int64 {
 func (g *guard) readAccounts(ctx context.Context) (int, error) {
 	list, err := g.conn.Query(ctx,
 		`SELECT id, coalesce(code, ''), kind, currency, normal_side, status, debits_minor, credits_minor, pending_debits_minor,
-		pending_credits_minor, over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at FROM accounts ORDER BY id`)
+		pending_credits_minor, over_cap_minor, minimum_minor, maximum_minor, sequence, last_recorded_at, book FROM accounts ORDER BY id`)
 	if err != nil {
 		return 0, fmt.Errorf("read the accounts: %w", err)
 	}
 	g.accounts, err = pgx.CollectRows(list, func(row pgx.CollectableRow) (a domain.Account, err error) {
 		err = row.Scan(&a.ID, &a.Code, &a.Kind, &a.Currency, &a.NormalSide, &a.Status, &a.Debits, &a.Credits, &a.PendingDebits, &a.PendingCredits,
 			&a.OverCap,
-			&a.Minimum, &a.Maximum, &a.Sequence, &a.LastRecordedAt)
+			&a.Minimum, &a.Maximum, &a.Sequence, &a.LastRecordedAt, &a.Book)
 		return a, err
 	})
 	if err != nil {
@@ -264,7 +265,7 @@ func (g *guard) readAccounts(ctx context.Context) (int, error) {
 	var chart []uuid.UUID
 	for i := range g.accounts {
 		a := &g.accounts[i]
-		if a.Kind == domain.KindCustomerWallet && a.Currency == currency && a.Status == domain.Active {
+		if a.Kind == domain.KindCustomerWallet && a.Book == domain.BookEmoney && a.Currency == currency && a.Status == domain.Active {
 			g.people = append(g.people, i)
 		}
 		if a.ID == rail || a.ID == fees || a.ID == excise {

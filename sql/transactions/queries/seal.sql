@@ -63,7 +63,7 @@ WHERE t.id = ANY(@ids::uuid[]) AND t.recorded_at >= @recorded_from AND t.recorde
 -- name: ListLeafTransactions :many
 -- Everything of transactions that their leaves cover, postings and holds apart.
 SELECT t.id, t.recorded_at, t.reference, t.action, t.type, t.channel, t.hold_id, t.hold_delta_minor, t.reverses_id, t.effective_at,
-	t.metadata_hash, t.salt, t.batch_id, t.batch_position, t.balances, r.body_hash
+	t.metadata_hash, t.salt, t.batch_id, t.batch_position, t.balances, r.body_hash, t.leaf_version
 FROM transactions t JOIN ledger_references r ON r.reference = t.reference AND r.transaction_id = t.id
 WHERE t.id = ANY(@ids::uuid[]);
 
@@ -71,6 +71,10 @@ WHERE t.id = ANY(@ids::uuid[]);
 SELECT transaction_id, position, source_id, destination_id, currency, amount_minor, source_sequence, source_balance_minor,
 	destination_sequence, destination_balance_minor, reverses_position
 FROM postings WHERE transaction_id = ANY(@ids::uuid[]) ORDER BY transaction_id, position;
+
+-- name: ListBooks :many
+-- The books of accounts, which never change: leaves have them from their second version on.
+SELECT id, book FROM accounts WHERE id = ANY(@ids::uuid[]);
 
 -- name: ListOpenedHolds :many
 -- What never changes of holds that these transactions opened.

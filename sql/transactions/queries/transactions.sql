@@ -3,10 +3,10 @@
 -- values that are all null comes as no array at all: shorter arrays are filled up with nulls.
 WITH new_transactions AS (
 	INSERT INTO transactions (id, recorded_at, reference, action, type, channel, hold_id, hold_delta_minor, reverses_id,
-		effective_at, metadata_hash, salt, batch_id, batch_position, balances)
+		effective_at, metadata_hash, salt, batch_id, batch_position, balances, leaf_version)
 	SELECT unnest(@ids::uuid[]), unnest(@recorded_at::timestamptz[]), unnest(@references_list::text[]), unnest(@actions::text[]), unnest(@types::text[]),
 		unnest(@channels::text[]), nullif(unnest(@hold_ids::uuid[]), '00000000-0000-0000-0000-000000000000'), unnest(@hold_deltas_minor::bigint[]), nullif(unnest(@reverses_ids::uuid[]), '00000000-0000-0000-0000-000000000000'),
-		nullif(unnest(@effective_at::timestamptz[]), '0001-01-01Z'), unnest(@metadata_hashes::bytea[]), unnest(@salts::bytea[]), @batch_id, unnest(@batch_positions::smallint[]), unnest(@balances::bytea[])
+		nullif(unnest(@effective_at::timestamptz[]), '0001-01-01Z'), unnest(@metadata_hashes::bytea[]), unnest(@salts::bytea[]), @batch_id, unnest(@batch_positions::smallint[]), unnest(@balances::bytea[]), @leaf_version::smallint
 ), new_postings AS (
 	INSERT INTO postings (transaction_id, position, recorded_at, source_id, destination_id, currency, amount_minor,
 		source_sequence, source_balance_minor, destination_sequence, destination_balance_minor, reverses_position, effective_at)

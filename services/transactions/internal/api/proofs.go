@@ -128,7 +128,7 @@ func receiptResult(r *proof.Receipt) transactionsapi.ReceiptResult {
 	if r == nil {
 		return transactionsapi.ReceiptResult{Status: receiptPending}
 	}
-	out := &transactionsapi.Receipt{Format: proof.ReceiptFormat, Index: int64(r.Index),
+	out := &transactionsapi.Receipt{Format: r.Format(), Index: int64(r.Index),
 		Parts: make([]transactionsapi.ReceiptPart, len(r.Parts)),
 		Proof: hashes(r.Proof), Checkpoint: r.Checkpoint}
 	for i, p := range r.Parts {

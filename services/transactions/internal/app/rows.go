@@ -30,7 +30,7 @@ type batchRows struct {
 func (b *batch) transactionRows(d domain.Decision) batchRows {
 	rows := newBatchRows(d)
 	p := &rows.WriteTransactionsParams
-	p.BatchID = b.id
+	p.BatchID, p.LeafVersion = b.id, proof.LeafVersion2
 	holds := make(map[uuid.UUID]*domain.HoldState, len(d.NewHolds))
 	for i := range d.NewHolds {
 		holds[d.NewHolds[i].ID] = &d.NewHolds[i]
@@ -140,31 +140,28 @@ func column[T any](c *[]T, n int) []T {
 
 // leafOf says what the leaf of a new transaction covers.
 func leafOf(leaf *proof.Transaction, t *domain.Transaction, opened *domain.HoldState) {
-	*leaf = proof.Transaction{ID: t.ID, RecordedAt: t.RecordedAt, EffectiveAt: value(t.Request.EffectiveAt), Reference: t.Reference,
-		Action: string(t.Action),
-		Type:   t.Type, Channel: t.Channel, HoldID: t.HoldID, HoldDelta: t.HoldDelta, ReversesID: t.ReversesID, Salt: t.Request.Salt,
+	*leaf = proof.Transaction{Version: proof.LeafVersion2, ID: t.ID, RecordedAt: t.RecordedAt,
+		EffectiveAt: value(t.Request.EffectiveAt), Reference: t.Reference, Action: string(t.Action), Type: t.Type, Channel: t.Channel,
+		HoldID: t.HoldID, HoldDelta: t.HoldDelta, ReversesID: t.ReversesID, Salt: t.Request.Salt,
 		RequestHash: t.Request.BodyHash, Postings: leaf.Postings[:0], Balances: make([]byte, 0, proof.BalanceSize*len(t.Balances))}
 	for i := range t.Postings {
 		p := &t.Postings[i]
 		leaf.Postings = append(leaf.Postings, proof.Posting{Source: p.Source, Destination: p.Destination, Currency: p.Currency, Amount: p.Amount,
-			SourceSequence: p.SourceSequence, SourceBalance: p.SourceBalance, DestinationSequence: p.DestinationSequence,
-			DestinationBalance: p.DestinationBalance, ReversesPosition: p.ReversesPosition})
+			SourceBook: string(p.Book), SourceSequence: p.SourceSequence, SourceBalance: p.SourceBalance,
+			DestinationBook: string(p.Book), DestinationSequence: p.DestinationSequence, DestinationBalance: p.DestinationBalance,
+			ReversesPosition: p.ReversesPosition})
 	}
 	for _, b := range t.Balances {
 		leaf.Balances = proof.AppendBalance(leaf.Balances,
 			proof.Balance{Account: b.AccountID, Balance: b.Balance, Available: b.Available, Sequence: b.Sequence})
 	}
 	if opened != nil {
-		leaf.Hold = leafHold(opened.AccountID, opened.Currency, opened.Amount, string(opened.Reason), opened.ExpiresAt, opened.Lines)
+		leaf.Hold = &proof.Hold{Account: opened.AccountID, Book: string(opened.Book), Currency: opened.Currency, Amount: opened.Amount,
+			Reason: string(opened.Reason), ExpiresAt: opened.ExpiresAt}
+		for _, l := range opened.Lines {
+			leaf.Hold.Lines = append(leaf.Hold.Lines, proof.HoldLine{Destination: l.Destination, Amount: l.Amount})
+		}
 	}
-}
-
-func leafHold(account uuid.UUID, currency string, amount int64, reason string, expiresAt time.Time, lines []domain.HoldLine) *proof.Hold {
-	h := &proof.Hold{Account: account, Currency: currency, Amount: amount, Reason: reason, ExpiresAt: expiresAt}
-	for _, l := range lines {
-		h.Lines = append(h.Lines, proof.HoldLine{Destination: l.Destination, Amount: l.Amount})
-	}
-	return h
 }
 
 // value returns the zero time for none.

@@ -228,7 +228,7 @@ func (d *draft) move(postings []Posting) error {
 		destination.Sequence++
 		d.put(source)
 		d.put(destination)
-		d.tx.Postings = append(d.tx.Postings, PostedPosting{Posting: *p, ReversesPosition: -1,
+		d.tx.Postings = append(d.tx.Postings, PostedPosting{Posting: *p, Book: source.Book, ReversesPosition: -1,
 			SourceSequence: source.Sequence, SourceBalance: source.Balance(),
 			DestinationSequence: destination.Sequence, DestinationBalance: destination.Balance()})
 	}
@@ -269,7 +269,7 @@ func (d *draft) holdAboveMaximum(cappedBefore int64, after *Account) error {
 	excess := after.capped() - max(*after.Maximum, cappedBefore)
 	after.PendingDebits += excess
 	after.OverCap += excess
-	d.newHold(HoldState{AccountID: after.ID, Currency: after.Currency, Amount: excess, Reason: HoldOverCap})
+	d.newHold(HoldState{AccountID: after.ID, Book: after.Book, Currency: after.Currency, Amount: excess, Reason: HoldOverCap})
 	return nil
 }
 

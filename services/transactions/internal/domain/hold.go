@@ -24,6 +24,7 @@ func (d *draft) reserve() error {
 		if source.PendingDebits > maxCounter-p.Amount || destination.PendingCredits > maxCounter-p.Amount {
 			return RefusedBalanceOverflow
 		}
+		h.Book = source.Book
 		source.PendingDebits += p.Amount
 		destination.PendingCredits += p.Amount
 		d.put(source)

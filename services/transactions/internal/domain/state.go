@@ -39,6 +39,7 @@ const (
 type HoldState struct {
 	ID        uuid.UUID
 	AccountID uuid.UUID
+	Book      Book // of the account, which the leaf of the opening transaction has; "" if the hold was there before
 	Currency  string
 	Amount    int64
 	Captured  int64
@@ -93,6 +94,7 @@ type Transaction struct {
 // PostedPosting is a posting with the running numbers of both accounts, balances on their normal sides.
 type PostedPosting struct {
 	Posting
+	Book                Book // of both accounts
 	SourceSequence      int64
 	SourceBalance       int64
 	DestinationSequence int64

@@ -50,12 +50,37 @@ func Load(ctx context.Context, db transactionsdb.DBTX, ids []uuid.UUID) (map[uui
 			}
 		}
 	}
-	return found, nil
+	return found, addBooks(ctx, db, found)
+}
+
+// addBooks adds what the accounts' rows say of their books, where leaves have them.
+func addBooks(ctx context.Context, db transactionsdb.DBTX, found map[uuid.UUID]*proof.Transaction) error {
+	var ids []uuid.UUID
+	for _, t := range found {
+		if t.Version != proof.LeafVersion1 {
+			ids = append(ids, t.Accounts()...)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := transactionsdb.New().ListBooks(ctx, db, domain.Distinct(ids))
+	if err != nil {
+		return fmt.Errorf("read the books of accounts: %w", err)
+	}
+	books := make(map[uuid.UUID]string, len(rows))
+	for _, row := range rows {
+		books[row.ID] = row.Book
+	}
+	for _, t := range found {
+		t.SetBooks(books)
+	}
+	return nil
 }
 
 func transaction(row *transactionsdb.ListLeafTransactionsRow) *proof.Transaction {
-	t := &proof.Transaction{ID: row.ID, RecordedAt: row.RecordedAt, Reference: row.Reference, Action: row.Action, Type: row.Type,
-		Channel:   row.Channel,
+	t := &proof.Transaction{Version: int(row.LeafVersion), ID: row.ID, RecordedAt: row.RecordedAt, Reference: row.Reference,
+		Action: row.Action, Type: row.Type, Channel: row.Channel,
 		HoldDelta: row.HoldDeltaMinor, MetadataHash: row.MetadataHash, Batch: row.BatchID, BatchPosition: int(row.BatchPosition),
 		Balances: row.Balances, RequestHash: row.BodyHash}
 	copy(t.Salt[:], row.Salt)
