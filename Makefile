@@ -4,7 +4,7 @@ SHELL := bash
 MODULES = $(shell scripts/modules.sh)
 SENDTIP = .bin/sendtip
 
-.PHONY: help up demo service generate verify lint test test-clock test-kafka test-scaffold e2e bench bench-ledger check tidy build reset clean
+.PHONY: help up demo service generate verify lint test test-authz test-clock test-kafka test-scaffold e2e bench bench-ledger check tidy build reset clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,10 @@ lint: ## lint contracts (and compare them with main) and code
 test: ## run every test of every module, against real PostgreSQL, Kafka and Redis protocols
 	@scripts/setup.sh tools postgres race
 	@slow=$$(scripts/packages.sh slow) && race=$$(scripts/packages.sh race) && scripts/test.sh -shuffle=on $$slow -- -race -shuffle=on $$race
+
+test-authz: ## ask every operation as everybody: the authorization matrix
+	@scripts/setup.sh tools postgres
+	@SENDTIP_AUTHZ_REPORT=$(CURDIR)/.cache/authz scripts/test.sh ./test/authz/... && cat .cache/authz
 
 test-clock: ## run the demo at the end of a year and of a leap day
 	@scripts/setup.sh tools postgres

@@ -10,6 +10,8 @@ import (
 type Service struct {
 	Name string
 	Port int // of its HTTP listener, counted from a base of 8000
+	// Scopes are what the gateway grants to its service key.
+	Scopes []string
 }
 
 // Services are all deployables, the gateway too, in the order of services.yaml: that of a customer's journey.

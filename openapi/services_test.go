@@ -8,7 +8,7 @@ import (
 func TestServices(t *testing.T) {
 	t.Parallel()
 	all := Services()
-	if len(all) < 5 || all[0] != (Service{"user", 8101}) || all[len(all)-1] != (Service{"gateway", 8080}) {
+	if len(all) < 5 || all[0].Name != "user" || all[0].Port != 8101 || all[len(all)-1].Name != "gateway" || all[len(all)-1].Port != 8080 {
 		t.Errorf("%v", all)
 	}
 	for name, file := range map[string]string{

@@ -20,6 +20,7 @@ import (
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
 	"github.com/sendtip/sendtip/embedded/postgres"
 	"github.com/sendtip/sendtip/sandbox/control"
+	"github.com/sendtip/sendtip/test/ports"
 )
 
 // program is the sendtip binary with a folder and ports of its own.
@@ -109,7 +110,7 @@ func (p program) fails(t testing.TB, words []string, args ...string) {
 // TestUp is an operator's day: start, start again by mistake, lose the process to SIGKILL, start, look, stop.
 func TestUp(t *testing.T) {
 	t.Parallel()
-	p := program{path: filepath.Join(t.TempDir(), "sendtip"), dir: t.TempDir(), ports: freePorts()}
+	p := program{path: filepath.Join(t.TempDir(), "sendtip"), dir: t.TempDir(), ports: ports.Free()}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", p.path, "./cmd/sendtip") // #nosec G204 -- our own package
 	build.Dir = root()
 	if b, err := build.CombinedOutput(); err != nil {
@@ -240,7 +241,7 @@ func readyz(t testing.TB, ops string) string {
 // TestPortInUse: the error names the port, what it is for and the way out.
 func TestPortInUse(t *testing.T) {
 	t.Parallel()
-	ports := freePorts()
+	ports := ports.Free()
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", ports.Of("wallet")))
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,6 +24,7 @@ import (
 	"github.com/sendtip/sendtip/sandbox/control"
 	"github.com/sendtip/sendtip/services/transactions/check"
 	"github.com/sendtip/sendtip/test/contract"
+	"github.com/sendtip/sendtip/test/ports"
 )
 
 // world is a running platform with what tests need of it.
@@ -71,7 +71,7 @@ func newWorld(ctx context.Context, dir string, change func(*platform.Options)) (
 	w := &world{log: &buffer{}, checker: checker, dir: dir}
 	var now func() time.Time
 	for range 5 { // another process may take a port between the look and the start
-		o := platform.Options{Dir: dir, Ports: freePorts(), Log: w.log, Environ: map[string]string{}}
+		o := platform.Options{Dir: dir, Ports: ports.Free(), Log: w.log, Environ: map[string]string{}}
 		if change != nil {
 			change(&o)
 		}
@@ -240,15 +240,6 @@ func dies(t testing.TB, c *journey.Customer, path, body string, header map[strin
 
 // key is a new idempotency key.
 func key() string { return "e2e-" + uuid.NewString() }
-
-func freePorts() platform.Ports {
-	for {
-		p := platform.Ports{Base: 20000 + 400*rand.IntN(30)} // below 32768, where the kernel takes ports for outgoing connections
-		if p.Free() == nil {
-			return p
-		}
-	}
-}
 
 var (
 	sharedOnce  sync.Once

@@ -60,6 +60,9 @@ var edits = []edit{
 
 `},
 	{file: "docker-compose.yml", before: "  keys-postgres:\n", lines: "  keys-«.Name»:\n"},
+	{file: "test/authz/ownership.go", before: "\n\t\"listNotifications\": self",
+		lines: "\n\t\"create«.Title»Item\": self, \"list«.Title»Items\": self,\n" +
+			"\t\"get«.Title»Item\": made(\"create«.Title»Item\", \"item_id\"),\n"},
 	{file: "docs/events.md", before: "| `sendtip.gateway.v1` |", lines: "| `sendtip.«.Name».v1` | item id | 6 | 7 days |\n"},
 	{file: "docs/events.md", behind: "| `user.status_changed` | user_id, status, tier, version | ", lines: "«.Name», "},
 	{file: "docs/api.md", before: "`createTransfer`, `createTopup`", lines: "`create«.Title»Item`, "},

@@ -1,0 +1,247 @@
+package authz
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sendtip/sendtip/cmd/sendtip/journey"
+	"github.com/sendtip/sendtip/cmd/sendtip/keys"
+	"github.com/sendtip/sendtip/cmd/sendtip/platform"
+	gatewayclient "github.com/sendtip/sendtip/generated/gateway/client"
+	"github.com/sendtip/sendtip/generated/scopes"
+	userclient "github.com/sendtip/sendtip/generated/user/client"
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/clock"
+	"github.com/sendtip/sendtip/kit/servicetest"
+	"github.com/sendtip/sendtip/openapi"
+	"github.com/sendtip/sendtip/sandbox/control"
+	"github.com/sendtip/sendtip/services/user"
+	"github.com/sendtip/sendtip/test/ports"
+)
+
+// somebody is a persona with a credential.
+type somebody struct {
+	persona
+	header  http.Header
+	approve func() (string, error) // of a customer or an agent: approves the quote of the table with the own PIN
+}
+
+// world is a running platform with a customer who has a row of every kind.
+type world struct {
+	*testing.T
+	journey.World
+	p       *platform.Platform
+	ports   platform.Ports
+	clock   *clock.Clock
+	people  []somebody
+	objects map[string]string // by the places of the ownership table
+	marks   []string          // what nobody else may read
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func start(t *testing.T) *world {
+	t.Helper()
+	w := &world{T: t, clock: clock.New(0), objects: map[string]string{}}
+	policies := "address=60000/60/10000,default=60000/60/10000,otp_address=60000/60/10000,lookup=60000/60/10000,step_up=60000/60/10000," +
+		"payment=60000/60/10000,admin=60000/60/10000"
+	var err error
+	for range 5 { // another process may take a port between the look and the start
+		w.ports = ports.Free()
+		w.p, err = platform.Start(t.Context(), platform.Options{Dir: t.TempDir(), Ports: w.ports, Clock: w.clock, Log: io.Discard,
+			Environ: map[string]string{"SENDTIP_RATE_POLICIES": policies}})
+		if err == nil {
+			break
+		}
+	}
+	w.must(err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := w.p.Stop(ctx); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	client := &http.Client{Timeout: 40 * time.Second}
+	w.World = journey.World{Gateway: w.p.PublicURL(), Sandbox: control.New(w.p.SandboxURL(), client), HTTP: client, Now: w.clock.Now,
+		MakeAdmin: w.makeAdmin}
+	return w
+}
+
+func (w *world) makeAdmin(ctx context.Context, c *journey.Customer) error {
+	environ, err := platform.ServiceEnviron(w.ports, w.p.Keys(), w.p.AdminURL("postgres"), w.p.Brokers(), map[string]string{}, "user")
+	if err != nil {
+		return err
+	}
+	cfg, err := user.LoadConfig(environ)
+	if err != nil {
+		return err
+	}
+	c.UserID, err = user.CreateAdmin(ctx, cfg, user.Admin{Phone: c.Phone, Pin: c.PIN, Device: c.Device})
+	return err
+}
+
+func (w *world) customer(name string) *journey.Customer {
+	w.Helper()
+	c, err := w.NewCustomer(name)
+	w.must(err)
+	w.must(w.Join(w.Context(), c))
+	return c
+}
+
+func (w *world) add(p persona, header, value string) {
+	s := somebody{persona: p, header: http.Header{}}
+	if header != "" {
+		s.header.Set(header, value)
+	}
+	w.people = append(w.people, s)
+}
+
+func (w *world) user(p persona, c *journey.Customer) {
+	p.scheme = userAuth
+	w.add(p, "Authorization", "Bearer "+c.Tokens.AccessToken)
+	if !p.dead && all(p.rights(), []string{scopes.WalletWrite}) {
+		quote := uuid.MustParse(w.objects["quote_id"])
+		w.people[len(w.people)-1].approve = func() (string, error) { return c.StepUp(context.Background(), quote) }
+	}
+}
+
+// gather makes everybody. Those whose credentials are dead come first: the clock moves past the life of a token before the others sign in.
+func (w *world) gather() {
+	w.Helper()
+	expired, revoked, suspended := w.customer("Expired"), w.customer("Revoked"), w.customer("Suspended")
+	customer, other, agent := w.customer("Amina"), w.customer("Brian"), w.customer("Chebet")
+	w.rows(customer, other)
+	w.clock.Set(w.clock.Offset() + 11*time.Minute)
+
+	w.role(agent, scopes.RoleAgent) // the agents service will give it
+	for _, c := range []*journey.Customer{revoked, suspended, customer, other, agent} {
+		w.must(c.LogIn(w.Context()))
+	}
+	signedOut, err := revoked.User.DeleteSessionWithResponse(w.Context())
+	w.must(err)
+	if signedOut.StatusCode() != http.StatusNoContent {
+		w.Fatalf("sign out: %d", signedOut.StatusCode())
+	}
+	admins, err := w.MakeAdmins(w.Context())
+	w.must(err)
+	staff := map[string]*journey.Customer{scopes.RoleAdmin: admins[0]}
+	for _, r := range []string{scopes.RoleSupport, scopes.RoleCompliance, scopes.RoleFinance, scopes.RoleConfig} {
+		staff[r], err = w.Appoint(w.Context(), admins, "Staff", r)
+		w.must(err)
+	}
+	suspension, err := staff[scopes.RoleCompliance].User.SuspendUserWithResponse(w.Context(), suspended.UserID,
+		userclient.SuspensionRequest{Reason: "For the matrix."})
+	w.must(err)
+	if suspension.JSON200 == nil {
+		w.Fatalf("suspend: %d %s", suspension.StatusCode(), suspension.Body)
+	}
+	w.dies(revoked)
+	w.dies(suspended)
+	unenrolled, err := w.NewCustomer("Unenrolled")
+	w.must(err)
+	w.must(w.Register(w.Context(), unenrolled))
+	w.role(unenrolled, scopes.RoleAdmin)
+	w.must(unenrolled.LogIn(w.Context()))
+
+	w.add(persona{name: "nobody"}, "", "")
+	w.user(persona{name: "the customer", role: scopes.RoleCustomer, owner: true}, customer)
+	w.user(persona{name: "another customer", role: scopes.RoleCustomer}, other)
+	w.user(persona{name: "an agent", role: scopes.RoleAgent}, agent)
+	for r, c := range staff {
+		w.user(persona{name: r, role: r}, c)
+	}
+	w.user(persona{name: "an admin without an authenticator", role: scopes.RoleStaff}, unenrolled)
+	w.user(persona{name: "an expired token", role: scopes.RoleCustomer, dead: true}, expired)
+	w.user(persona{name: "a revoked session", role: scopes.RoleCustomer, dead: true}, revoked)
+	w.user(persona{name: "a suspended customer", role: scopes.RoleCustomer, dead: true}, suspended)
+	w.partners(staff[scopes.RoleAdmin])
+	for _, s := range openapi.Services() {
+		key, err := w.p.Keys().Read(keys.Of(s.Name, keys.Service))
+		w.must(err)
+		w.add(persona{name: "the service " + s.Name, scheme: serviceKey, scopes: s.Scopes}, auth.ServiceKeyHeader, key)
+	}
+}
+
+// dies waits for the second in which gateways learn that a session has ended.
+func (w *world) dies(c *journey.Customer) {
+	w.Helper()
+	servicetest.Eventually(w, "the gateway refuses a session that has ended", func() bool {
+		resp, err := c.User.GetProfileWithResponse(w.Context())
+		return err == nil && resp.StatusCode() == http.StatusUnauthorized
+	})
+}
+
+// partners makes a partner's key with a scope, and one that has ended.
+func (w *world) partners(admin *journey.Customer) {
+	w.Helper()
+	gateway, err := gatewayclient.NewClientWithResponses(w.Gateway, gatewayclient.WithHTTPClient(admin))
+	w.must(err)
+	for _, dead := range []bool{false, true} {
+		made, err := gateway.CreateAPIKeyWithResponse(w.Context(), &gatewayclient.CreateAPIKeyParams{IdempotencyKey: uuid.NewString()},
+			gatewayclient.CreateAPIKeyRequest{Name: "Partner", Scopes: []string{scopes.TariffsRead}})
+		w.must(err)
+		if made.JSON201 == nil {
+			w.Fatalf("make a key: %d %s", made.StatusCode(), made.Body)
+		}
+		p := persona{name: "a partner", scheme: apiKey, scopes: []string{scopes.TariffsRead}, dead: dead}
+		if dead {
+			p.name = "a partner whose key was revoked"
+			gone, err := gateway.RevokeAPIKeyWithResponse(w.Context(), made.JSON201.ID)
+			w.must(err)
+			if gone.StatusCode() >= 300 {
+				w.Fatalf("revoke a key: %d", gone.StatusCode())
+			}
+			servicetest.Eventually(w, "the gateway refuses a revoked key", func() bool {
+				r, err := http.NewRequestWithContext(w.Context(), http.MethodGet, w.Gateway+"/v1/wallets", nil)
+				w.must(err)
+				r.Header.Set("X-Api-Key", *made.JSON201.Secret)
+				resp, err := w.HTTP.Do(r)
+				return err == nil && resp.Body.Close() == nil && resp.StatusCode == http.StatusUnauthorized
+			})
+		}
+		w.add(p, "X-Api-Key", *made.JSON201.Secret)
+	}
+}
+
+// rows gives the customer an object for each place of the ownership table.
+func (w *world) rows(c, to *journey.Customer) {
+	w.Helper()
+	w.must(w.Sandbox.QueueScript(w.Context(), c.Phone, control.Script{STK: "pay", DelayMS: control.Int(0)}))
+	topup, err := c.TopUp(w.Context(), 500_00)
+	w.must(err)
+	_, err = c.WaitTopUp(w.Context(), topup, "paid")
+	w.must(err)
+	sent, err := c.Send(w.Context(), to, 10_00)
+	w.must(err)
+	quote, err := c.Quote(w.Context(), to, 10_00)
+	w.must(err)
+	statement, err := c.Statement(w.Context())
+	w.must(err)
+	w.objects = map[string]string{"recipient_phone": to.Phone, "account_id": c.WalletID.String(), "wallet_id": c.WalletID.String(),
+		"topup_id": topup.String(), "transfer_id": sent.ID.String(), "kyc_id": c.KycID.String(), "quote_id": quote.JSON201.ID.String(),
+		"transaction_id": statement[0].TransactionID.String()}
+	w.marks = []string{c.UserID.String(), c.WalletID.String(), topup.String(), c.KycID.String(), c.Phone[1:], c.Email, c.DepositAccount,
+		c.IDNumber}
+}
+
+// role sets a role that no door gives yet, or gives only with more than the persona has.
+func (w *world) role(c *journey.Customer, role string) {
+	w.Helper()
+	conn, err := pgx.Connect(w.Context(), w.p.AdminURL("user"))
+	w.must(err)
+	defer func() { _ = conn.Close(w.Context()) }()
+	_, err = conn.Exec(w.Context(), "UPDATE users SET role = $2 WHERE id = $1", c.UserID, role)
+	w.must(err)
+}
