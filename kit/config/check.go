@@ -18,6 +18,7 @@ import (
 //	with=NAME    it must be set when NAME is
 //	https        in production the address must begin with https://
 //	tls          in production the address must begin with rediss://
+//	files        in production the folder must be absolute, or the server behind https://
 //	own          in production it must not be the sandbox's; own=x: nor x
 //	min=1        the number must not be smaller
 //	max=11       the text must not be longer, in characters
@@ -140,6 +141,10 @@ func wrong(kind, arg, text string, live bool) string {
 	case "https", "tls":
 		if scheme := map[string]string{"https": "https://", "tls": "rediss://"}[kind]; live && !strings.HasPrefix(text, scheme) {
 			return " must begin with " + scheme + " in production"
+		}
+	case "files":
+		if store, err := ParseFileStore(text); live && err == nil && !store.live() {
+			return " must be file:///an/absolute/folder, or have an endpoint that begins with https://, in production"
 		}
 	case "own":
 		if live && (strings.HasPrefix(text, sandboxPrefix) || arg != "" && text == arg) {

@@ -145,3 +145,61 @@ func TestRuleThatThereIsNot(t *testing.T) {
 	}()
 	config.Settings[slip]()
 }
+
+// TestFileStores: an address of files is a folder or a bucket, and production takes neither a folder that depends on where the process was
+// started nor a server that is reached in clear.
+func TestFileStores(t *testing.T) {
+	t.Parallel()
+	type files struct {
+		Common config.Common
+		URL    string `env:"SENDTIP_BLOB_URL" envDefault:"file:.sendtip/files" is:"required files"`
+	}
+	live := environ(t)
+	maps.Copy(live, map[string]string{"SENDTIP_ENV": "production", "SENDTIP_KAFKA_USER": "wallet", "SENDTIP_KAFKA_PASSWORD": "p",
+		"SENDTIP_KAFKA_TLS": "true"})
+	for address, good := range map[string]struct{ development, production bool }{
+		"":                            {true, false},
+		"file:.sendtip/files":         {true, false},
+		"file:files":                  {true, false},
+		"file:///var/lib/sendtip":     {true, true},
+		"s3://files?region=eu-west-1": {true, true},
+		"s3://files?region=x&endpoint=http://127.0.0.1:9000": {true, false},
+		"s3://files?region=x&endpoint=https://s3.example.ke": {true, true},
+		"file:///":                          {},
+		"file:":                             {},
+		"file:..":                           {},
+		"file://host/folder":                {},
+		"file:///folder?metadata=skip":      {},
+		"/var/lib/sendtip":                  {},
+		"s3://files":                        {},
+		"s3://?region=x":                    {},
+		"s3://files/folder?region=x":        {},
+		"s3://files?region=x&profile=admin": {},
+		"s3://files?region=x&endpoint=s3":   {},
+		"s3://user:secret@files?region=x":   {},
+		"gs://files":                        {},
+		"mem://":                            {},
+	} {
+		for env, want := range map[string]bool{"development": good.development, "production": good.production} {
+			e := maps.Clone(live)
+			e["SENDTIP_ENV"] = env
+			if address != "" {
+				e["SENDTIP_BLOB_URL"] = address
+			}
+			_, err := config.Load[files](e)
+			if (err == nil) != want ||
+				err != nil && (!strings.Contains(err.Error(), "SENDTIP_BLOB_URL") || strings.Contains(err.Error(), "secret@")) {
+				t.Errorf("%s in %s: %v", address, env, err)
+			}
+		}
+	}
+	if got, err := config.ParseFileStore("s3://files?region=x&endpoint=https://s3.example.ke"); err != nil ||
+		got != (config.FileStore{Bucket: "files", Region: "x", Endpoint: "https://s3.example.ke"}) {
+		t.Errorf("%+v %v", got, err)
+	}
+	for address, folder := range map[string]string{"file:.sendtip/files": ".sendtip/files", "file:///var/lib/../files/": "/var/files"} {
+		if got, err := config.ParseFileStore(address); err != nil || got != (config.FileStore{Folder: folder}) {
+			t.Errorf("%+v %v", got, err)
+		}
+	}
+}

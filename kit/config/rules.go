@@ -53,6 +53,7 @@ var forms = map[string]form{
 	"email":       {func(t string) bool { _, err := mail.ParseAddress(t); return err == nil }, "an e-mail address"},
 	"country":     {regexp.MustCompile(`^[A-Z]{2}$`).MatchString, "two capital letters, such as KE"},
 	"phone":       {regexp.MustCompile(`^\+?[0-9]{9,12}$`).MatchString, "a phone number in digits"},
+	"files":       {isFileStore, "file:///folder or s3://bucket?region=…"},
 	"environment": {isEnvironment, "`production`, if that is meant"},
 }
 

@@ -85,7 +85,7 @@ func TestEverySettingIsListed(t *testing.T) {
 	for _, file := range append(readmes, filepath.Join(root, "docs", "operations.md")) {
 		doc += read(t, file)
 	}
-	settings := matches(`env:"(SENDTIP_\w+)"`, sources(t, "services", "gateway", "kit/config"))
+	settings := matches(`env:"(SENDTIP_\w+)"`, sources(t, "services", "gateway", "kit"))
 	if len(settings) < 30 {
 		t.Fatalf("only %d settings were found in the code", len(settings))
 	}

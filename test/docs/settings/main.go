@@ -150,7 +150,7 @@ var words = map[string]string{
 	"https": "https in production", "tls": "`rediss://` in production", "min": "%s or more", "max": "%s characters at most",
 	"digits": "%s digits",
 	"url":    "an address", "listen": "`host:port` or `:port`", "hostport": "`host:port`", "database": "`postgres://…`",
-	"key": "32 bytes or more",
+	"files": "`file:` or `s3:`, not relative and over https in production", "key": "32 bytes or more",
 	"kek": "32 bytes, base64", "level": "a level", "email": "an e-mail address", "gsm": "of GSM's basic alphabet", "country": "two capital letters", "phone": "a phone number",
 	"environment": "a word",
 }
