@@ -23,6 +23,7 @@ type Pack struct {
 	Tariffs   []Tariff   `yaml:"tariffs"`
 	Taxes     []Tax      `yaml:"taxes"`
 	Limits    []Limit    `yaml:"limits"`
+	LimitsAs  []LimitsAs `yaml:"limits_as"` // All has made limits of them
 	Balances  []Balance  `yaml:"balances"`
 }
 
@@ -62,6 +63,33 @@ type Limit struct {
 	EffectiveFrom  time.Time `yaml:"effective_from"`
 }
 
+// LimitsAs gives kinds the limits of another one.
+type LimitsAs struct {
+	Kinds []string `yaml:"kinds"`
+	As    string   `yaml:"as"`
+	// PerDay says that one payment may be as much as the day's.
+	PerDay bool `yaml:"per_day"`
+}
+
+// spread makes limits of those that are as another kind's.
+func (p *Pack) spread() {
+	own := p.Limits
+	for _, like := range p.LimitsAs {
+		for _, kind := range like.Kinds {
+			for _, l := range own {
+				if l.Kind != like.As {
+					continue
+				}
+				l.Kind = kind
+				if like.PerDay {
+					l.PerTransaction = l.PerDay
+				}
+				p.Limits = append(p.Limits, l)
+			}
+		}
+	}
+}
+
 // Balance is the highest balance of a tier's wallet in one currency; minor units.
 type Balance struct {
 	Tier          int16     `yaml:"tier"`
@@ -90,6 +118,7 @@ func All() ([]Pack, error) {
 		if packs[i].Country+".yaml" != name {
 			return nil, fmt.Errorf("pack %s is of %s", name, packs[i].Country)
 		}
+		packs[i].spread()
 	}
 	return packs, nil
 }

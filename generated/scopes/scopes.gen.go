@@ -37,6 +37,10 @@ const (
 	LedgerRead = "ledger:read"
 	// LedgerAccounts allows to open and change accounts.
 	LedgerAccounts = "ledger:accounts"
+	// LimitsReserve allows to reserve customers' limits.
+	LimitsReserve = "limits:reserve"
+	// PricesRead allows to price operations.
+	PricesRead = "prices:read"
 	// UsersLookup allows to find the customer of a phone number.
 	UsersLookup = "users:lookup"
 	// UsersContacts allows to read a customer's addresses.

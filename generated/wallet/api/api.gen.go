@@ -40,7 +40,7 @@ type FeeEstimate struct {
 	// Example: {"amount":25000,"currency":"KES"}
 	Fee externalRef0.Money `json:"fee"`
 
-	// Kind The kind of payment that a limit or price is for: transfer or topup. Clients must accept values that are new to them.
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
 	//
 	// Example: transfer
 	Kind PaymentKind `json:"kind"`
@@ -63,7 +63,7 @@ type FeeEstimateRequest struct {
 	// Example: KE
 	Country *externalRef0.Country `json:"country,omitempty"`
 
-	// Kind The kind of payment that a limit or price is for: transfer or topup. Clients must accept values that are new to them.
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
 	//
 	// Example: transfer
 	Kind PaymentKind `json:"kind"`
@@ -71,7 +71,7 @@ type FeeEstimateRequest struct {
 
 // Limit The limits of one kind of payment in one currency, and how much of them is used.
 type Limit struct {
-	// Kind The kind of payment that a limit or price is for: transfer or topup. Clients must accept values that are new to them.
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
 	//
 	// Example: transfer
 	Kind PaymentKind `json:"kind"`
@@ -100,6 +100,62 @@ type Limit struct {
 	//
 	// Example: {"amount":25000,"currency":"KES"}
 	UsedToday externalRef0.Money `json:"used_today"`
+}
+
+// LimitReservation A share of a customer's limit.
+type LimitReservation struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// Day A calendar day, ISO 8601.
+	//
+	// Example: 1990-04-12
+	Day externalRef0.Date `json:"day"`
+
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
+	//
+	// Example: transfer
+	Kind PaymentKind `json:"kind"`
+
+	// ReservationID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ReservationID externalRef0.UUID `json:"reservation_id"`
+
+	// Status reserved or committed.
+	//
+	// Example: reserved
+	Status string `json:"status"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// LimitReservationRequest Whose limit, for what and how much of it.
+type LimitReservationRequest struct {
+	// Amount An amount above zero, as a client may ask for.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.PositiveMoney `json:"amount"`
+
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
+	//
+	// Example: transfer
+	Kind PaymentKind `json:"kind"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
 }
 
 // Limits What the customer's tier allows.
@@ -131,10 +187,51 @@ type Limits struct {
 // Example: J*** M***
 type MaskedName = string
 
-// PaymentKind The kind of payment that a limit or price is for: transfer or topup. Clients must accept values that are new to them.
+// OperationPrice What the operation costs on top of its amount, and by which rows.
+type OperationPrice struct {
+	// Excise An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Excise externalRef0.Money `json:"excise"`
+
+	// Fee An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Fee externalRef0.Money `json:"fee"`
+
+	// TariffVersion The rows that made the price. They never change.
+	//
+	// Example: 1.1
+	TariffVersion string `json:"tariff_version"`
+}
+
+// PaymentKind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
 //
 // Example: transfer
 type PaymentKind = string
+
+// PriceRequest What to price, for a customer of which country and tier.
+type PriceRequest struct {
+	// Amount An amount above zero, as a client may ask for.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.PositiveMoney `json:"amount"`
+
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
+	//
+	// Example: transfer
+	Kind PaymentKind `json:"kind"`
+
+	// Tier KYC tier; 0 means that the identity is not verified.
+	//
+	// Example: 1
+	Tier Tier `json:"tier"`
+}
 
 // PromptBlockLift Whose block is lifted.
 type PromptBlockLift struct {
@@ -172,6 +269,11 @@ type ProviderVerdict struct {
 	// Example: Accepted
 	ResultDesc string `json:"ResultDesc"`
 }
+
+// Tier KYC tier; 0 means that the identity is not verified.
+//
+// Example: 1
+type Tier = int32
 
 // Topup A payment from M-Pesa into a wallet that the customer asked for.
 type Topup struct {
@@ -488,6 +590,11 @@ type WalletRequest struct {
 // Example: open
 type WalletStatus = string
 
+// ReservationID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type ReservationID = externalRef0.UUID
+
 // TopupID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -551,6 +658,12 @@ type LiftPromptBlockJSONRequestBody = PromptBlockLift
 // EstimateFeeJSONRequestBody defines body for EstimateFee for application/json ContentType.
 type EstimateFeeJSONRequestBody = FeeEstimateRequest
 
+// PutLimitReservationJSONRequestBody defines body for PutLimitReservation for application/json ContentType.
+type PutLimitReservationJSONRequestBody = LimitReservationRequest
+
+// PriceOperationJSONRequestBody defines body for PriceOperation for application/json ContentType.
+type PriceOperationJSONRequestBody = PriceRequest
+
 // CreateTopupJSONRequestBody defines body for CreateTopup for application/json ContentType.
 type CreateTopupJSONRequestBody = TopupRequest
 
@@ -580,6 +693,18 @@ type ServerInterface interface {
 	// ReceiveStkCallback Take the result of an STK prompt
 	// (POST /v1/hooks/st/{token}/{topup_id})
 	ReceiveStkCallback(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, topupID TopupID)
+	// PutLimitReservation Reserve a share of a customer's limit
+	// (PUT /v1/internal/limit-reservations/{reservation_id})
+	PutLimitReservation(w http.ResponseWriter, r *http.Request, reservationID ReservationID)
+	// CommitLimitReservation Say that the money has moved
+	// (POST /v1/internal/limit-reservations/{reservation_id}/commitment)
+	CommitLimitReservation(w http.ResponseWriter, r *http.Request, reservationID ReservationID)
+	// ReleaseLimitReservation Say that the money will not move
+	// (POST /v1/internal/limit-reservations/{reservation_id}/release)
+	ReleaseLimitReservation(w http.ResponseWriter, r *http.Request, reservationID ReservationID)
+	// PriceOperation Price an operation that another service sells
+	// (POST /v1/internal/prices)
+	PriceOperation(w http.ResponseWriter, r *http.Request)
 	// GetLimits Get my limits and how much of them I have used
 	// (GET /v1/limits)
 	GetLimits(w http.ResponseWriter, r *http.Request)
@@ -649,6 +774,30 @@ func (_ Unimplemented) ReceiveC2BValidation(w http.ResponseWriter, r *http.Reque
 // ReceiveStkCallback Take the result of an STK prompt
 // (POST /v1/hooks/st/{token}/{topup_id})
 func (_ Unimplemented) ReceiveStkCallback(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, topupID TopupID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// PutLimitReservation Reserve a share of a customer's limit
+// (PUT /v1/internal/limit-reservations/{reservation_id})
+func (_ Unimplemented) PutLimitReservation(w http.ResponseWriter, r *http.Request, reservationID ReservationID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CommitLimitReservation Say that the money has moved
+// (POST /v1/internal/limit-reservations/{reservation_id}/commitment)
+func (_ Unimplemented) CommitLimitReservation(w http.ResponseWriter, r *http.Request, reservationID ReservationID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReleaseLimitReservation Say that the money will not move
+// (POST /v1/internal/limit-reservations/{reservation_id}/release)
+func (_ Unimplemented) ReleaseLimitReservation(w http.ResponseWriter, r *http.Request, reservationID ReservationID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// PriceOperation Price an operation that another service sells
+// (POST /v1/internal/prices)
+func (_ Unimplemented) PriceOperation(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -839,6 +988,98 @@ func (siw *ServerInterfaceWrapper) ReceiveStkCallback(w http.ResponseWriter, r *
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ReceiveStkCallback(w, r, token, topupID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PutLimitReservation operation middleware
+func (siw *ServerInterfaceWrapper) PutLimitReservation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "reservation_id" -------------
+	var reservationID ReservationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reservation_id", chi.URLParam(r, "reservation_id"), &reservationID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reservation_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PutLimitReservation(w, r, reservationID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CommitLimitReservation operation middleware
+func (siw *ServerInterfaceWrapper) CommitLimitReservation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "reservation_id" -------------
+	var reservationID ReservationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reservation_id", chi.URLParam(r, "reservation_id"), &reservationID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reservation_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CommitLimitReservation(w, r, reservationID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReleaseLimitReservation operation middleware
+func (siw *ServerInterfaceWrapper) ReleaseLimitReservation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "reservation_id" -------------
+	var reservationID ReservationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reservation_id", chi.URLParam(r, "reservation_id"), &reservationID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reservation_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReleaseLimitReservation(w, r, reservationID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PriceOperation operation middleware
+func (siw *ServerInterfaceWrapper) PriceOperation(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PriceOperation(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1408,6 +1649,18 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/hooks/cb/{token}/validation", wrapper.ReceiveC2BValidation)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/v1/internal/limit-reservations/{reservation_id}", wrapper.PutLimitReservation)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/internal/limit-reservations/{reservation_id}/commitment", wrapper.CommitLimitReservation)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/internal/limit-reservations/{reservation_id}/release", wrapper.ReleaseLimitReservation)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/internal/prices", wrapper.PriceOperation)
 	})
 
 	return r
@@ -2249,6 +2502,791 @@ type ReceiveStkCallback504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReceiveStkCallback504ApplicationProblemPlusJSONResponse) VisitReceiveStkCallbackResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservationRequestObject struct {
+	ReservationID ReservationID `json:"reservation_id"`
+	Body          *PutLimitReservationJSONRequestBody
+}
+
+type PutLimitReservationResponseObject interface {
+	VisitPutLimitReservationResponse(w http.ResponseWriter) error
+}
+
+type PutLimitReservation200JSONResponse LimitReservation
+
+func (response PutLimitReservation200JSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservation201JSONResponse LimitReservation
+
+func (response PutLimitReservation201JSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservation400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PutLimitReservation400ApplicationProblemPlusJSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservation401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PutLimitReservation401ApplicationProblemPlusJSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservation403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PutLimitReservation403ApplicationProblemPlusJSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservation404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PutLimitReservation404ApplicationProblemPlusJSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservation408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response PutLimitReservation408ApplicationProblemPlusJSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservation409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PutLimitReservation409ApplicationProblemPlusJSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservation413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PutLimitReservation413ApplicationProblemPlusJSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservation415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PutLimitReservation415ApplicationProblemPlusJSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservation422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response PutLimitReservation422ApplicationProblemPlusJSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservation429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PutLimitReservation429ApplicationProblemPlusJSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservation500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response PutLimitReservation500ApplicationProblemPlusJSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservation503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PutLimitReservation503ApplicationProblemPlusJSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutLimitReservation504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response PutLimitReservation504ApplicationProblemPlusJSONResponse) VisitPutLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitLimitReservationRequestObject struct {
+	ReservationID ReservationID `json:"reservation_id"`
+}
+
+type CommitLimitReservationResponseObject interface {
+	VisitCommitLimitReservationResponse(w http.ResponseWriter) error
+}
+
+type CommitLimitReservation200JSONResponse LimitReservation
+
+func (response CommitLimitReservation200JSONResponse) VisitCommitLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitLimitReservation400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CommitLimitReservation400ApplicationProblemPlusJSONResponse) VisitCommitLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitLimitReservation401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CommitLimitReservation401ApplicationProblemPlusJSONResponse) VisitCommitLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitLimitReservation403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CommitLimitReservation403ApplicationProblemPlusJSONResponse) VisitCommitLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitLimitReservation404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CommitLimitReservation404ApplicationProblemPlusJSONResponse) VisitCommitLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitLimitReservation409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CommitLimitReservation409ApplicationProblemPlusJSONResponse) VisitCommitLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitLimitReservation429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CommitLimitReservation429ApplicationProblemPlusJSONResponse) VisitCommitLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitLimitReservation500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CommitLimitReservation500ApplicationProblemPlusJSONResponse) VisitCommitLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitLimitReservation503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CommitLimitReservation503ApplicationProblemPlusJSONResponse) VisitCommitLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommitLimitReservation504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CommitLimitReservation504ApplicationProblemPlusJSONResponse) VisitCommitLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseLimitReservationRequestObject struct {
+	ReservationID ReservationID `json:"reservation_id"`
+}
+
+type ReleaseLimitReservationResponseObject interface {
+	VisitReleaseLimitReservationResponse(w http.ResponseWriter) error
+}
+
+type ReleaseLimitReservation204Response struct {
+}
+
+func (response ReleaseLimitReservation204Response) VisitReleaseLimitReservationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ReleaseLimitReservation400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseLimitReservation400ApplicationProblemPlusJSONResponse) VisitReleaseLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseLimitReservation401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseLimitReservation401ApplicationProblemPlusJSONResponse) VisitReleaseLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseLimitReservation403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseLimitReservation403ApplicationProblemPlusJSONResponse) VisitReleaseLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseLimitReservation404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseLimitReservation404ApplicationProblemPlusJSONResponse) VisitReleaseLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseLimitReservation409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseLimitReservation409ApplicationProblemPlusJSONResponse) VisitReleaseLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseLimitReservation429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseLimitReservation429ApplicationProblemPlusJSONResponse) VisitReleaseLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseLimitReservation500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseLimitReservation500ApplicationProblemPlusJSONResponse) VisitReleaseLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseLimitReservation503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseLimitReservation503ApplicationProblemPlusJSONResponse) VisitReleaseLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseLimitReservation504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseLimitReservation504ApplicationProblemPlusJSONResponse) VisitReleaseLimitReservationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PriceOperationRequestObject struct {
+	Body *PriceOperationJSONRequestBody
+}
+
+type PriceOperationResponseObject interface {
+	VisitPriceOperationResponse(w http.ResponseWriter) error
+}
+
+type PriceOperation200JSONResponse OperationPrice
+
+func (response PriceOperation200JSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PriceOperation400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PriceOperation400ApplicationProblemPlusJSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PriceOperation401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PriceOperation401ApplicationProblemPlusJSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PriceOperation403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PriceOperation403ApplicationProblemPlusJSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PriceOperation404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PriceOperation404ApplicationProblemPlusJSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PriceOperation408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response PriceOperation408ApplicationProblemPlusJSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PriceOperation413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PriceOperation413ApplicationProblemPlusJSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PriceOperation415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PriceOperation415ApplicationProblemPlusJSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PriceOperation422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response PriceOperation422ApplicationProblemPlusJSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PriceOperation429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PriceOperation429ApplicationProblemPlusJSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PriceOperation500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response PriceOperation500ApplicationProblemPlusJSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PriceOperation503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PriceOperation503ApplicationProblemPlusJSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PriceOperation504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response PriceOperation504ApplicationProblemPlusJSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4403,6 +5441,18 @@ type StrictServerInterface interface {
 	// ReceiveStkCallback Take the result of an STK prompt
 	// (POST /v1/hooks/st/{token}/{topup_id})
 	ReceiveStkCallback(ctx context.Context, request ReceiveStkCallbackRequestObject) (ReceiveStkCallbackResponseObject, error)
+	// PutLimitReservation Reserve a share of a customer's limit
+	// (PUT /v1/internal/limit-reservations/{reservation_id})
+	PutLimitReservation(ctx context.Context, request PutLimitReservationRequestObject) (PutLimitReservationResponseObject, error)
+	// CommitLimitReservation Say that the money has moved
+	// (POST /v1/internal/limit-reservations/{reservation_id}/commitment)
+	CommitLimitReservation(ctx context.Context, request CommitLimitReservationRequestObject) (CommitLimitReservationResponseObject, error)
+	// ReleaseLimitReservation Say that the money will not move
+	// (POST /v1/internal/limit-reservations/{reservation_id}/release)
+	ReleaseLimitReservation(ctx context.Context, request ReleaseLimitReservationRequestObject) (ReleaseLimitReservationResponseObject, error)
+	// PriceOperation Price an operation that another service sells
+	// (POST /v1/internal/prices)
+	PriceOperation(ctx context.Context, request PriceOperationRequestObject) (PriceOperationResponseObject, error)
 	// GetLimits Get my limits and how much of them I have used
 	// (GET /v1/limits)
 	GetLimits(ctx context.Context, request GetLimitsRequestObject) (GetLimitsResponseObject, error)
@@ -4623,6 +5673,122 @@ func (sh *strictHandler) ReceiveStkCallback(w http.ResponseWriter, r *http.Reque
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ReceiveStkCallbackResponseObject); ok {
 		if err := validResponse.VisitReceiveStkCallbackResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutLimitReservation operation middleware
+func (sh *strictHandler) PutLimitReservation(w http.ResponseWriter, r *http.Request, reservationID ReservationID) {
+	var request PutLimitReservationRequestObject
+
+	request.ReservationID = reservationID
+
+	var body PutLimitReservationJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PutLimitReservation(ctx, request.(PutLimitReservationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutLimitReservation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PutLimitReservationResponseObject); ok {
+		if err := validResponse.VisitPutLimitReservationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CommitLimitReservation operation middleware
+func (sh *strictHandler) CommitLimitReservation(w http.ResponseWriter, r *http.Request, reservationID ReservationID) {
+	var request CommitLimitReservationRequestObject
+
+	request.ReservationID = reservationID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CommitLimitReservation(ctx, request.(CommitLimitReservationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CommitLimitReservation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CommitLimitReservationResponseObject); ok {
+		if err := validResponse.VisitCommitLimitReservationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReleaseLimitReservation operation middleware
+func (sh *strictHandler) ReleaseLimitReservation(w http.ResponseWriter, r *http.Request, reservationID ReservationID) {
+	var request ReleaseLimitReservationRequestObject
+
+	request.ReservationID = reservationID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReleaseLimitReservation(ctx, request.(ReleaseLimitReservationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReleaseLimitReservation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReleaseLimitReservationResponseObject); ok {
+		if err := validResponse.VisitReleaseLimitReservationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PriceOperation operation middleware
+func (sh *strictHandler) PriceOperation(w http.ResponseWriter, r *http.Request) {
+	var request PriceOperationRequestObject
+
+	var body PriceOperationJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PriceOperation(ctx, request.(PriceOperationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PriceOperation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PriceOperationResponseObject); ok {
+		if err := validResponse.VisitPriceOperationResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -40,7 +40,7 @@ type FeeEstimate struct {
 	// Example: {"amount":25000,"currency":"KES"}
 	Fee externalRef0.Money `json:"fee"`
 
-	// Kind The kind of payment that a limit or price is for: transfer or topup. Clients must accept values that are new to them.
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
 	//
 	// Example: transfer
 	Kind PaymentKind `json:"kind"`
@@ -63,7 +63,7 @@ type FeeEstimateRequest struct {
 	// Example: KE
 	Country *externalRef0.Country `json:"country,omitempty"`
 
-	// Kind The kind of payment that a limit or price is for: transfer or topup. Clients must accept values that are new to them.
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
 	//
 	// Example: transfer
 	Kind PaymentKind `json:"kind"`
@@ -71,7 +71,7 @@ type FeeEstimateRequest struct {
 
 // Limit The limits of one kind of payment in one currency, and how much of them is used.
 type Limit struct {
-	// Kind The kind of payment that a limit or price is for: transfer or topup. Clients must accept values that are new to them.
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
 	//
 	// Example: transfer
 	Kind PaymentKind `json:"kind"`
@@ -100,6 +100,62 @@ type Limit struct {
 	//
 	// Example: {"amount":25000,"currency":"KES"}
 	UsedToday externalRef0.Money `json:"used_today"`
+}
+
+// LimitReservation A share of a customer's limit.
+type LimitReservation struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// Day A calendar day, ISO 8601.
+	//
+	// Example: 1990-04-12
+	Day externalRef0.Date `json:"day"`
+
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
+	//
+	// Example: transfer
+	Kind PaymentKind `json:"kind"`
+
+	// ReservationID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ReservationID externalRef0.UUID `json:"reservation_id"`
+
+	// Status reserved or committed.
+	//
+	// Example: reserved
+	Status string `json:"status"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// LimitReservationRequest Whose limit, for what and how much of it.
+type LimitReservationRequest struct {
+	// Amount An amount above zero, as a client may ask for.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.PositiveMoney `json:"amount"`
+
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
+	//
+	// Example: transfer
+	Kind PaymentKind `json:"kind"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
 }
 
 // Limits What the customer's tier allows.
@@ -131,10 +187,51 @@ type Limits struct {
 // Example: J*** M***
 type MaskedName = string
 
-// PaymentKind The kind of payment that a limit or price is for: transfer or topup. Clients must accept values that are new to them.
+// OperationPrice What the operation costs on top of its amount, and by which rows.
+type OperationPrice struct {
+	// Excise An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Excise externalRef0.Money `json:"excise"`
+
+	// Fee An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Fee externalRef0.Money `json:"fee"`
+
+	// TariffVersion The rows that made the price. They never change.
+	//
+	// Example: 1.1
+	TariffVersion string `json:"tariff_version"`
+}
+
+// PaymentKind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
 //
 // Example: transfer
 type PaymentKind = string
+
+// PriceRequest What to price, for a customer of which country and tier.
+type PriceRequest struct {
+	// Amount An amount above zero, as a client may ask for.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.PositiveMoney `json:"amount"`
+
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
+	//
+	// Example: transfer
+	Kind PaymentKind `json:"kind"`
+
+	// Tier KYC tier; 0 means that the identity is not verified.
+	//
+	// Example: 1
+	Tier Tier `json:"tier"`
+}
 
 // PromptBlockLift Whose block is lifted.
 type PromptBlockLift struct {
@@ -172,6 +269,11 @@ type ProviderVerdict struct {
 	// Example: Accepted
 	ResultDesc string `json:"ResultDesc"`
 }
+
+// Tier KYC tier; 0 means that the identity is not verified.
+//
+// Example: 1
+type Tier = int32
 
 // Topup A payment from M-Pesa into a wallet that the customer asked for.
 type Topup struct {
@@ -488,6 +590,11 @@ type WalletRequest struct {
 // Example: open
 type WalletStatus = string
 
+// ReservationID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type ReservationID = externalRef0.UUID
+
 // TopupID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -550,6 +657,12 @@ type LiftPromptBlockJSONRequestBody = PromptBlockLift
 
 // EstimateFeeJSONRequestBody defines body for EstimateFee for application/json ContentType.
 type EstimateFeeJSONRequestBody = FeeEstimateRequest
+
+// PutLimitReservationJSONRequestBody defines body for PutLimitReservation for application/json ContentType.
+type PutLimitReservationJSONRequestBody = LimitReservationRequest
+
+// PriceOperationJSONRequestBody defines body for PriceOperation for application/json ContentType.
+type PriceOperationJSONRequestBody = PriceRequest
 
 // CreateTopupJSONRequestBody defines body for CreateTopup for application/json ContentType.
 type CreateTopupJSONRequestBody = TopupRequest
@@ -699,6 +812,56 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
 	ReceiveStkCallbackWithBody(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutLimitReservationWithBody Reserve a share of a customer's limit
+	//
+	// Counts the amount towards the customer's limits of today and this month (local days of the customer's country) before the money moves, or refuses it with the limit's code. The id is that of the caller's own row; other services' ids are other reservations. A repeat is answered as before, a refusal too; the same id with another customer, kind or amount is 422 `reservation_differs`, and an id that was released is 409 `reservation_released`. A reservation never expires: commit or release it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/internal/limit-reservations/{reservation_id} (the `PutLimitReservation` operationId).
+	PutLimitReservationWithBody(ctx context.Context, reservationID ReservationID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutLimitReservation Reserve a share of a customer's limit
+	//
+	// Counts the amount towards the customer's limits of today and this month (local days of the customer's country) before the money moves, or refuses it with the limit's code. The id is that of the caller's own row; other services' ids are other reservations. A repeat is answered as before, a refusal too; the same id with another customer, kind or amount is 422 `reservation_differs`, and an id that was released is 409 `reservation_released`. A reservation never expires: commit or release it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/internal/limit-reservations/{reservation_id} (the `PutLimitReservation` operationId).
+	PutLimitReservation(ctx context.Context, reservationID ReservationID, body PutLimitReservationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CommitLimitReservation Say that the money has moved
+	//
+	// The amount stays counted on the day of the reservation. After a release it is counted again, even past the limit: the money has moved. Repeating it is harmless. 409 `reservation_refused` for one that was refused, `reservation_released` for one that was released before it was ever made.
+	//
+	// Corresponds with POST /v1/internal/limit-reservations/{reservation_id}/commitment (the `CommitLimitReservation` operationId).
+	CommitLimitReservation(ctx context.Context, reservationID ReservationID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseLimitReservation Say that the money will not move
+	//
+	// Frees the limits of the reservation's day and month. An id that is not known is remembered, so that a reservation under way is refused when it comes. Repeating it is harmless. 409 `reservation_committed` for one that was committed.
+	//
+	// Corresponds with POST /v1/internal/limit-reservations/{reservation_id}/release (the `ReleaseLimitReservation` operationId).
+	ReleaseLimitReservation(ctx context.Context, reservationID ReservationID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PriceOperationWithBody Price an operation that another service sells
+	//
+	// The fee of the tariff in force for a country, kind and tier, and the excise duty on it. The tariff version says which tariff and which rate that was: store it with the price in your own quote, and charge what the quote says.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/internal/prices (the `PriceOperation` operationId).
+	PriceOperationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PriceOperation Price an operation that another service sells
+	//
+	// The fee of the tariff in force for a country, kind and tier, and the excise duty on it. The tariff version says which tariff and which rate that was: store it with the price in your own quote, and charge what the quote says.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/internal/prices (the `PriceOperation` operationId).
+	PriceOperation(ctx context.Context, body PriceOperationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetLimits Get my limits and how much of them I have used
 	//
@@ -952,6 +1115,116 @@ func (c *Client) ReceiveC2BValidationWithBody(ctx context.Context, token externa
 // Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
 func (c *Client) ReceiveStkCallbackWithBody(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReceiveStkCallbackRequestWithBody(c.Server, token, topupID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutLimitReservationWithBody Reserve a share of a customer's limit
+//
+// Counts the amount towards the customer's limits of today and this month (local days of the customer's country) before the money moves, or refuses it with the limit's code. The id is that of the caller's own row; other services' ids are other reservations. A repeat is answered as before, a refusal too; the same id with another customer, kind or amount is 422 `reservation_differs`, and an id that was released is 409 `reservation_released`. A reservation never expires: commit or release it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/internal/limit-reservations/{reservation_id} (the `PutLimitReservation` operationId).
+func (c *Client) PutLimitReservationWithBody(ctx context.Context, reservationID ReservationID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutLimitReservationRequestWithBody(c.Server, reservationID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutLimitReservation Reserve a share of a customer's limit
+//
+// Counts the amount towards the customer's limits of today and this month (local days of the customer's country) before the money moves, or refuses it with the limit's code. The id is that of the caller's own row; other services' ids are other reservations. A repeat is answered as before, a refusal too; the same id with another customer, kind or amount is 422 `reservation_differs`, and an id that was released is 409 `reservation_released`. A reservation never expires: commit or release it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/internal/limit-reservations/{reservation_id} (the `PutLimitReservation` operationId).
+func (c *Client) PutLimitReservation(ctx context.Context, reservationID ReservationID, body PutLimitReservationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutLimitReservationRequest(c.Server, reservationID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CommitLimitReservation Say that the money has moved
+//
+// The amount stays counted on the day of the reservation. After a release it is counted again, even past the limit: the money has moved. Repeating it is harmless. 409 `reservation_refused` for one that was refused, `reservation_released` for one that was released before it was ever made.
+//
+// Corresponds with POST /v1/internal/limit-reservations/{reservation_id}/commitment (the `CommitLimitReservation` operationId).
+func (c *Client) CommitLimitReservation(ctx context.Context, reservationID ReservationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCommitLimitReservationRequest(c.Server, reservationID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseLimitReservation Say that the money will not move
+//
+// Frees the limits of the reservation's day and month. An id that is not known is remembered, so that a reservation under way is refused when it comes. Repeating it is harmless. 409 `reservation_committed` for one that was committed.
+//
+// Corresponds with POST /v1/internal/limit-reservations/{reservation_id}/release (the `ReleaseLimitReservation` operationId).
+func (c *Client) ReleaseLimitReservation(ctx context.Context, reservationID ReservationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseLimitReservationRequest(c.Server, reservationID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PriceOperationWithBody Price an operation that another service sells
+//
+// The fee of the tariff in force for a country, kind and tier, and the excise duty on it. The tariff version says which tariff and which rate that was: store it with the price in your own quote, and charge what the quote says.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/internal/prices (the `PriceOperation` operationId).
+func (c *Client) PriceOperationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPriceOperationRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PriceOperation Price an operation that another service sells
+//
+// The fee of the tariff in force for a country, kind and tier, and the excise duty on it. The tariff version says which tariff and which rate that was: store it with the price in your own quote, and charge what the quote says.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/internal/prices (the `PriceOperation` operationId).
+func (c *Client) PriceOperation(ctx context.Context, body PriceOperationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPriceOperationRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1426,6 +1699,161 @@ func NewReceiveStkCallbackRequestWithBody(server string, token externalRef0.Webh
 	}
 
 	operationPath := fmt.Sprintf("/v1/hooks/st/%s/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPutLimitReservationRequest calls the generic PutLimitReservation builder with application/json body
+func NewPutLimitReservationRequest(server string, reservationID ReservationID, body PutLimitReservationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutLimitReservationRequestWithBody(server, reservationID, "application/json", bodyReader)
+}
+
+// NewPutLimitReservationRequestWithBody constructs an http.Request for the PutLimitReservation method, with any body, and a specified content type
+func NewPutLimitReservationRequestWithBody(server string, reservationID ReservationID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "reservation_id", reservationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/internal/limit-reservations/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCommitLimitReservationRequest constructs an http.Request for the CommitLimitReservation method
+func NewCommitLimitReservationRequest(server string, reservationID ReservationID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "reservation_id", reservationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/internal/limit-reservations/%s/commitment", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReleaseLimitReservationRequest constructs an http.Request for the ReleaseLimitReservation method
+func NewReleaseLimitReservationRequest(server string, reservationID ReservationID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "reservation_id", reservationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/internal/limit-reservations/%s/release", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPriceOperationRequest calls the generic PriceOperation builder with application/json body
+func NewPriceOperationRequest(server string, body PriceOperationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPriceOperationRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPriceOperationRequestWithBody constructs an http.Request for the PriceOperation method, with any body, and a specified content type
+func NewPriceOperationRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/internal/prices")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -2087,6 +2515,60 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
 	ReceiveStkCallbackWithBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveStkCallbackResponse, error)
 
+	// PutLimitReservationWithBodyWithResponse Reserve a share of a customer's limit
+	//
+	// Counts the amount towards the customer's limits of today and this month (local days of the customer's country) before the money moves, or refuses it with the limit's code. The id is that of the caller's own row; other services' ids are other reservations. A repeat is answered as before, a refusal too; the same id with another customer, kind or amount is 422 `reservation_differs`, and an id that was released is 409 `reservation_released`. A reservation never expires: commit or release it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/internal/limit-reservations/{reservation_id} (the `PutLimitReservation` operationId).
+	PutLimitReservationWithBodyWithResponse(ctx context.Context, reservationID ReservationID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutLimitReservationResponse, error)
+
+	// PutLimitReservationWithResponse Reserve a share of a customer's limit
+	//
+	// Counts the amount towards the customer's limits of today and this month (local days of the customer's country) before the money moves, or refuses it with the limit's code. The id is that of the caller's own row; other services' ids are other reservations. A repeat is answered as before, a refusal too; the same id with another customer, kind or amount is 422 `reservation_differs`, and an id that was released is 409 `reservation_released`. A reservation never expires: commit or release it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/internal/limit-reservations/{reservation_id} (the `PutLimitReservation` operationId).
+	PutLimitReservationWithResponse(ctx context.Context, reservationID ReservationID, body PutLimitReservationJSONRequestBody, reqEditors ...RequestEditorFn) (*PutLimitReservationResponse, error)
+
+	// CommitLimitReservationWithResponse Say that the money has moved
+	//
+	// The amount stays counted on the day of the reservation. After a release it is counted again, even past the limit: the money has moved. Repeating it is harmless. 409 `reservation_refused` for one that was refused, `reservation_released` for one that was released before it was ever made.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/internal/limit-reservations/{reservation_id}/commitment (the `CommitLimitReservation` operationId).
+	CommitLimitReservationWithResponse(ctx context.Context, reservationID ReservationID, reqEditors ...RequestEditorFn) (*CommitLimitReservationResponse, error)
+
+	// ReleaseLimitReservationWithResponse Say that the money will not move
+	//
+	// Frees the limits of the reservation's day and month. An id that is not known is remembered, so that a reservation under way is refused when it comes. Repeating it is harmless. 409 `reservation_committed` for one that was committed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/internal/limit-reservations/{reservation_id}/release (the `ReleaseLimitReservation` operationId).
+	ReleaseLimitReservationWithResponse(ctx context.Context, reservationID ReservationID, reqEditors ...RequestEditorFn) (*ReleaseLimitReservationResponse, error)
+
+	// PriceOperationWithBodyWithResponse Price an operation that another service sells
+	//
+	// The fee of the tariff in force for a country, kind and tier, and the excise duty on it. The tariff version says which tariff and which rate that was: store it with the price in your own quote, and charge what the quote says.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/internal/prices (the `PriceOperation` operationId).
+	PriceOperationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PriceOperationResponse, error)
+
+	// PriceOperationWithResponse Price an operation that another service sells
+	//
+	// The fee of the tariff in force for a country, kind and tier, and the excise duty on it. The tariff version says which tariff and which rate that was: store it with the price in your own quote, and charge what the quote says.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/internal/prices (the `PriceOperation` operationId).
+	PriceOperationWithResponse(ctx context.Context, body PriceOperationJSONRequestBody, reqEditors ...RequestEditorFn) (*PriceOperationResponse, error)
+
 	// GetLimitsWithResponse Get my limits and how much of them I have used
 	//
 	// The limits of the customer's KYC tier per kind of payment and currency, how much of them is used today and this month (local days of the customer's country, pending payments included), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
@@ -2746,6 +3228,471 @@ func (r ReceiveStkCallbackResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReceiveStkCallbackResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PutLimitReservationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LimitReservation
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *LimitReservation
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutLimitReservationResponse) GetJSON200() *LimitReservation {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PutLimitReservationResponse) GetJSON201() *LimitReservation {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PutLimitReservationResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PutLimitReservationResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PutLimitReservationResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PutLimitReservationResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r PutLimitReservationResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PutLimitReservationResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PutLimitReservationResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PutLimitReservationResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PutLimitReservationResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PutLimitReservationResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PutLimitReservationResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PutLimitReservationResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r PutLimitReservationResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r PutLimitReservationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutLimitReservationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutLimitReservationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutLimitReservationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CommitLimitReservationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LimitReservation
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CommitLimitReservationResponse) GetJSON200() *LimitReservation {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CommitLimitReservationResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CommitLimitReservationResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CommitLimitReservationResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CommitLimitReservationResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CommitLimitReservationResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CommitLimitReservationResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CommitLimitReservationResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CommitLimitReservationResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CommitLimitReservationResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r CommitLimitReservationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CommitLimitReservationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CommitLimitReservationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CommitLimitReservationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReleaseLimitReservationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReleaseLimitReservationResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReleaseLimitReservationResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReleaseLimitReservationResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReleaseLimitReservationResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReleaseLimitReservationResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReleaseLimitReservationResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReleaseLimitReservationResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReleaseLimitReservationResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ReleaseLimitReservationResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseLimitReservationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseLimitReservationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseLimitReservationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseLimitReservationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PriceOperationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OperationPrice
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PriceOperationResponse) GetJSON200() *OperationPrice {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PriceOperationResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PriceOperationResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PriceOperationResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PriceOperationResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r PriceOperationResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PriceOperationResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PriceOperationResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PriceOperationResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PriceOperationResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PriceOperationResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PriceOperationResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r PriceOperationResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r PriceOperationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PriceOperationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PriceOperationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PriceOperationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4161,6 +5108,96 @@ func (c *ClientWithResponses) ReceiveStkCallbackWithBodyWithResponse(ctx context
 	return ParseReceiveStkCallbackResponse(rsp)
 }
 
+// PutLimitReservationWithBodyWithResponse Reserve a share of a customer's limit
+//
+// Counts the amount towards the customer's limits of today and this month (local days of the customer's country) before the money moves, or refuses it with the limit's code. The id is that of the caller's own row; other services' ids are other reservations. A repeat is answered as before, a refusal too; the same id with another customer, kind or amount is 422 `reservation_differs`, and an id that was released is 409 `reservation_released`. A reservation never expires: commit or release it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/internal/limit-reservations/{reservation_id} (the `PutLimitReservation` operationId).
+func (c *ClientWithResponses) PutLimitReservationWithBodyWithResponse(ctx context.Context, reservationID ReservationID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutLimitReservationResponse, error) {
+	rsp, err := c.PutLimitReservationWithBody(ctx, reservationID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutLimitReservationResponse(rsp)
+}
+
+// PutLimitReservationWithResponse Reserve a share of a customer's limit
+//
+// Counts the amount towards the customer's limits of today and this month (local days of the customer's country) before the money moves, or refuses it with the limit's code. The id is that of the caller's own row; other services' ids are other reservations. A repeat is answered as before, a refusal too; the same id with another customer, kind or amount is 422 `reservation_differs`, and an id that was released is 409 `reservation_released`. A reservation never expires: commit or release it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/internal/limit-reservations/{reservation_id} (the `PutLimitReservation` operationId).
+func (c *ClientWithResponses) PutLimitReservationWithResponse(ctx context.Context, reservationID ReservationID, body PutLimitReservationJSONRequestBody, reqEditors ...RequestEditorFn) (*PutLimitReservationResponse, error) {
+	rsp, err := c.PutLimitReservation(ctx, reservationID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutLimitReservationResponse(rsp)
+}
+
+// CommitLimitReservationWithResponse Say that the money has moved
+//
+// The amount stays counted on the day of the reservation. After a release it is counted again, even past the limit: the money has moved. Repeating it is harmless. 409 `reservation_refused` for one that was refused, `reservation_released` for one that was released before it was ever made.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/internal/limit-reservations/{reservation_id}/commitment (the `CommitLimitReservation` operationId).
+func (c *ClientWithResponses) CommitLimitReservationWithResponse(ctx context.Context, reservationID ReservationID, reqEditors ...RequestEditorFn) (*CommitLimitReservationResponse, error) {
+	rsp, err := c.CommitLimitReservation(ctx, reservationID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCommitLimitReservationResponse(rsp)
+}
+
+// ReleaseLimitReservationWithResponse Say that the money will not move
+//
+// Frees the limits of the reservation's day and month. An id that is not known is remembered, so that a reservation under way is refused when it comes. Repeating it is harmless. 409 `reservation_committed` for one that was committed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/internal/limit-reservations/{reservation_id}/release (the `ReleaseLimitReservation` operationId).
+func (c *ClientWithResponses) ReleaseLimitReservationWithResponse(ctx context.Context, reservationID ReservationID, reqEditors ...RequestEditorFn) (*ReleaseLimitReservationResponse, error) {
+	rsp, err := c.ReleaseLimitReservation(ctx, reservationID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseLimitReservationResponse(rsp)
+}
+
+// PriceOperationWithBodyWithResponse Price an operation that another service sells
+//
+// The fee of the tariff in force for a country, kind and tier, and the excise duty on it. The tariff version says which tariff and which rate that was: store it with the price in your own quote, and charge what the quote says.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/internal/prices (the `PriceOperation` operationId).
+func (c *ClientWithResponses) PriceOperationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PriceOperationResponse, error) {
+	rsp, err := c.PriceOperationWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePriceOperationResponse(rsp)
+}
+
+// PriceOperationWithResponse Price an operation that another service sells
+//
+// The fee of the tariff in force for a country, kind and tier, and the excise duty on it. The tariff version says which tariff and which rate that was: store it with the price in your own quote, and charge what the quote says.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/internal/prices (the `PriceOperation` operationId).
+func (c *ClientWithResponses) PriceOperationWithResponse(ctx context.Context, body PriceOperationJSONRequestBody, reqEditors ...RequestEditorFn) (*PriceOperationResponse, error) {
+	rsp, err := c.PriceOperation(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePriceOperationResponse(rsp)
+}
+
 // GetLimitsWithResponse Get my limits and how much of them I have used
 //
 // The limits of the customer's KYC tier per kind of payment and currency, how much of them is used today and this month (local days of the customer's country, pending payments included), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
@@ -4815,6 +5852,414 @@ func ParseReceiveStkCallbackResponse(rsp *http.Response) (*ReceiveStkCallbackRes
 			return nil, err
 		}
 		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePutLimitReservationResponse parses an HTTP response from a PutLimitReservationWithResponse call
+func ParsePutLimitReservationResponse(rsp *http.Response) (*PutLimitReservationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutLimitReservationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LimitReservation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest LimitReservation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCommitLimitReservationResponse parses an HTTP response from a CommitLimitReservationWithResponse call
+func ParseCommitLimitReservationResponse(rsp *http.Response) (*CommitLimitReservationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CommitLimitReservationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LimitReservation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReleaseLimitReservationResponse parses an HTTP response from a ReleaseLimitReservationWithResponse call
+func ParseReleaseLimitReservationResponse(rsp *http.Response) (*ReleaseLimitReservationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseLimitReservationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePriceOperationResponse parses an HTTP response from a PriceOperationWithResponse call
+func ParsePriceOperationResponse(rsp *http.Response) (*PriceOperationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PriceOperationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OperationPrice
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests

@@ -13,6 +13,75 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const countOpenReservations = `-- name: CountOpenReservations :one
+SELECT count(*) AS open, COALESCE(extract(epoch FROM $1::timestamptz - min(created_at)), 0)::float8 AS oldest_seconds
+FROM limit_reservations WHERE status = 'reserved' AND service <> 'wallet'
+`
+
+type CountOpenReservationsRow struct {
+	Open          int64
+	OldestSeconds float64
+}
+
+// Of other services; wallet's own are transfers and top-ups.
+func (q *Queries) CountOpenReservations(ctx context.Context, db DBTX, now time.Time) (CountOpenReservationsRow, error) {
+	row := db.QueryRow(ctx, countOpenReservations, now)
+	var i CountOpenReservationsRow
+	err := row.Scan(&i.Open, &i.OldestSeconds)
+	return i, err
+}
+
+const insertReservation = `-- name: InsertReservation :execrows
+INSERT INTO limit_reservations (id, service, user_id, kind, currency, amount_minor, day, month, status, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'reserved', $9)
+ON CONFLICT (id, service) DO NOTHING
+`
+
+type InsertReservationParams struct {
+	ID          uuid.UUID
+	Service     string
+	UserID      *uuid.UUID
+	Kind        *string
+	Currency    *string
+	AmountMinor *int64
+	Day         pgtype.Date
+	Month       pgtype.Date
+	At          time.Time
+}
+
+// Takes the key of a reservation, before its counters are locked: of two requests with one key the second waits here for the first.
+func (q *Queries) InsertReservation(ctx context.Context, db DBTX, arg InsertReservationParams) (int64, error) {
+	result, err := db.Exec(ctx, insertReservation,
+		arg.ID,
+		arg.Service,
+		arg.UserID,
+		arg.Kind,
+		arg.Currency,
+		arg.AmountMinor,
+		arg.Day,
+		arg.Month,
+		arg.At,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const insertTombstone = `-- name: InsertTombstone :execrows
+INSERT INTO limit_reservations (id, service, status, created_at, closed_at)
+VALUES ($1, $2, 'tombstone', $3::timestamptz, $3::timestamptz)
+ON CONFLICT (id, service) DO NOTHING
+`
+
+func (q *Queries) InsertTombstone(ctx context.Context, db DBTX, iD uuid.UUID, service string, at time.Time) (int64, error) {
+	result, err := db.Exec(ctx, insertTombstone, iD, service, at)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const listBalanceLimits = `-- name: ListBalanceLimits :many
 SELECT country, tier, currency, maximum_minor, effective_from FROM balance_limits
 `
@@ -77,7 +146,7 @@ func (q *Queries) ListLimits(ctx context.Context, db DBTX) ([]Limit, error) {
 }
 
 const listTariffs = `-- name: ListTariffs :many
-SELECT t.id, t.country, t.kind, t.currency, t.excise_included, t.effective_from, b.up_to_minor, b.fee_minor
+SELECT t.id, t.country, t.kind, t.currency, t.excise_included, t.effective_from, b.up_to_minor, b.fee_minor, t.tier
 FROM tariffs t JOIN tariff_bands b ON b.tariff_id = t.id ORDER BY t.id, b.up_to_minor
 `
 
@@ -90,6 +159,7 @@ type ListTariffsRow struct {
 	EffectiveFrom  time.Time
 	UpToMinor      int64
 	FeeMinor       int64
+	Tier           *int16
 }
 
 func (q *Queries) ListTariffs(ctx context.Context, db DBTX) ([]ListTariffsRow, error) {
@@ -110,6 +180,7 @@ func (q *Queries) ListTariffs(ctx context.Context, db DBTX) ([]ListTariffsRow, e
 			&i.EffectiveFrom,
 			&i.UpToMinor,
 			&i.FeeMinor,
+			&i.Tier,
 		); err != nil {
 			return nil, err
 		}
@@ -122,7 +193,7 @@ func (q *Queries) ListTariffs(ctx context.Context, db DBTX) ([]ListTariffsRow, e
 }
 
 const listTaxes = `-- name: ListTaxes :many
-SELECT country, tax, rate_ppm, effective_from FROM taxes
+SELECT country, tax, rate_ppm, effective_from, id FROM taxes
 `
 
 func (q *Queries) ListTaxes(ctx context.Context, db DBTX) ([]Tax, error) {
@@ -139,6 +210,7 @@ func (q *Queries) ListTaxes(ctx context.Context, db DBTX) ([]Tax, error) {
 			&i.Tax,
 			&i.RatePpm,
 			&i.EffectiveFrom,
+			&i.ID,
 		); err != nil {
 			return nil, err
 		}
@@ -187,11 +259,77 @@ func (q *Queries) ListUsage(ctx context.Context, db DBTX, userID uuid.UUID, day 
 	return items, nil
 }
 
+const lockReservation = `-- name: LockReservation :one
+SELECT status, refusal, user_id, kind, currency, amount_minor, day, month, created_at FROM limit_reservations
+WHERE id = $1 AND service = $2 FOR UPDATE
+`
+
+type LockReservationRow struct {
+	Status      string
+	Refusal     string
+	UserID      *uuid.UUID
+	Kind        *string
+	Currency    *string
+	AmountMinor *int64
+	Day         pgtype.Date
+	Month       pgtype.Date
+	CreatedAt   time.Time
+}
+
+func (q *Queries) LockReservation(ctx context.Context, db DBTX, iD uuid.UUID, service string) (LockReservationRow, error) {
+	row := db.QueryRow(ctx, lockReservation, iD, service)
+	var i LockReservationRow
+	err := row.Scan(
+		&i.Status,
+		&i.Refusal,
+		&i.UserID,
+		&i.Kind,
+		&i.Currency,
+		&i.AmountMinor,
+		&i.Day,
+		&i.Month,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
+const refuseReservation = `-- name: RefuseReservation :exec
+WITH refused AS (
+	UPDATE limit_reservations r SET status = 'refused', refusal = $2, closed_at = $3
+	WHERE r.id = $4 AND r.service = $5
+	RETURNING r.user_id, r.kind, r.currency, r.day, r.month
+)
+UPDATE limit_usage u SET amount_minor = u.amount_minor - $1::bigint FROM refused r
+WHERE $1::bigint > 0 AND u.user_id = r.user_id AND u.kind = r.kind AND u.currency = r.currency
+	AND ((u.span = 'day' AND u.starts_on = r.day) OR (u.span = 'month' AND u.starts_on = r.month))
+`
+
+type RefuseReservationParams struct {
+	UsedMinor int64
+	Refusal   string
+	At        *time.Time
+	ID        uuid.UUID
+	Service   string
+}
+
+// Keeps the refusal of a reservation whose key and counters this transaction has taken, and gives the counters back what was used of them.
+func (q *Queries) RefuseReservation(ctx context.Context, db DBTX, arg RefuseReservationParams) error {
+	_, err := db.Exec(ctx, refuseReservation,
+		arg.UsedMinor,
+		arg.Refusal,
+		arg.At,
+		arg.ID,
+		arg.Service,
+	)
+	return err
+}
+
 const settleReservation = `-- name: SettleReservation :one
 WITH settled AS (
 	UPDATE limit_reservations r SET status = $1, closed_at = $2
-	FROM (SELECT lr.id, lr.status FROM limit_reservations lr WHERE lr.id = $3 FOR UPDATE) AS was
-	WHERE r.id = was.id AND was.status <> $1 AND ($1 = 'committed' OR was.status = 'reserved')
+	FROM (SELECT lr.id, lr.status FROM limit_reservations lr WHERE lr.id = $4 AND lr.service = $3 FOR UPDATE) AS was
+	WHERE r.id = was.id AND r.service = $3
+		AND (was.status = 'reserved' OR ($1 = 'committed' AND was.status = 'released')) AND was.status <> $1
 	RETURNING r.id, r.user_id, r.kind, r.currency, r.amount_minor, r.day, r.month, was.status AS was
 ), freed AS (
 	UPDATE limit_usage u SET amount_minor = u.amount_minor
@@ -204,11 +342,64 @@ WITH settled AS (
 SELECT count(*) FROM settled
 `
 
+type SettleReservationParams struct {
+	Status  string
+	At      *time.Time
+	Service string
+	ID      uuid.UUID
+}
+
 // Commits or releases a reservation. A release frees the counters; a commit after a release books them again, past the edge if need be.
 // The counters' rows are locked day first, as by the reservation itself.
-func (q *Queries) SettleReservation(ctx context.Context, db DBTX, status string, at *time.Time, iD uuid.UUID) (int64, error) {
-	row := db.QueryRow(ctx, settleReservation, status, at, iD)
+func (q *Queries) SettleReservation(ctx context.Context, db DBTX, arg SettleReservationParams) (int64, error) {
+	row := db.QueryRow(ctx, settleReservation,
+		arg.Status,
+		arg.At,
+		arg.Service,
+		arg.ID,
+	)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const useLimit = `-- name: UseLimit :one
+WITH usage AS (
+	INSERT INTO limit_usage (user_id, kind, currency, span, starts_on, amount_minor)
+	VALUES ($1, $2, $3, 'day', $4, $5), ($1, $2, $3, 'month', $6, $5)
+	ON CONFLICT (user_id, kind, currency, span, starts_on) DO UPDATE SET amount_minor = limit_usage.amount_minor + EXCLUDED.amount_minor
+	RETURNING span, amount_minor
+)
+SELECT COALESCE(sum(amount_minor) FILTER (WHERE span = 'day'), 0)::bigint AS used_day,
+	COALESCE(sum(amount_minor) FILTER (WHERE span = 'month'), 0)::bigint AS used_month
+FROM usage
+`
+
+type UseLimitParams struct {
+	UserID      uuid.UUID
+	Kind        string
+	Currency    string
+	Day         pgtype.Date
+	AmountMinor int64
+	Month       pgtype.Date
+}
+
+type UseLimitRow struct {
+	UsedDay   int64
+	UsedMonth int64
+}
+
+// Adds to the locked counters, day first; they come back with the amount included.
+func (q *Queries) UseLimit(ctx context.Context, db DBTX, arg UseLimitParams) (UseLimitRow, error) {
+	row := db.QueryRow(ctx, useLimit,
+		arg.UserID,
+		arg.Kind,
+		arg.Currency,
+		arg.Day,
+		arg.AmountMinor,
+		arg.Month,
+	)
+	var i UseLimitRow
+	err := row.Scan(&i.UsedDay, &i.UsedMonth)
+	return i, err
 }

@@ -91,15 +91,17 @@ type Limit struct {
 
 type LimitReservation struct {
 	ID          uuid.UUID
-	UserID      uuid.UUID
-	Kind        string
-	Currency    string
-	AmountMinor int64
+	UserID      *uuid.UUID
+	Kind        *string
+	Currency    *string
+	AmountMinor *int64
 	Day         pgtype.Date
 	Month       pgtype.Date
 	Status      string
 	CreatedAt   time.Time
 	ClosedAt    *time.Time
+	Service     string
+	Refusal     string
 }
 
 type LimitUsage struct {
@@ -148,6 +150,7 @@ type Tariff struct {
 	Currency       string
 	ExciseIncluded bool
 	EffectiveFrom  time.Time
+	Tier           *int16
 }
 
 type TariffBand struct {
@@ -161,6 +164,7 @@ type Tax struct {
 	Tax           string
 	RatePpm       int64
 	EffectiveFrom time.Time
+	ID            int32
 }
 
 type Topup struct {
@@ -221,6 +225,7 @@ type TransferQuote struct {
 	ExciseMinor         int64
 	CreatedAt           time.Time
 	ExpiresAt           time.Time
+	TariffVersion       *string
 }
 
 type Wallet struct {

@@ -20,7 +20,7 @@ WITH closed AS (
 	RETURNING t.id
 ), settled AS (
 	UPDATE limit_reservations r SET status = CASE WHEN $1 = 'completed' THEN 'committed' ELSE 'released' END, closed_at = $4
-	FROM closed WHERE r.id = closed.id
+	FROM closed WHERE r.id = closed.id AND r.service = 'wallet'
 	RETURNING r.user_id, r.kind, r.currency, r.amount_minor, r.day, r.month
 ), freed AS (
 	UPDATE limit_usage u SET amount_minor = u.amount_minor - s.amount_minor
@@ -63,7 +63,8 @@ WITH input AS (
 	FROM locked l JOIN input i ON i.id = l.id WHERE t.id = l.id
 	RETURNING t.id, t.closed_at
 ), settled AS (
-	UPDATE limit_reservations r SET status = 'committed', closed_at = c.closed_at FROM closed c WHERE r.id = c.id
+	UPDATE limit_reservations r SET status = 'committed', closed_at = c.closed_at FROM closed c
+	WHERE r.id = c.id AND r.service = 'wallet'
 )
 SELECT closed.id FROM closed
 `
@@ -155,9 +156,9 @@ func (q *Queries) GetTransfer(ctx context.Context, db DBTX, id uuid.UUID) (Trans
 
 const insertQuote = `-- name: InsertQuote :exec
 INSERT INTO transfer_quotes (id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency,
-	amount_minor, fee_minor, excise_minor, created_at, expires_at)
+	amount_minor, fee_minor, excise_minor, created_at, expires_at, tariff_version)
 VALUES ($1, $2, $3, $4, $5, $6, $7,
-	$8, $9, $10, $11, $12)
+	$8, $9, $10, $11, $12, $13::text)
 `
 
 type InsertQuoteParams struct {
@@ -173,6 +174,7 @@ type InsertQuoteParams struct {
 	ExciseMinor         int64
 	CreatedAt           time.Time
 	ExpiresAt           time.Time
+	TariffVersion       string
 }
 
 func (q *Queries) InsertQuote(ctx context.Context, db DBTX, arg InsertQuoteParams) error {
@@ -189,6 +191,7 @@ func (q *Queries) InsertQuote(ctx context.Context, db DBTX, arg InsertQuoteParam
 		arg.ExciseMinor,
 		arg.CreatedAt,
 		arg.ExpiresAt,
+		arg.TariffVersion,
 	)
 	return err
 }

@@ -1,8 +1,8 @@
 -- name: InsertQuote :exec
 INSERT INTO transfer_quotes (id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency,
-	amount_minor, fee_minor, excise_minor, created_at, expires_at)
+	amount_minor, fee_minor, excise_minor, created_at, expires_at, tariff_version)
 VALUES (@id, @user_id, @wallet_id, @recipient_user_id, @recipient_wallet_id, @recipient_name_sealed, @currency,
-	@amount_minor, @fee_minor, @excise_minor, @created_at, @expires_at);
+	@amount_minor, @fee_minor, @excise_minor, @created_at, @expires_at, sqlc.arg(tariff_version)::text);
 
 -- name: LockQuote :one
 -- The quote with everything that the first step of a transfer judges, and the id for its job. The lock makes two spenders of one quote take turns.
@@ -51,7 +51,7 @@ WITH closed AS (
 	RETURNING t.id
 ), settled AS (
 	UPDATE limit_reservations r SET status = CASE WHEN @status = 'completed' THEN 'committed' ELSE 'released' END, closed_at = @at
-	FROM closed WHERE r.id = closed.id
+	FROM closed WHERE r.id = closed.id AND r.service = 'wallet'
 	RETURNING r.user_id, r.kind, r.currency, r.amount_minor, r.day, r.month
 ), freed AS (
 	UPDATE limit_usage u SET amount_minor = u.amount_minor - s.amount_minor
@@ -73,7 +73,8 @@ WITH input AS (
 	FROM locked l JOIN input i ON i.id = l.id WHERE t.id = l.id
 	RETURNING t.id, t.closed_at
 ), settled AS (
-	UPDATE limit_reservations r SET status = 'committed', closed_at = c.closed_at FROM closed c WHERE r.id = c.id
+	UPDATE limit_reservations r SET status = 'committed', closed_at = c.closed_at FROM closed c
+	WHERE r.id = c.id AND r.service = 'wallet'
 )
 SELECT closed.id FROM closed;
 

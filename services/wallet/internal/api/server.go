@@ -42,6 +42,8 @@ var needed = map[string][]string{
 	"OpenWallet":  {scopes.WalletWrite}, "CreateTopup": {scopes.WalletWrite},
 	"CreateTransferQuote": {scopes.WalletWrite}, "CreateTransfer": {scopes.WalletWrite},
 	"LiftMyPromptBlock": {scopes.WalletWrite}, "LiftPromptBlock": {scopes.AdminUsers},
+	"PutLimitReservation": {scopes.LimitsReserve}, "CommitLimitReservation": {scopes.LimitsReserve},
+	"ReleaseLimitReservation": {scopes.LimitsReserve}, "PriceOperation": {scopes.PricesRead},
 	"ReceiveStkCallback": nil, "ReceiveC2BConfirmation": nil, "ReceiveC2BValidation": nil,
 }
 

@@ -95,6 +95,7 @@ func TestAuthorization(t *testing.T) {
 	operations, bare := 0, w.api.Bare()
 	for path, item := range doc.Paths.Map() {
 		path = strings.NewReplacer("{wallet_id}", uuid.NewString(), "{topup_id}", uuid.NewString(), "{transfer_id}", uuid.NewString(),
+			"{reservation_id}", uuid.NewString(),
 			"{token}", "abcdefghijklmnopqrstuvwxyz234567").Replace(path)
 		for method, op := range item.Operations() {
 			operations++
@@ -122,6 +123,13 @@ func TestAuthorization(t *testing.T) {
 					identity: w.identity("user:"+uuid.NewString(), other, nil)}),
 					http.StatusForbidden, "forbidden")
 			}
+			if needs := (*op.Security)[0]["serviceKey"]; needs != nil {
+				own := w.send(request{method: method, path: path, body: body, identity: w.identity("service:banking", needs[0], nil)})
+				if strings.Contains(own.Body.String(), `"code":"forbidden"`) {
+					t.Errorf("%s refuses a service: %s", op.OperationID, own.Body)
+				}
+				continue
+			}
 			for _, scope := range (*op.Security)[0]["userAuth"] { // else nobody could ever call it
 				own := w.send(request{method: method, path: path, body: body, identity: w.identity("user:"+uuid.NewString(), scope, nil)})
 				if strings.Contains(own.Body.String(), `"code":"forbidden"`) {
@@ -136,7 +144,7 @@ func TestAuthorization(t *testing.T) {
 			}
 		}
 	}
-	if operations != 17 {
+	if operations != 21 {
 		t.Errorf("%d operations walked", operations)
 	}
 }
@@ -169,7 +177,7 @@ func TestWalletsAndLimits(t *testing.T) {
 	}
 	decode(t, w.send(request{method: "POST", path: "/v1/wallets", body: `{"currency":"UGX"}`, identity: w.as(p)}), 200)
 	limits := decode(t, w.send(request{method: "GET", path: "/v1/limits", identity: w.as(p)}), 200)
-	if limits["tier"] != 1.0 || len(limits["limits"].([]any)) != 5 || len(limits["maximum_balances"].([]any)) != 4 {
+	if limits["tier"] != 1.0 || len(limits["limits"].([]any)) != 33 || len(limits["maximum_balances"].([]any)) != 4 {
 		t.Errorf("limits: %v", limits)
 	}
 	stranger := testworld.Person{UserID: uuid.New()}
@@ -385,4 +393,49 @@ func TestHooksTakeWhateverComes(t *testing.T) {
 	}
 	servicetest.Eventually(t, "the cut-off message is a case",
 		func() bool { return w.Count("SELECT count(*) FROM cases WHERE kind = 'unreadable'") == 1 })
+}
+
+// TestReservationsAndPrices is what another service asks of limits and prices.
+func TestReservationsAndPrices(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	p := w.Person(1, 0)
+	banking := w.identity("service:banking", "limits:reserve prices:read", nil)
+	path := "/v1/internal/limit-reservations/" + uuid.NewString()
+	body := func(minor, kind string) string {
+		return `{"user_id":"` + p.UserID.String() + `","kind":"` + kind + `","amount":{"amount":` + minor + `,"currency":"KES"}}`
+	}
+	put := func(path, body string) *httptest.ResponseRecorder {
+		return w.send(request{method: "PUT", path: path, body: body, identity: banking})
+	}
+	post := func(path, body string) *httptest.ResponseRecorder {
+		return w.send(request{method: "POST", path: path, body: body, identity: banking})
+	}
+	for _, status := range []int{201, 200} {
+		if got := decode(t, put(path, body("100", "withdrawal")), status); got["status"] != "reserved" || got["kind"] != "withdrawal" ||
+			got["user_id"] != p.UserID.String() || path[len(path)-36:] != got["reservation_id"] {
+			t.Errorf("reservation: %v", got)
+		}
+	}
+	servicetest.Refused(t, put(path, body("101", "withdrawal")), 422, "reservation_differs")
+	servicetest.Refused(t, put(path, body("100", "gift")), 400, "invalid_request")
+	refused := "/v1/internal/limit-reservations/" + uuid.NewString()
+	for range 2 {
+		servicetest.Refused(t, put(refused, body("7000001", "withdrawal")), 422, "limit_per_transaction")
+	}
+	servicetest.Refused(t, post(refused+"/commitment", ""), 409, "reservation_refused")
+	if got := decode(t, post(path+"/commitment", ""), 200); got["status"] != "committed" {
+		t.Errorf("commitment: %v", got)
+	}
+	servicetest.Refused(t, post(path+"/release", ""), 409, "reservation_committed")
+	if rec := post(refused+"/release", ""); rec.Code != 204 {
+		t.Errorf("release: %d", rec.Code)
+	}
+	servicetest.Refused(t, post("/v1/internal/limit-reservations/"+uuid.NewString()+"/commitment", ""), 404, "not_found")
+	price := `{"country":"KE","kind":"transfer","tier":1,"amount":{"amount":100000,"currency":"KES"}}`
+	got := decode(t, post("/v1/internal/prices", price), 200)
+	if got["fee"].(map[string]any)["amount"] != 1300.0 || got["excise"].(map[string]any)["amount"] != 195.0 || got["tariff_version"] != "1.1" {
+		t.Errorf("price: %v", got)
+	}
+	servicetest.Refused(t, post("/v1/internal/prices", strings.Replace(price, "transfer", "cash_out", 1)), 422, "no_price")
 }

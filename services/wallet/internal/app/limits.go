@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sendtip/sendtip/generated/scopes"
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/money"
@@ -18,17 +19,28 @@ func (a *App) EstimateFee(ctx context.Context, kind, country string, amount mone
 	if err != nil {
 		return domain.Price{}, err
 	}
+	c := domain.Customer{Country: country}
 	if userID, ok := auth.From(ctx).UserID(); ok && country == "" {
-		c, err := a.customer(ctx, userID)
-		if err != nil {
+		if c, err = a.customer(ctx, userID); err != nil {
 			return domain.Price{}, err
 		}
-		country = c.Country
 	}
-	if country == "" {
-		country = a.Country
+	if c.Country == "" {
+		c.Country = a.Country
 	}
-	return rules.Price(country, kind, amount, a.Now())
+	return rules.Price(c, kind, amount, a.Now())
+}
+
+// PriceOperation prices what another service sells to customers of a country and tier.
+func (a *App) PriceOperation(ctx context.Context, c domain.Customer, kind string, amount money.Money) (domain.Price, error) {
+	if err := auth.Require(ctx, scopes.PricesRead); err != nil {
+		return domain.Price{}, err
+	}
+	rules, err := a.rules(ctx)
+	if err != nil {
+		return domain.Price{}, err
+	}
+	return rules.Price(c, kind, amount, a.Now())
 }
 
 // LimitUse is one limit with what is used of it.

@@ -15,6 +15,9 @@ import (
 // pendingAlarm is the age of an unsettled payment at which a person must look.
 const pendingAlarm = 5 * time.Minute
 
+// reservedAlarm is the age of another service's reservation at which a person must look: none expires by itself.
+const reservedAlarm = 24 * time.Hour
+
 type metrics struct {
 	alarms, transfers, topups, callbacks *prometheus.CounterVec
 	pendingTransfers, pendingAge         prometheus.Gauge
@@ -22,6 +25,7 @@ type metrics struct {
 	dueCredits, dueAge                   prometheus.Gauge
 	openClaims, openCases                prometheus.Gauge
 	overdue                              prometheus.Gauge
+	reservations, reservationAge         prometheus.Gauge
 	callbackSeconds                      prometheus.Histogram
 }
 
@@ -45,6 +49,8 @@ func newMetrics() metrics {
 		dueAge:           gauge("wallet_topups_due_age_seconds", "Age of the oldest of them."),
 		openClaims:       gauge("wallet_claims_open", "Messages of strangers about which Safaricom's books are asked."),
 		openCases:        gauge("wallet_cases_open", "Messages and receipts that a person of finance must look at."),
+		reservations:     gauge("wallet_reservations_open", "Limits that other services reserved and neither committed nor released."),
+		reservationAge:   gauge("wallet_reservations_age_seconds", "Age of the oldest of them."),
 		overdue:          gauge("wallet_sweep_overdue", "Rows that the sweep should have deleted two hours ago, counted up to 10,000."),
 		callbackSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "wallet_stk_callback_seconds",
 			Help: "From the prompt to its callback.", Buckets: []float64{1, 2, 5, 10, 20, 30, 60, 120, 300}}),
@@ -53,7 +59,8 @@ func newMetrics() metrics {
 
 func (m metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.alarms, m.transfers, m.topups, m.callbacks, m.pendingTransfers, m.pendingAge, m.unknownTopups,
-		m.unknownMinor, m.dueCredits, m.dueAge, m.openClaims, m.openCases, m.overdue, m.callbackSeconds}
+		m.unknownMinor, m.dueCredits, m.dueAge, m.openClaims, m.openCases, m.overdue, m.callbackSeconds,
+		m.reservations, m.reservationAge}
 }
 
 // Measure refreshes the gauges of what is not settled, and raises the alarm when something waits for too long.
@@ -75,6 +82,12 @@ func (a *App) Measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	reservations, err := a.q.CountOpenReservations(ctx, a.Pool, now)
+	if err != nil {
+		return err
+	}
+	a.metrics.reservations.Set(float64(reservations.Open))
+	a.metrics.reservationAge.Set(reservations.OldestSeconds)
 	a.metrics.overdue.Set(float64(overdue))
 	a.metrics.openClaims.Set(float64(cases.Claims))
 	a.metrics.openCases.Set(float64(cases.Cases))
@@ -89,6 +102,9 @@ func (a *App) Measure(ctx context.Context) error {
 	}
 	if topups.OldestDueSeconds > pendingAlarm.Seconds() {
 		a.alarm(ctx, "topup_not_credited", "topups", topups.Due, "oldest_s", int(topups.OldestDueSeconds))
+	}
+	if reservations.OldestSeconds > reservedAlarm.Seconds() {
+		a.alarm(ctx, "limit_reserved_too_long", "reservations", reservations.Open, "oldest_s", int(reservations.OldestSeconds))
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func (a *App) CreateTransferQuote(ctx context.Context, in QuoteInput) (domain.Qu
 		err := a.q.InsertQuote(ctx, tx, walletdb.InsertQuoteParams{ID: quote.ID, UserID: userID, WalletID: quote.WalletID,
 			RecipientUserID: to.UserID, RecipientWalletID: to.ID, RecipientNameSealed: sealed, Currency: price.Amount.Currency,
 			AmountMinor: price.Amount.Amount, FeeMinor: price.Fee.Amount, ExciseMinor: price.Excise.Amount, CreatedAt: now,
-			ExpiresAt: quote.ExpiresAt})
+			ExpiresAt: quote.ExpiresAt, TariffVersion: price.Version})
 		if err != nil {
 			return fmt.Errorf("insert quote: %w", err)
 		}
@@ -91,7 +91,7 @@ func (a *App) priceTransfer(ctx context.Context, userID uuid.UUID, in QuoteInput
 	if err := rules.Limit(c, domain.KindTransfer, in.Amount.Currency, now).CheckAmount(in.Amount.Amount); err != nil {
 		return domain.Price{}, err
 	}
-	return rules.Price(c.Country, domain.KindTransfer, in.Amount, now)
+	return rules.Price(c, domain.KindTransfer, in.Amount, now)
 }
 
 // recipientOf finds the wallet that gets the money and, for a phone, the masked name of its owner.

@@ -41,7 +41,7 @@ func (a *App) loadRules(ctx context.Context) (domain.Rules, error) {
 	for _, t := range tariffs { // by tariff, then by band
 		if t.ID != last {
 			last = t.ID
-			r.Tariffs = append(r.Tariffs, domain.Tariff{Country: t.Country, Kind: t.Kind, Currency: t.Currency,
+			r.Tariffs = append(r.Tariffs, domain.Tariff{ID: t.ID, Tier: t.Tier, Country: t.Country, Kind: t.Kind, Currency: t.Currency,
 				ExciseIncluded: t.ExciseIncluded, EffectiveFrom: t.EffectiveFrom})
 		}
 		current := &r.Tariffs[len(r.Tariffs)-1]
@@ -52,7 +52,8 @@ func (a *App) loadRules(ctx context.Context) (domain.Rules, error) {
 		return r, err
 	}
 	for _, t := range taxes {
-		r.Taxes = append(r.Taxes, domain.Tax{Country: t.Country, Name: t.Tax, RatePPM: t.RatePpm, EffectiveFrom: t.EffectiveFrom})
+		r.Taxes = append(r.Taxes, domain.Tax{ID: t.ID, Country: t.Country, Name: t.Tax, RatePPM: t.RatePpm,
+			EffectiveFrom: t.EffectiveFrom})
 	}
 	limits, err := a.q.ListLimits(ctx, a.Pool)
 	if err != nil {

@@ -256,7 +256,8 @@ func (a *App) moveTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, e domain
 	}
 	if share != domain.ShareKept {
 		at := a.Now()
-		if _, err := a.q.SettleReservation(ctx, tx, string(share), &at, next.ID); err != nil {
+		if _, err := a.q.SettleReservation(ctx, tx, walletdb.SettleReservationParams{Status: string(share), At: &at, ID: next.ID,
+			Service: domain.OwnReservations}); err != nil {
 			return t, false, fmt.Errorf("settle limit: %w", err)
 		}
 	}

@@ -1,6 +1,8 @@
 package domain
 
 import (
+	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -8,11 +10,24 @@ import (
 	"github.com/sendtip/sendtip/kit/money"
 )
 
-// Kinds of payments that prices and limits are for.
+// Kinds of payments that prices and limits are for. Transfers and top-ups are this service's; the others are sold by other services.
 const (
-	KindTransfer = "transfer"
-	KindTopup    = "topup"
+	KindTransfer         = "transfer"
+	KindTopup            = "topup"
+	KindDeposit          = "deposit"
+	KindWithdrawal       = "withdrawal"
+	KindCashIn           = "cash_in"
+	KindCashOut          = "cash_out"
+	KindLoanDisbursement = "loan_disbursement"
+	KindLoanRepayment    = "loan_repayment"
+	KindSavings          = "savings"
 )
+
+var kinds = []string{KindTransfer, KindTopup, KindDeposit, KindWithdrawal, KindCashIn, KindCashOut, KindLoanDisbursement, KindLoanRepayment,
+	KindSavings}
+
+// IsKind says whether there are payments of a kind.
+func IsKind(kind string) bool { return slices.Contains(kinds, kind) }
 
 // Rules are the effective-dated prices, taxes and limits. Of the rows for one thing, the one with the latest date that is not in the
 // future counts; rows are only ever added.
@@ -25,6 +40,8 @@ type Rules struct {
 
 // Tariff prices one kind of payment in one currency.
 type Tariff struct {
+	ID                      int32
+	Tier                    *int16 // whom it is for; nil: all tiers that have none of their own
 	Country, Kind, Currency string
 	ExciseIncluded          bool // the fee contains the duty; else the duty comes on top
 	EffectiveFrom           time.Time
@@ -36,6 +53,7 @@ type Band struct{ UpTo, Fee int64 }
 
 // Tax is a rate on fees, in parts per million.
 type Tax struct {
+	ID            int32
 	Country, Name string
 	RatePPM       int64
 	EffectiveFrom time.Time
@@ -49,6 +67,7 @@ const ppm = 1_000_000
 // Price is what a payment costs on top of its amount.
 type Price struct {
 	Amount, Fee, Excise money.Money
+	Version             string // the rows that made it
 }
 
 // Total is amount, fee and excise.
@@ -62,27 +81,21 @@ func (p Price) Total() (money.Money, error) {
 
 // Price finds the fee of an amount and the excise duty on it (Kenya: Excise Duty Act, on the fee, not on the amount), rounded half up to
 // the minor unit. It answers ErrNoPrice when no tariff covers the amount.
-func (r Rules) Price(country, kind string, amount money.Money, at time.Time) (Price, error) {
-	var tariff *Tariff
-	for i, t := range r.Tariffs {
-		if t.Country == country && t.Kind == kind && t.Currency == amount.Currency && inForce(t.EffectiveFrom, at) &&
-			(tariff == nil || t.EffectiveFrom.After(tariff.EffectiveFrom)) {
-			tariff = &r.Tariffs[i]
-		}
-	}
-	if tariff == nil || amount.Amount <= 0 {
+func (r Rules) Price(c Customer, kind string, amount money.Money, at time.Time) (Price, error) {
+	tariff, found := r.tariff(c, kind, amount.Currency, at)
+	if !found || amount.Amount <= 0 {
 		return Price{}, ErrNoPrice
 	}
 	i := sort.Search(len(tariff.Bands), func(i int) bool { return tariff.Bands[i].UpTo >= amount.Amount })
 	if i == len(tariff.Bands) {
 		return Price{}, ErrNoPrice
 	}
-	fee, rate := tariff.Bands[i].Fee, r.taxRate(country, TaxExcise, at)
+	fee, tax := tariff.Bands[i].Fee, r.tax(c.Country, TaxExcise, at)
 	den := int64(ppm)
 	if tariff.ExciseIncluded {
-		den += rate // of a fee that contains the duty, rate/(1+rate) is duty
+		den += tax.RatePPM // of a fee that contains the duty, rate/(1+rate) is duty
 	}
-	excise, err := money.MulRatioHalfUp(fee, rate, den)
+	excise, err := money.MulRatioHalfUp(fee, tax.RatePPM, den)
 	if err != nil {
 		return Price{}, err
 	}
@@ -90,18 +103,32 @@ func (r Rules) Price(country, kind string, amount money.Money, at time.Time) (Pr
 		fee -= excise
 	}
 	return Price{Amount: amount, Fee: money.Money{Amount: fee, Currency: amount.Currency},
-		Excise: money.Money{Amount: excise, Currency: amount.Currency}}, nil
+		Excise: money.Money{Amount: excise, Currency: amount.Currency}, Version: fmt.Sprintf("%d.%d", tariff.ID, tax.ID)}, nil
 }
 
-func (r Rules) taxRate(country, name string, at time.Time) int64 {
-	var rate int64
-	var since time.Time
-	for _, t := range r.Taxes {
-		if t.Country == country && t.Name == name && inForce(t.EffectiveFrom, at) && !t.EffectiveFrom.Before(since) {
-			rate, since = t.RatePPM, t.EffectiveFrom
+// tariff is the one in force: that of the customer's tier, whatever its date, goes before the one of all tiers.
+func (r Rules) tariff(c Customer, kind, currency string, at time.Time) (found Tariff, ok bool) {
+	for _, t := range r.Tariffs {
+		if t.Country != c.Country || t.Kind != kind || t.Currency != currency || !inForce(t.EffectiveFrom, at) ||
+			t.Tier != nil && *t.Tier != c.Tier {
+			continue
+		}
+		own, before := t.Tier != nil, found.Tier != nil
+		if !ok || own && !before || own == before && t.EffectiveFrom.After(found.EffectiveFrom) {
+			found, ok = t, true
 		}
 	}
-	return rate
+	return found, ok
+}
+
+// tax is the rate in force; without a row nothing is taxed.
+func (r Rules) tax(country, name string, at time.Time) (found Tax) {
+	for _, t := range r.Taxes {
+		if t.Country == country && t.Name == name && inForce(t.EffectiveFrom, at) && !t.EffectiveFrom.Before(found.EffectiveFrom) {
+			found = t
+		}
+	}
+	return found
 }
 
 func inForce(from, at time.Time) bool { return !from.After(at) }

@@ -25,8 +25,8 @@ func rules(included bool) domain.Rules {
 			{Country: "KE", Kind: "transfer", Currency: "KES", ExciseIncluded: included, EffectiveFrom: day1, Bands: []domain.Band{{1000, 20}}},
 			{Country: "UG", Kind: "transfer", Currency: "KES", EffectiveFrom: day0, Bands: []domain.Band{{1000, 99}}},
 		},
-		Taxes: []domain.Tax{{"KE", "excise", 200000, day0.AddDate(-1, 0, 0)}, {"KE", "excise", 150000, day0}, {"KE", "excise", 500000, day1},
-			{"KE", "vat", 999999, day0}},
+		Taxes: []domain.Tax{{1, "KE", "excise", 200000, day0.AddDate(-1, 0, 0)}, {2, "KE", "excise", 150000, day0},
+			{3, "KE", "excise", 500000, day1}, {4, "KE", "vat", 999999, day0}},
 	}
 }
 
@@ -52,14 +52,14 @@ func TestPrice(t *testing.T) {
 		"included_next_tariff": {501, 13, 7, day1, true, nil}, // 20 x 0.5/1.5 = 6.67
 	}
 	for name, c := range cases {
-		p, err := rules(c.included).Price("KE", "transfer", money.Money{Amount: c.amount, Currency: "KES"}, c.at)
+		p, err := rules(c.included).Price(domain.Customer{Country: "KE"}, "transfer", money.Money{Amount: c.amount, Currency: "KES"}, c.at)
 		if !errors.Is(err, c.err) || p.Fee.Amount != c.fee || p.Excise.Amount != c.excise {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
 	}
 	for _, other := range [][3]string{{"RW", "transfer", "KES"}, {"KE", "topup", "KES"}, {"KE", "transfer", "USD"}} {
-		if _, err := rules(false).Price(other[0], other[1], money.Money{Amount: 500, Currency: other[2]}, day0); !errors.Is(err,
-			domain.ErrNoPrice) {
+		if _, err := rules(false).Price(domain.Customer{Country: other[0]}, other[1], money.Money{Amount: 500, Currency: other[2]},
+			day0); !errors.Is(err, domain.ErrNoPrice) {
 			t.Errorf("%v: %v", other, err)
 		}
 	}
@@ -79,9 +79,9 @@ func TestPriceProperties(t *testing.T) {
 		included := rapid.Bool().Draw(t, "included")
 		r := domain.Rules{Tariffs: []domain.Tariff{{Country: "KE", Kind: "transfer", Currency: "KES", ExciseIncluded: included,
 			EffectiveFrom: day0, Bands: bands}},
-			Taxes: []domain.Tax{{"KE", "excise", rate, day0}}}
+			Taxes: []domain.Tax{{1, "KE", "excise", rate, day0}}}
 		amount := rapid.Int64Range(1, top+10).Draw(t, "amount")
-		p, err := r.Price("KE", "transfer", money.Money{Amount: amount, Currency: "KES"}, day1)
+		p, err := r.Price(domain.Customer{Country: "KE"}, "transfer", money.Money{Amount: amount, Currency: "KES"}, day1)
 		if amount > top {
 			if !errors.Is(err, domain.ErrNoPrice) {
 				t.Fatalf("above the last band: %v", err)
@@ -201,6 +201,35 @@ func TestPeriodOf(t *testing.T) {
 	} {
 		if p := domain.PeriodOf(c.country, c.at); !p.Day.Equal(c.day) || !p.Month.Equal(c.month) {
 			t.Errorf("%s %s: %+v", c.country, c.at, p)
+		}
+	}
+}
+
+// TestPriceOfTier: a tariff of the customer's tier goes before the one of all tiers, also when that one is newer; the version names tariff
+// and tax.
+func TestPriceOfTier(t *testing.T) {
+	t.Parallel()
+	two := int16(2)
+	tariff := func(id int32, tier *int16, from time.Time, fee int64) domain.Tariff {
+		return domain.Tariff{ID: id, Tier: tier, Country: "KE", Kind: domain.KindCashOut, Currency: "KES", EffectiveFrom: from,
+			Bands: []domain.Band{{1000, fee}}}
+	}
+	all := []domain.Tariff{tariff(1, nil, day0, 1), tariff(2, &two, day0, 2), tariff(3, nil, day1, 3), tariff(4, &two, day1.Add(time.Hour), 4)}
+	for _, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}} {
+		r := domain.Rules{Taxes: []domain.Tax{{7, "KE", "excise", 0, day0}}}
+		for _, i := range order {
+			r.Tariffs = append(r.Tariffs, all[i])
+		}
+		for _, c := range []struct {
+			tier    int16
+			at      time.Time
+			fee     int64
+			version string
+		}{{1, day0, 1, "1.7"}, {2, day0, 2, "2.7"}, {1, day1, 3, "3.7"}, {2, day1, 2, "2.7"}, {2, day1.Add(time.Hour), 4, "4.7"}} {
+			p, err := r.Price(domain.Customer{Country: "KE", Tier: c.tier}, domain.KindCashOut, money.Money{Amount: 500, Currency: "KES"}, c.at)
+			if err != nil || p.Fee.Amount != c.fee || p.Version != c.version {
+				t.Errorf("%v, %+v: %+v, %v", order, c, p, err)
+			}
 		}
 	}
 }
