@@ -52,9 +52,10 @@ test-authz: ## ask every operation as everybody: the authorization matrix
 	@scripts/setup.sh tools postgres
 	@SENDTIP_AUTHZ_REPORT=$(CURDIR)/.cache/authz scripts/test.sh ./test/authz/... && cat .cache/authz
 
-test-clock: ## run the demo at the end of a year and of a leap day
+test-clock: ## run all journeys around the ends of a month, of 29 February and of a year
 	@scripts/setup.sh tools postgres
-	@scripts/test.sh -run EverythingTells ./test/e2e/...
+	@for at in 2027-04-30T23:59:00+03:00 2028-02-29T23:59:00+03:00 2024-12-31T23:59:00+03:00; do \
+		SENDTIP_TEST_CLOCK=$$at scripts/test.sh ./test/e2e/... || exit 1; done
 
 test-kafka: ## run the event tests and the journey on a real Apache Kafka broker
 	@scripts/setup.sh tools postgres kafka

@@ -14,7 +14,6 @@ import (
 
 	"github.com/sendtip/sendtip/cmd/sendtip/journey"
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
-	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/sandbox/control"
 	"github.com/sendtip/sendtip/services/transactions/check"
@@ -71,18 +70,13 @@ func (f *flags) world() journey.World {
 		CheckLedger: f.checkLedger, MakeAdmin: f.makeAdmin}
 }
 
-// makeAdmin makes an admin of the story. On a folder where the story was told before, two exist.
-func (f *flags) makeAdmin(ctx context.Context, c *journey.Customer) error {
+// makeAdmin does what `sendtip admin create` does.
+func (f *flags) makeAdmin(ctx context.Context, c *journey.Customer, breakGlass string) error {
 	cfg, err := f.userConfig()
 	if err != nil {
 		return err
 	}
-	in := user.Admin{Phone: c.Phone, Pin: c.PIN, Device: c.Device}
-	c.UserID, err = user.CreateAdmin(ctx, cfg, in)
-	if fault, ok := fault.As(err); ok && fault.Code == "admins_exist" {
-		in.BreakGlass = "The demo is told once more."
-		c.UserID, err = user.CreateAdmin(ctx, cfg, in)
-	}
+	c.UserID, err = user.CreateAdmin(ctx, cfg, user.Admin{Phone: c.Phone, Pin: c.PIN, Device: c.Device, BreakGlass: breakGlass})
 	return err
 }
 

@@ -79,8 +79,9 @@ func start(t *testing.T) *world {
 	return w
 }
 
-func (w *world) makeAdmin(ctx context.Context, c *journey.Customer) error {
-	environ, err := platform.ServiceEnviron(w.ports, w.p.Keys(), w.p.AdminURL("postgres"), w.p.Brokers(), map[string]string{}, "user")
+func (w *world) makeAdmin(ctx context.Context, c *journey.Customer, breakGlass string) error {
+	environ, err := platform.ServiceEnviron(w.ports, w.p.Keys(), w.p.AdminURL("postgres"), w.p.Brokers(),
+		map[string]string{"SENDTIP_CLOCK_OFFSET": w.clock.Offset().String()}, "user")
 	if err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (w *world) makeAdmin(ctx context.Context, c *journey.Customer) error {
 	if err != nil {
 		return err
 	}
-	c.UserID, err = user.CreateAdmin(ctx, cfg, user.Admin{Phone: c.Phone, Pin: c.PIN, Device: c.Device})
+	c.UserID, err = user.CreateAdmin(ctx, cfg, user.Admin{Phone: c.Phone, Pin: c.PIN, Device: c.Device, BreakGlass: breakGlass})
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -19,8 +20,9 @@ import (
 )
 
 // makeAdmin does what `sendtip admin create` does.
-func (w *world) makeAdmin(ctx context.Context, c *journey.Customer) error {
-	environ, err := platform.ServiceEnviron(w.ports, w.p.Keys(), w.p.AdminURL("postgres"), w.p.Brokers(), map[string]string{}, "user")
+func (w *world) makeAdmin(ctx context.Context, c *journey.Customer, breakGlass string) error {
+	environ, err := platform.ServiceEnviron(w.ports, w.p.Keys(), w.p.AdminURL("postgres"), w.p.Brokers(),
+		map[string]string{"SENDTIP_CLOCK_OFFSET": w.Now().Sub(time.Now()).String()}, "user")
 	if err != nil {
 		return err
 	}
@@ -28,7 +30,7 @@ func (w *world) makeAdmin(ctx context.Context, c *journey.Customer) error {
 	if err != nil {
 		return err
 	}
-	c.UserID, err = user.CreateAdmin(ctx, cfg, user.Admin{Phone: c.Phone, Pin: c.PIN, Device: c.Device})
+	c.UserID, err = user.CreateAdmin(ctx, cfg, user.Admin{Phone: c.Phone, Pin: c.PIN, Device: c.Device, BreakGlass: breakGlass})
 	return err
 }
 

@@ -29,6 +29,7 @@ func TestEverythingTellsThePlatformsTime(t *testing.T) {
 	for name, moment := range map[string]time.Time{
 		"a year ends, behind":     time.Date(2024, time.December, 31, 23, 59, 50, 0, nairobi),
 		"29 February ends, ahead": time.Date(2028, time.February, 29, 23, 59, 50, 0, nairobi),
+		"a month ends, ahead":     time.Date(2027, time.April, 30, 23, 59, 50, 0, nairobi),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -23,7 +22,7 @@ func TestCustomerProvesATransfer(t *testing.T) {
 	t.Parallel()
 	w := shared(t)
 	amina, brian := w.customer(t, "Amina", 2_000_00), w.customer(t, "Brian", 0)
-	before := time.Now().UTC()
+	before := w.Now().UTC()
 	sent, err := amina.Send(t.Context(), brian, 500_00)
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/sendtip/sendtip/cmd/sendtip/journey"
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
+	"github.com/sendtip/sendtip/kit/clock"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/sandbox/control"
 	"github.com/sendtip/sendtip/services/transactions/check"
@@ -75,6 +76,9 @@ func newWorld(ctx context.Context, dir string, change func(*platform.Options)) (
 		if change != nil {
 			change(&o)
 		}
+		if err := putAt(&o); err != nil {
+			return nil, err
+		}
 		w.ports, now = o.Ports, time.Now
 		if o.Clock != nil {
 			now = o.Clock.Now
@@ -90,6 +94,26 @@ func newWorld(ctx context.Context, dir string, change func(*platform.Options)) (
 	w.World = journey.World{Gateway: w.p.PublicURL(), Sandbox: control.New(w.p.SandboxURL(), &http.Client{Timeout: 30 * time.Second}),
 		HTTP: client, CheckLedger: w.checkLedger, MakeAdmin: w.makeAdmin, Now: now}
 	return w, nil
+}
+
+// moved is how far SENDTIP_TEST_CLOCK (RFC 3339) is from the moment at which the tests began: `make test-clock` lets all journeys happen around
+// the ends of days, months and years.
+var moved = sync.OnceValues(func() (time.Duration, error) {
+	text := os.Getenv("SENDTIP_TEST_CLOCK")
+	if text == "" {
+		return 0, nil
+	}
+	moment, err := time.Parse(time.RFC3339, text)
+	return time.Until(moment), err
+})
+
+// putAt moves a platform there, unless the test chose a time itself.
+func putAt(o *platform.Options) error {
+	offset, err := moved()
+	if err == nil && offset != 0 && o.Clock == nil && o.Environ["SENDTIP_CLOCK_OFFSET"] == "" {
+		o.Clock = clock.New(offset)
+	}
+	return err
 }
 
 func (w *world) stop(t testing.TB) {

@@ -24,8 +24,9 @@ type World struct {
 	HTTP    *http.Client
 	// CheckLedger proves that the ledger's totals are zero and says how much it checked.
 	CheckLedger func(ctx context.Context) (string, error)
-	// MakeAdmin does what `sendtip admin create` does, for a person with phone, PIN and device, and fills in the user's id.
-	MakeAdmin func(ctx context.Context, c *Customer) error
+	// MakeAdmin does what `sendtip admin create` does, for a person with phone, PIN and device, and fills in the user's id. breakGlass is the
+	// reason to do it although there are two admins; empty: it is not done.
+	MakeAdmin func(ctx context.Context, c *Customer, breakGlass string) error
 	// Now is the platform's clock; nil: the machine's.
 	Now func() time.Time
 
