@@ -22,7 +22,7 @@ import (
 // makeAdmin does what `sendtip admin create` does.
 func (w *world) makeAdmin(ctx context.Context, c *journey.Customer, breakGlass string) error {
 	environ, err := platform.ServiceEnviron(w.ports, w.p.Keys(), w.p.AdminURL("postgres"), w.p.Brokers(),
-		map[string]string{"SENDTIP_CLOCK_OFFSET": w.Now().Sub(time.Now()).String()}, "user")
+		map[string]string{"SENDTIP_CLOCK_OFFSET": time.Until(w.Now()).String()}, "user")
 	if err != nil {
 		return err
 	}

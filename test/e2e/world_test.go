@@ -96,8 +96,8 @@ func newWorld(ctx context.Context, dir string, change func(*platform.Options)) (
 	return w, nil
 }
 
-// moved is how far SENDTIP_TEST_CLOCK (RFC 3339) is from the moment at which the tests began: `make test-clock` lets all journeys happen around
-// the ends of days, months and years.
+// moved is how far SENDTIP_TEST_CLOCK (RFC 3339) is from the moment at which the tests began: `make test-clock` lets all journeys happen
+// around the ends of days, months and years.
 var moved = sync.OnceValues(func() (time.Duration, error) {
 	text := os.Getenv("SENDTIP_TEST_CLOCK")
 	if text == "" {
