@@ -111,7 +111,7 @@ func poll(ctx context.Context, what string, limit time.Duration, done func() (bo
 }
 
 // drainTimeout bounds the wait for what a round leaves behind.
-const drainTimeout = 2 * time.Minute
+const drainTimeout = 4 * time.Minute
 
 // drained waits until every event is published and heard, and with messages until also each message that they caused is dealt with.
 func (w *world) drained(ctx context.Context, o options, messages bool) error {
