@@ -3,6 +3,7 @@ package blob_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -270,6 +271,14 @@ func TestKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	other := put(t, p.open(t, "agents", 1), content)
+	theirs, err := both.Open(blob.SealedFor+other.ID.String(), other.Sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(fileKey(t, plain), fileKey(t, theirs)) {
+		t.Error("two files have one key")
+	}
 	anew, err := both.Seal(blob.SealedFor+f.ID.String(), plain)
 	if err != nil {
 		t.Fatal(err)
@@ -287,6 +296,15 @@ func TestKeys(t *testing.T) {
 	if err := keycheck.Column(both, "documents", "file", blob.SealedFor).Open(uuid.New(), f.Sealed); err == nil {
 		t.Error("the value opens for another row")
 	}
+}
+
+func fileKey(t testing.TB, record []byte) []byte {
+	t.Helper()
+	var r struct{ Key []byte }
+	if err := json.Unmarshal(record, &r); err != nil || len(r.Key) != 32 {
+		t.Fatalf("a key of %d bytes: %v", len(r.Key), err)
+	}
+	return r.Key
 }
 
 // TestTogether: puts at the same time do not meet: files have names of their own, and the same asset is the same.

@@ -85,6 +85,47 @@ func TestChanged(t *testing.T) {
 	})
 }
 
+// TestStream: the seal finds cuts, swaps and what was added by itself, not only the digest that is compared at the end.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	key := bytes.Repeat([]byte{7}, 32)
+	for _, n := range []int{1, 64 << 10, 2*64<<10 - 1, 2 * 64 << 10, 2*64<<10 + 1} {
+		plain := jpeg(max(n, 12))[:n]
+		sealed, err := blob.SealStream(key, "documents/a", plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := blob.OpenStream(key, "documents/a", sealed); err != nil || !bytes.Equal(got, plain) {
+			t.Fatalf("%d bytes: got %d, %v", n, len(got), err)
+		}
+		first := sealed[:min(sealedChunk, len(sealed))]
+		for what, changed := range map[string][]byte{
+			"nothing": {}, "first chunk": first, "without the last byte": sealed[:len(sealed)-1],
+			"without the last chunk": sealed[:(len(sealed)-1)/sealedChunk*sealedChunk],
+			"twice":                  slices.Concat(sealed, sealed),
+			"last chunk twice":       slices.Concat(sealed, sealed[(len(sealed)-1)/sealedChunk*sealedChunk:]),
+			"first chunk behind":     slices.Concat(sealed[len(first):], first), "a byte more": slices.Concat(sealed, []byte{0}),
+		} {
+			if bytes.Equal(changed, sealed) {
+				continue
+			}
+			if got, err := blob.OpenStream(key, "documents/a", changed); !errors.Is(err, blob.ErrOpen) {
+				t.Errorf("%d bytes, %s: %d come out, %v", n, what, len(got), err)
+			}
+		}
+		if _, err := blob.OpenStream(key, "documents/b", sealed); !errors.Is(err, blob.ErrOpen) {
+			t.Errorf("%d bytes, of another name: %v", n, err)
+		}
+	}
+	none, err := blob.SealStream(key, "documents/a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := blob.OpenStream(key, "documents/a", none); !errors.Is(err, blob.ErrOpen) {
+		t.Errorf("a file of nothing opens: %v", err)
+	}
+}
+
 // TestChangedAnywhere: the same for places that nobody chose.
 func TestChangedAnywhere(t *testing.T) {
 	t.Parallel()
