@@ -23,7 +23,9 @@ import (
 //
 //	accounts           id, code, owner_id, kind, status, minimum_minor, maximum_minor, created_at: who an account is and what it may do
 // changes
-//	                   with life and is no part of a posting (currency, normal_side and book show as soon as an account has entries)
+//	                   with life and is no part of a posting (currency, normal_side and book show as soon as an account has entries; a
+//	                   book, if all leaves are of the first version, only by the sums: not if all accounts that dealt with each other
+//	                   are moved together)
 //	ledger_references  recorded_at: only for operators; the posted time is the transaction's, the refused one the refusal's
 //	                   body_hash, transaction_id of refused references: no leaf is made for a refusal, which moves no money
 //	ledger_refusals    code, detail, recorded_at: the same
