@@ -16,7 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
 	"github.com/sendtip/sendtip/cmd/sendtip/journey"
+	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
 	"github.com/sendtip/sendtip/embedded/postgres"
 	"github.com/sendtip/sendtip/sandbox/control"
@@ -159,6 +163,9 @@ func TestUp(t *testing.T) {
 	if out, err := p.command(t.Context(), t, "doctor").CombinedOutput(); err != nil || strings.Contains(string(out), "FAIL") {
 		t.Errorf("doctor: %v\n%s", err, out)
 	}
+	p.setRole(t, amina.UserID, "admin") // as operators of earlier releases were customers, too
+	p.fails(t, []string{"FAIL  staff", amina.UserID.String(), "what to do"}, "doctor")
+	p.setRole(t, amina.UserID, "customer")
 	second.end(t, syscall.SIGTERM)
 	if second.err != nil {
 		t.Errorf("after SIGTERM: %v\n%s", second.err, second.out.tail(4000))
@@ -183,6 +190,27 @@ func TestUp(t *testing.T) {
 		!strings.Contains(out, "the embedded postgres stopped again after 3 attempts in a row to restart it") ||
 		!strings.Contains(out, "its data is kept") {
 		t.Errorf("%v\n%s", third.err, out)
+	}
+}
+
+// setRole writes a role past the service.
+func (p program) setRole(t testing.TB, id uuid.UUID, role string) {
+	t.Helper()
+	set, err := keys.Init(filepath.Join(p.dir, "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, err := set.Read(keys.Of("user", keys.AppPassword))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), fmt.Sprintf("postgres://user_app:%s@127.0.0.1:%d/user", password, p.ports.Postgres()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	if _, err := conn.Exec(t.Context(), "UPDATE users SET role = $2 WHERE id = $1", id, role); err != nil {
+		t.Fatal(err)
 	}
 }
 
