@@ -124,12 +124,33 @@ func (r *run) diagnosed(ctx context.Context, s *session, p *suspect, x *row) err
 // doubt keeps a transaction whose rows may have been changed as said: the tree will tell whether they were, or the leaf hash.
 func (r *run) doubt(p *suspect, altered Finding) {
 	p.altered = altered
-	r.mu.Lock()
-	r.suspects = append(r.suspects, *p)
-	r.mu.Unlock()
+	r.keep(p)
 	if !p.hasGot || p.batch.first < 0 { // there is no tree to ask
 		r.add(p.altered)
 	}
+}
+
+// maxDoubts bounds the suspects that are kept for one row that may have been changed: an account's may be in millions of leaves.
+const maxDoubts = 200
+
+// doubts are the suspects that are kept for one row: their number, and where the first of them is in run.suspects.
+type doubts struct{ kept, first int }
+
+// keep keeps a suspect if its row has few so far, or none before it in the tree: it then takes the place of the first one.
+func (r *run) keep(p *suspect) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d := r.doubted[p.altered.Key]
+	switch {
+	case d.kept < maxDoubts:
+		if d.kept++; d.kept == 1 {
+			d.first = len(r.suspects)
+		}
+		r.suspects = append(r.suspects, *p)
+	case uint64(p.index()) < uint64(r.suspects[d.first].index()): // #nosec G115 -- -1 becomes the largest
+		r.suspects[d.first] = *p
+	}
+	r.doubted[p.altered.Key] = d
 }
 
 func (r *run) altered(p *suspect, x *row) Finding {

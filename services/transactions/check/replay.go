@@ -143,6 +143,7 @@ type run struct {
 
 	mu       sync.Mutex
 	suspects []suspect
+	doubted  map[string]doubts // by the row that may have been changed
 	findings []Finding
 	named    map[string]bool // keys of findings
 	omitted  int64
@@ -154,7 +155,7 @@ type counts struct{ transactions, postings, holds, metadata, erased, queued atom
 type task func(ctx context.Context, s *session) error
 
 func replay(ctx context.Context, dbs []Querier, o Options) (Report, error) {
-	r := &run{Options: o, started: clock.Monotonic(), named: map[string]bool{}, batches: map[int64]struct{}{}}
+	r := &run{Options: o, started: clock.Monotonic(), named: map[string]bool{}, doubted: map[string]doubts{}, batches: map[int64]struct{}{}}
 	r.diagnose.Store(200)
 	sessions := make([]*session, len(dbs))
 	for i, db := range dbs {
