@@ -222,6 +222,46 @@ type UserStatusChanged struct {
 	Version int64 `json:"version"`
 }
 
+// WalletApprovalDecided wallet.approval_decided: a proposed change was approved (and made), rejected, withdrawn, or has expired.
+type WalletApprovalDecided struct {
+	// Action Kind of change, such as tariff.add.
+	Action string `json:"action"`
+
+	// ApprovalID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ApprovalID externalRef0.UUID `json:"approval_id"`
+
+	// ObjectID Which one.
+	ObjectID string `json:"object_id"`
+
+	// ObjectType What is changed.
+	ObjectType string `json:"object_type"`
+
+	// State open, approved, rejected, withdrawn or expired.
+	State string `json:"state"`
+}
+
+// WalletApprovalRequested wallet.approval_requested: somebody proposed a change that a second person has to decide.
+type WalletApprovalRequested struct {
+	// Action Kind of change, such as tariff.add.
+	Action string `json:"action"`
+
+	// ApprovalID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ApprovalID externalRef0.UUID `json:"approval_id"`
+
+	// ObjectID Which one.
+	ObjectID string `json:"object_id"`
+
+	// ObjectType What is changed.
+	ObjectType string `json:"object_type"`
+
+	// State open, approved, rejected, withdrawn or expired.
+	State string `json:"state"`
+}
+
 // WalletDepositReceived wallet.deposit_received: an unrequested paybill payment has been credited.
 type WalletDepositReceived struct {
 	// Amount An amount of one currency in integer minor units.

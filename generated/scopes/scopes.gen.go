@@ -31,6 +31,10 @@ const (
 	AdminLedger = "admin:ledger"
 	// AdminUsers allows to suspend customers and let them back in.
 	AdminUsers = "admin:users"
+	// AdminTariffs allows to read prices, taxes and limits, and propose new ones.
+	AdminTariffs = "admin:tariffs"
+	// AdminTariffsApprove allows to approve prices, taxes and limits that another person proposed.
+	AdminTariffsApprove = "admin:tariffs:approve"
 	// LedgerPost allows to post transactions.
 	LedgerPost = "ledger:post"
 	// LedgerRead allows to read accounts, transactions and proofs.
@@ -79,7 +83,7 @@ func OfRole(role string) []string {
 	case RoleCompliance:
 		return []string{Profile, Totp, AdminUsers, AdminKyc, AdminKycApprove, AdminLedger}
 	case RoleFinance:
-		return []string{Profile, Totp}
+		return []string{Profile, Totp, AdminTariffs, AdminTariffsApprove}
 	case RoleConfig:
 		return []string{Profile, Totp}
 	case RoleAdmin:

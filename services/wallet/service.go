@@ -41,7 +41,7 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 			ShortCode: cfg.ShortCode, PublicURL: string(cfg.PublicURL), AskPull: cfg.Pull, PullNumber: cfg.PullNumber, Country: cfg.Country,
 		})
 		loops := []service.Loop{{Name: "housekeeping", Run: a.Housekeep}, {Name: "claims", Run: a.VerifyLoop},
-			{Name: "standing", Run: a.ConfirmUnanswered}}
+			{Name: "standing", Run: a.ConfirmUnanswered}, {Name: "approvals", Run: a.Approvals.ExpireLoop(p.Pool, p.Log)}}
 		if cfg.RegisterC2b {
 			loops = append(loops, service.Loop{Name: "paybill", Run: service.Once(a.EnqueueRegisterC2b)})
 		}

@@ -18,6 +18,33 @@ import (
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
+// Defines values for ListWalletApprovalsParamsState.
+const (
+	ListWalletApprovalsParamsStateApproved  ListWalletApprovalsParamsState = "approved"
+	ListWalletApprovalsParamsStateExpired   ListWalletApprovalsParamsState = "expired"
+	ListWalletApprovalsParamsStateOpen      ListWalletApprovalsParamsState = "open"
+	ListWalletApprovalsParamsStateRejected  ListWalletApprovalsParamsState = "rejected"
+	ListWalletApprovalsParamsStateWithdrawn ListWalletApprovalsParamsState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ListWalletApprovalsParamsState enum.
+func (e ListWalletApprovalsParamsState) Valid() bool {
+	switch e {
+	case ListWalletApprovalsParamsStateApproved:
+		return true
+	case ListWalletApprovalsParamsStateExpired:
+		return true
+	case ListWalletApprovalsParamsStateOpen:
+		return true
+	case ListWalletApprovalsParamsStateRejected:
+		return true
+	case ListWalletApprovalsParamsStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
 // ClientReference The client's own reference, for finding the transfer again. It need not be unique.
 //
 // Example: app-77120
@@ -102,6 +129,54 @@ type Limit struct {
 	UsedToday externalRef0.Money `json:"used_today"`
 }
 
+// LimitProposal Limits to come.
+type LimitProposal struct {
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// Currency ISO 4217 code in upper case. Clients must accept codes that are new to them.
+	//
+	// Example: KES
+	Currency externalRef0.Currency `json:"currency"`
+
+	// EffectiveFrom RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveFrom externalRef0.Timestamp `json:"effective_from"`
+
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
+	//
+	// Example: transfer
+	Kind PaymentKind `json:"kind"`
+
+	// PerDayMinor Highest sum of a local day.
+	//
+	// Example: 14000000
+	PerDayMinor int64 `json:"per_day_minor"`
+
+	// PerMonthMinor Highest sum of a local month.
+	//
+	// Example: 140000000
+	PerMonthMinor int64 `json:"per_month_minor"`
+
+	// PerTransactionMinor Highest amount of one payment, in minor units.
+	//
+	// Example: 7000000
+	PerTransactionMinor int64 `json:"per_transaction_minor"`
+
+	// Reason Why, for the person who decides; stored sealed.
+	//
+	// Example: Agreed on 20 November.
+	Reason string `json:"reason"`
+
+	// Tier KYC tier; 0 means that the identity is not verified.
+	//
+	// Example: 1
+	Tier Tier `json:"tier"`
+}
+
 // LimitReservation A share of a customer's limit.
 type LimitReservation struct {
 	// Amount An amount of one currency in integer minor units.
@@ -156,6 +231,49 @@ type LimitReservationRequest struct {
 	//
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// LimitRow Limits.
+type LimitRow struct {
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// Currency ISO 4217 code in upper case. Clients must accept codes that are new to them.
+	//
+	// Example: KES
+	Currency externalRef0.Currency `json:"currency"`
+
+	// EffectiveFrom RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveFrom externalRef0.Timestamp `json:"effective_from"`
+
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
+	//
+	// Example: transfer
+	Kind PaymentKind `json:"kind"`
+
+	// PerDayMinor Highest sum of a local day.
+	//
+	// Example: 14000000
+	PerDayMinor int64 `json:"per_day_minor"`
+
+	// PerMonthMinor Highest sum of a local month.
+	//
+	// Example: 140000000
+	PerMonthMinor int64 `json:"per_month_minor"`
+
+	// PerTransactionMinor Highest amount of one payment, in minor units.
+	//
+	// Example: 7000000
+	PerTransactionMinor int64 `json:"per_transaction_minor"`
+
+	// Tier KYC tier; 0 means that the identity is not verified.
+	//
+	// Example: 1
+	Tier Tier `json:"tier"`
 }
 
 // Limits What the customer's tier allows.
@@ -268,6 +386,169 @@ type ProviderVerdict struct {
 	//
 	// Example: Accepted
 	ResultDesc string `json:"ResultDesc"`
+}
+
+// RuleList A country's prices, taxes and limits.
+type RuleList struct {
+	// Limits Limits.
+	Limits []LimitRow `json:"limits"`
+
+	// Tariffs Price lists.
+	Tariffs []TariffRow `json:"tariffs"`
+
+	// Taxes Rates on fees.
+	Taxes []TaxRow `json:"taxes"`
+}
+
+// TariffBand The fee of amounts from one to another, both included.
+type TariffBand struct {
+	// FeeMinor The fee.
+	//
+	// Example: 2900
+	FeeMinor int64 `json:"fee_minor"`
+
+	// FromMinor Lowest amount, in minor units.
+	//
+	// Example: 1
+	FromMinor int64 `json:"from_minor"`
+
+	// UpToMinor Highest amount.
+	//
+	// Example: 250000
+	UpToMinor int64 `json:"up_to_minor"`
+}
+
+// TariffProposal A price list to come.
+type TariffProposal struct {
+	// Bands Ascending.
+	Bands []TariffBand `json:"bands"`
+
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// Currency ISO 4217 code in upper case. Clients must accept codes that are new to them.
+	//
+	// Example: KES
+	Currency externalRef0.Currency `json:"currency"`
+
+	// EffectiveFrom RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveFrom externalRef0.Timestamp `json:"effective_from"`
+
+	// ExciseIncluded Whether the fee contains the duty; else it comes on top.
+	//
+	// Example: false
+	ExciseIncluded bool `json:"excise_included"`
+
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
+	//
+	// Example: transfer
+	Kind PaymentKind `json:"kind"`
+
+	// Reason Why, for the person who decides; stored sealed.
+	//
+	// Example: Agreed on 20 November.
+	Reason string `json:"reason"`
+
+	// Tier KYC tier; 0 means that the identity is not verified.
+	//
+	// Example: 1
+	Tier *Tier `json:"tier,omitempty"`
+}
+
+// TariffRow A price list.
+type TariffRow struct {
+	// Bands Ascending.
+	Bands []TariffBand `json:"bands"`
+
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// Currency ISO 4217 code in upper case. Clients must accept codes that are new to them.
+	//
+	// Example: KES
+	Currency externalRef0.Currency `json:"currency"`
+
+	// EffectiveFrom RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveFrom externalRef0.Timestamp `json:"effective_from"`
+
+	// ExciseIncluded Whether the fee contains the duty; else it comes on top.
+	//
+	// Example: false
+	ExciseIncluded bool `json:"excise_included"`
+
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
+	//
+	// Example: transfer
+	Kind PaymentKind `json:"kind"`
+
+	// TariffID First part of the version that a price names.
+	//
+	// Example: 5
+	TariffID int32 `json:"tariff_id"`
+
+	// Tier KYC tier; 0 means that the identity is not verified.
+	//
+	// Example: 1
+	Tier *Tier `json:"tier,omitempty"`
+}
+
+// TaxProposal A rate to come.
+type TaxProposal struct {
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// EffectiveFrom RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveFrom externalRef0.Timestamp `json:"effective_from"`
+
+	// RatePpm Parts per million of the fee.
+	//
+	// Example: 150000
+	RatePpm int64 `json:"rate_ppm"`
+
+	// Reason Why, for the person who decides; stored sealed.
+	//
+	// Example: Agreed on 20 November.
+	Reason string `json:"reason"`
+
+	// Tax Which tax. Clients must accept values that are new to them.
+	//
+	// Example: excise
+	Tax string `json:"tax"`
+}
+
+// TaxRow A rate.
+type TaxRow struct {
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// EffectiveFrom RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveFrom externalRef0.Timestamp `json:"effective_from"`
+
+	// RatePpm Parts per million of the fee.
+	//
+	// Example: 150000
+	RatePpm int64 `json:"rate_ppm"`
+
+	// Tax Which tax. Clients must accept values that are new to them.
+	//
+	// Example: excise
+	Tax string `json:"tax"`
 }
 
 // Tier KYC tier; 0 means that the identity is not verified.
@@ -646,6 +927,27 @@ type CreateTransferParams struct {
 	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
 }
 
+// ListWalletApprovalsParams defines parameters for ListWalletApprovals.
+type ListWalletApprovalsParams struct {
+	// State Only requests in this state; all without it.
+	State *ListWalletApprovalsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListWalletApprovalsParamsState defines parameters for ListWalletApprovals.
+type ListWalletApprovalsParamsState string
+
+// ListRulesParams defines parameters for ListRules.
+type ListRulesParams struct {
+	// Country The country.
+	Country externalRef0.Country `form:"country" json:"country"`
+}
+
 // OpenWalletParams defines parameters for OpenWallet.
 type OpenWalletParams struct {
 	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
@@ -672,6 +974,21 @@ type CreateTransferQuoteJSONRequestBody = TransferQuoteRequest
 
 // CreateTransferJSONRequestBody defines body for CreateTransfer for application/json ContentType.
 type CreateTransferJSONRequestBody = TransferRequest
+
+// ApproveWalletApprovalJSONRequestBody defines body for ApproveWalletApproval for application/json ContentType.
+type ApproveWalletApprovalJSONRequestBody = externalRef0.ApprovalDecision
+
+// RejectWalletApprovalJSONRequestBody defines body for RejectWalletApproval for application/json ContentType.
+type RejectWalletApprovalJSONRequestBody = externalRef0.ApprovalRejection
+
+// ProposeLimitJSONRequestBody defines body for ProposeLimit for application/json ContentType.
+type ProposeLimitJSONRequestBody = LimitProposal
+
+// ProposeTariffJSONRequestBody defines body for ProposeTariff for application/json ContentType.
+type ProposeTariffJSONRequestBody = TariffProposal
+
+// ProposeTaxJSONRequestBody defines body for ProposeTax for application/json ContentType.
+type ProposeTaxJSONRequestBody = TaxProposal
 
 // OpenWalletJSONRequestBody defines body for OpenWallet for application/json ContentType.
 type OpenWalletJSONRequestBody = WalletRequest
@@ -732,6 +1049,27 @@ type ServerInterface interface {
 	// GetTransfer Get one of the transfers I sent
 	// (GET /v1/transfers/{transfer_id})
 	GetTransfer(w http.ResponseWriter, r *http.Request, transferID TransferID)
+	// ListWalletApprovals List the changes that wait for a second person
+	// (GET /v1/wallet/approvals)
+	ListWalletApprovals(w http.ResponseWriter, r *http.Request, params ListWalletApprovalsParams)
+	// ApproveWalletApproval Approve a change and make it
+	// (POST /v1/wallet/approvals/{approval_id}/approval)
+	ApproveWalletApproval(w http.ResponseWriter, r *http.Request, approvalID externalRef0.ApprovalID)
+	// RejectWalletApproval Reject a change, or withdraw your own
+	// (POST /v1/wallet/approvals/{approval_id}/rejection)
+	RejectWalletApproval(w http.ResponseWriter, r *http.Request, approvalID externalRef0.ApprovalID)
+	// ProposeLimit Propose what a tier may pay
+	// (POST /v1/wallet/limits)
+	ProposeLimit(w http.ResponseWriter, r *http.Request)
+	// ListRules Read a country's prices, taxes and limits, those in force and those to come
+	// (GET /v1/wallet/rules)
+	ListRules(w http.ResponseWriter, r *http.Request, params ListRulesParams)
+	// ProposeTariff Propose a price list
+	// (POST /v1/wallet/tariffs)
+	ProposeTariff(w http.ResponseWriter, r *http.Request)
+	// ProposeTax Propose a rate of tax on fees
+	// (POST /v1/wallet/taxes)
+	ProposeTax(w http.ResponseWriter, r *http.Request)
 	// ListWallets List my wallets
 	// (GET /v1/wallets)
 	ListWallets(w http.ResponseWriter, r *http.Request)
@@ -852,6 +1190,48 @@ func (_ Unimplemented) CreateTransfer(w http.ResponseWriter, r *http.Request, pa
 // GetTransfer Get one of the transfers I sent
 // (GET /v1/transfers/{transfer_id})
 func (_ Unimplemented) GetTransfer(w http.ResponseWriter, r *http.Request, transferID TransferID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListWalletApprovals List the changes that wait for a second person
+// (GET /v1/wallet/approvals)
+func (_ Unimplemented) ListWalletApprovals(w http.ResponseWriter, r *http.Request, params ListWalletApprovalsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ApproveWalletApproval Approve a change and make it
+// (POST /v1/wallet/approvals/{approval_id}/approval)
+func (_ Unimplemented) ApproveWalletApproval(w http.ResponseWriter, r *http.Request, approvalID externalRef0.ApprovalID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RejectWalletApproval Reject a change, or withdraw your own
+// (POST /v1/wallet/approvals/{approval_id}/rejection)
+func (_ Unimplemented) RejectWalletApproval(w http.ResponseWriter, r *http.Request, approvalID externalRef0.ApprovalID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ProposeLimit Propose what a tier may pay
+// (POST /v1/wallet/limits)
+func (_ Unimplemented) ProposeLimit(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListRules Read a country's prices, taxes and limits, those in force and those to come
+// (GET /v1/wallet/rules)
+func (_ Unimplemented) ListRules(w http.ResponseWriter, r *http.Request, params ListRulesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ProposeTariff Propose a price list
+// (POST /v1/wallet/tariffs)
+func (_ Unimplemented) ProposeTariff(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ProposeTax Propose a rate of tax on fees
+// (POST /v1/wallet/taxes)
+func (_ Unimplemented) ProposeTax(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1401,6 +1781,192 @@ func (siw *ServerInterfaceWrapper) GetTransfer(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// ListWalletApprovals operation middleware
+func (siw *ServerInterfaceWrapper) ListWalletApprovals(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWalletApprovalsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListWalletApprovals(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ApproveWalletApproval operation middleware
+func (siw *ServerInterfaceWrapper) ApproveWalletApproval(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "approval_id" -------------
+	var approvalID externalRef0.ApprovalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "approval_id", chi.URLParam(r, "approval_id"), &approvalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "approval_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ApproveWalletApproval(w, r, approvalID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RejectWalletApproval operation middleware
+func (siw *ServerInterfaceWrapper) RejectWalletApproval(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "approval_id" -------------
+	var approvalID externalRef0.ApprovalID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "approval_id", chi.URLParam(r, "approval_id"), &approvalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "approval_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RejectWalletApproval(w, r, approvalID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ProposeLimit operation middleware
+func (siw *ServerInterfaceWrapper) ProposeLimit(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ProposeLimit(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListRules operation middleware
+func (siw *ServerInterfaceWrapper) ListRules(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRulesParams
+
+	// ------------- Required query parameter "country" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "country", r.URL.Query(), &params.Country, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "country"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "country", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRules(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ProposeTariff operation middleware
+func (siw *ServerInterfaceWrapper) ProposeTariff(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ProposeTariff(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ProposeTax operation middleware
+func (siw *ServerInterfaceWrapper) ProposeTax(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ProposeTax(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListWallets operation middleware
 func (siw *ServerInterfaceWrapper) ListWallets(w http.ResponseWriter, r *http.Request) {
 
@@ -1649,6 +2215,27 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/hooks/cb/{token}/validation", wrapper.ReceiveC2BValidation)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/wallet/rules", wrapper.ListRules)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/wallet/tariffs", wrapper.ProposeTariff)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/wallet/taxes", wrapper.ProposeTax)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/wallet/limits", wrapper.ProposeLimit)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/wallet/approvals", wrapper.ListWalletApprovals)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/wallet/approvals/{approval_id}/approval", wrapper.ApproveWalletApproval)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/wallet/approvals/{approval_id}/rejection", wrapper.RejectWalletApproval)
 	})
 	r.Group(func(r chi.Router) {
 		r.Put(options.BaseURL+"/v1/internal/limit-reservations/{reservation_id}", wrapper.PutLimitReservation)
@@ -3150,22 +3737,6 @@ func (response PriceOperation403ApplicationProblemPlusJSONResponse) VisitPriceOp
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PriceOperation404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.NotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response PriceOperation404ApplicationProblemPlusJSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4912,6 +5483,1394 @@ func (response GetTransfer504ApplicationProblemPlusJSONResponse) VisitGetTransfe
 	return err
 }
 
+type ListWalletApprovalsRequestObject struct {
+	Params ListWalletApprovalsParams
+}
+
+type ListWalletApprovalsResponseObject interface {
+	VisitListWalletApprovalsResponse(w http.ResponseWriter) error
+}
+
+type ListWalletApprovals200JSONResponse externalRef0.ApprovalPage
+
+func (response ListWalletApprovals200JSONResponse) VisitListWalletApprovalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletApprovals400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletApprovals400ApplicationProblemPlusJSONResponse) VisitListWalletApprovalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletApprovals401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletApprovals401ApplicationProblemPlusJSONResponse) VisitListWalletApprovalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletApprovals403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletApprovals403ApplicationProblemPlusJSONResponse) VisitListWalletApprovalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletApprovals422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletApprovals422ApplicationProblemPlusJSONResponse) VisitListWalletApprovalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletApprovals429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletApprovals429ApplicationProblemPlusJSONResponse) VisitListWalletApprovalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletApprovals500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletApprovals500ApplicationProblemPlusJSONResponse) VisitListWalletApprovalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletApprovals503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletApprovals503ApplicationProblemPlusJSONResponse) VisitListWalletApprovalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletApprovals504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletApprovals504ApplicationProblemPlusJSONResponse) VisitListWalletApprovalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveWalletApprovalRequestObject struct {
+	ApprovalID externalRef0.ApprovalID `json:"approval_id"`
+	Body       *ApproveWalletApprovalJSONRequestBody
+}
+
+type ApproveWalletApprovalResponseObject interface {
+	VisitApproveWalletApprovalResponse(w http.ResponseWriter) error
+}
+
+type ApproveWalletApproval200JSONResponse externalRef0.Approval
+
+func (response ApproveWalletApproval200JSONResponse) VisitApproveWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveWalletApproval400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveWalletApproval400ApplicationProblemPlusJSONResponse) VisitApproveWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveWalletApproval401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveWalletApproval401ApplicationProblemPlusJSONResponse) VisitApproveWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveWalletApproval403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveWalletApproval403ApplicationProblemPlusJSONResponse) VisitApproveWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveWalletApproval404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveWalletApproval404ApplicationProblemPlusJSONResponse) VisitApproveWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveWalletApproval408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveWalletApproval408ApplicationProblemPlusJSONResponse) VisitApproveWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveWalletApproval409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveWalletApproval409ApplicationProblemPlusJSONResponse) VisitApproveWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveWalletApproval413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveWalletApproval413ApplicationProblemPlusJSONResponse) VisitApproveWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveWalletApproval415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveWalletApproval415ApplicationProblemPlusJSONResponse) VisitApproveWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveWalletApproval422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveWalletApproval422ApplicationProblemPlusJSONResponse) VisitApproveWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveWalletApproval429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveWalletApproval429ApplicationProblemPlusJSONResponse) VisitApproveWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveWalletApproval500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveWalletApproval500ApplicationProblemPlusJSONResponse) VisitApproveWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveWalletApproval503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveWalletApproval503ApplicationProblemPlusJSONResponse) VisitApproveWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveWalletApproval504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveWalletApproval504ApplicationProblemPlusJSONResponse) VisitApproveWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectWalletApprovalRequestObject struct {
+	ApprovalID externalRef0.ApprovalID `json:"approval_id"`
+	Body       *RejectWalletApprovalJSONRequestBody
+}
+
+type RejectWalletApprovalResponseObject interface {
+	VisitRejectWalletApprovalResponse(w http.ResponseWriter) error
+}
+
+type RejectWalletApproval200JSONResponse externalRef0.Approval
+
+func (response RejectWalletApproval200JSONResponse) VisitRejectWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectWalletApproval400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RejectWalletApproval400ApplicationProblemPlusJSONResponse) VisitRejectWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectWalletApproval401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RejectWalletApproval401ApplicationProblemPlusJSONResponse) VisitRejectWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectWalletApproval403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RejectWalletApproval403ApplicationProblemPlusJSONResponse) VisitRejectWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectWalletApproval404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RejectWalletApproval404ApplicationProblemPlusJSONResponse) VisitRejectWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectWalletApproval408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response RejectWalletApproval408ApplicationProblemPlusJSONResponse) VisitRejectWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectWalletApproval409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RejectWalletApproval409ApplicationProblemPlusJSONResponse) VisitRejectWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectWalletApproval413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RejectWalletApproval413ApplicationProblemPlusJSONResponse) VisitRejectWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectWalletApproval415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response RejectWalletApproval415ApplicationProblemPlusJSONResponse) VisitRejectWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectWalletApproval422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RejectWalletApproval422ApplicationProblemPlusJSONResponse) VisitRejectWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectWalletApproval429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RejectWalletApproval429ApplicationProblemPlusJSONResponse) VisitRejectWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectWalletApproval500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response RejectWalletApproval500ApplicationProblemPlusJSONResponse) VisitRejectWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectWalletApproval503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RejectWalletApproval503ApplicationProblemPlusJSONResponse) VisitRejectWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectWalletApproval504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response RejectWalletApproval504ApplicationProblemPlusJSONResponse) VisitRejectWalletApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeLimitRequestObject struct {
+	Body *ProposeLimitJSONRequestBody
+}
+
+type ProposeLimitResponseObject interface {
+	VisitProposeLimitResponse(w http.ResponseWriter) error
+}
+
+type ProposeLimit201JSONResponse externalRef0.Approval
+
+func (response ProposeLimit201JSONResponse) VisitProposeLimitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeLimit400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeLimit400ApplicationProblemPlusJSONResponse) VisitProposeLimitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeLimit401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeLimit401ApplicationProblemPlusJSONResponse) VisitProposeLimitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeLimit403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeLimit403ApplicationProblemPlusJSONResponse) VisitProposeLimitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeLimit408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeLimit408ApplicationProblemPlusJSONResponse) VisitProposeLimitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeLimit409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeLimit409ApplicationProblemPlusJSONResponse) VisitProposeLimitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeLimit413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeLimit413ApplicationProblemPlusJSONResponse) VisitProposeLimitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeLimit415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeLimit415ApplicationProblemPlusJSONResponse) VisitProposeLimitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeLimit422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeLimit422ApplicationProblemPlusJSONResponse) VisitProposeLimitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeLimit429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeLimit429ApplicationProblemPlusJSONResponse) VisitProposeLimitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeLimit500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeLimit500ApplicationProblemPlusJSONResponse) VisitProposeLimitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeLimit503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeLimit503ApplicationProblemPlusJSONResponse) VisitProposeLimitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeLimit504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeLimit504ApplicationProblemPlusJSONResponse) VisitProposeLimitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRulesRequestObject struct {
+	Params ListRulesParams
+}
+
+type ListRulesResponseObject interface {
+	VisitListRulesResponse(w http.ResponseWriter) error
+}
+
+type ListRules200JSONResponse RuleList
+
+func (response ListRules200JSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRules400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListRules400ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRules401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListRules401ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRules403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListRules403ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRules429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListRules429ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRules500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListRules500ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRules503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListRules503ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRules504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListRules504ApplicationProblemPlusJSONResponse) VisitListRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTariffRequestObject struct {
+	Body *ProposeTariffJSONRequestBody
+}
+
+type ProposeTariffResponseObject interface {
+	VisitProposeTariffResponse(w http.ResponseWriter) error
+}
+
+type ProposeTariff201JSONResponse externalRef0.Approval
+
+func (response ProposeTariff201JSONResponse) VisitProposeTariffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTariff400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTariff400ApplicationProblemPlusJSONResponse) VisitProposeTariffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTariff401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTariff401ApplicationProblemPlusJSONResponse) VisitProposeTariffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTariff403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTariff403ApplicationProblemPlusJSONResponse) VisitProposeTariffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTariff408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTariff408ApplicationProblemPlusJSONResponse) VisitProposeTariffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTariff409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTariff409ApplicationProblemPlusJSONResponse) VisitProposeTariffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTariff413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTariff413ApplicationProblemPlusJSONResponse) VisitProposeTariffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTariff415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTariff415ApplicationProblemPlusJSONResponse) VisitProposeTariffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTariff422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTariff422ApplicationProblemPlusJSONResponse) VisitProposeTariffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTariff429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTariff429ApplicationProblemPlusJSONResponse) VisitProposeTariffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTariff500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTariff500ApplicationProblemPlusJSONResponse) VisitProposeTariffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTariff503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTariff503ApplicationProblemPlusJSONResponse) VisitProposeTariffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTariff504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTariff504ApplicationProblemPlusJSONResponse) VisitProposeTariffResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTaxRequestObject struct {
+	Body *ProposeTaxJSONRequestBody
+}
+
+type ProposeTaxResponseObject interface {
+	VisitProposeTaxResponse(w http.ResponseWriter) error
+}
+
+type ProposeTax201JSONResponse externalRef0.Approval
+
+func (response ProposeTax201JSONResponse) VisitProposeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTax400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTax400ApplicationProblemPlusJSONResponse) VisitProposeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTax401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTax401ApplicationProblemPlusJSONResponse) VisitProposeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTax403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTax403ApplicationProblemPlusJSONResponse) VisitProposeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTax408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTax408ApplicationProblemPlusJSONResponse) VisitProposeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTax409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTax409ApplicationProblemPlusJSONResponse) VisitProposeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTax413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTax413ApplicationProblemPlusJSONResponse) VisitProposeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTax415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTax415ApplicationProblemPlusJSONResponse) VisitProposeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTax422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTax422ApplicationProblemPlusJSONResponse) VisitProposeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTax429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTax429ApplicationProblemPlusJSONResponse) VisitProposeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTax500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTax500ApplicationProblemPlusJSONResponse) VisitProposeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTax503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTax503ApplicationProblemPlusJSONResponse) VisitProposeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeTax504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeTax504ApplicationProblemPlusJSONResponse) VisitProposeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListWalletsRequestObject struct {
 }
 
@@ -5480,6 +7439,27 @@ type StrictServerInterface interface {
 	// GetTransfer Get one of the transfers I sent
 	// (GET /v1/transfers/{transfer_id})
 	GetTransfer(ctx context.Context, request GetTransferRequestObject) (GetTransferResponseObject, error)
+	// ListWalletApprovals List the changes that wait for a second person
+	// (GET /v1/wallet/approvals)
+	ListWalletApprovals(ctx context.Context, request ListWalletApprovalsRequestObject) (ListWalletApprovalsResponseObject, error)
+	// ApproveWalletApproval Approve a change and make it
+	// (POST /v1/wallet/approvals/{approval_id}/approval)
+	ApproveWalletApproval(ctx context.Context, request ApproveWalletApprovalRequestObject) (ApproveWalletApprovalResponseObject, error)
+	// RejectWalletApproval Reject a change, or withdraw your own
+	// (POST /v1/wallet/approvals/{approval_id}/rejection)
+	RejectWalletApproval(ctx context.Context, request RejectWalletApprovalRequestObject) (RejectWalletApprovalResponseObject, error)
+	// ProposeLimit Propose what a tier may pay
+	// (POST /v1/wallet/limits)
+	ProposeLimit(ctx context.Context, request ProposeLimitRequestObject) (ProposeLimitResponseObject, error)
+	// ListRules Read a country's prices, taxes and limits, those in force and those to come
+	// (GET /v1/wallet/rules)
+	ListRules(ctx context.Context, request ListRulesRequestObject) (ListRulesResponseObject, error)
+	// ProposeTariff Propose a price list
+	// (POST /v1/wallet/tariffs)
+	ProposeTariff(ctx context.Context, request ProposeTariffRequestObject) (ProposeTariffResponseObject, error)
+	// ProposeTax Propose a rate of tax on fees
+	// (POST /v1/wallet/taxes)
+	ProposeTax(ctx context.Context, request ProposeTaxRequestObject) (ProposeTaxResponseObject, error)
 	// ListWallets List my wallets
 	// (GET /v1/wallets)
 	ListWallets(ctx context.Context, request ListWalletsRequestObject) (ListWalletsResponseObject, error)
@@ -6038,6 +8018,217 @@ func (sh *strictHandler) GetTransfer(w http.ResponseWriter, r *http.Request, tra
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetTransferResponseObject); ok {
 		if err := validResponse.VisitGetTransferResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWalletApprovals operation middleware
+func (sh *strictHandler) ListWalletApprovals(w http.ResponseWriter, r *http.Request, params ListWalletApprovalsParams) {
+	var request ListWalletApprovalsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWalletApprovals(ctx, request.(ListWalletApprovalsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWalletApprovals")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListWalletApprovalsResponseObject); ok {
+		if err := validResponse.VisitListWalletApprovalsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveWalletApproval operation middleware
+func (sh *strictHandler) ApproveWalletApproval(w http.ResponseWriter, r *http.Request, approvalID externalRef0.ApprovalID) {
+	var request ApproveWalletApprovalRequestObject
+
+	request.ApprovalID = approvalID
+
+	var body ApproveWalletApprovalJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveWalletApproval(ctx, request.(ApproveWalletApprovalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveWalletApproval")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ApproveWalletApprovalResponseObject); ok {
+		if err := validResponse.VisitApproveWalletApprovalResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RejectWalletApproval operation middleware
+func (sh *strictHandler) RejectWalletApproval(w http.ResponseWriter, r *http.Request, approvalID externalRef0.ApprovalID) {
+	var request RejectWalletApprovalRequestObject
+
+	request.ApprovalID = approvalID
+
+	var body RejectWalletApprovalJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RejectWalletApproval(ctx, request.(RejectWalletApprovalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RejectWalletApproval")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RejectWalletApprovalResponseObject); ok {
+		if err := validResponse.VisitRejectWalletApprovalResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ProposeLimit operation middleware
+func (sh *strictHandler) ProposeLimit(w http.ResponseWriter, r *http.Request) {
+	var request ProposeLimitRequestObject
+
+	var body ProposeLimitJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeLimit(ctx, request.(ProposeLimitRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeLimit")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ProposeLimitResponseObject); ok {
+		if err := validResponse.VisitProposeLimitResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListRules operation middleware
+func (sh *strictHandler) ListRules(w http.ResponseWriter, r *http.Request, params ListRulesParams) {
+	var request ListRulesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRules(ctx, request.(ListRulesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRules")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListRulesResponseObject); ok {
+		if err := validResponse.VisitListRulesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ProposeTariff operation middleware
+func (sh *strictHandler) ProposeTariff(w http.ResponseWriter, r *http.Request) {
+	var request ProposeTariffRequestObject
+
+	var body ProposeTariffJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeTariff(ctx, request.(ProposeTariffRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeTariff")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ProposeTariffResponseObject); ok {
+		if err := validResponse.VisitProposeTariffResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ProposeTax operation middleware
+func (sh *strictHandler) ProposeTax(w http.ResponseWriter, r *http.Request) {
+	var request ProposeTaxRequestObject
+
+	var body ProposeTaxJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeTax(ctx, request.(ProposeTaxRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeTax")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ProposeTaxResponseObject); ok {
+		if err := validResponse.VisitProposeTaxResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -18,6 +18,33 @@ import (
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
+// Defines values for ListWalletApprovalsParamsState.
+const (
+	ListWalletApprovalsParamsStateApproved  ListWalletApprovalsParamsState = "approved"
+	ListWalletApprovalsParamsStateExpired   ListWalletApprovalsParamsState = "expired"
+	ListWalletApprovalsParamsStateOpen      ListWalletApprovalsParamsState = "open"
+	ListWalletApprovalsParamsStateRejected  ListWalletApprovalsParamsState = "rejected"
+	ListWalletApprovalsParamsStateWithdrawn ListWalletApprovalsParamsState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ListWalletApprovalsParamsState enum.
+func (e ListWalletApprovalsParamsState) Valid() bool {
+	switch e {
+	case ListWalletApprovalsParamsStateApproved:
+		return true
+	case ListWalletApprovalsParamsStateExpired:
+		return true
+	case ListWalletApprovalsParamsStateOpen:
+		return true
+	case ListWalletApprovalsParamsStateRejected:
+		return true
+	case ListWalletApprovalsParamsStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
 // ClientReference The client's own reference, for finding the transfer again. It need not be unique.
 //
 // Example: app-77120
@@ -102,6 +129,54 @@ type Limit struct {
 	UsedToday externalRef0.Money `json:"used_today"`
 }
 
+// LimitProposal Limits to come.
+type LimitProposal struct {
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// Currency ISO 4217 code in upper case. Clients must accept codes that are new to them.
+	//
+	// Example: KES
+	Currency externalRef0.Currency `json:"currency"`
+
+	// EffectiveFrom RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveFrom externalRef0.Timestamp `json:"effective_from"`
+
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
+	//
+	// Example: transfer
+	Kind PaymentKind `json:"kind"`
+
+	// PerDayMinor Highest sum of a local day.
+	//
+	// Example: 14000000
+	PerDayMinor int64 `json:"per_day_minor"`
+
+	// PerMonthMinor Highest sum of a local month.
+	//
+	// Example: 140000000
+	PerMonthMinor int64 `json:"per_month_minor"`
+
+	// PerTransactionMinor Highest amount of one payment, in minor units.
+	//
+	// Example: 7000000
+	PerTransactionMinor int64 `json:"per_transaction_minor"`
+
+	// Reason Why, for the person who decides; stored sealed.
+	//
+	// Example: Agreed on 20 November.
+	Reason string `json:"reason"`
+
+	// Tier KYC tier; 0 means that the identity is not verified.
+	//
+	// Example: 1
+	Tier Tier `json:"tier"`
+}
+
 // LimitReservation A share of a customer's limit.
 type LimitReservation struct {
 	// Amount An amount of one currency in integer minor units.
@@ -156,6 +231,49 @@ type LimitReservationRequest struct {
 	//
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// LimitRow Limits.
+type LimitRow struct {
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// Currency ISO 4217 code in upper case. Clients must accept codes that are new to them.
+	//
+	// Example: KES
+	Currency externalRef0.Currency `json:"currency"`
+
+	// EffectiveFrom RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveFrom externalRef0.Timestamp `json:"effective_from"`
+
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
+	//
+	// Example: transfer
+	Kind PaymentKind `json:"kind"`
+
+	// PerDayMinor Highest sum of a local day.
+	//
+	// Example: 14000000
+	PerDayMinor int64 `json:"per_day_minor"`
+
+	// PerMonthMinor Highest sum of a local month.
+	//
+	// Example: 140000000
+	PerMonthMinor int64 `json:"per_month_minor"`
+
+	// PerTransactionMinor Highest amount of one payment, in minor units.
+	//
+	// Example: 7000000
+	PerTransactionMinor int64 `json:"per_transaction_minor"`
+
+	// Tier KYC tier; 0 means that the identity is not verified.
+	//
+	// Example: 1
+	Tier Tier `json:"tier"`
 }
 
 // Limits What the customer's tier allows.
@@ -268,6 +386,169 @@ type ProviderVerdict struct {
 	//
 	// Example: Accepted
 	ResultDesc string `json:"ResultDesc"`
+}
+
+// RuleList A country's prices, taxes and limits.
+type RuleList struct {
+	// Limits Limits.
+	Limits []LimitRow `json:"limits"`
+
+	// Tariffs Price lists.
+	Tariffs []TariffRow `json:"tariffs"`
+
+	// Taxes Rates on fees.
+	Taxes []TaxRow `json:"taxes"`
+}
+
+// TariffBand The fee of amounts from one to another, both included.
+type TariffBand struct {
+	// FeeMinor The fee.
+	//
+	// Example: 2900
+	FeeMinor int64 `json:"fee_minor"`
+
+	// FromMinor Lowest amount, in minor units.
+	//
+	// Example: 1
+	FromMinor int64 `json:"from_minor"`
+
+	// UpToMinor Highest amount.
+	//
+	// Example: 250000
+	UpToMinor int64 `json:"up_to_minor"`
+}
+
+// TariffProposal A price list to come.
+type TariffProposal struct {
+	// Bands Ascending.
+	Bands []TariffBand `json:"bands"`
+
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// Currency ISO 4217 code in upper case. Clients must accept codes that are new to them.
+	//
+	// Example: KES
+	Currency externalRef0.Currency `json:"currency"`
+
+	// EffectiveFrom RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveFrom externalRef0.Timestamp `json:"effective_from"`
+
+	// ExciseIncluded Whether the fee contains the duty; else it comes on top.
+	//
+	// Example: false
+	ExciseIncluded bool `json:"excise_included"`
+
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
+	//
+	// Example: transfer
+	Kind PaymentKind `json:"kind"`
+
+	// Reason Why, for the person who decides; stored sealed.
+	//
+	// Example: Agreed on 20 November.
+	Reason string `json:"reason"`
+
+	// Tier KYC tier; 0 means that the identity is not verified.
+	//
+	// Example: 1
+	Tier *Tier `json:"tier,omitempty"`
+}
+
+// TariffRow A price list.
+type TariffRow struct {
+	// Bands Ascending.
+	Bands []TariffBand `json:"bands"`
+
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// Currency ISO 4217 code in upper case. Clients must accept codes that are new to them.
+	//
+	// Example: KES
+	Currency externalRef0.Currency `json:"currency"`
+
+	// EffectiveFrom RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveFrom externalRef0.Timestamp `json:"effective_from"`
+
+	// ExciseIncluded Whether the fee contains the duty; else it comes on top.
+	//
+	// Example: false
+	ExciseIncluded bool `json:"excise_included"`
+
+	// Kind The kind of payment that a limit or price is for: transfer, topup, deposit, withdrawal, cash_in, cash_out, loan_disbursement, loan_repayment or savings. Clients must accept values that are new to them.
+	//
+	// Example: transfer
+	Kind PaymentKind `json:"kind"`
+
+	// TariffID First part of the version that a price names.
+	//
+	// Example: 5
+	TariffID int32 `json:"tariff_id"`
+
+	// Tier KYC tier; 0 means that the identity is not verified.
+	//
+	// Example: 1
+	Tier *Tier `json:"tier,omitempty"`
+}
+
+// TaxProposal A rate to come.
+type TaxProposal struct {
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// EffectiveFrom RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveFrom externalRef0.Timestamp `json:"effective_from"`
+
+	// RatePpm Parts per million of the fee.
+	//
+	// Example: 150000
+	RatePpm int64 `json:"rate_ppm"`
+
+	// Reason Why, for the person who decides; stored sealed.
+	//
+	// Example: Agreed on 20 November.
+	Reason string `json:"reason"`
+
+	// Tax Which tax. Clients must accept values that are new to them.
+	//
+	// Example: excise
+	Tax string `json:"tax"`
+}
+
+// TaxRow A rate.
+type TaxRow struct {
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// EffectiveFrom RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	EffectiveFrom externalRef0.Timestamp `json:"effective_from"`
+
+	// RatePpm Parts per million of the fee.
+	//
+	// Example: 150000
+	RatePpm int64 `json:"rate_ppm"`
+
+	// Tax Which tax. Clients must accept values that are new to them.
+	//
+	// Example: excise
+	Tax string `json:"tax"`
 }
 
 // Tier KYC tier; 0 means that the identity is not verified.
@@ -646,6 +927,27 @@ type CreateTransferParams struct {
 	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
 }
 
+// ListWalletApprovalsParams defines parameters for ListWalletApprovals.
+type ListWalletApprovalsParams struct {
+	// State Only requests in this state; all without it.
+	State *ListWalletApprovalsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListWalletApprovalsParamsState defines parameters for ListWalletApprovals.
+type ListWalletApprovalsParamsState string
+
+// ListRulesParams defines parameters for ListRules.
+type ListRulesParams struct {
+	// Country The country.
+	Country externalRef0.Country `form:"country" json:"country"`
+}
+
 // OpenWalletParams defines parameters for OpenWallet.
 type OpenWalletParams struct {
 	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
@@ -672,6 +974,21 @@ type CreateTransferQuoteJSONRequestBody = TransferQuoteRequest
 
 // CreateTransferJSONRequestBody defines body for CreateTransfer for application/json ContentType.
 type CreateTransferJSONRequestBody = TransferRequest
+
+// ApproveWalletApprovalJSONRequestBody defines body for ApproveWalletApproval for application/json ContentType.
+type ApproveWalletApprovalJSONRequestBody = externalRef0.ApprovalDecision
+
+// RejectWalletApprovalJSONRequestBody defines body for RejectWalletApproval for application/json ContentType.
+type RejectWalletApprovalJSONRequestBody = externalRef0.ApprovalRejection
+
+// ProposeLimitJSONRequestBody defines body for ProposeLimit for application/json ContentType.
+type ProposeLimitJSONRequestBody = LimitProposal
+
+// ProposeTariffJSONRequestBody defines body for ProposeTariff for application/json ContentType.
+type ProposeTariffJSONRequestBody = TariffProposal
+
+// ProposeTaxJSONRequestBody defines body for ProposeTax for application/json ContentType.
+type ProposeTaxJSONRequestBody = TaxProposal
 
 // OpenWalletJSONRequestBody defines body for OpenWallet for application/json ContentType.
 type OpenWalletJSONRequestBody = WalletRequest
@@ -958,6 +1275,110 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/transfers/{transfer_id} (the `GetTransfer` operationId).
 	GetTransfer(ctx context.Context, transferID TransferID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWalletApprovals List the changes that wait for a second person
+	//
+	// The newest first, of the kinds that the caller may propose or approve; each reading is audited.
+	//
+	// Corresponds with GET /v1/wallet/approvals (the `ListWalletApprovals` operationId).
+	ListWalletApprovals(ctx context.Context, params *ListWalletApprovalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveWalletApprovalWithBody Approve a change and make it
+	//
+	// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/wallet/approvals/{approval_id}/approval (the `ApproveWalletApproval` operationId).
+	ApproveWalletApprovalWithBody(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveWalletApproval Approve a change and make it
+	//
+	// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/wallet/approvals/{approval_id}/approval (the `ApproveWalletApproval` operationId).
+	ApproveWalletApproval(ctx context.Context, approvalID externalRef0.ApprovalID, body ApproveWalletApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectWalletApprovalWithBody Reject a change, or withdraw your own
+	//
+	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/wallet/approvals/{approval_id}/rejection (the `RejectWalletApproval` operationId).
+	RejectWalletApprovalWithBody(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectWalletApproval Reject a change, or withdraw your own
+	//
+	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/wallet/approvals/{approval_id}/rejection (the `RejectWalletApproval` operationId).
+	RejectWalletApproval(ctx context.Context, approvalID externalRef0.ApprovalID, body RejectWalletApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeLimitWithBody Propose what a tier may pay
+	//
+	// The limits of one kind of payment in one currency for one tier. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/wallet/limits (the `ProposeLimit` operationId).
+	ProposeLimitWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeLimit Propose what a tier may pay
+	//
+	// The limits of one kind of payment in one currency for one tier. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/wallet/limits (the `ProposeLimit` operationId).
+	ProposeLimit(ctx context.Context, body ProposeLimitJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRules Read a country's prices, taxes and limits, those in force and those to come
+	//
+	// Of each thing the row in force and all that begin later, by the time at which they begin. Rows that others have followed are left out.
+	//
+	// Corresponds with GET /v1/wallet/rules (the `ListRules` operationId).
+	ListRules(ctx context.Context, params *ListRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeTariffWithBody Propose a price list
+	//
+	// The fees of one kind of payment in one currency, for all tiers or for one. The bands follow each other from 1 without holes or overlaps, and end within the highest limit per payment. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/wallet/tariffs (the `ProposeTariff` operationId).
+	ProposeTariffWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeTariff Propose a price list
+	//
+	// The fees of one kind of payment in one currency, for all tiers or for one. The bands follow each other from 1 without holes or overlaps, and end within the highest limit per payment. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/wallet/tariffs (the `ProposeTariff` operationId).
+	ProposeTariff(ctx context.Context, body ProposeTariffJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeTaxWithBody Propose a rate of tax on fees
+	//
+	// The excise duty of a country, in parts per million of the fee. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/wallet/taxes (the `ProposeTax` operationId).
+	ProposeTaxWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeTax Propose a rate of tax on fees
+	//
+	// The excise duty of a country, in parts per million of the fee. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/wallet/taxes (the `ProposeTax` operationId).
+	ProposeTax(ctx context.Context, body ProposeTaxJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWallets List my wallets
 	//
@@ -1441,6 +1862,230 @@ func (c *Client) CreateTransfer(ctx context.Context, params *CreateTransferParam
 // Corresponds with GET /v1/transfers/{transfer_id} (the `GetTransfer` operationId).
 func (c *Client) GetTransfer(ctx context.Context, transferID TransferID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetTransferRequest(c.Server, transferID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWalletApprovals List the changes that wait for a second person
+//
+// The newest first, of the kinds that the caller may propose or approve; each reading is audited.
+//
+// Corresponds with GET /v1/wallet/approvals (the `ListWalletApprovals` operationId).
+func (c *Client) ListWalletApprovals(ctx context.Context, params *ListWalletApprovalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWalletApprovalsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveWalletApprovalWithBody Approve a change and make it
+//
+// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/wallet/approvals/{approval_id}/approval (the `ApproveWalletApproval` operationId).
+func (c *Client) ApproveWalletApprovalWithBody(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveWalletApprovalRequestWithBody(c.Server, approvalID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveWalletApproval Approve a change and make it
+//
+// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/wallet/approvals/{approval_id}/approval (the `ApproveWalletApproval` operationId).
+func (c *Client) ApproveWalletApproval(ctx context.Context, approvalID externalRef0.ApprovalID, body ApproveWalletApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveWalletApprovalRequest(c.Server, approvalID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectWalletApprovalWithBody Reject a change, or withdraw your own
+//
+// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/wallet/approvals/{approval_id}/rejection (the `RejectWalletApproval` operationId).
+func (c *Client) RejectWalletApprovalWithBody(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectWalletApprovalRequestWithBody(c.Server, approvalID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectWalletApproval Reject a change, or withdraw your own
+//
+// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/wallet/approvals/{approval_id}/rejection (the `RejectWalletApproval` operationId).
+func (c *Client) RejectWalletApproval(ctx context.Context, approvalID externalRef0.ApprovalID, body RejectWalletApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectWalletApprovalRequest(c.Server, approvalID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeLimitWithBody Propose what a tier may pay
+//
+// The limits of one kind of payment in one currency for one tier. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/wallet/limits (the `ProposeLimit` operationId).
+func (c *Client) ProposeLimitWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeLimitRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeLimit Propose what a tier may pay
+//
+// The limits of one kind of payment in one currency for one tier. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/wallet/limits (the `ProposeLimit` operationId).
+func (c *Client) ProposeLimit(ctx context.Context, body ProposeLimitJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeLimitRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRules Read a country's prices, taxes and limits, those in force and those to come
+//
+// Of each thing the row in force and all that begin later, by the time at which they begin. Rows that others have followed are left out.
+//
+// Corresponds with GET /v1/wallet/rules (the `ListRules` operationId).
+func (c *Client) ListRules(ctx context.Context, params *ListRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRulesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeTariffWithBody Propose a price list
+//
+// The fees of one kind of payment in one currency, for all tiers or for one. The bands follow each other from 1 without holes or overlaps, and end within the highest limit per payment. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/wallet/tariffs (the `ProposeTariff` operationId).
+func (c *Client) ProposeTariffWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeTariffRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeTariff Propose a price list
+//
+// The fees of one kind of payment in one currency, for all tiers or for one. The bands follow each other from 1 without holes or overlaps, and end within the highest limit per payment. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/wallet/tariffs (the `ProposeTariff` operationId).
+func (c *Client) ProposeTariff(ctx context.Context, body ProposeTariffJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeTariffRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeTaxWithBody Propose a rate of tax on fees
+//
+// The excise duty of a country, in parts per million of the fee. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/wallet/taxes (the `ProposeTax` operationId).
+func (c *Client) ProposeTaxWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeTaxRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeTax Propose a rate of tax on fees
+//
+// The excise duty of a country, in parts per million of the fee. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/wallet/taxes (the `ProposeTax` operationId).
+func (c *Client) ProposeTax(ctx context.Context, body ProposeTaxJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeTaxRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2294,6 +2939,348 @@ func NewGetTransferRequest(server string, transferID TransferID) (*http.Request,
 	return req, nil
 }
 
+// NewListWalletApprovalsRequest constructs an http.Request for the ListWalletApprovals method
+func NewListWalletApprovalsRequest(server string, params *ListWalletApprovalsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/wallet/approvals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApproveWalletApprovalRequest calls the generic ApproveWalletApproval builder with application/json body
+func NewApproveWalletApprovalRequest(server string, approvalID externalRef0.ApprovalID, body ApproveWalletApprovalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApproveWalletApprovalRequestWithBody(server, approvalID, "application/json", bodyReader)
+}
+
+// NewApproveWalletApprovalRequestWithBody constructs an http.Request for the ApproveWalletApproval method, with any body, and a specified content type
+func NewApproveWalletApprovalRequestWithBody(server string, approvalID externalRef0.ApprovalID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "approval_id", approvalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/wallet/approvals/%s/approval", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRejectWalletApprovalRequest calls the generic RejectWalletApproval builder with application/json body
+func NewRejectWalletApprovalRequest(server string, approvalID externalRef0.ApprovalID, body RejectWalletApprovalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRejectWalletApprovalRequestWithBody(server, approvalID, "application/json", bodyReader)
+}
+
+// NewRejectWalletApprovalRequestWithBody constructs an http.Request for the RejectWalletApproval method, with any body, and a specified content type
+func NewRejectWalletApprovalRequestWithBody(server string, approvalID externalRef0.ApprovalID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "approval_id", approvalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/wallet/approvals/%s/rejection", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewProposeLimitRequest calls the generic ProposeLimit builder with application/json body
+func NewProposeLimitRequest(server string, body ProposeLimitJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeLimitRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewProposeLimitRequestWithBody constructs an http.Request for the ProposeLimit method, with any body, and a specified content type
+func NewProposeLimitRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/wallet/limits")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListRulesRequest constructs an http.Request for the ListRules method
+func NewListRulesRequest(server string, params *ListRulesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/wallet/rules")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "country", params.Country, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProposeTariffRequest calls the generic ProposeTariff builder with application/json body
+func NewProposeTariffRequest(server string, body ProposeTariffJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeTariffRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewProposeTariffRequestWithBody constructs an http.Request for the ProposeTariff method, with any body, and a specified content type
+func NewProposeTariffRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/wallet/tariffs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewProposeTaxRequest calls the generic ProposeTax builder with application/json body
+func NewProposeTaxRequest(server string, body ProposeTaxJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeTaxRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewProposeTaxRequestWithBody constructs an http.Request for the ProposeTax method, with any body, and a specified content type
+func NewProposeTaxRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/wallet/taxes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListWalletsRequest constructs an http.Request for the ListWallets method
 func NewListWalletsRequest(server string) (*http.Request, error) {
 	var err error
@@ -2676,6 +3663,114 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/transfers/{transfer_id} (the `GetTransfer` operationId).
 	GetTransferWithResponse(ctx context.Context, transferID TransferID, reqEditors ...RequestEditorFn) (*GetTransferResponse, error)
+
+	// ListWalletApprovalsWithResponse List the changes that wait for a second person
+	//
+	// The newest first, of the kinds that the caller may propose or approve; each reading is audited.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/wallet/approvals (the `ListWalletApprovals` operationId).
+	ListWalletApprovalsWithResponse(ctx context.Context, params *ListWalletApprovalsParams, reqEditors ...RequestEditorFn) (*ListWalletApprovalsResponse, error)
+
+	// ApproveWalletApprovalWithBodyWithResponse Approve a change and make it
+	//
+	// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/wallet/approvals/{approval_id}/approval (the `ApproveWalletApproval` operationId).
+	ApproveWalletApprovalWithBodyWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveWalletApprovalResponse, error)
+
+	// ApproveWalletApprovalWithResponse Approve a change and make it
+	//
+	// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/wallet/approvals/{approval_id}/approval (the `ApproveWalletApproval` operationId).
+	ApproveWalletApprovalWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, body ApproveWalletApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveWalletApprovalResponse, error)
+
+	// RejectWalletApprovalWithBodyWithResponse Reject a change, or withdraw your own
+	//
+	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/wallet/approvals/{approval_id}/rejection (the `RejectWalletApproval` operationId).
+	RejectWalletApprovalWithBodyWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectWalletApprovalResponse, error)
+
+	// RejectWalletApprovalWithResponse Reject a change, or withdraw your own
+	//
+	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/wallet/approvals/{approval_id}/rejection (the `RejectWalletApproval` operationId).
+	RejectWalletApprovalWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, body RejectWalletApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectWalletApprovalResponse, error)
+
+	// ProposeLimitWithBodyWithResponse Propose what a tier may pay
+	//
+	// The limits of one kind of payment in one currency for one tier. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/wallet/limits (the `ProposeLimit` operationId).
+	ProposeLimitWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeLimitResponse, error)
+
+	// ProposeLimitWithResponse Propose what a tier may pay
+	//
+	// The limits of one kind of payment in one currency for one tier. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/wallet/limits (the `ProposeLimit` operationId).
+	ProposeLimitWithResponse(ctx context.Context, body ProposeLimitJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeLimitResponse, error)
+
+	// ListRulesWithResponse Read a country's prices, taxes and limits, those in force and those to come
+	//
+	// Of each thing the row in force and all that begin later, by the time at which they begin. Rows that others have followed are left out.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/wallet/rules (the `ListRules` operationId).
+	ListRulesWithResponse(ctx context.Context, params *ListRulesParams, reqEditors ...RequestEditorFn) (*ListRulesResponse, error)
+
+	// ProposeTariffWithBodyWithResponse Propose a price list
+	//
+	// The fees of one kind of payment in one currency, for all tiers or for one. The bands follow each other from 1 without holes or overlaps, and end within the highest limit per payment. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/wallet/tariffs (the `ProposeTariff` operationId).
+	ProposeTariffWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeTariffResponse, error)
+
+	// ProposeTariffWithResponse Propose a price list
+	//
+	// The fees of one kind of payment in one currency, for all tiers or for one. The bands follow each other from 1 without holes or overlaps, and end within the highest limit per payment. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/wallet/tariffs (the `ProposeTariff` operationId).
+	ProposeTariffWithResponse(ctx context.Context, body ProposeTariffJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeTariffResponse, error)
+
+	// ProposeTaxWithBodyWithResponse Propose a rate of tax on fees
+	//
+	// The excise duty of a country, in parts per million of the fee. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/wallet/taxes (the `ProposeTax` operationId).
+	ProposeTaxWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeTaxResponse, error)
+
+	// ProposeTaxWithResponse Propose a rate of tax on fees
+	//
+	// The excise duty of a country, in parts per million of the fee. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/wallet/taxes (the `ProposeTax` operationId).
+	ProposeTaxWithResponse(ctx context.Context, body ProposeTaxJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeTaxResponse, error)
 
 	// ListWalletsWithResponse List my wallets
 	//
@@ -3585,8 +4680,6 @@ type PriceOperationResponse struct {
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *externalRef0.Forbidden
-	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.NotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -3623,11 +4716,6 @@ func (r PriceOperationResponse) GetApplicationProblemJSON401() *externalRef0.Una
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r PriceOperationResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
 	return r.ApplicationProblemJSON403
-}
-
-// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r PriceOperationResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
-	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
@@ -4684,6 +5772,832 @@ func (r GetTransferResponse) ContentType() string {
 	return ""
 }
 
+type ListWalletApprovalsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *externalRef0.ApprovalPage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWalletApprovalsResponse) GetJSON200() *externalRef0.ApprovalPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListWalletApprovalsResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListWalletApprovalsResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListWalletApprovalsResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListWalletApprovalsResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListWalletApprovalsResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListWalletApprovalsResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListWalletApprovalsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListWalletApprovalsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWalletApprovalsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWalletApprovalsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWalletApprovalsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWalletApprovalsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApproveWalletApprovalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveWalletApprovalResponse) GetJSON200() *externalRef0.Approval {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApproveWalletApprovalResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApproveWalletApprovalResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApproveWalletApprovalResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApproveWalletApprovalResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ApproveWalletApprovalResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApproveWalletApprovalResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ApproveWalletApprovalResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApproveWalletApprovalResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApproveWalletApprovalResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ApproveWalletApprovalResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApproveWalletApprovalResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApproveWalletApprovalResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ApproveWalletApprovalResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveWalletApprovalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveWalletApprovalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveWalletApprovalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveWalletApprovalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RejectWalletApprovalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RejectWalletApprovalResponse) GetJSON200() *externalRef0.Approval {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RejectWalletApprovalResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RejectWalletApprovalResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RejectWalletApprovalResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RejectWalletApprovalResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r RejectWalletApprovalResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RejectWalletApprovalResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RejectWalletApprovalResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RejectWalletApprovalResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RejectWalletApprovalResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RejectWalletApprovalResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RejectWalletApprovalResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RejectWalletApprovalResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r RejectWalletApprovalResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r RejectWalletApprovalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RejectWalletApprovalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RejectWalletApprovalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RejectWalletApprovalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeLimitResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeLimitResponse) GetJSON201() *externalRef0.Approval {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeLimitResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeLimitResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeLimitResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ProposeLimitResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeLimitResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ProposeLimitResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ProposeLimitResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeLimitResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProposeLimitResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProposeLimitResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProposeLimitResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ProposeLimitResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeLimitResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeLimitResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeLimitResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeLimitResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListRulesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RuleList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRulesResponse) GetJSON200() *RuleList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListRulesResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListRulesResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListRulesResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListRulesResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListRulesResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListRulesResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListRulesResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRulesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRulesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRulesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRulesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeTariffResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeTariffResponse) GetJSON201() *externalRef0.Approval {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeTariffResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeTariffResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeTariffResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ProposeTariffResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeTariffResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ProposeTariffResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ProposeTariffResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeTariffResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProposeTariffResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProposeTariffResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProposeTariffResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ProposeTariffResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeTariffResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeTariffResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeTariffResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeTariffResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeTaxResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeTaxResponse) GetJSON201() *externalRef0.Approval {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeTaxResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeTaxResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeTaxResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ProposeTaxResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeTaxResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ProposeTaxResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ProposeTaxResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeTaxResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProposeTaxResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProposeTaxResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProposeTaxResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ProposeTaxResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeTaxResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeTaxResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeTaxResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeTaxResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListWalletsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5376,6 +7290,186 @@ func (c *ClientWithResponses) GetTransferWithResponse(ctx context.Context, trans
 		return nil, err
 	}
 	return ParseGetTransferResponse(rsp)
+}
+
+// ListWalletApprovalsWithResponse List the changes that wait for a second person
+//
+// The newest first, of the kinds that the caller may propose or approve; each reading is audited.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/wallet/approvals (the `ListWalletApprovals` operationId).
+func (c *ClientWithResponses) ListWalletApprovalsWithResponse(ctx context.Context, params *ListWalletApprovalsParams, reqEditors ...RequestEditorFn) (*ListWalletApprovalsResponse, error) {
+	rsp, err := c.ListWalletApprovals(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWalletApprovalsResponse(rsp)
+}
+
+// ApproveWalletApprovalWithBodyWithResponse Approve a change and make it
+//
+// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/wallet/approvals/{approval_id}/approval (the `ApproveWalletApproval` operationId).
+func (c *ClientWithResponses) ApproveWalletApprovalWithBodyWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveWalletApprovalResponse, error) {
+	rsp, err := c.ApproveWalletApprovalWithBody(ctx, approvalID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveWalletApprovalResponse(rsp)
+}
+
+// ApproveWalletApprovalWithResponse Approve a change and make it
+//
+// Needs another person than the maker (403 `approval_same_person`) and the digest of what was shown (409 `approval_changed`). The change is made at once, in the same transaction; where its own rules refuse it, the request stays open. After 7 days it is 409 `approval_expired`, after a decision 409 `approval_decided`. The same person's repeated call is answered again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/wallet/approvals/{approval_id}/approval (the `ApproveWalletApproval` operationId).
+func (c *ClientWithResponses) ApproveWalletApprovalWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, body ApproveWalletApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveWalletApprovalResponse, error) {
+	rsp, err := c.ApproveWalletApproval(ctx, approvalID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveWalletApprovalResponse(rsp)
+}
+
+// RejectWalletApprovalWithBodyWithResponse Reject a change, or withdraw your own
+//
+// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/wallet/approvals/{approval_id}/rejection (the `RejectWalletApproval` operationId).
+func (c *ClientWithResponses) RejectWalletApprovalWithBodyWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectWalletApprovalResponse, error) {
+	rsp, err := c.RejectWalletApprovalWithBody(ctx, approvalID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectWalletApprovalResponse(rsp)
+}
+
+// RejectWalletApprovalWithResponse Reject a change, or withdraw your own
+//
+// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/wallet/approvals/{approval_id}/rejection (the `RejectWalletApproval` operationId).
+func (c *ClientWithResponses) RejectWalletApprovalWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, body RejectWalletApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectWalletApprovalResponse, error) {
+	rsp, err := c.RejectWalletApproval(ctx, approvalID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectWalletApprovalResponse(rsp)
+}
+
+// ProposeLimitWithBodyWithResponse Propose what a tier may pay
+//
+// The limits of one kind of payment in one currency for one tier. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/wallet/limits (the `ProposeLimit` operationId).
+func (c *ClientWithResponses) ProposeLimitWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeLimitResponse, error) {
+	rsp, err := c.ProposeLimitWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeLimitResponse(rsp)
+}
+
+// ProposeLimitWithResponse Propose what a tier may pay
+//
+// The limits of one kind of payment in one currency for one tier. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/wallet/limits (the `ProposeLimit` operationId).
+func (c *ClientWithResponses) ProposeLimitWithResponse(ctx context.Context, body ProposeLimitJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeLimitResponse, error) {
+	rsp, err := c.ProposeLimit(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeLimitResponse(rsp)
+}
+
+// ListRulesWithResponse Read a country's prices, taxes and limits, those in force and those to come
+//
+// Of each thing the row in force and all that begin later, by the time at which they begin. Rows that others have followed are left out.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/wallet/rules (the `ListRules` operationId).
+func (c *ClientWithResponses) ListRulesWithResponse(ctx context.Context, params *ListRulesParams, reqEditors ...RequestEditorFn) (*ListRulesResponse, error) {
+	rsp, err := c.ListRules(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRulesResponse(rsp)
+}
+
+// ProposeTariffWithBodyWithResponse Propose a price list
+//
+// The fees of one kind of payment in one currency, for all tiers or for one. The bands follow each other from 1 without holes or overlaps, and end within the highest limit per payment. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/wallet/tariffs (the `ProposeTariff` operationId).
+func (c *ClientWithResponses) ProposeTariffWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeTariffResponse, error) {
+	rsp, err := c.ProposeTariffWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeTariffResponse(rsp)
+}
+
+// ProposeTariffWithResponse Propose a price list
+//
+// The fees of one kind of payment in one currency, for all tiers or for one. The bands follow each other from 1 without holes or overlaps, and end within the highest limit per payment. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/wallet/tariffs (the `ProposeTariff` operationId).
+func (c *ClientWithResponses) ProposeTariffWithResponse(ctx context.Context, body ProposeTariffJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeTariffResponse, error) {
+	rsp, err := c.ProposeTariff(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeTariffResponse(rsp)
+}
+
+// ProposeTaxWithBodyWithResponse Propose a rate of tax on fees
+//
+// The excise duty of a country, in parts per million of the fee. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/wallet/taxes (the `ProposeTax` operationId).
+func (c *ClientWithResponses) ProposeTaxWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeTaxResponse, error) {
+	rsp, err := c.ProposeTaxWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeTaxResponse(rsp)
+}
+
+// ProposeTaxWithResponse Propose a rate of tax on fees
+//
+// The excise duty of a country, in parts per million of the fee. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/wallet/taxes (the `ProposeTax` operationId).
+func (c *ClientWithResponses) ProposeTaxWithResponse(ctx context.Context, body ProposeTaxJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeTaxResponse, error) {
+	rsp, err := c.ProposeTax(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeTaxResponse(rsp)
 }
 
 // ListWalletsWithResponse List my wallets
@@ -6225,13 +8319,6 @@ func ParsePriceOperationResponse(rsp *http.Response) (*PriceOperationResponse, e
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest externalRef0.RequestTimeout
@@ -7113,6 +9200,727 @@ func ParseGetTransferResponse(rsp *http.Response) (*GetTransferResponse, error) 
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListWalletApprovalsResponse parses an HTTP response from a ListWalletApprovalsWithResponse call
+func ParseListWalletApprovalsResponse(rsp *http.Response) (*ListWalletApprovalsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWalletApprovalsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest externalRef0.ApprovalPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApproveWalletApprovalResponse parses an HTTP response from a ApproveWalletApprovalWithResponse call
+func ParseApproveWalletApprovalResponse(rsp *http.Response) (*ApproveWalletApprovalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveWalletApprovalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRejectWalletApprovalResponse parses an HTTP response from a RejectWalletApprovalWithResponse call
+func ParseRejectWalletApprovalResponse(rsp *http.Response) (*RejectWalletApprovalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RejectWalletApprovalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeLimitResponse parses an HTTP response from a ProposeLimitWithResponse call
+func ParseProposeLimitResponse(rsp *http.Response) (*ProposeLimitResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeLimitResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListRulesResponse parses an HTTP response from a ListRulesWithResponse call
+func ParseListRulesResponse(rsp *http.Response) (*ListRulesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRulesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RuleList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeTariffResponse parses an HTTP response from a ProposeTariffWithResponse call
+func ParseProposeTariffResponse(rsp *http.Response) (*ProposeTariffResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeTariffResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeTaxResponse parses an HTTP response from a ProposeTaxWithResponse call
+func ParseProposeTaxResponse(rsp *http.Response) (*ProposeTaxResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeTaxResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests

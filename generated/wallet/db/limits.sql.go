@@ -13,6 +13,16 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const addRule = `-- name: AddRule :exec
+SELECT add_rule($1, $2)
+`
+
+// Adds a tariff, tax or limit that two people agreed on; the function is the owner's and looks at the approval itself.
+func (q *Queries) AddRule(ctx context.Context, db DBTX, approval uuid.UUID, change string) error {
+	_, err := db.Exec(ctx, addRule, approval, change)
+	return err
+}
+
 const countOpenReservations = `-- name: CountOpenReservations :one
 SELECT count(*) AS open, COALESCE(extract(epoch FROM $1::timestamptz - min(created_at)), 0)::float8 AS oldest_seconds
 FROM limit_reservations WHERE status = 'reserved' AND service <> 'wallet'
@@ -116,15 +126,26 @@ const listLimits = `-- name: ListLimits :many
 SELECT country, tier, kind, currency, per_transaction_minor, per_day_minor, per_month_minor, effective_from FROM limits
 `
 
-func (q *Queries) ListLimits(ctx context.Context, db DBTX) ([]Limit, error) {
+type ListLimitsRow struct {
+	Country             string
+	Tier                int16
+	Kind                string
+	Currency            string
+	PerTransactionMinor int64
+	PerDayMinor         int64
+	PerMonthMinor       int64
+	EffectiveFrom       time.Time
+}
+
+func (q *Queries) ListLimits(ctx context.Context, db DBTX) ([]ListLimitsRow, error) {
 	rows, err := db.Query(ctx, listLimits)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Limit{}
+	items := []ListLimitsRow{}
 	for rows.Next() {
-		var i Limit
+		var i ListLimitsRow
 		if err := rows.Scan(
 			&i.Country,
 			&i.Tier,
@@ -196,15 +217,23 @@ const listTaxes = `-- name: ListTaxes :many
 SELECT country, tax, rate_ppm, effective_from, id FROM taxes
 `
 
-func (q *Queries) ListTaxes(ctx context.Context, db DBTX) ([]Tax, error) {
+type ListTaxesRow struct {
+	Country       string
+	Tax           string
+	RatePpm       int64
+	EffectiveFrom time.Time
+	ID            int32
+}
+
+func (q *Queries) ListTaxes(ctx context.Context, db DBTX) ([]ListTaxesRow, error) {
 	rows, err := db.Query(ctx, listTaxes)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Tax{}
+	items := []ListTaxesRow{}
 	for rows.Next() {
-		var i Tax
+		var i ListTaxesRow
 		if err := rows.Scan(
 			&i.Country,
 			&i.Tax,

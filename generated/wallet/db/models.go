@@ -87,6 +87,7 @@ type Limit struct {
 	PerDayMinor         int64
 	PerMonthMinor       int64
 	EffectiveFrom       time.Time
+	ApprovalID          *uuid.UUID
 }
 
 type LimitReservation struct {
@@ -151,6 +152,7 @@ type Tariff struct {
 	ExciseIncluded bool
 	EffectiveFrom  time.Time
 	Tier           *int16
+	ApprovalID     *uuid.UUID
 }
 
 type TariffBand struct {
@@ -165,6 +167,7 @@ type Tax struct {
 	RatePpm       int64
 	EffectiveFrom time.Time
 	ID            int32
+	ApprovalID    *uuid.UUID
 }
 
 type Topup struct {

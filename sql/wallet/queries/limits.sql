@@ -76,3 +76,7 @@ WHERE @used_minor::bigint > 0 AND u.user_id = r.user_id AND u.kind = r.kind AND 
 -- Of other services; wallet's own are transfers and top-ups.
 SELECT count(*) AS open, COALESCE(extract(epoch FROM sqlc.arg(now)::timestamptz - min(created_at)), 0)::float8 AS oldest_seconds
 FROM limit_reservations WHERE status = 'reserved' AND service <> 'wallet';
+
+-- name: AddRule :exec
+-- Adds a tariff, tax or limit that two people agreed on; the function is the owner's and looks at the approval itself.
+SELECT add_rule(@approval, @change);

@@ -59,7 +59,7 @@ func (s *Server) PriceOperation(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	c := domain.Customer{Country: r.Body.Country, Tier: int16(r.Body.Tier)} //nolint:gosec // 0 to 9
+	c := domain.Customer{Country: r.Body.Country, Tier: int16(r.Body.Tier)}
 	p, err := s.app.PriceOperation(ctx, c, r.Body.Kind, m)
 	if err != nil {
 		return nil, err

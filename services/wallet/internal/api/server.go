@@ -44,7 +44,10 @@ var needed = map[string][]string{
 	"LiftMyPromptBlock": {scopes.WalletWrite}, "LiftPromptBlock": {scopes.AdminUsers},
 	"PutLimitReservation": {scopes.LimitsReserve}, "CommitLimitReservation": {scopes.LimitsReserve},
 	"ReleaseLimitReservation": {scopes.LimitsReserve}, "PriceOperation": {scopes.PricesRead},
-	"ReceiveStkCallback": nil, "ReceiveC2BConfirmation": nil, "ReceiveC2BValidation": nil,
+	"ListRules": {scopes.AdminTariffs}, "ProposeTariff": {scopes.AdminTariffs}, "ProposeTax": {scopes.AdminTariffs},
+	"ProposeLimit": {scopes.AdminTariffs}, "ListWalletApprovals": {scopes.AdminTariffs}, "RejectWalletApproval": {scopes.AdminTariffs},
+	"ApproveWalletApproval": {scopes.AdminTariffsApprove},
+	"ReceiveStkCallback":    nil, "ReceiveC2BConfirmation": nil, "ReceiveC2BValidation": nil,
 }
 
 func authorize(next walletapi.StrictHandlerFunc, operation string) walletapi.StrictHandlerFunc {

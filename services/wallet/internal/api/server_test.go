@@ -95,10 +95,13 @@ func TestAuthorization(t *testing.T) {
 	operations, bare := 0, w.api.Bare()
 	for path, item := range doc.Paths.Map() {
 		path = strings.NewReplacer("{wallet_id}", uuid.NewString(), "{topup_id}", uuid.NewString(), "{transfer_id}", uuid.NewString(),
-			"{reservation_id}", uuid.NewString(),
+			"{reservation_id}", uuid.NewString(), "{approval_id}", uuid.NewString(),
 			"{token}", "abcdefghijklmnopqrstuvwxyz234567").Replace(path)
 		for method, op := range item.Operations() {
 			operations++
+			if op.OperationID == "listRules" {
+				path += "?country=KE"
+			}
 			body := ""
 			if op.RequestBody != nil {
 				raw, err := json.Marshal(op.RequestBody.Value.Content.Get("application/json").Example)
@@ -139,12 +142,12 @@ func TestAuthorization(t *testing.T) {
 			// The right scope alone does not make a partner or a service a customer.
 			if op.OperationID != "estimateFee" {
 				servicetest.Refused(t, w.send(request{method: method, path: path, body: body,
-					identity: w.identity("service:banking", "wallet:read wallet:write admin:users", nil)}),
+					identity: w.identity("service:banking", "wallet:read wallet:write admin:users admin:tariffs admin:tariffs:approve", nil)}),
 					http.StatusForbidden, "forbidden")
 			}
 		}
 	}
-	if operations != 21 {
+	if operations != 28 {
 		t.Errorf("%d operations walked", operations)
 	}
 }
@@ -438,4 +441,61 @@ func TestReservationsAndPrices(t *testing.T) {
 		t.Errorf("price: %v", got)
 	}
 	servicetest.Refused(t, post("/v1/internal/prices", strings.Replace(price, "transfer", "cash_out", 1)), 422, "no_price")
+}
+
+// TestRules is how two people of finance change a price, seen from outside.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	finance := func() string {
+		return w.identity("user:"+uuid.NewString(), "profile totp admin:tariffs admin:tariffs:approve", nil)
+	}
+	maker, checker := finance(), finance()
+	send := func(method, path, body, who string) *httptest.ResponseRecorder {
+		return w.send(request{method: method, path: path, body: body, identity: who})
+	}
+	begins := w.Now().Add(time.Hour).Format(time.RFC3339)
+	tariff := `{"country":"KE","kind":"cash_out","currency":"KES","tier":2,"excise_included":true,"effective_from":"` + begins + `",
+		"bands":[{"from_minor":1,"up_to_minor":25000000,"fee_minor":100}],"reason":"Agreed."}`
+	servicetest.Refused(t, send("POST", "/v1/wallet/tariffs", strings.Replace(tariff, `"from_minor":1`, `"from_minor":2`, 1), maker), 422,
+		"tariff_bands")
+	servicetest.Refused(t, send("POST", "/v1/wallet/tariffs", strings.Replace(tariff, `"tier":2`, `"tier":1`, 1), maker), 422,
+		"tariff_beyond_limits")
+	proposed := map[string]map[string]any{}
+	for path, body := range map[string]string{"tariffs": tariff,
+		"taxes": `{"country":"KE","tax":"excise","rate_ppm":1,"effective_from":"` + begins + `","reason":"Law."}`,
+		"limits": `{"country":"KE","tier":1,"kind":"savings","currency":"KES","per_transaction_minor":1,"per_day_minor":2,"per_month_minor":3,
+			"effective_from":"` + begins + `","reason":"Agreed."}`} {
+		proposed[path] = decode(t, send("POST", "/v1/wallet/"+path, body, maker), 201)
+		servicetest.Refused(t, send("POST", "/v1/wallet/"+path, body, maker), 409, "approval_waiting")
+	}
+	list := decode(t, send("GET", "/v1/wallet/approvals?state=open&limit=2", "", checker), 200)
+	if len(list["data"].([]any)) != 2 || list["next_cursor"] == nil {
+		t.Errorf("waiting: %v", list)
+	}
+	decision := func(a map[string]any, what, body, who string) *httptest.ResponseRecorder {
+		return send("POST", "/v1/wallet/approvals/"+a["approval_id"].(string)+"/"+what, body, who)
+	}
+	digest := func(a map[string]any) string { return `{"digest":"` + a["digest"].(string) + `"}` }
+	servicetest.Refused(t, decision(proposed["tariffs"], "approval", digest(proposed["taxes"]), checker), 409, "approval_changed")
+	servicetest.Refused(t, decision(proposed["tariffs"], "approval", digest(proposed["tariffs"]), maker), 403, "approval_same_person")
+	for _, path := range []string{"tariffs", "limits"} {
+		if got := decode(t, decision(proposed[path], "approval", digest(proposed[path]), checker), 200); got["state"] != "approved" {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+	if got := decode(t, decision(proposed["taxes"], "rejection", `{"reason":"Not yet."}`, checker), 200); got["state"] != "rejected" {
+		t.Errorf("rejected: %v", got)
+	}
+	rules := decode(t, send("GET", "/v1/wallet/rules?country=KE", "", maker), 200)
+	last := func(of string) map[string]any { return rules[of].([]any)[len(rules[of].([]any))-1].(map[string]any) }
+	if got := last("tariffs"); got["kind"] != "cash_out" || got["tier"] != 2.0 || got["effective_from"] != begins || got["tariff_id"] != 1e6 {
+		t.Errorf("tariff: %v", got)
+	}
+	if got := last("taxes"); got["rate_ppm"] != 150000.0 {
+		t.Errorf("tax: %v", got)
+	}
+	if got := last("limits"); got["kind"] != "savings" || got["per_month_minor"] != 3.0 || got["effective_from"] != begins {
+		t.Errorf("limit: %v", got)
+	}
 }

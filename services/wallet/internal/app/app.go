@@ -17,6 +17,7 @@ import (
 	transactionsclient "github.com/sendtip/sendtip/generated/transactions/client"
 	userclient "github.com/sendtip/sendtip/generated/user/client"
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
+	"github.com/sendtip/sendtip/kit/approve"
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/hook"
 	"github.com/sendtip/sendtip/kit/idem"
@@ -65,7 +66,11 @@ type App struct {
 
 	rulesMu     sync.Mutex
 	rulesCache  domain.Rules
-	rulesLoaded time.Time
+	rulesLoaded time.Time // on the monotonic clock
+	rulesAt     time.Time // by the platform's clock
+
+	// Approvals are the changes that need two people.
+	Approvals *approve.Desk
 
 	closings *together.Group[closing, bool]
 	metrics  metrics
@@ -82,6 +87,7 @@ func New(d Deps) *App {
 		sampled: kitlog.Sampled(d.Log, d.Now)}
 	a.stk = hook.New(stkCallbacks, d.Sealer, d.Pool, d.Jobs, a.metrics.callbacks.WithLabelValues(kindStk, "wrong_token"))
 	a.c2b = hook.New(c2bCallbacks, d.Sealer, d.Pool, d.Jobs, a.metrics.callbacks.WithLabelValues(kindC2b, "wrong_token"))
+	a.Approvals = approve.New(approve.Config{Service: "wallet", Sealer: d.Sealer, Now: d.Now, Actions: a.actions()})
 	a.closings = newClosings(a.commitClosings, d.Log)
 	d.Registry.MustRegister(a.metrics.all()...)
 	return a

@@ -197,7 +197,8 @@ func (l *Ledger) PutAccount(_ context.Context,
 	l.maximum[r.AccountID.String()] = *r.Body.MaximumMinor
 	zero := common.Money{Currency: r.Body.Currency}
 	return transactionsapi.PutAccount200JSONResponse{ID: r.AccountID, Kind: r.Body.Kind, Book: transactionsapi.BookEmoney,
-		NormalSide: transactionsapi.NormalSideCredit, Status: transactionsapi.AccountStatusActive, Balance: zero, Available: zero, Held: zero}, nil
+		NormalSide: transactionsapi.NormalSideCredit, Status: transactionsapi.AccountStatusActive, Balance: zero, Available: zero,
+		Held: zero}, nil
 }
 
 // Hold makes a part of an account's balance be held above its maximum, in minor units.
