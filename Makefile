@@ -4,7 +4,7 @@ SHELL := bash
 MODULES = $(shell scripts/modules.sh)
 SENDTIP = .bin/sendtip
 
-.PHONY: help up demo service generate verify lint test test-authz test-clock test-kafka test-scaffold e2e bench bench-ledger check tidy build reset clean
+.PHONY: help up demo service generate verify lint test test-authz test-clock test-contract test-kafka test-scaffold e2e bench bench-ledger check tidy build reset clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -56,6 +56,11 @@ test-clock: ## run all journeys around the ends of a month, of 29 February and o
 	@scripts/setup.sh tools postgres
 	@for at in 2027-04-30T23:59:00+03:00 2028-02-29T23:59:00+03:00 2024-12-31T23:59:00+03:00; do \
 		SENDTIP_TEST_CLOCK=$$at scripts/test.sh ./test/e2e/... || exit 1; done
+
+test-contract: ## hold the running platform against its served contract (Schemathesis; SEED=, SECONDS_OF=), and make clients of it
+	@scripts/setup.sh tools contract python postgres
+	@go run ./test/fuzz -contract .cache/served.json $(if $(SEED),-seed $(SEED)) $(if $(SECONDS_OF),-seconds $(SECONDS_OF))
+	@scripts/test-clients.sh .cache/served.json
 
 test-kafka: ## run the event tests and the journey on a real Apache Kafka broker
 	@scripts/setup.sh tools postgres kafka

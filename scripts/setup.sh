@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what a target needs and nothing twice: Debian packages (as root), Go tools into .bin, npm tools into node_modules.
-# Usage: scripts/setup.sh go|tools|contract|postgres|race|kafka…
+# Installs what a target needs and nothing twice: Debian packages (as root), Go tools into .bin, npm tools into node_modules,
+# Python tools into .cache/python.
+# Usage: scripts/setup.sh go|tools|contract|python|postgres|race|kafka…
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -46,11 +47,24 @@ npm_tools() {
 	echo "$want" >$stamp
 }
 
+python_tools() {
+	python3 -c 'import ensurepip' 2>/dev/null || apt_install "Schemathesis" python3 python3-venv
+	local stamp=.cache/python/.stamp want
+	want=$(sha256sum tools/python/requirements.txt | cut -c1-16)
+	[ "$(cat $stamp 2>/dev/null)" = "$want" ] && return
+	say "installing the Python tools into .cache/python (once)"
+	rm -rf .cache/python
+	python3 -m venv .cache/python
+	.cache/python/bin/pip install -q --disable-pip-version-check --no-deps -r tools/python/requirements.txt
+	echo "$want" >$stamp
+}
+
 for what in "$@"; do
 	case $what in
 	go) need_go ;;
 	tools) go_tools ;;
 	contract) go_tools; npm_tools ;;
+	python) python_tools ;;
 	postgres)
 		command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || {
 			# Without this file Debian starts a cluster of its own on the standard port.
