@@ -11,6 +11,12 @@ if [ -z "$base" ]; then echo "no earlier contracts to compare with"; exit 0; fi
 old=$(mktemp -d)
 trap 'rm -rf "$old"' EXIT
 git archive "$base" openapi 2>/dev/null | tar -x -C "$old" || { echo "$base has no contracts"; exit 0; }
+# What no journey answers may only get less.
+list=test/contract/unanswered.txt
+if git cat-file -e "$base:$list" 2>/dev/null; then
+	new=$(LC_ALL=C comm -13 <(git show "$base:$list" | LC_ALL=C sort) <(LC_ALL=C sort "$list"))
+	[ -z "$new" ] || { echo "$list must not get longer: add a test to test/e2e that is answered"; echo "$new"; exit 1; }
+fi
 for f in openapi/*.yaml; do
 	grep -q '^paths:' "$f" && [ -f "$old/$f" ] || continue
 	case $f in */common.yaml | */events.yaml) continue ;; esac

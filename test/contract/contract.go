@@ -46,11 +46,13 @@ type Checker struct {
 	faults  []string
 	all     []string
 	stamps  stamps
+
+	documented map[string][]int
 }
 
 // New loads every contract.
 func New() (*Checker, error) {
-	c := &Checker{seen: map[string]map[int]int{}, stamps: newStamps()}
+	c := &Checker{seen: map[string]map[int]int{}, stamps: newStamps(), documented: map[string][]int{}}
 	for _, name := range Names {
 		doc, err := Load(name)
 		if err != nil {
@@ -61,6 +63,7 @@ func New() (*Checker, error) {
 				if op.Extensions["x-visibility"] != "internal" {
 					c.all = append(c.all, op.OperationID)
 					c.stamps.learn(method, op)
+					c.documented[op.OperationID] = documented(op)
 				}
 			}
 		}

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,8 +18,12 @@ import (
 // operation is one operation of a contract with a path that could exist.
 type operation struct {
 	service, id, method, path, visibility string
-	open                                  bool
+	template                              string // the path with its parameters in braces
+	open, takesBody, stepUp               bool
 	scopes                                []string
+	partners                              []string // scopes that an API key may come with
+	paged                                 bool
+	example                               string // of the body
 }
 
 func operations(t *testing.T) []operation {
@@ -32,9 +37,20 @@ func operations(t *testing.T) []operation {
 		for path, item := range doc.Paths.Map() {
 			for method, op := range item.Operations() {
 				o := operation{service: name, id: op.OperationID, method: method, path: path, visibility: op.Extensions["x-visibility"].(string),
-					open: len(*op.Security) == 0}
+					open: len(*op.Security) == 0, takesBody: op.RequestBody != nil, stepUp: op.Extensions["x-step-up"] != nil, template: path,
+					paged: op.Parameters.GetByInAndName("query", "cursor") != nil}
+				if op.RequestBody != nil {
+					if media := op.RequestBody.Value.Content["application/json"]; media != nil {
+						b, err := json.Marshal(media.Example)
+						if err != nil {
+							t.Fatal(err)
+						}
+						o.example = string(b)
+					}
+				}
 				for _, alternative := range *op.Security {
 					o.scopes = append(o.scopes, alternative["userAuth"]...)
+					o.partners = append(o.partners, alternative["apiKey"]...)
 				}
 				for strings.Contains(o.path, "{") {
 					i, j := strings.Index(o.path, "{"), strings.Index(o.path, "}")

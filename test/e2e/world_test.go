@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -69,6 +70,9 @@ func newWorld(ctx context.Context, dir string, change func(*platform.Options)) (
 	if err != nil {
 		return nil, err
 	}
+	checkersMu.Lock()
+	checkers = append(checkers, checker)
+	checkersMu.Unlock()
 	w := &world{log: &buffer{}, checker: checker, dir: dir}
 	var now func() time.Time
 	for range 5 { // another process may take a port between the look and the start
@@ -269,6 +273,9 @@ var (
 	sharedOnce  sync.Once
 	sharedWorld *world
 	sharedErr   error
+
+	checkersMu sync.Mutex
+	checkers   []*contract.Checker // of all worlds
 )
 
 // shared is the platform that tests use together; nobody stops parts of it.
@@ -307,11 +314,26 @@ func TestMain(m *testing.M) {
 		}
 		fmt.Println("operations by status:")
 		sharedWorld.checker.Table(os.Stdout)
+		if flag.Lookup("test.run").Value.String() == "" && flag.Lookup("test.skip").Value.String() == "" && code == 0 {
+			code = unanswered()
+		}
 		if code == 0 {
 			_ = platform.Remove(context.Background(), sharedWorld.dir)
 		}
 	}
 	os.Exit(code)
+}
+
+// unanswered compares what all tests together were answered with what the contracts document, and returns the exit code.
+func unanswered() int {
+	pairs := contract.Unanswered(checkers...)
+	faults := contract.Compare(pairs, contract.List)
+	for _, f := range faults {
+		fmt.Println("statuses:", f)
+	}
+	documented := checkers[0].Documented()
+	fmt.Printf("statuses: %d of %d documented answers were given, %d failed\n", documented-len(pairs), documented, len(faults))
+	return min(len(faults), 1)
 }
 
 // buffer keeps the platform's log lines.

@@ -4081,54 +4081,6 @@ func (response LiftMyPromptBlock404ApplicationProblemPlusJSONResponse) VisitLift
 	return err
 }
 
-type LiftMyPromptBlock408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response LiftMyPromptBlock408ApplicationProblemPlusJSONResponse) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type LiftMyPromptBlock413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response LiftMyPromptBlock413ApplicationProblemPlusJSONResponse) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type LiftMyPromptBlock415ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
-}
-
-func (response LiftMyPromptBlock415ApplicationProblemPlusJSONResponse) VisitLiftMyPromptBlockResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(415)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type LiftMyPromptBlock429ApplicationProblemPlusJSONResponse struct {
 	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
 }
