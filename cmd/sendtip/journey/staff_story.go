@@ -22,6 +22,7 @@ func (s *story) staff() []step {
 			return "", err
 		}},
 		{"an identity that was rejected is verified by two people", s.overridden},
+		{"one officer of finance proposes a price for tomorrow, another approves it", s.priced},
 	}
 }
 

@@ -282,3 +282,38 @@ func TestChangeCrash(t *testing.T) {
 		t.Errorf("%d bands", n)
 	}
 }
+
+// TestChangesOfOneMoment: a checker whose transaction saw nothing of another one for the same moment is refused, and no row is lost.
+func TestChangesOfOneMoment(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	start := w.Now().Add(time.Hour)
+	a, err := w.App.ProposeTariff(officer(w), dearer(start), "Agreed.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checker := officer(w)
+	other, err := w.Connect(w.DB.OwnerURL).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Exec(t.Context(), `INSERT INTO tariffs (id, country, kind, currency, effective_from)
+		VALUES (99, 'KE', 'transfer', 'KES', $1)`, start); err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan error, 1)
+	go func() {
+		_, err := w.App.Approvals.Approve(checker, w.DB.Pool, a.ID, a.Digest)
+		answer <- err
+	}()
+	w.AwaitLocks(1)
+	if err := other.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answer; !errors.Is(err, domain.ErrRuleExists) {
+		t.Errorf("the later one: %v", err)
+	}
+	if s := w.Text("SELECT state FROM approvals WHERE id = $1", a.ID); s != approve.Open {
+		t.Errorf("its request is %s", s)
+	}
+}
