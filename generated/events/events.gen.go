@@ -205,6 +205,20 @@ type UserRegistered struct {
 	UserID externalRef0.UUID `json:"user_id"`
 }
 
+// UserRoleChanged user.role_changed: a user has another role, and all their sessions have ended.
+type UserRoleChanged struct {
+	// Role The new role.
+	Role string `json:"role"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// Version Grows with each change of this user; older versions are ignored.
+	Version int64 `json:"version"`
+}
+
 // UserStatusChanged user.status_changed: suspended or reinstated.
 type UserStatusChanged struct {
 	// Status active or suspended.

@@ -87,7 +87,7 @@ func OfRole(role string) []string {
 	case RoleConfig:
 		return []string{Profile, Totp}
 	case RoleAdmin:
-		return []string{Profile, Totp, AdminAPIKeys, AdminRoles, AdminRolesApprove}
+		return []string{Profile, Totp, AdminAPIKeys, AdminUsers, AdminRoles, AdminRolesApprove}
 	}
 	return nil
 }

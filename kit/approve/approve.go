@@ -10,6 +10,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -39,9 +41,11 @@ const (
 // Refusals.
 var (
 	ErrSamePerson = fault.New(fault.Forbidden, "approval_same_person", "Another person has to approve what you proposed.")
+	ErrOwnRecord  = fault.New(fault.Forbidden, "own_record", "You cannot decide on your own record.")
 	ErrChanged    = fault.New(fault.Conflict, "approval_changed", "This is not what you were shown; read the request again.")
 	ErrDecided    = fault.New(fault.Conflict, "approval_decided", "This request has already been decided.")
 	ErrExpired    = fault.New(fault.Conflict, "approval_expired", "This request has expired; propose the change again.")
+	ErrReason     = fault.ErrInvalid.WithField("/reason", "reason", "The reason must say something, in at most 300 characters.")
 	ErrWaiting    = fault.New(fault.Conflict, "approval_waiting", "The same change is already waiting for approval.")
 )
 
@@ -50,9 +54,20 @@ type Action struct {
 	Name    string // stable, as stored: role.grant
 	Propose string // the maker's scope
 	Approve string // the checker's scope
+	// About is the user whom the change is about, who neither approves nor rejects it; nil: it is about nobody.
+	About func(a Approval) (uuid.UUID, error)
 	// Apply makes the change, in the transaction that approves it; the request is marked approved before. A refusal is the checker's answer
 	// and leaves the request open: Apply judges the state of now, not that of the proposal.
 	Apply func(ctx context.Context, tx pgx.Tx, a Approval) error
+}
+
+// about says whether the change is about a user. Of a request that does not say whom, it is everybody: nobody decides it.
+func (act Action) about(a Approval, user uuid.UUID) bool {
+	if act.About == nil {
+		return false
+	}
+	whom, err := act.About(a)
+	return err != nil || whom == user
 }
 
 // Approval is a request for a change, opened.
@@ -123,6 +138,9 @@ func (d *Desk) Propose(ctx context.Context, tx pgx.Tx, p Proposal) (Approval, er
 	if err != nil {
 		return Approval{}, err
 	}
+	if err := CheckReason(p.Reason); err != nil {
+		return Approval{}, err
+	}
 	payload, err := json.Marshal(p.Payload)
 	if err != nil {
 		return Approval{}, fmt.Errorf("encode proposal: %w", err)
@@ -186,6 +204,8 @@ func (d *Desk) Approve(ctx context.Context, db pg.Beginner, id uuid.UUID, shown 
 			return nil
 		case a.Maker == checker:
 			return ErrSamePerson
+		case action.about(a, checker):
+			return ErrOwnRecord
 		case a.State == Expired:
 			return ErrExpired
 		case a.State != Open:
@@ -204,6 +224,9 @@ func (d *Desk) Approve(ctx context.Context, db pg.Beginner, id uuid.UUID, shown 
 // Reject ends a request without the change: by its maker it is withdrawn, by another person with the checker's scope rejected. Repeating it
 // is harmless.
 func (d *Desk) Reject(ctx context.Context, db pg.Beginner, id uuid.UUID, words string) (Approval, error) {
+	if err := CheckReason(words); err != nil {
+		return Approval{}, err
+	}
 	if _, err := d.visible(ctx); err != nil { // who has no part in approvals does not learn which exist
 		return Approval{}, err
 	}
@@ -223,6 +246,8 @@ func (d *Desk) Reject(ctx context.Context, db pg.Beginner, id uuid.UUID, words s
 			return err
 		}
 		switch {
+		case state == Rejected && action.about(a, who):
+			return ErrOwnRecord
 		case a.State == state && (state == Withdrawn || *a.Checker == who):
 			out = a
 			return nil
@@ -286,6 +311,24 @@ func person(ctx context.Context, scope string) (uuid.UUID, error) {
 		return uuid.Nil, fault.ErrForbidden
 	}
 	return id, nil
+}
+
+// CheckReason refuses words that say nothing, or that a reader may take for others: fewer than three letters or digits, more than 300
+// characters, control characters and those that turn the direction of writing.
+func CheckReason(words string) error {
+	said := 0
+	for _, r := range words {
+		if unicode.Is(unicode.C, r) || r == utf8.RuneError {
+			return ErrReason
+		}
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			said++
+		}
+	}
+	if said < 3 || utf8.RuneCountInString(words) > 300 {
+		return ErrReason
+	}
+	return nil
 }
 
 // change is the payload of the events; openapi/events.yaml has it for each service.

@@ -309,7 +309,7 @@ func TestTwoCheckersAtOnce(t *testing.T) {
 				if n%2 == 0 {
 					_, results[n] = w.desk.Approve(checker, w.db.Pool, a.ID, a.Digest)
 				} else {
-					_, results[n] = w.desk.Reject(checker, w.db.Pool, a.ID, "no")
+					_, results[n] = w.desk.Reject(checker, w.db.Pool, a.ID, "not now")
 				}
 			})
 		}
@@ -363,7 +363,7 @@ func TestList(t *testing.T) {
 	_, ctx := w.colleague()
 	a, b, c := w.mustPropose(ctx, "tea", 7), w.mustPropose(ctx, "milk", 9), w.mustPropose(ctx, "beer", 11)
 	_, reader := w.colleague()
-	if _, err := w.desk.Reject(ctx, w.db.Pool, b.ID, "no"); err != nil {
+	if _, err := w.desk.Reject(ctx, w.db.Pool, b.ID, "not now"); err != nil {
 		t.Fatal(err)
 	}
 	two := int32(2)
@@ -437,7 +437,7 @@ func TestTableRefuses(t *testing.T) {
 	refused("a late approval", "UPDATE approvals SET state = 'approved', checker = $2, decided_at = $3 WHERE id = $1", a.ID,
 		uuid.Must(uuid.NewV7()), a.ExpiresAt)
 	refused("a deletion", "DELETE FROM approvals WHERE id = $1", a.ID)
-	if _, err := w.desk.Reject(ctx, w.db.Pool, a.ID, ""); err != nil {
+	if _, err := w.desk.Reject(ctx, w.db.Pool, a.ID, "once"); err != nil {
 		t.Fatal(err)
 	}
 	refused("a decision that is undone", "UPDATE approvals SET state = 'open', decided_at = NULL WHERE id = $1", a.ID)

@@ -137,21 +137,32 @@ func (d *Desk) List(ctx context.Context, pool *pgxpool.Pool, operation, state st
 
 // expire ends open requests whose time is over, of those that where selects ($1 is the time), and returns how many.
 func (d *Desk) expire(ctx context.Context, tx pgx.Tx, now time.Time, where string, args ...any) (int, error) {
-	rows, err := tx.Query(ctx, `UPDATE approvals SET state = 'expired', decided_at = $1
+	return d.end(ctx, tx, `UPDATE approvals SET state = 'expired', decided_at = $1
 		WHERE id IN (SELECT id FROM approvals WHERE state = 'open' AND expires_at <= $1 AND `+where+` ORDER BY expires_at LIMIT 100
-			FOR UPDATE SKIP LOCKED)
-		RETURNING id, action, object_type, object_id, state`, append([]any{now}, args...)...)
+			FOR UPDATE SKIP LOCKED)`, append([]any{now}, args...)...)
+}
+
+// Withdraw ends all open requests of a maker, in the transaction that takes the maker's right to propose: whoever was suspended because
+// somebody else acted for them leaves nothing behind that a colleague could approve.
+func (d *Desk) Withdraw(ctx context.Context, tx pgx.Tx, maker uuid.UUID) error {
+	_, err := d.end(ctx, tx, "UPDATE approvals SET state = 'withdrawn', decided_at = $1 WHERE state = 'open' AND maker = $2", d.Now(), maker)
+	return err
+}
+
+// end runs a statement that ends requests, and tells of each.
+func (d *Desk) end(ctx context.Context, tx pgx.Tx, update string, args ...any) (int, error) {
+	rows, err := tx.Query(ctx, update+" RETURNING id, action, object_type, object_id, state", args...)
 	if err != nil {
-		return 0, fmt.Errorf("expire approvals: %w", err)
+		return 0, fmt.Errorf("end approvals: %w", err)
 	}
 	over, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a Approval, err error) {
 		return a, row.Scan(&a.ID, &a.Action, &a.ObjectType, &a.ObjectID, &a.State)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("expire approvals: %w", err)
+		return 0, fmt.Errorf("end approvals: %w", err)
 	}
 	for _, a := range over {
-		if err := d.tell(ctx, tx, a, Expired); err != nil {
+		if err := d.tell(ctx, tx, a, a.State); err != nil {
 			return 0, err
 		}
 	}

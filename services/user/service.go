@@ -41,7 +41,8 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 		return service.Own{
 			Mount: func(r chi.Router) { api.Mount(r, a) }, MaxBody: maxBody, Work: func(w *river.Workers) { jobs.Register(w, a) },
 			Sealed: app.Sealed(p.Sealer), Keys: []keycheck.Key{keycheck.Public("signing", "SENDTIP_SIGNING_KEY", keys.Kids()...)},
-			Loops: []service.Loop{{Name: "sweep", Run: a.SweepLoop}, {Name: "approvals", Run: a.Approvals.ExpireLoop(p.Pool, p.Log)}},
+			Loops: []service.Loop{{Name: "sweep", Run: a.SweepLoop}, {Name: "glass", Run: a.GlassLoop},
+				{Name: "approvals", Run: a.Approvals.ExpireLoop(p.Pool, p.Log)}},
 		}, nil
 	})
 }

@@ -1279,7 +1279,7 @@ type ClientInterface interface {
 
 	// SuspendUserWithBody Suspend a customer
 	//
-	// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+	// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403). Only admins suspend and reinstate staff. Requests for approval that a suspended member of staff made are withdrawn.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1288,7 +1288,7 @@ type ClientInterface interface {
 
 	// SuspendUser Suspend a customer
 	//
-	// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+	// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403). Only admins suspend and reinstate staff. Requests for approval that a suspended member of staff made are withdrawn.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1427,7 +1427,7 @@ type ClientInterface interface {
 
 	// CreateTotpWithBody Set up the authenticator
 	//
-	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation` in the same session. Until then a repeated call shows the same secret. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1436,7 +1436,7 @@ type ClientInterface interface {
 
 	// CreateTotp Set up the authenticator
 	//
-	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation` in the same session. Until then a repeated call shows the same secret. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1621,7 +1621,7 @@ type ClientInterface interface {
 
 	// RejectUserApprovalWithBody Reject a change, or withdraw your own
 	//
-	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it, and is not the person whom it is about (403 `own_record`). Repeating it is harmless.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1630,7 +1630,7 @@ type ClientInterface interface {
 
 	// RejectUserApproval Reject a change, or withdraw your own
 	//
-	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it, and is not the person whom it is about (403 `own_record`). Repeating it is harmless.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1843,7 +1843,7 @@ func (c *Client) ReinstateUser(ctx context.Context, userID UserID, reqEditors ..
 
 // SuspendUserWithBody Suspend a customer
 //
-// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403). Only admins suspend and reinstate staff. Requests for approval that a suspended member of staff made are withdrawn.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1862,7 +1862,7 @@ func (c *Client) SuspendUserWithBody(ctx context.Context, userID UserID, content
 
 // SuspendUser Suspend a customer
 //
-// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403). Only admins suspend and reinstate staff. Requests for approval that a suspended member of staff made are withdrawn.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2171,7 +2171,7 @@ func (c *Client) UpdateProfile(ctx context.Context, body UpdateProfileJSONReques
 
 // CreateTotpWithBody Set up the authenticator
 //
-// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation` in the same session. Until then a repeated call shows the same secret. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2190,7 +2190,7 @@ func (c *Client) CreateTotpWithBody(ctx context.Context, contentType string, bod
 
 // CreateTotp Set up the authenticator
 //
-// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation` in the same session. Until then a repeated call shows the same secret. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2585,7 +2585,7 @@ func (c *Client) ApproveUserApproval(ctx context.Context, approvalID externalRef
 
 // RejectUserApprovalWithBody Reject a change, or withdraw your own
 //
-// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it, and is not the person whom it is about (403 `own_record`). Repeating it is harmless.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2604,7 +2604,7 @@ func (c *Client) RejectUserApprovalWithBody(ctx context.Context, approvalID exte
 
 // RejectUserApproval Reject a change, or withdraw your own
 //
-// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it, and is not the person whom it is about (403 `own_record`). Repeating it is harmless.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4192,7 +4192,7 @@ type ClientWithResponsesInterface interface {
 
 	// SuspendUserWithBodyWithResponse Suspend a customer
 	//
-	// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+	// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403). Only admins suspend and reinstate staff. Requests for approval that a suspended member of staff made are withdrawn.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4201,7 +4201,7 @@ type ClientWithResponsesInterface interface {
 
 	// SuspendUserWithResponse Suspend a customer
 	//
-	// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+	// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403). Only admins suspend and reinstate staff. Requests for approval that a suspended member of staff made are withdrawn.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4354,7 +4354,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTotpWithBodyWithResponse Set up the authenticator
 	//
-	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation` in the same session. Until then a repeated call shows the same secret. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4363,7 +4363,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTotpWithResponse Set up the authenticator
 	//
-	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation` in the same session. Until then a repeated call shows the same secret. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4552,7 +4552,7 @@ type ClientWithResponsesInterface interface {
 
 	// RejectUserApprovalWithBodyWithResponse Reject a change, or withdraw your own
 	//
-	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it, and is not the person whom it is about (403 `own_record`). Repeating it is harmless.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4561,7 +4561,7 @@ type ClientWithResponsesInterface interface {
 
 	// RejectUserApprovalWithResponse Reject a change, or withdraw your own
 	//
-	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+	// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it, and is not the person whom it is about (403 `own_record`). Repeating it is harmless.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8448,7 +8448,7 @@ func (c *ClientWithResponses) ReinstateUserWithResponse(ctx context.Context, use
 
 // SuspendUserWithBodyWithResponse Suspend a customer
 //
-// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403). Only admins suspend and reinstate staff. Requests for approval that a suspended member of staff made are withdrawn.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8463,7 +8463,7 @@ func (c *ClientWithResponses) SuspendUserWithBodyWithResponse(ctx context.Contex
 
 // SuspendUserWithResponse Suspend a customer
 //
-// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403).
+// Ends all sessions and stops the customer's payments in wallet. Suspending a suspended customer changes nothing. Operators cannot suspend themselves (403). Only admins suspend and reinstate staff. Requests for approval that a suspended member of staff made are withdrawn.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8718,7 +8718,7 @@ func (c *ClientWithResponses) UpdateProfileWithResponse(ctx context.Context, bod
 
 // CreateTotpWithBodyWithResponse Set up the authenticator
 //
-// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation` in the same session. Until then a repeated call shows the same secret. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8733,7 +8733,7 @@ func (c *ClientWithResponses) CreateTotpWithBodyWithResponse(ctx context.Context
 
 // CreateTotpWithResponse Set up the authenticator
 //
-// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation`. Until then a repeated call replaces it. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
+// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation` in the same session. Until then a repeated call shows the same secret. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9048,7 +9048,7 @@ func (c *ClientWithResponses) ApproveUserApprovalWithResponse(ctx context.Contex
 
 // RejectUserApprovalWithBodyWithResponse Reject a change, or withdraw your own
 //
-// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it, and is not the person whom it is about (403 `own_record`). Repeating it is harmless.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9063,7 +9063,7 @@ func (c *ClientWithResponses) RejectUserApprovalWithBodyWithResponse(ctx context
 
 // RejectUserApprovalWithResponse Reject a change, or withdraw your own
 //
-// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it. Repeating it is harmless.
+// Nothing is changed. By its maker the request is withdrawn; anybody else needs the scope to approve it, and is not the person whom it is about (403 `own_record`). Repeating it is harmless.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -113,6 +113,7 @@ type TotpFactor struct {
 	CreatedAt    time.Time
 	ConfirmedAt  *time.Time
 	LastStep     int64
+	SessionID    *uuid.UUID
 }
 
 type User struct {

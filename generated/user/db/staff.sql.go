@@ -52,7 +52,7 @@ func (q *Queries) DeleteTotp(ctx context.Context, db DBTX, userID uuid.UUID) (in
 }
 
 const getTotp = `-- name: GetTotp :one
-SELECT user_id, secret_sealed, created_at, confirmed_at, last_step FROM totp_factors WHERE user_id = $1
+SELECT user_id, secret_sealed, created_at, confirmed_at, last_step, session_id FROM totp_factors WHERE user_id = $1
 `
 
 func (q *Queries) GetTotp(ctx context.Context, db DBTX, userID uuid.UUID) (TotpFactor, error) {
@@ -64,6 +64,7 @@ func (q *Queries) GetTotp(ctx context.Context, db DBTX, userID uuid.UUID) (TotpF
 		&i.CreatedAt,
 		&i.ConfirmedAt,
 		&i.LastStep,
+		&i.SessionID,
 	)
 	return i, err
 }
@@ -165,14 +166,27 @@ func (q *Queries) RaiseSession(ctx context.Context, db DBTX, iD uuid.UUID, userI
 }
 
 const showTotp = `-- name: ShowTotp :execrows
-INSERT INTO totp_factors AS f (user_id, secret_sealed, created_at) VALUES ($1, $2, $3)
-ON CONFLICT (user_id) DO UPDATE SET secret_sealed = EXCLUDED.secret_sealed, created_at = EXCLUDED.created_at, last_step = 0
-WHERE f.confirmed_at IS NULL
+INSERT INTO totp_factors AS f (user_id, secret_sealed, created_at, session_id) VALUES ($1, $2, $3, $4::uuid)
+ON CONFLICT (user_id) DO UPDATE SET secret_sealed = EXCLUDED.secret_sealed, created_at = EXCLUDED.created_at, last_step = 0,
+    session_id = EXCLUDED.session_id
+WHERE f.confirmed_at IS NULL AND f.session_id <> EXCLUDED.session_id
 `
 
-// A secret that was not confirmed yet is replaced. No row: one is confirmed.
-func (q *Queries) ShowTotp(ctx context.Context, db DBTX, userID uuid.UUID, secretSealed []byte, now time.Time) (int64, error) {
-	result, err := db.Exec(ctx, showTotp, userID, secretSealed, now)
+type ShowTotpParams struct {
+	UserID       uuid.UUID
+	SecretSealed []byte
+	Now          time.Time
+	SessionID    uuid.UUID
+}
+
+// Another session's secret that was not confirmed yet is replaced. No row: one is confirmed, or this session was shown one.
+func (q *Queries) ShowTotp(ctx context.Context, db DBTX, arg ShowTotpParams) (int64, error) {
+	result, err := db.Exec(ctx, showTotp,
+		arg.UserID,
+		arg.SecretSealed,
+		arg.Now,
+		arg.SessionID,
+	)
 	if err != nil {
 		return 0, err
 	}

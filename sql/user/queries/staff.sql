@@ -1,11 +1,12 @@
 -- name: GetTotp :one
-SELECT user_id, secret_sealed, created_at, confirmed_at, last_step FROM totp_factors WHERE user_id = $1;
+SELECT user_id, secret_sealed, created_at, confirmed_at, last_step, session_id FROM totp_factors WHERE user_id = $1;
 
 -- name: ShowTotp :execrows
--- A secret that was not confirmed yet is replaced. No row: one is confirmed.
-INSERT INTO totp_factors AS f (user_id, secret_sealed, created_at) VALUES ($1, $2, sqlc.arg(now))
-ON CONFLICT (user_id) DO UPDATE SET secret_sealed = EXCLUDED.secret_sealed, created_at = EXCLUDED.created_at, last_step = 0
-WHERE f.confirmed_at IS NULL;
+-- Another session's secret that was not confirmed yet is replaced. No row: one is confirmed, or this session was shown one.
+INSERT INTO totp_factors AS f (user_id, secret_sealed, created_at, session_id) VALUES ($1, $2, sqlc.arg(now), sqlc.arg(session_id)::uuid)
+ON CONFLICT (user_id) DO UPDATE SET secret_sealed = EXCLUDED.secret_sealed, created_at = EXCLUDED.created_at, last_step = 0,
+    session_id = EXCLUDED.session_id
+WHERE f.confirmed_at IS NULL AND f.session_id <> EXCLUDED.session_id;
 
 -- name: SpendTotpStep :execrows
 -- Under two requests with one code, one finds the step spent.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/sendtip/sendtip/generated/scopes"
 	userdb "github.com/sendtip/sendtip/generated/user/db"
+	"github.com/sendtip/sendtip/kit/approve"
 	"github.com/sendtip/sendtip/kit/audit"
-	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
@@ -34,6 +34,9 @@ func (a *App) CreateAdmin(ctx context.Context, in AdminInput) (uuid.UUID, error)
 		return uuid.Nil, err
 	}
 	if err := domain.CheckPin(in.Pin); err != nil {
+		return uuid.Nil, err
+	}
+	if err := domain.CheckDevice(in.Device); err != nil {
 		return uuid.Nil, err
 	}
 	row, err := a.newUser(ctx, in.Phone, country, domain.DefaultLanguage, scopes.RoleAdmin, in.Pin)
@@ -71,9 +74,6 @@ func (a *App) ResetTotpAlone(ctx context.Context, phone, reason string) (uuid.UU
 	if u == nil || !isStaff(u.Role) {
 		return uuid.Nil, domain.ErrNotStaff
 	}
-	if reason == "" {
-		return uuid.Nil, fault.ErrInvalid.WithField("/reason", "required", "Say why two people could not do it.")
-	}
 	return u.ID, pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
 		if err := a.resetTotp(ctx, tx, u.ID, map[string]string{"break_glass": "true"}); err != nil {
 			return err
@@ -83,6 +83,9 @@ func (a *App) ResetTotpAlone(ctx context.Context, phone, reason string) (uuid.UU
 }
 
 func (a *App) breakGlass(ctx context.Context, tx pgx.Tx, action string, user uuid.UUID, reason string) error {
+	if err := approve.CheckReason(reason); err != nil {
+		return err
+	}
 	id, err := newID()
 	if err != nil {
 		return err
@@ -100,8 +103,22 @@ func (a *App) breakGlass(ctx context.Context, tx pgx.Tx, action string, user uui
 		Detail: map[string]string{"action": action, "break_glass": id.String()}})
 }
 
-// watchGlass shows by a metric, and in the log, that somebody did alone what needs two.
-func (a *App) watchGlass(ctx context.Context) error {
+// GlassLoop looks for broken glass once a minute until ctx ends.
+func (a *App) GlassLoop(ctx context.Context) error {
+	for {
+		if err := a.WatchGlass(ctx); err != nil && ctx.Err() == nil {
+			a.Log.WarnContext(ctx, "watch for broken glass", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Minute):
+		}
+	}
+}
+
+// WatchGlass shows by a metric, and in the log, that somebody did alone what needs two.
+func (a *App) WatchGlass(ctx context.Context) error {
 	n, err := a.q.CountBreakGlass(ctx, a.Pool, a.Now().Add(-breakGlassShown))
 	if err != nil {
 		return fmt.Errorf("count broken glass: %w", err)

@@ -69,6 +69,9 @@ func (a *App) CompletePinReset(ctx context.Context, in PinResetInput) error {
 		if u.Status != domain.StatusActive {
 			return domain.ErrUserSuspended
 		}
+		if isStaff(u.Role) {
+			return domain.ErrOtpInvalid // joined the staff since
+		}
 		return a.replacePin(ctx, tx, u, c.ID, sealed)
 	})
 }

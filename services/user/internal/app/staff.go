@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sendtip/sendtip/generated/events"
 	"github.com/sendtip/sendtip/generated/scopes"
 	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/kit/approve"
@@ -31,11 +32,14 @@ const minAdmins = 2
 // actions are what this service's approvals do.
 func (a *App) actions() []approve.Action {
 	return []approve.Action{
-		{Name: actionRole, Propose: scopes.AdminRoles, Approve: scopes.AdminRolesApprove, Apply: a.applyRole},
-		{Name: actionTotpReset, Propose: scopes.AdminRoles, Approve: scopes.AdminRolesApprove, Apply: a.applyTotpReset},
-		{Name: actionKyc, Propose: scopes.AdminKyc, Approve: scopes.AdminKycApprove, Apply: a.applyKycOverride},
+		{Name: actionRole, Propose: scopes.AdminRoles, Approve: scopes.AdminRolesApprove, About: objectUser, Apply: a.applyRole},
+		{Name: actionTotpReset, Propose: scopes.AdminRoles, Approve: scopes.AdminRolesApprove, About: objectUser, Apply: a.applyTotpReset},
+		{Name: actionKyc, Propose: scopes.AdminKyc, Approve: scopes.AdminKycApprove, About: kycUser, Apply: a.applyKycOverride},
 	}
 }
+
+// objectUser is the user whom a change of a user is about.
+func objectUser(approval approve.Approval) (uuid.UUID, error) { return uuid.Parse(approval.ObjectID) }
 
 // isStaff says whether a role is that of somebody who runs the platform.
 func isStaff(role string) bool { return role != scopes.RoleCustomer && role != scopes.RoleAgent }
@@ -149,26 +153,13 @@ func (a *App) lockUser(ctx context.Context, tx pgx.Tx, user uuid.UUID) (userdb.U
 	return u, nil
 }
 
-// checker returns the user whom an approval is about, when who approves it is still an operator with the scope, and somebody else.
-func (a *App) checker(ctx context.Context, approval approve.Approval, scope, about string) (uuid.UUID, error) {
-	operator, err := a.operator(ctx, scope)
-	if err != nil {
-		return uuid.Nil, err
-	}
-	user, err := uuid.Parse(about)
-	if err != nil {
-		return uuid.Nil, fmt.Errorf("approval %s is about no user: %w", approval.ID, err)
-	}
-	if operator == user {
-		return uuid.Nil, domain.ErrOwnRecord
-	}
-	return user, nil
-}
-
 // applyRole gives the role. All sessions end, so that no token of the old one is left.
 func (a *App) applyRole(ctx context.Context, tx pgx.Tx, approval approve.Approval) error {
-	user, err := a.checker(ctx, approval, scopes.AdminRolesApprove, approval.ObjectID)
+	user, err := objectUser(approval)
 	if err != nil {
+		return fmt.Errorf("approval %s is about no user: %w", approval.ID, err)
+	}
+	if _, err := a.operator(ctx, scopes.AdminRolesApprove); err != nil { // as of now: the token may be older
 		return err
 	}
 	var p rolePayload
@@ -184,10 +175,17 @@ func (a *App) applyRole(ctx context.Context, tx pgx.Tx, approval approve.Approva
 			return fmt.Errorf("delete authenticator: %w", err)
 		}
 	}
-	if _, err := a.q.UpdateUserRole(ctx, tx, user, p.Role, a.Now()); err != nil {
+	version, err := a.q.UpdateUserRole(ctx, tx, user, p.Role, a.Now())
+	if err != nil {
 		return fmt.Errorf("update role: %w", err)
 	}
 	if err := a.revokeAll(ctx, tx, user, "role_changed"); err != nil {
+		return err
+	}
+	if err := a.Approvals.Withdraw(ctx, tx, user); err != nil {
+		return err
+	}
+	if err := a.publish(ctx, tx, "user.role_changed", user, events.UserRoleChanged{UserID: user, Role: p.Role, Version: version}); err != nil {
 		return err
 	}
 	return audit.Record(ctx, tx, a.Now(), audit.Entry{Action: "user.role_changed", ObjectType: "user", ObjectID: user.String(),
@@ -210,8 +208,11 @@ func (a *App) ProposeTotpReset(ctx context.Context, user uuid.UUID, reason strin
 }
 
 func (a *App) applyTotpReset(ctx context.Context, tx pgx.Tx, approval approve.Approval) error {
-	user, err := a.checker(ctx, approval, scopes.AdminRolesApprove, approval.ObjectID)
+	user, err := objectUser(approval)
 	if err != nil {
+		return fmt.Errorf("approval %s is about no user: %w", approval.ID, err)
+	}
+	if _, err := a.operator(ctx, scopes.AdminRolesApprove); err != nil { // as of now: the token may be older
 		return err
 	}
 	return a.resetTotp(ctx, tx, user, map[string]string{"approval": approval.ID.String()})

@@ -83,13 +83,21 @@ func TestStaffRights(t *testing.T) {
 		_, err := w.App.CreateTotp(ctx, "0000")
 		w.want(err, domain.ErrPinInvalid)
 		w.want(w.App.ConfirmTotp(ctx, "123456"), domain.ErrTotpInvalid) // nothing was shown yet
-		first, err := w.App.CreateTotp(ctx, testworld.OperatorPin)
+		elsewhere := &member{id: m.id, phone: m.phone}
+		w.must(w.signInAs(elsewhere, ""))
+		first, err := w.App.CreateTotp(w.as(m.id, elsewhere.tokens.SessionID, "profile", "totp"), testworld.OperatorPin)
 		w.must(err)
-		shown, err := w.App.CreateTotp(ctx, testworld.OperatorPin) // the answer was lost
+		shown, err := w.App.CreateTotp(ctx, testworld.OperatorPin)
 		w.must(err)
+		again, err := w.App.CreateTotp(ctx, testworld.OperatorPin) // the answer was lost
+		w.must(err)
+		if again != shown || first == shown {
+			t.Errorf("shown %v, again %v, elsewhere %v", shown, again, first)
+		}
 		m.secret = first.Secret
 		w.want(w.App.ConfirmTotp(ctx, w.totp(m, 0)), domain.ErrTotpInvalid)
 		m.secret = shown.Secret
+		w.want(w.App.ConfirmTotp(w.as(m.id, elsewhere.tokens.SessionID, "profile", "totp"), w.totp(m, 0)), domain.ErrTotpInvalid)
 		w.must(w.App.ConfirmTotp(ctx, w.totp(m, 0)))
 		w.want(w.App.ConfirmTotp(ctx, w.totp(m, 1)), domain.ErrTotpEnrolled)
 		_, err = w.App.CreateTotp(ctx, testworld.OperatorPin)
@@ -274,6 +282,8 @@ func TestRoleChangeRefused(t *testing.T) {
 	own, err := w.App.ProposeRole(one.ctx, two.id, scopes.RoleFinance, "Other work")
 	w.must(err)
 	w.want(w.decide(two, own), domain.ErrOwnRecord)
+	_, err = w.App.Approvals.Reject(two.ctx, w.App.Pool, own.ID, "I stay where I am")
+	w.want(err, domain.ErrOwnRecord)
 	// A checker who lost the role, but still holds a token of it.
 	b, err := w.App.ProposeRole(two.ctx, support.id, scopes.RoleFinance, "Other work")
 	w.must(err)
@@ -305,7 +315,7 @@ func TestBreakGlass(t *testing.T) {
 	w := setup(t)
 	one := w.member("+254799000001", scopes.RoleAdmin)
 	w.register(phone)
-	for number, why := range map[string]string{phone: "a customer has none", "+254712345670": "nobody has this number", one.phone: ""} {
+	for number, why := range map[string]string{phone: "a customer has none", "+254712345670": "nobody has this number", one.phone: " \t "} {
 		if _, err := w.App.ResetTotpAlone(w.anyone(), number, why); !errors.Is(err, domain.ErrNotStaff) && !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("%s for %q: %v", number, why, err)
 		}
@@ -313,8 +323,7 @@ func TestBreakGlass(t *testing.T) {
 	w.Advance(24 * time.Hour) // past the use that made the member
 	shown := func() float64 {
 		t.Helper()
-		_, err := w.App.Sweep(t.Context())
-		w.must(err)
+		w.must(w.App.WatchGlass(t.Context()))
 		families, err := w.Registry.Gather()
 		w.must(err)
 		for _, f := range families {
@@ -376,6 +385,65 @@ func TestFirstAdmins(t *testing.T) {
 	}
 }
 
+// TestStaffAreSuspendedByAdmins: nobody else suspends staff or lets them back in, one admin always remains, and what the suspended proposed
+// is withdrawn.
+func TestStaffAreSuspendedByAdmins(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	one, two := w.member("+254799000001", scopes.RoleAdmin), w.member("+254799000002", scopes.RoleAdmin)
+	officer, support := w.member("+254799000003", scopes.RoleCompliance), w.member("+254799000004", scopes.RoleSupport)
+	c := w.register(phone)
+	for _, m := range []*member{officer, support} {
+		for _, target := range []*member{one, officer, support} {
+			if _, err := w.App.SuspendUser(m.ctx, target.id, "because"); !errors.Is(err, fault.ErrForbidden) &&
+				!errors.Is(err, domain.ErrOwnRecord) {
+				t.Errorf("%s suspended: %v", target.phone, err)
+			}
+		}
+	}
+	proposed, err := w.App.ProposeRole(two.ctx, c.id, scopes.RoleAdmin, "A friend of mine")
+	w.must(err)
+	errs := servicetest.Together(2, func(i int) error {
+		from, to := one, two
+		if i == 1 {
+			from, to = two, one
+		}
+		_, err := w.App.SuspendUser(from.ctx, to.id, "because")
+		return err
+	})
+	if n := w.Count("SELECT count(*) FROM users WHERE role = 'admin' AND status = 'active'"); n != 1 {
+		t.Fatalf("%d active admins: %v", n, errs)
+	}
+	if errs[1] == nil { // the second won: the rest of the test is told from the other side
+		return
+	}
+	if state := w.Text("SELECT state FROM approvals WHERE id = $1", proposed.ID); state != approve.Withdrawn {
+		t.Errorf("what a suspended admin proposed is %s", state)
+	}
+	_, err = w.App.ReinstateUser(support.ctx, two.id)
+	w.want(err, fault.ErrForbidden)
+	_, err = w.App.ReinstateUser(one.ctx, two.id)
+	w.must(err)
+	_, err = w.App.SuspendUser(one.ctx, support.id, "because")
+	w.must(err)
+	if _, err := w.App.SuspendUser(officer.ctx, c.id, "because"); err != nil {
+		t.Errorf("a customer: %v", err)
+	}
+}
+
+// TestPinResetOfNewStaff: a code from before the role opens nothing after it.
+func TestPinResetOfNewStaff(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c := w.register(phone)
+	reset, err := w.App.StartPinReset(w.anyone(), phone, device)
+	w.must(err)
+	code := w.code(reset.ID)
+	_, err = w.DB.Pool.Exec(t.Context(), "UPDATE users SET role = 'support' WHERE id = $1", c.id)
+	w.must(err)
+	w.want(w.App.CompletePinReset(w.anyone(), app.PinResetInput{ID: reset.ID, Otp: code, Pin: "8361", Device: device}), domain.ErrOtpInvalid)
+}
+
 // TestKycOverride: an identity that was rejected is verified by two people, as if by the authority.
 func TestKycOverride(t *testing.T) {
 	t.Parallel()
@@ -419,5 +487,23 @@ func TestKycOverrideOvertaken(t *testing.T) {
 	w.want(w.decide(two, a), domain.ErrKycNotRejected)
 	if n := w.Count("SELECT count(*) FROM kyc_verifications WHERE status = 'verified'"); n != 1 {
 		t.Errorf("%d verified", n)
+	}
+}
+
+// TestRequestsEndWithTheRole: what somebody proposed is withdrawn with the role that allowed it.
+func TestRequestsEndWithTheRole(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	one, two := w.member("+254799000001", scopes.RoleAdmin), w.member("+254799000002", scopes.RoleAdmin)
+	first, second := w.member("+254799000003", scopes.RoleCompliance), w.member("+254799000004", scopes.RoleCompliance)
+	k := w.decided(w.register(phone), "30112231")
+	override, err := w.App.ProposeKycOverride(first.ctx, k.ID, "Original card seen")
+	w.must(err)
+	leaving, err := w.App.ProposeRole(one.ctx, first.id, scopes.RoleCustomer, "Leaves the team")
+	w.must(err)
+	w.must(w.decide(two, leaving))
+	w.want(w.decide(second, override), approve.ErrDecided)
+	if status := w.Text("SELECT status FROM kyc_verifications WHERE id = $1", k.ID); status != domain.KycRejected {
+		t.Errorf("the identity is %s", status)
 	}
 }

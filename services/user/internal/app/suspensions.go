@@ -47,12 +47,9 @@ func (a *App) setStatus(ctx context.Context, id uuid.UUID, status, reason string
 	}
 	var out UserStatus
 	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) (err error) {
-		u, err := a.q.LockUser(ctx, tx, id)
-		if pg.IsNoRows(err) {
-			return fault.ErrNotFound
-		}
+		u, err := a.lockSuspended(ctx, tx, id)
 		if err != nil {
-			return fmt.Errorf("lock user: %w", err)
+			return err
 		}
 		out = UserStatus{ID: id, Status: status, Version: u.Version}
 		if u.Status == status {
@@ -64,6 +61,20 @@ func (a *App) setStatus(ctx context.Context, id uuid.UUID, status, reason string
 	return out, err
 }
 
+// lockSuspended locks the user whose status changes. Only admins change that of staff. Who asks is read under the lock of the admins: of
+// two who suspend each other one is too late, so one active admin always remains.
+func (a *App) lockSuspended(ctx context.Context, tx pgx.Tx, id uuid.UUID) (userdb.User, error) {
+	if err := a.q.LockAdmins(ctx, tx); err != nil {
+		return userdb.User{}, fmt.Errorf("lock admins: %w", err)
+	}
+	u, err := a.lockUser(ctx, tx, id)
+	if err != nil || !isStaff(u.Role) {
+		return u, err
+	}
+	_, err = a.operator(ctx, scopes.AdminRoles)
+	return u, err
+}
+
 func (a *App) changeStatus(ctx context.Context, tx pgx.Tx, u userdb.User, status, reason string) (int64, error) {
 	version, err := a.q.UpdateUserStatus(ctx, tx, u.ID, status, a.Now())
 	if err != nil {
@@ -73,6 +84,9 @@ func (a *App) changeStatus(ctx context.Context, tx pgx.Tx, u userdb.User, status
 	if status == domain.StatusSuspended {
 		action = "user.suspended"
 		if err := a.revokeAll(ctx, tx, u.ID, "suspended"); err != nil {
+			return 0, err
+		}
+		if err := a.Approvals.Withdraw(ctx, tx, u.ID); err != nil {
 			return 0, err
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Sweep deletes what nothing needs any more, 1,000 rows at a time until nothing is left, and returns how many went. A kind that fails
-// keeps none of the others. It looks for broken glass, too. Identity verifications, callbacks and the audit trail are records and stay.
+// keeps none of the others. Identity verifications, callbacks and the audit trail are records and stay.
 func (a *App) Sweep(ctx context.Context) (int64, error) {
 	now := a.Now()
 	var total int64
@@ -36,7 +36,6 @@ func (a *App) Sweep(ctx context.Context) (int64, error) {
 		}
 		total += n
 	}
-	errs = append(errs, a.watchGlass(ctx))
 	return total, errors.Join(errs...)
 }
 

@@ -28,9 +28,10 @@ const totpIssuer = "SENDTIP"
 // Totp is the secret of an authenticator, shown once.
 type Totp struct{ Secret, URI string }
 
-// CreateTotp shows a member of staff a new secret against the PIN. It counts once ConfirmTotp has taken a code of it.
+// CreateTotp shows a member of staff a new secret against the PIN. It counts once ConfirmTotp has taken a code of it in the same session, which
+// is shown the same secret until then.
 func (a *App) CreateTotp(ctx context.Context, pin string) (Totp, error) {
-	u, err := a.member(ctx)
+	u, session, err := a.member(ctx)
 	if err != nil {
 		return Totp{}, err
 	}
@@ -53,12 +54,13 @@ func (a *App) CreateTotp(ctx context.Context, pin string) (Totp, error) {
 		return Totp{}, err
 	}
 	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
-		n, err := a.q.ShowTotp(ctx, tx, u.ID, sealed, a.Now())
+		n, err := a.q.ShowTotp(ctx, tx, userdb.ShowTotpParams{UserID: u.ID, SecretSealed: sealed, Now: a.Now(), SessionID: session})
 		if err != nil {
 			return fmt.Errorf("store authenticator: %w", err)
 		}
 		if n == 0 {
-			return domain.ErrTotpEnrolled
+			secret, err = a.shownBefore(ctx, tx, u.ID)
+			return err
 		}
 		return audit.Record(ctx, tx, a.Now(), audit.Entry{Action: "totp.shown", ObjectType: "user", ObjectID: u.ID.String()})
 	})
@@ -70,15 +72,23 @@ func (a *App) CreateTotp(ctx context.Context, pin string) (Totp, error) {
 	return Totp{Secret: secret, URI: uri.String()}, nil
 }
 
+// shownBefore is the secret that this session was shown: the answer may have been lost, or the button pressed twice.
+func (a *App) shownBefore(ctx context.Context, tx pgx.Tx, user uuid.UUID) (string, error) {
+	f, err := a.q.GetTotp(ctx, tx, user)
+	if err != nil {
+		return "", fmt.Errorf("read authenticator: %w", err)
+	}
+	if f.ConfirmedAt != nil {
+		return "", domain.ErrTotpEnrolled
+	}
+	return a.open("user.totp", user, f.SecretSealed)
+}
+
 // ConfirmTotp takes the first code of a new authenticator. The session gets the rights of the role with its next access token.
 func (a *App) ConfirmTotp(ctx context.Context, code string) error {
-	u, err := a.member(ctx)
+	u, session, err := a.member(ctx)
 	if err != nil {
 		return err
-	}
-	session, err := uuid.Parse(auth.From(ctx).SessionID)
-	if err != nil {
-		return domain.ErrSessionEnded
 	}
 	f, err := a.q.GetTotp(ctx, a.Pool, u.ID)
 	if pg.IsNoRows(err) {
@@ -89,6 +99,9 @@ func (a *App) ConfirmTotp(ctx context.Context, code string) error {
 	}
 	if f.ConfirmedAt != nil {
 		return domain.ErrTotpEnrolled
+	}
+	if f.SessionID == nil || *f.SessionID != session {
+		return domain.ErrTotpInvalid // another session was shown the secret: perhaps not the same person's
 	}
 	step, err := a.tryTotp(ctx, f, code)
 	if err != nil {
@@ -109,16 +122,16 @@ func (a *App) ConfirmTotp(ctx context.Context, code string) error {
 	})
 }
 
-// member is the active member of staff who asks.
-func (a *App) member(ctx context.Context) (userdb.User, error) {
+// member is the active member of staff who asks, and the session.
+func (a *App) member(ctx context.Context) (userdb.User, uuid.UUID, error) {
 	if err := auth.Require(ctx, scopes.Totp); err != nil {
-		return userdb.User{}, err
+		return userdb.User{}, uuid.Nil, err
 	}
-	u, _, err := a.caller(ctx)
+	u, session, err := a.caller(ctx)
 	if err == nil && !isStaff(u.Role) {
 		err = domain.ErrNotStaff
 	}
-	return u, err
+	return u, session, err
 }
 
 // totpTries names the count of tries of an authenticator's codes; it meets neither a customer's id nor a phone's index, which have other

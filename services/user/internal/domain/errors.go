@@ -1,6 +1,9 @@
 package domain
 
-import "github.com/sendtip/sendtip/kit/fault"
+import (
+	"github.com/sendtip/sendtip/kit/approve"
+	"github.com/sendtip/sendtip/kit/fault"
+)
 
 // Refusals of this service. None tells, before a proof of possession, whether a phone is a customer's.
 var (
@@ -30,7 +33,7 @@ var (
 	ErrKycUnreadable  = fault.New(fault.Conflict, "kyc_unreadable",
 		"These details cannot be read; reject them so that the customer can submit again.")
 	ErrDuplicateIdentity = fault.New(fault.Conflict, "duplicate_identity", "Another verified customer already has this identity.")
-	ErrOwnRecord         = fault.New(fault.Forbidden, "own_record", "You cannot decide on your own record.")
+	ErrOwnRecord         = approve.ErrOwnRecord
 	ErrTotpRequired      = fault.New(fault.Forbidden, "totp_required", "Also enter the code that your authenticator shows.")
 	ErrTotpInvalid       = fault.New(fault.Forbidden, "totp_invalid", "The authenticator's code is wrong or has been used already.")
 	ErrTotpLocked        = fault.New(fault.TooMany, "totp_locked", "Too many wrong codes; try again later.")
@@ -39,7 +42,7 @@ var (
 	ErrRoleCustomer      = fault.New(fault.Conflict, "role_customer", "A customer with an identity verification cannot join the staff.")
 	ErrRoleUnchanged     = fault.New(fault.Conflict, "role_unchanged", "The user already has this role.")
 	ErrLastAdmins        = fault.New(fault.Conflict, "last_admins", "At least two active admins must remain.")
-	ErrAdminsExist       = fault.New(fault.Conflict, "admins_exist", "There are two admins already; they can make others.")
+	ErrAdminsExist       = fault.New(fault.Conflict, "admins_exist", "There are two admins already, who can make others; where they cannot, break the glass.")
 	ErrKycNotRejected    = fault.New(fault.Conflict, "kyc_not_rejected",
 		"Only the newest verification can be overridden, and only a rejected one.")
 	ErrRecipientNotFound = fault.New(fault.NotFound, "recipient_not_found", "This number cannot receive payments.")

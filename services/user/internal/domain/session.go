@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"regexp"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/sendtip/sendtip/kit/fault"
 )
 
 // Lives of tokens (assurance.md section 5, JWT and refresh).
@@ -65,4 +68,15 @@ func StepUpHash(operation string, quoteID uuid.UUID) (string, error) {
 		return base64.RawURLEncoding.EncodeToString(sum[:]), nil
 	}
 	return "", ErrStepUpUnknown.WithField("/operation", "unknown", "The operation cannot be approved.")
+}
+
+// deviceID is what the contract takes for the id of a device.
+var deviceID = regexp.MustCompile(`^[A-Za-z0-9_.:-]{16,128}$`)
+
+// CheckDevice refuses an id that no request can carry; the contract does the same for requests.
+func CheckDevice(id string) error {
+	if !deviceID.MatchString(id) {
+		return fault.ErrInvalid.WithField("/device_id", "pattern", "A device id has 16 to 128 letters, digits or _ . : -")
+	}
+	return nil
 }
