@@ -16,7 +16,7 @@ import (
 // ProposeTariff asks for a price list in Kenyan shillings for all tiers.
 func (c *Customer) ProposeTariff(ctx context.Context, kind string, from time.Time,
 	bands ...walletclient.TariffBand) (common.Approval, error) {
-	resp, err := c.Wallet.ProposeTariffWithResponse(ctx, walletclient.TariffProposal{Country: "KE", Kind: kind, Currency: safaricom.Currency,
+	resp, err := c.Wallet.ProposeTariffWithResponse(ctx, walletclient.TariffProposal{Country: safaricom.Country, Kind: kind, Currency: safaricom.Currency,
 		EffectiveFrom: from, Bands: bands, Reason: "Agreed on by the board."})
 	if err != nil {
 		return common.Approval{}, err
@@ -77,7 +77,7 @@ func (s *story) priced(ctx context.Context) (string, error) {
 	if err := checker.ApproveRule(ctx, proposed.ApprovalID); err != nil {
 		return "", err
 	}
-	rules, err := maker.Wallet.ListRulesWithResponse(ctx, &walletclient.ListRulesParams{Country: "KE"})
+	rules, err := maker.Wallet.ListRulesWithResponse(ctx, &walletclient.ListRulesParams{Country: safaricom.Country})
 	if err != nil {
 		return "", err
 	}

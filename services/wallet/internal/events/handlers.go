@@ -38,7 +38,19 @@ func Handlers(a *app.App) map[string]event.Handler {
 				(p.Status != domain.CustomerActive && p.Status != domain.CustomerSuspended) {
 				return event.Refuse(errPayload)
 			}
+			if p.Status == domain.CustomerSuspended {
+				if err := a.Approvals.Withdraw(ctx, tx, p.UserID); err != nil {
+					return err
+				}
+			}
 			return a.HearCustomer(ctx, tx, app.Hint{UserID: p.UserID, Suspended: p.Status == domain.CustomerSuspended, Tier: int16(p.Tier)})
+		},
+		"user.role_changed": func(ctx context.Context, tx pgx.Tx, e event.Event) error {
+			var p events.UserRoleChanged
+			if json.Unmarshal(e.Data, &p) != nil || p.UserID == uuid.Nil {
+				return event.Refuse(errPayload)
+			}
+			return a.Approvals.Withdraw(ctx, tx, p.UserID) // the right to propose went with the role
 		},
 	}
 }

@@ -5,13 +5,16 @@ import (
 	"encoding/json"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
 	userapi "github.com/sendtip/sendtip/generated/user/api"
+	"github.com/sendtip/sendtip/kit/approve"
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/servicetest"
 
+	"github.com/sendtip/sendtip/services/wallet/internal/domain"
 	"github.com/sendtip/sendtip/services/wallet/internal/events"
 	"github.com/sendtip/sendtip/services/wallet/internal/testworld"
 )
@@ -199,5 +202,30 @@ func TestUnusablePayloadsAreRefused(t *testing.T) {
 	}
 	if n := w.Count("SELECT count(*) FROM customers"); n != 0 {
 		t.Errorf("%d customers", n)
+	}
+}
+
+// TestRequestsEndWithTheRole: what somebody proposed is withdrawn when they are suspended or get another role.
+func TestRequestsEndWithTheRole(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	for name, e := range map[string]func(maker uuid.UUID) event.Event{
+		"suspended": func(maker uuid.UUID) event.Event { return status(w, maker, "suspended", 0, 2) },
+		"other role": func(maker uuid.UUID) event.Event {
+			return published(w, "user.role_changed", map[string]any{"user_id": maker, "role": "support", "version": 3})
+		},
+	} {
+		maker := uuid.Must(uuid.NewV7())
+		a, err := w.App.ProposeTax(w.User(maker, "admin:tariffs"), domain.TaxChange{Country: "KE", Tax: domain.TaxExcise, RatePPM: 200_000,
+			EffectiveFrom: w.Now().Add(time.Hour)}, "Finance Act")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := deliver(w, e(maker)); err != nil {
+			t.Fatal(err)
+		}
+		if state := w.Text("SELECT state FROM approvals WHERE id = $1", a.ID); state != approve.Withdrawn {
+			t.Errorf("%s: the request is %s", name, state)
+		}
 	}
 }
