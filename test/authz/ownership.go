@@ -56,6 +56,9 @@ var ownership = map[string]row{
 	"listUserApprovals": role, "approveUserApproval": role, "rejectUserApproval": role,
 	"lookupRecipient": role, "getContacts": role, "getStanding": role, "takeOtp": role, "listRevocations": role, "receiveKycCallback": hooks,
 
+	"listRules": role, "proposeTariff": role, "proposeTax": role, "proposeLimit": role, "listWalletApprovals": role,
+	"approveWalletApproval": role, "rejectWalletApproval": role, "putLimitReservation": role, "commitLimitReservation": role,
+	"releaseLimitReservation": role, "priceOperation": role,
 	"listWallets": self, "openWallet": self, "getWallet": owned("wallet_id"), "getLimits": self, "estimateFee": role, "listTopups": self,
 	"createTopup": owned("/wallet_id"), "liftMyPromptBlock": self, "liftPromptBlock": role, "getTopup": made("createTopup", "topup_id"),
 	"createTransferQuote": {owned: []string{"/wallet_id"}, given: []string{"/recipient_phone"}},
