@@ -6,8 +6,10 @@ import (
 
 	"github.com/sendtip/sendtip/cmd/sendtip/journey"
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
+	"github.com/sendtip/sendtip/generated/common"
 	walletclient "github.com/sendtip/sendtip/generated/wallet/client"
 	"github.com/sendtip/sendtip/kit/clock"
+	"github.com/sendtip/sendtip/providers/safaricom"
 )
 
 // TestTariffForTomorrow: two officers of finance change the price of transfers for tomorrow; a quote of today has today's price, and one of
@@ -51,5 +53,39 @@ func TestTariffForTomorrow(t *testing.T) {
 	}
 	if got := price(from); got != 5_00 {
 		t.Errorf("tomorrow's fee is %d", got)
+	}
+}
+
+// TestRuleProposals: what is wrong is refused at once, the same twice waits, and what was rejected is decided.
+func TestRuleProposals(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	c := w.staff(t, "finance")
+	at := w.Now().Add(300 * 24 * time.Hour)
+	for i, want := range []int{201, 409, 422} {
+		from, month := at, int64(300)
+		if i == 2 {
+			from, month = w.Now(), 1
+		}
+		tax, err := c.Wallet.ProposeTaxWithResponse(t.Context(), walletclient.TaxProposal{Country: safaricom.Country, Tax: "excise", RatePpm: 1,
+			EffectiveFrom: from, Reason: "Law."})
+		if err != nil || tax.StatusCode() != want {
+			t.Errorf("tax: %v, want %d", err, want)
+		}
+		limit, err := c.Wallet.ProposeLimitWithResponse(t.Context(), walletclient.LimitProposal{Country: safaricom.Country, Tier: 9,
+			Kind: "savings", Currency: safaricom.Currency, PerDayMinor: 2, PerMonthMinor: month, EffectiveFrom: from, Reason: "Agreed."})
+		if err != nil || limit.StatusCode() != want {
+			t.Errorf("limit: %v, want %d", err, want)
+		}
+		if limit.JSON201 == nil {
+			continue
+		}
+		id := limit.JSON201.ApprovalID
+		for _, digest := range []string{"wH2Zq1rVn3sYd0p8Kx7mJt5uEo4cLb6aFgQiRzTvWkM"} {
+			approved, err := w.staff(t, "finance").Wallet.ApproveWalletApprovalWithResponse(t.Context(), id, common.ApprovalDecision{Digest: digest})
+			if err != nil || approved.StatusCode() != 409 {
+				t.Errorf("another digest: %v", err)
+			}
+		}
 	}
 }
