@@ -21,7 +21,7 @@ func TestEveryOperationRefuses(t *testing.T) {
 	t.Parallel()
 	w := shared(t)
 	people := map[string]*journey.Customer{scopes.RoleCustomer: w.customer(t, "Fatuma", 0)}
-	for _, role := range []string{scopes.RoleAdmin, scopes.RoleCompliance} {
+	for _, role := range []string{scopes.RoleAdmin, scopes.RoleCompliance, scopes.RoleFinance} {
 		people[role] = w.staff(t, role)
 	}
 	nobody, err := w.NewCustomer("Nobody")

@@ -33,7 +33,7 @@ func main() {
 	defer stop()
 	r := run{}
 	flag.IntVar(&r.seconds, "seconds", 120, "how long all personas together ask")
-	flag.Int64Var(&r.seed, "seed", rand.Int64N(1_000_000), "of the requests; printed, so that a run can be repeated") // #nosec G404 -- no secret
+	flag.Int64Var(&r.seed, "seed", rand.Int64N(1_000_000), "of the requests; printed, so that a run repeats") // #nosec G404 -- no secret
 	flag.StringVar(&r.tool, "tool", ".cache/python/bin/schemathesis", "the program")
 	flag.StringVar(&r.only, "only", "", "one persona instead of all")
 	flag.StringVar(&r.contract, "contract", "", "where to write the served contract")

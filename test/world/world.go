@@ -15,7 +15,9 @@ import (
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
 	gatewayclient "github.com/sendtip/sendtip/generated/gateway/client"
 	"github.com/sendtip/sendtip/generated/scopes"
+	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/sandbox/control"
+	"github.com/sendtip/sendtip/services/transactions/check"
 	"github.com/sendtip/sendtip/services/user"
 	"github.com/sendtip/sendtip/test/ports"
 )
@@ -49,7 +51,7 @@ func Start(ctx context.Context, dir string, log io.Writer) (*World, error) {
 	}
 	client := &http.Client{Timeout: 40 * time.Second}
 	w.World = journey.World{Gateway: w.Platform.PublicURL(), Sandbox: control.New(w.Platform.SandboxURL(), client), HTTP: client,
-		Now: time.Now, MakeAdmin: w.makeAdmin}
+		Now: time.Now, MakeAdmin: w.makeAdmin, CheckLedger: w.checkLedger}
 	return w, nil
 }
 
@@ -58,6 +60,19 @@ func (w *World) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return errors.Join(w.Platform.Stop(ctx), platform.Remove(ctx, w.Dir))
+}
+
+func (w *World) checkLedger(ctx context.Context) (string, error) {
+	pool, err := pg.Open(ctx, w.Platform.AdminURL("transactions"), pg.Options{MaxConns: 2})
+	if err != nil {
+		return "", err
+	}
+	defer pool.Close()
+	violations, err := check.Check(ctx, pool)
+	if err == nil && len(violations) > 0 {
+		err = fmt.Errorf("the ledger is broken: %+v", violations)
+	}
+	return "every invariant holds", err
 }
 
 // makeAdmin does what `sendtip admin create` does.
