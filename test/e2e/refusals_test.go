@@ -80,6 +80,25 @@ func (w *world) refusesWhatIsNotThere(t *testing.T, c *journey.Customer, op oper
 	}
 }
 
+// TestRulesThatAreNotAgreed: what one officer of finance proposes and another rejects can no longer be approved.
+func TestRulesThatAreNotAgreed(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	maker, checker := w.staff(t, scopes.RoleFinance), w.staff(t, scopes.RoleFinance)
+	ask(t, maker, http.MethodPost, "/v1/wallet/limits", `{"country":"KE","tier":1,"kind":"cash_out","currency":"KES",
+		"per_transaction_minor":5000000,"per_day_minor":10000000,"per_month_minor":100000000,"effective_from":"2100-12-01T00:00:00Z",
+		"reason":"For a test."}`, nil, http.StatusCreated, "")
+	proposed, err := maker.Wallet.ProposeTaxWithBodyWithResponse(t.Context(), "application/json", strings.NewReader(
+		`{"country":"KE","tax":"excise","rate_ppm":100000,"effective_from":"2100-12-01T00:00:00Z","reason":"For a test."}`))
+	if err != nil || proposed.JSON201 == nil {
+		t.Fatalf("propose a tax: %v %v", proposed, err)
+	}
+	request := "/v1/wallet/approvals/" + proposed.JSON201.ApprovalID.String()
+	ask(t, checker, http.MethodPost, request+"/rejection", `{"reason":"Not agreed."}`, nil, http.StatusOK, "")
+	ask(t, checker, http.MethodPost, request+"/rejection", `{"reason":"Not agreed."}`, nil, http.StatusOK, "") // said twice
+	ask(t, checker, http.MethodPost, request+"/approval", `{"digest":"`+proposed.JSON201.Digest+`"}`, nil, http.StatusConflict, "")
+}
+
 // partnerKey is a key that may read prices.
 func (w *world) partnerKey(t testing.TB, admin *journey.Customer) string {
 	t.Helper()
