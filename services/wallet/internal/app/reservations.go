@@ -36,6 +36,9 @@ func (a *App) PutLimitReservation(ctx context.Context, id uuid.UUID, d domain.De
 	if err != nil {
 		return r, false, err
 	}
+	if caller, ok := auth.From(ctx).UserID(); ok && caller != d.UserID { // on a user's behalf it is that user's limit
+		return r, false, fault.ErrForbidden
+	}
 	if !domain.IsKind(d.Kind) {
 		return r, false, fault.ErrInvalid.WithField("/kind", "enum", "The kind is not known.")
 	}

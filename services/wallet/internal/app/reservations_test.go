@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sendtip/sendtip/generated/scopes"
+	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/money"
 	"github.com/sendtip/sendtip/kit/servicetest"
@@ -323,6 +324,11 @@ func TestLimitReservationRights(t *testing.T) {
 		if err := w.App.ReleaseLimitReservation(ctx, made.ID); !errors.Is(err, fault.ErrForbidden) {
 			t.Errorf("%s releases: %v", who, err)
 		}
+	}
+	other := auth.With(t.Context(),
+		auth.Principal{Subject: "user:" + uuid.NewString(), Act: "service:banking", Scopes: []string{scopes.LimitsReserve}})
+	if _, _, err := w.App.PutLimitReservation(other, uuid.New(), demand(p, domain.KindCashIn, 1)); !errors.Is(err, fault.ErrForbidden) {
+		t.Errorf("on another user's behalf: %v", err)
 	}
 	if _, _, err := w.App.PutLimitReservation(asService(w, "banking"), uuid.New(), demand(p, "gift", 1)); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("an unknown kind: %v", err)
