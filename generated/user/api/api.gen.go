@@ -66,6 +66,24 @@ func (e RoleChangeRole) Valid() bool {
 	}
 }
 
+// Defines values for ListKycReviewsParamsStatus.
+const (
+	ListKycReviewsParamsStatusRejected ListKycReviewsParamsStatus = "rejected"
+	ListKycReviewsParamsStatusReview   ListKycReviewsParamsStatus = "review"
+)
+
+// Valid indicates whether the value is a known member of the ListKycReviewsParamsStatus enum.
+func (e ListKycReviewsParamsStatus) Valid() bool {
+	switch e {
+	case ListKycReviewsParamsStatusRejected:
+		return true
+	case ListKycReviewsParamsStatusReview:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListUserApprovalsParamsState.
 const (
 	ListUserApprovalsParamsStateApproved  ListUserApprovalsParamsState = "approved"
@@ -1001,12 +1019,18 @@ type UserID = externalRef0.UUID
 
 // ListKycReviewsParams defines parameters for ListKycReviews.
 type ListKycReviewsParams struct {
+	// Status review lists submissions that wait for a person, rejected those that two people may override.
+	Status *ListKycReviewsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the page before. Send it with the same filters.
 	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
+
+// ListKycReviewsParamsStatus defines parameters for ListKycReviews.
+type ListKycReviewsParamsStatus string
 
 // ListStaffParams defines parameters for ListStaff.
 type ListStaffParams struct {
@@ -1446,6 +1470,19 @@ func (siw *ServerInterfaceWrapper) ListKycReviews(w http.ResponseWriter, r *http
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListKycReviewsParams
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
 
 	// ------------- Optional query parameter "limit" -------------
 

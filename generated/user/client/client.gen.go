@@ -66,6 +66,24 @@ func (e RoleChangeRole) Valid() bool {
 	}
 }
 
+// Defines values for ListKycReviewsParamsStatus.
+const (
+	ListKycReviewsParamsStatusRejected ListKycReviewsParamsStatus = "rejected"
+	ListKycReviewsParamsStatusReview   ListKycReviewsParamsStatus = "review"
+)
+
+// Valid indicates whether the value is a known member of the ListKycReviewsParamsStatus enum.
+func (e ListKycReviewsParamsStatus) Valid() bool {
+	switch e {
+	case ListKycReviewsParamsStatusRejected:
+		return true
+	case ListKycReviewsParamsStatusReview:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListUserApprovalsParamsState.
 const (
 	ListUserApprovalsParamsStateApproved  ListUserApprovalsParamsState = "approved"
@@ -1001,12 +1019,18 @@ type UserID = externalRef0.UUID
 
 // ListKycReviewsParams defines parameters for ListKycReviews.
 type ListKycReviewsParams struct {
+	// Status review lists submissions that wait for a person, rejected those that two people may override.
+	Status *ListKycReviewsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the page before. Send it with the same filters.
 	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
+
+// ListKycReviewsParamsStatus defines parameters for ListKycReviews.
+type ListKycReviewsParamsStatus string
 
 // ListStaffParams defines parameters for ListStaff.
 type ListStaffParams struct {
@@ -2688,6 +2712,18 @@ func NewListKycReviewsRequest(server string, params *ListKycReviewsParams) (*htt
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 

@@ -148,7 +148,7 @@ func (q *Queries) InsertKycCallback(ctx context.Context, db DBTX, arg InsertKycC
 
 const listKycReviews = `-- name: ListKycReviews :many
 SELECT id, user_id, reason_code, country, id_type, submission_sealed, result_sealed, submitted_at
-FROM kyc_verifications WHERE status = 'review' AND id > $1 ORDER BY id LIMIT $2::int
+FROM kyc_verifications WHERE status = $1 AND id > $2 ORDER BY id LIMIT $3::int
 `
 
 type ListKycReviewsRow struct {
@@ -162,8 +162,8 @@ type ListKycReviewsRow struct {
 	SubmittedAt      time.Time
 }
 
-func (q *Queries) ListKycReviews(ctx context.Context, db DBTX, after uuid.UUID, page int32) ([]ListKycReviewsRow, error) {
-	rows, err := db.Query(ctx, listKycReviews, after, page)
+func (q *Queries) ListKycReviews(ctx context.Context, db DBTX, status string, after uuid.UUID, page int32) ([]ListKycReviewsRow, error) {
+	rows, err := db.Query(ctx, listKycReviews, status, after, page)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ SELECT EXISTS (SELECT 1 FROM kyc_verifications
 
 -- name: ListKycReviews :many
 SELECT id, user_id, reason_code, country, id_type, submission_sealed, result_sealed, submitted_at
-FROM kyc_verifications WHERE status = 'review' AND id > sqlc.arg(after) ORDER BY id LIMIT sqlc.arg(page)::int;
+FROM kyc_verifications WHERE status = sqlc.arg(status) AND id > sqlc.arg(after) ORDER BY id LIMIT sqlc.arg(page)::int;
 
 -- name: InsertKycCallback :execrows
 INSERT INTO kyc_callbacks (id, kyc_id, body_sealed, received_at)

@@ -11,7 +11,14 @@ import (
 
 // ListKycReviews lists what waits for a person.
 func (s *Server) ListKycReviews(ctx context.Context, r userapi.ListKycReviewsRequestObject) (userapi.ListKycReviewsResponseObject, error) {
-	reviews, next, err := s.app.ListKycReviews(ctx, page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor})
+	status := userapi.ListKycReviewsParamsStatusReview
+	if r.Params.Status != nil {
+		status = *r.Params.Status
+	}
+	if !status.Valid() {
+		return nil, fault.ErrInvalid.WithField("status", "enum", "The status must be review or rejected.")
+	}
+	reviews, next, err := s.app.ListKycReviews(ctx, string(status), page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor})
 	if err != nil {
 		return nil, err
 	}

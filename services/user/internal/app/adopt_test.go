@@ -106,7 +106,7 @@ func TestAdoptedVerifications(t *testing.T) {
 	w, _ := adopted(t)
 	admin := w.one("UPDATE users SET role = 'compliance' WHERE role = 'admin' RETURNING id") // an admin's own rights are others now
 	operator := w.as(admin, uuid.New(), "admin:kyc")
-	reviews, _, err := w.App.ListKycReviews(operator, page.Request{})
+	reviews, _, err := w.App.ListKycReviews(operator, domain.KycReview, page.Request{})
 	w.must(err)
 	if len(reviews) != 1 || reviews[0].Unreadable || reviews[0].Submitted.FullName() != "Amina Wanjiru" || reviews[0].Returned == nil ||
 		reviews[0].Reason != domain.ReasonUnknown {

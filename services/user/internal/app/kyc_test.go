@@ -434,7 +434,7 @@ func TestKycDuplicateIdentity(t *testing.T) {
 		t.Errorf("%d in review, want 3", n)
 	}
 	_, admin := w.officer()
-	reviews, _, err := w.App.ListKycReviews(admin, page.Request{})
+	reviews, _, err := w.App.ListKycReviews(admin, domain.KycReview, page.Request{})
 	w.must(err)
 	_, err = w.App.DecideKycReview(admin, app.DecisionInput{KycID: reviews[0].ID, Approve: true, Reason: "looks fine"})
 	w.want(err, domain.ErrDuplicateIdentity)
@@ -465,16 +465,18 @@ func TestKycReviews(t *testing.T) {
 	for i := range 5 {
 		open = append(open, w.decided(w.register(fmt.Sprintf("+25471200003%d", i)), "3011223"+fmt.Sprint(i)+"7"))
 	}
-	first, next, err := w.App.ListKycReviews(admin, page.Request{Limit: new(int32(3))})
+	first, next, err := w.App.ListKycReviews(admin, domain.KycReview, page.Request{Limit: new(int32(3))})
 	w.must(err)
 	if len(first) != 3 || next == nil || first[0].ID != open[0].ID ||
 		first[0].Submitted.FullName() != "Amina Wanjiru" || first[0].Returned == nil {
 		t.Fatalf("page %+v, next %v", first, next)
 	}
 	colleague := w.Staff("+254799000002", "compliance")
-	_, _, err = w.App.ListKycReviews(w.as(colleague, uuid.New(), "admin:kyc"), page.Request{Cursor: next})
+	_, _, err = w.App.ListKycReviews(w.as(colleague, uuid.New(), "admin:kyc"), domain.KycReview, page.Request{Cursor: next})
 	w.want(err, page.ErrCursor)
-	rest, next, err := w.App.ListKycReviews(admin, page.Request{Cursor: next})
+	_, _, err = w.App.ListKycReviews(admin, domain.KycRejected, page.Request{Cursor: next}) // of the other list
+	w.want(err, page.ErrCursor)
+	rest, next, err := w.App.ListKycReviews(admin, domain.KycReview, page.Request{Cursor: next})
 	w.must(err)
 	if len(rest) != 2 || next != nil || rest[1].ID != open[4].ID {
 		t.Fatalf("rest %+v, next %v", rest, next)
@@ -528,7 +530,7 @@ func TestKycUnreadable(t *testing.T) {
 	}
 	spoil("submission_sealed", open[1].ID)
 	spoil("result_sealed", open[2].ID)
-	reviews, _, err := w.App.ListKycReviews(admin, page.Request{})
+	reviews, _, err := w.App.ListKycReviews(admin, domain.KycReview, page.Request{})
 	w.must(err)
 	if len(reviews) != 4 {
 		t.Fatalf("%d in the list, want 4", len(reviews))
@@ -584,7 +586,7 @@ func TestKycReviewRefused(t *testing.T) {
 	w.want(err, fault.ErrForbidden)
 	_, err = w.App.DecideKycReview(w.as(adminID, uuid.New(), "admin:users"), in)
 	w.want(err, fault.ErrForbidden)
-	_, _, err = w.App.ListKycReviews(c.ctx, page.Request{})
+	_, _, err = w.App.ListKycReviews(c.ctx, domain.KycReview, page.Request{})
 	w.want(err, fault.ErrForbidden)
 	_, err = w.submit(customer{ctx: w.as(adminID, uuid.New(), "kyc")}, "30112247", "key-of-staff-0001")
 	w.want(err, fault.ErrForbidden) // staff are no customers

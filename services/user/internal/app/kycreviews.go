@@ -27,23 +27,24 @@ type Review struct {
 	Unreadable bool
 }
 
-// ListKycReviews returns a page, oldest first, and the cursor of the next one; nil on the last page. Who reads it is audited.
-func (a *App) ListKycReviews(ctx context.Context, in page.Request) ([]Review, *string, error) {
+// ListKycReviews returns a page of the submissions in a state, oldest first, and the cursor of the next one; nil on the last page: those in
+// review, or those rejected, which two people may override. Who reads it is audited.
+func (a *App) ListKycReviews(ctx context.Context, status string, in page.Request) ([]Review, *string, error) {
 	if _, err := a.operator(ctx, scopes.AdminKyc); err != nil {
 		return nil, nil, err
 	}
-	p, err := page.Read[uuid.UUID](ctx, a.pages, "listKycReviews", in)
+	p, err := page.Read[uuid.UUID](ctx, a.pages, "listKycReviews", in, status)
 	if err != nil {
 		return nil, nil, err
 	}
 	after := p.From(uuid.Nil)
 	var rows []userdb.ListKycReviewsRow
 	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) (err error) {
-		if rows, err = a.q.ListKycReviews(ctx, tx, after, p.Size+1); err != nil {
+		if rows, err = a.q.ListKycReviews(ctx, tx, status, after, p.Size+1); err != nil {
 			return fmt.Errorf("list reviews: %w", err)
 		}
 		return audit.Record(ctx, tx, a.Now(), audit.Entry{Action: "kyc.reviews_read", ObjectType: "kyc", ObjectID: "list",
-			Detail: map[string]string{"after": after.String()}})
+			Detail: map[string]string{"after": after.String(), "status": status}})
 	})
 	if err != nil {
 		return nil, nil, err
@@ -51,14 +52,14 @@ func (a *App) ListKycReviews(ctx context.Context, in page.Request) ([]Review, *s
 	rows, next := page.Cut(p, rows, func(r userdb.ListKycReviewsRow) uuid.UUID { return r.ID })
 	out := make([]Review, len(rows))
 	for i, r := range rows {
-		out[i] = a.review(ctx, r)
+		out[i] = a.review(ctx, status, r)
 	}
 	return out, next, nil
 }
 
 // review opens a submission. One that cannot be opened must not hide all others.
-func (a *App) review(ctx context.Context, r userdb.ListKycReviewsRow) Review {
-	out := Review{Kyc: Kyc{ID: r.ID, UserID: r.UserID, Status: domain.KycReview, Reason: r.ReasonCode, Country: r.Country, IDType: r.IDType,
+func (a *App) review(ctx context.Context, status string, r userdb.ListKycReviewsRow) Review {
+	out := Review{Kyc: Kyc{ID: r.ID, UserID: r.UserID, Status: status, Reason: r.ReasonCode, Country: r.Country, IDType: r.IDType,
 		SubmittedAt: r.SubmittedAt.UTC()}}
 	var errSubmitted, errReturned error
 	out.Submitted, errSubmitted = a.submission(r.ID, r.SubmissionSealed)

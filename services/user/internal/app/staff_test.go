@@ -452,7 +452,12 @@ func TestKycOverride(t *testing.T) {
 	c, taken := w.register(phone), w.register("+254712345679")
 	k := w.decided(c, "30112231") // the authority does not know it
 	open := w.decided(taken, "30112240")
-	_, err := w.App.ProposeKycOverride(one.ctx, open.ID, "It is verified")
+	rejected, _, err := w.App.ListKycReviews(two.ctx, domain.KycRejected, page.Request{})
+	w.must(err)
+	if len(rejected) != 1 || rejected[0].ID != k.ID || rejected[0].Status != domain.KycRejected || rejected[0].Submitted.FirstName == "" {
+		t.Errorf("rejected: %+v", rejected)
+	}
+	_, err = w.App.ProposeKycOverride(one.ctx, open.ID, "It is verified")
 	w.want(err, domain.ErrKycNotRejected)
 	_, err = w.App.ProposeKycOverride(one.ctx, uuid.New(), "There is none")
 	w.want(err, fault.ErrNotFound)
