@@ -81,6 +81,16 @@ func root() *cobra.Command {
 	}
 	cmd.AddCommand(upCommand(&f), demoCommand(&f), keysCommand(&f), migrateCommand(&f), adminCommand(&f), eventsCommand(&f), doctorCommand(&f),
 		ledgerCommand(&f), benchCommand(&f), webhooksCommand(&f), resetCommand(&f), versionCommand())
+	for _, group := range cmd.Commands() {
+		if group.HasSubCommands() && !group.Runnable() { // cobra would show the help and end well
+			group.RunE = func(c *cobra.Command, args []string) error {
+				if len(args) > 0 {
+					return fmt.Errorf("%s has no command %q; see %[1]s --help", c.CommandPath(), args[0])
+				}
+				return c.Help()
+			}
+		}
+	}
 	return cmd
 }
 

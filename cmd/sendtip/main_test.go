@@ -37,6 +37,7 @@ func TestMalformedFlags(t *testing.T) {
 		{[]string{"reset", "--keys=perhaps"}, "--keys"},
 		{[]string{"up", "--no-such-flag"}, "--no-such-flag"},
 		{[]string{"up", "argument"}, "argument"},
+		{[]string{"admin", "bogus"}, "sendtip admin has no command"},
 	} {
 		if _, err := sendtip(t, folder(t), c.args...); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%v: %v", c.args, err)
