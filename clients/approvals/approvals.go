@@ -12,7 +12,8 @@ import (
 // Answer is one request on the wire.
 func Answer(a approve.Approval) (common.Approval, error) {
 	out := common.Approval{ApprovalID: a.ID, Action: a.Action, ObjectType: a.ObjectType, ObjectID: a.ObjectID, Digest: a.Digest,
-		Reason: a.Reason, MakerID: a.Maker, MadeAt: a.MadeAt, ExpiresAt: a.ExpiresAt, State: a.State, CheckerID: a.Checker, DecidedAt: a.DecidedAt}
+		Reason: a.Reason, MakerID: a.Maker, MadeAt: a.MadeAt, ExpiresAt: a.ExpiresAt, State: a.State, CheckerID: a.Checker,
+		DecidedAt: a.DecidedAt}
 	if err := json.Unmarshal(a.Payload, &out.Payload); err != nil {
 		return out, fmt.Errorf("payload of approval %s is no object", a.ID) // the cause would show its content
 	}

@@ -15,8 +15,8 @@ import (
 // Admin is a new admin, as app.AdminInput.
 type Admin = app.AdminInput
 
-// CreateAdmin makes one of the first two admins, or one more by breaking the glass. It is what `sendtip admin create` calls. A phone that is
-// registered already is refused (already_registered), and a third admin without a reason (admins_exist).
+// CreateAdmin makes one of the first two admins, or one more by breaking the glass. It is what `sendtip admin create` calls. A phone that
+// is registered already is refused (already_registered), and a third admin without a reason (admins_exist).
 func CreateAdmin(ctx context.Context, cfg Config, in Admin) (id uuid.UUID, err error) {
 	err = alone(ctx, cfg, "createAdmin", func(ctx context.Context, a *app.App) error {
 		id, err = a.CreateAdmin(ctx, in)

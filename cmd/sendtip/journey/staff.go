@@ -110,7 +110,7 @@ func (c *Customer) TotpCode() (string, error) {
 	const period = 30
 	now := c.now().Unix() / period
 	c.totpStep = max(now-1, c.totpStep+1)
-	return hotp.GenerateCodeCustom(c.totpSecret, uint64(c.totpStep), //nolint:gosec // positive
+	return hotp.GenerateCodeCustom(c.totpSecret, uint64(c.totpStep),
 		hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
 }
 

@@ -151,7 +151,8 @@ var words = map[string]string{
 	"digits": "%s digits",
 	"url":    "an address", "listen": "`host:port` or `:port`", "hostport": "`host:port`", "database": "`postgres://…`",
 	"files": "`file:` or `s3:`, not relative and over https in production", "key": "32 bytes or more",
-	"kek": "32 bytes, base64", "level": "a level", "email": "an e-mail address", "gsm": "of GSM's basic alphabet", "country": "two capital letters", "phone": "a phone number",
+	"kek": "32 bytes, base64", "level": "a level", "email": "an e-mail address", "gsm": "of GSM's basic alphabet",
+	"country": "two capital letters", "phone": "a phone number",
 	"environment": "a word",
 }
 

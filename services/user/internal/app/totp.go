@@ -28,8 +28,8 @@ const totpIssuer = "SENDTIP"
 // Totp is the secret of an authenticator, shown once.
 type Totp struct{ Secret, URI string }
 
-// CreateTotp shows a member of staff a new secret against the PIN. It counts once ConfirmTotp has taken a code of it in the same session, which
-// is shown the same secret until then.
+// CreateTotp shows a member of staff a new secret against the PIN. It counts once ConfirmTotp has taken a code of it in the same session,
+// which is shown the same secret until then.
 func (a *App) CreateTotp(ctx context.Context, pin string) (Totp, error) {
 	u, session, err := a.member(ctx)
 	if err != nil {

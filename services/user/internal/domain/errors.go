@@ -42,8 +42,9 @@ var (
 	ErrRoleCustomer      = fault.New(fault.Conflict, "role_customer", "A customer with an identity verification cannot join the staff.")
 	ErrRoleUnchanged     = fault.New(fault.Conflict, "role_unchanged", "The user already has this role.")
 	ErrLastAdmins        = fault.New(fault.Conflict, "last_admins", "At least two active admins must remain.")
-	ErrAdminsExist       = fault.New(fault.Conflict, "admins_exist", "There are two admins already, who can make others; where they cannot, break the glass.")
-	ErrKycNotRejected    = fault.New(fault.Conflict, "kyc_not_rejected",
+	ErrAdminsExist       = fault.New(fault.Conflict, "admins_exist",
+		"There are two admins already, who can make others; where they cannot, break the glass.")
+	ErrKycNotRejected = fault.New(fault.Conflict, "kyc_not_rejected",
 		"Only the newest verification can be overridden, and only a rejected one.")
 	ErrRecipientNotFound = fault.New(fault.NotFound, "recipient_not_found", "This number cannot receive payments.")
 )
