@@ -17,7 +17,7 @@ import (
 func (c *Customer) ProposeTariff(ctx context.Context, kind string, from time.Time,
 	bands ...walletclient.TariffBand) (common.Approval, error) {
 	resp, err := c.Wallet.ProposeTariffWithResponse(ctx, walletclient.TariffProposal{Country: safaricom.Country, Kind: kind,
-		Currency: safaricom.Currency,
+		Currency:      safaricom.Currency,
 		EffectiveFrom: from, Bands: bands, Reason: "Agreed on by the board."})
 	if err != nil {
 		return common.Approval{}, err
