@@ -169,7 +169,7 @@ const showTotp = `-- name: ShowTotp :execrows
 INSERT INTO totp_factors AS f (user_id, secret_sealed, created_at, session_id) VALUES ($1, $2, $3, $4::uuid)
 ON CONFLICT (user_id) DO UPDATE SET secret_sealed = EXCLUDED.secret_sealed, created_at = EXCLUDED.created_at, last_step = 0,
     session_id = EXCLUDED.session_id
-WHERE f.confirmed_at IS NULL AND f.session_id <> EXCLUDED.session_id
+WHERE f.confirmed_at IS NULL AND f.session_id IS DISTINCT FROM EXCLUDED.session_id
 `
 
 type ShowTotpParams struct {

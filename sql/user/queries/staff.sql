@@ -6,7 +6,7 @@ SELECT user_id, secret_sealed, created_at, confirmed_at, last_step, session_id F
 INSERT INTO totp_factors AS f (user_id, secret_sealed, created_at, session_id) VALUES ($1, $2, sqlc.arg(now), sqlc.arg(session_id)::uuid)
 ON CONFLICT (user_id) DO UPDATE SET secret_sealed = EXCLUDED.secret_sealed, created_at = EXCLUDED.created_at, last_step = 0,
     session_id = EXCLUDED.session_id
-WHERE f.confirmed_at IS NULL AND f.session_id <> EXCLUDED.session_id;
+WHERE f.confirmed_at IS NULL AND f.session_id IS DISTINCT FROM EXCLUDED.session_id;
 
 -- name: SpendTotpStep :execrows
 -- Under two requests with one code, one finds the step spent.

@@ -83,6 +83,12 @@ func TestStaffRights(t *testing.T) {
 		_, err := w.App.CreateTotp(ctx, "0000")
 		w.want(err, domain.ErrPinInvalid)
 		w.want(w.App.ConfirmTotp(ctx, "123456"), domain.ErrTotpInvalid) // nothing was shown yet
+		old, err := w.App.CreateTotp(ctx, testworld.OperatorPin)
+		w.must(err)
+		_, err = w.DB.Pool.Exec(t.Context(), "UPDATE totp_factors SET session_id = NULL") // as a replica of an older version writes it
+		w.must(err)
+		m.secret = old.Secret
+		w.want(w.App.ConfirmTotp(ctx, w.totp(m, 0)), domain.ErrTotpInvalid)
 		elsewhere := &member{id: m.id, phone: m.phone}
 		w.must(w.signInAs(elsewhere, ""))
 		first, err := w.App.CreateTotp(w.as(m.id, elsewhere.tokens.SessionID, "profile", "totp"), testworld.OperatorPin)
@@ -91,7 +97,7 @@ func TestStaffRights(t *testing.T) {
 		w.must(err)
 		again, err := w.App.CreateTotp(ctx, testworld.OperatorPin) // the answer was lost
 		w.must(err)
-		if again != shown || first == shown {
+		if again != shown || first == shown || old == shown {
 			t.Errorf("shown %v, again %v, elsewhere %v", shown, again, first)
 		}
 		m.secret = first.Secret
