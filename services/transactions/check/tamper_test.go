@@ -83,7 +83,8 @@ func alterations() []alteration {
 		map[string]string{"metadata_hash": "CASE WHEN random() < 0.5 THEN " + bytes32 + " END", "effective_at": "NULL"},
 		"metadata_hash IS NOT NULL AND effective_at IS NOT NULL")
 	put("transactions", ofTransaction, map[string]string{"metadata_hash": bytes32}, "metadata_hash IS NULL")
-	put("transactions", ofTransaction, map[string]string{"leaf_version": "(ARRAY[0, 1, 3, 7])[1 + floor(random() * 4)::int]"}, "true")
+	put("transactions", ofTransaction,
+		map[string]string{"leaf_version": "CASE leaf_version WHEN 1 THEN 0 ELSE (ARRAY[0, 1, 3, 7])[1 + floor(random() * 4)::int] END"}, "true")
 	put("transactions", ofTransaction,
 		map[string]string{"hold_id": uid, "hold_delta_minor": "hold_delta_minor + sign(hold_delta_minor) * " + other}, "hold_id IS NOT NULL")
 	put("transactions", ofTransaction, map[string]string{"reverses_id": uid}, "reverses_id IS NOT NULL")
@@ -124,8 +125,8 @@ func alterations() []alteration {
 	put("accounts", ofTransaction,
 		map[string]string{"currency": "'UGX'", "normal_side": "CASE normal_side WHEN 'debit' THEN 'credit' ELSE 'debit' END"},
 		"sequence > 0 AND minimum_minor IS NULL")
-	put("accounts", ofTransaction, map[string]string{"book": "CASE WHEN book = 'emoney' THEN 'lending' WHEN random() < 0.5 THEN 'emoney' " +
-		"ELSE 'savings' END"}, "sequence > 0 OR id IN (SELECT account_id FROM holds)")
+	put("accounts", ofTransaction, map[string]string{"book": "CASE WHEN book = 'emoney' THEN 'lending' WHEN book = 'lending' THEN 'savings' " +
+		"ELSE 'emoney' END"}, "sequence > 0 OR id IN (SELECT account_id FROM holds)")
 	put("accounts", ofTransaction, map[string]string{"over_cap_minor": "over_cap_minor - 1"}, "over_cap_minor > 0")
 	put("sealed_batches", ofBatch,
 		map[string]string{"first_index": "first_index + 10000", "batch_id": "batch_id + 100000", "recorded_from": "recorded_from - " + later,
