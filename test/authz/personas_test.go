@@ -21,8 +21,7 @@ import (
 	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/openapi"
 	"github.com/sendtip/sendtip/sandbox/control"
-	"github.com/sendtip/sendtip/services/user"
-	"github.com/sendtip/sendtip/test/ports"
+	platformworld "github.com/sendtip/sendtip/test/world"
 )
 
 // somebody is a persona with a credential.
@@ -37,7 +36,6 @@ type world struct {
 	*testing.T
 	journey.World
 	p       *platform.Platform
-	ports   platform.Ports
 	clock   *clock.Clock
 	people  []somebody
 	objects map[string]string // by the places of the ownership table
@@ -54,43 +52,15 @@ func (w *world) must(err error) {
 func start(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, clock: clock.New(0), objects: map[string]string{}}
-	policies := "address=60000/60/10000,default=60000/60/10000,otp_address=60000/60/10000,lookup=60000/60/10000,step_up=60000/60/10000," +
-		"payment=60000/60/10000,admin=60000/60/10000"
-	var err error
-	for range 5 { // another process may take a port between the look and the start
-		w.ports = ports.Free()
-		w.p, err = platform.Start(t.Context(), platform.Options{Dir: t.TempDir(), Ports: w.ports, Clock: w.clock, Log: io.Discard,
-			Environ: map[string]string{"SENDTIP_RATE_POLICIES": policies}})
-		if err == nil {
-			break
-		}
-	}
+	running, err := platformworld.StartAt(t.Context(), t.TempDir(), io.Discard, w.clock)
 	w.must(err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := w.p.Stop(ctx); err != nil {
+		if err := running.Stop(); err != nil {
 			t.Errorf("stop: %v", err)
 		}
 	})
-	client := &http.Client{Timeout: 40 * time.Second}
-	w.World = journey.World{Gateway: w.p.PublicURL(), Sandbox: control.New(w.p.SandboxURL(), client), HTTP: client, Now: w.clock.Now,
-		MakeAdmin: w.makeAdmin}
+	w.World, w.p = running.World, running.Platform
 	return w
-}
-
-func (w *world) makeAdmin(ctx context.Context, c *journey.Customer, breakGlass string) error {
-	environ, err := platform.ServiceEnviron(w.ports, w.p.Keys(), w.p.AdminURL("postgres"), w.p.Brokers(),
-		map[string]string{"SENDTIP_CLOCK_OFFSET": w.clock.Offset().String()}, "user")
-	if err != nil {
-		return err
-	}
-	cfg, err := user.LoadConfig(environ)
-	if err != nil {
-		return err
-	}
-	c.UserID, err = user.CreateAdmin(ctx, cfg, user.Admin{Phone: c.Phone, Pin: c.PIN, Device: c.Device, BreakGlass: breakGlass})
-	return err
 }
 
 func (w *world) customer(name string) *journey.Customer {

@@ -15,6 +15,7 @@ import (
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
 	gatewayclient "github.com/sendtip/sendtip/generated/gateway/client"
 	"github.com/sendtip/sendtip/generated/scopes"
+	"github.com/sendtip/sendtip/kit/clock"
 	"github.com/sendtip/sendtip/kit/pg"
 	"github.com/sendtip/sendtip/sandbox/control"
 	"github.com/sendtip/sendtip/services/transactions/check"
@@ -32,15 +33,22 @@ type World struct {
 	Platform *platform.Platform
 	Ports    platform.Ports
 	Dir      string
+
+	clock *clock.Clock
 }
 
-// Start runs a platform in the folder.
+// Start runs a platform in the folder, with the real time.
 func Start(ctx context.Context, dir string, log io.Writer) (*World, error) {
-	w := &World{Dir: dir}
+	return StartAt(ctx, dir, log, clock.New(0))
+}
+
+// StartAt is Start with a clock that the caller moves.
+func StartAt(ctx context.Context, dir string, log io.Writer, c *clock.Clock) (*World, error) {
+	w := &World{Dir: dir, clock: c}
 	var err error
 	for range 5 { // another process may take a port between the look and the start
 		w.Ports = ports.Free()
-		w.Platform, err = platform.Start(ctx, platform.Options{Dir: dir, Ports: w.Ports, Log: log,
+		w.Platform, err = platform.Start(ctx, platform.Options{Dir: dir, Ports: w.Ports, Log: log, Clock: c,
 			Environ: map[string]string{"SENDTIP_RATE_POLICIES": RatePolicies}})
 		if err == nil {
 			break
@@ -51,7 +59,7 @@ func Start(ctx context.Context, dir string, log io.Writer) (*World, error) {
 	}
 	client := &http.Client{Timeout: 40 * time.Second}
 	w.World = journey.World{Gateway: w.Platform.PublicURL(), Sandbox: control.New(w.Platform.SandboxURL(), client), HTTP: client,
-		Now: time.Now, MakeAdmin: w.makeAdmin, CheckLedger: w.checkLedger}
+		Now: c.Now, MakeAdmin: w.makeAdmin, CheckLedger: w.checkLedger}
 	return w, nil
 }
 
@@ -78,7 +86,7 @@ func (w *World) checkLedger(ctx context.Context) (string, error) {
 // makeAdmin does what `sendtip admin create` does.
 func (w *World) makeAdmin(ctx context.Context, c *journey.Customer, breakGlass string) error {
 	environ, err := platform.ServiceEnviron(w.Ports, w.Platform.Keys(), w.Platform.AdminURL("postgres"), w.Platform.Brokers(),
-		map[string]string{}, "user")
+		map[string]string{"SENDTIP_CLOCK_OFFSET": w.clock.Offset().String()}, "user")
 	if err != nil {
 		return err
 	}
