@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/oapi-codegen/runtime"
@@ -842,6 +843,11 @@ type Standing struct {
 	//
 	// Example: KE
 	Country externalRef0.Country `json:"country"`
+
+	// CredentialsChangedAt When the PIN was last replaced, a device bound or the number changed: whoever pays out to a new place asks for some time to have passed since. Absent if none of it ever happened.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CredentialsChangedAt *time.Time `json:"credentials_changed_at,omitempty"`
 
 	// Status active or suspended. Clients must accept values that are new to them.
 	//

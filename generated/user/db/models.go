@@ -18,6 +18,11 @@ type BreakGlassUse struct {
 	UsedAt       time.Time
 }
 
+type CredentialChange struct {
+	UserID    uuid.UUID
+	ChangedAt time.Time
+}
+
 type Device struct {
 	UserID      uuid.UUID
 	DeviceIndex []byte

@@ -60,8 +60,11 @@ func (s *Server) GetStanding(ctx context.Context, r userapi.GetStandingRequestOb
 	if err != nil {
 		return nil, err
 	}
-	return userapi.GetStanding200JSONResponse{UserID: st.UserID, Status: st.Status, Tier: st.Tier, Country: st.Country, Version: st.Version},
-		nil
+	out := userapi.GetStanding200JSONResponse{UserID: st.UserID, Status: st.Status, Tier: st.Tier, Country: st.Country, Version: st.Version}
+	if !st.CredentialsChangedAt.IsZero() {
+		out.CredentialsChangedAt = &st.CredentialsChangedAt
+	}
+	return out, nil
 }
 
 // TakeOtp gives a code to the service that sends it.

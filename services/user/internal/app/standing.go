@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/auth"
@@ -19,6 +21,8 @@ type Standing struct {
 	Tier    int32
 	Country string
 	Version int64
+	// CredentialsChangedAt is when the PIN was last replaced, a device bound or the number changed; zero: never.
+	CredentialsChangedAt time.Time
 }
 
 // GetStanding tells a service what a customer may do: events only hint at it.
@@ -33,5 +37,23 @@ func (a *App) GetStanding(ctx context.Context, id uuid.UUID) (Standing, error) {
 	if err != nil {
 		return Standing{}, fmt.Errorf("get user: %w", err)
 	}
-	return Standing{UserID: u.ID, Status: u.Status, Tier: u.Tier, Country: u.Country, Version: u.Version}, nil
+	changes, err := a.q.CredentialsChanged(ctx, a.Pool, id)
+	if err != nil {
+		return Standing{}, fmt.Errorf("read changes of credentials: %w", err)
+	}
+	st := Standing{UserID: u.ID, Status: u.Status, Tier: u.Tier, Country: u.Country, Version: u.Version}
+	for _, at := range changes {
+		if at.After(st.CredentialsChangedAt) {
+			st.CredentialsChangedAt = at.UTC()
+		}
+	}
+	return st, nil
+}
+
+// noteCredentials keeps that the PIN or the number of a customer is another one. Of devices it is known when they were bound.
+func (a *App) noteCredentials(ctx context.Context, tx pgx.Tx, user uuid.UUID) error {
+	if err := a.q.NoteCredentialChange(ctx, tx, user, a.Now()); err != nil {
+		return fmt.Errorf("note change of credentials: %w", err)
+	}
+	return nil
 }

@@ -245,11 +245,12 @@ func TestStanding(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	_, admin := w.officer()
-	c := w.register(phone)
+	c, registered := w.register(phone), w.Now().UTC()
 	may := w.service("users:standing")
 	first, err := w.App.GetStanding(may, c.id)
 	w.must(err)
-	if want := (app.Standing{UserID: c.id, Status: domain.StatusActive, Country: "KE", Version: 1}); first != want {
+	if want := (app.Standing{UserID: c.id, Status: domain.StatusActive, Country: "KE", Version: 1,
+		CredentialsChangedAt: registered}); first != want {
 		t.Errorf("%+v, want %+v", first, want)
 	}
 	w.must(ignore(w.App.SuspendUser(admin, c.id, "Lost phone of Amina")))
