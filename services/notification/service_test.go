@@ -48,8 +48,8 @@ var (
 type userPeer struct{ userapi.StrictServerInterface }
 
 func (userPeer) GetContacts(context.Context, userapi.GetContactsRequestObject) (userapi.GetContactsResponseObject, error) {
-	address := openapitypes.Email("amina@example.com")
-	return userapi.GetContacts200JSONResponse{Phone: phone, Language: "sw", Email: &address}, nil
+	address, number := openapitypes.Email("amina@example.com"), phone
+	return userapi.GetContacts200JSONResponse{Phone: &number, Language: "sw", Email: &address}, nil
 }
 
 func (userPeer) TakeOtp(context.Context, userapi.TakeOtpRequestObject) (userapi.TakeOtpResponseObject, error) {

@@ -156,8 +156,9 @@ func TestWrongPIN(t *testing.T) {
 		resp.HTTPResponse.Header.Get("Retry-After") == "" {
 		t.Fatalf("want 429 pin_locked with Retry-After, got %d %s %v", resp.StatusCode(), resp.Body, err)
 	}
+	quote := uuid.New()
 	stepUp, err := amina.User.CreateStepUpWithResponse(t.Context(),
-		userclient.StepUpRequest{Pin: pin, Operation: "createTransfer", Approves: userclient.StepUpSubject{QuoteID: uuid.New()}})
+		userclient.StepUpRequest{Pin: pin, Operation: "createTransfer", Approves: userclient.StepUpSubject{QuoteID: &quote}})
 	if err != nil || stepUp.StatusCode() != http.StatusTooManyRequests {
 		t.Fatalf("the lock does not hold for approvals: %v %v", stepUp, err)
 	}

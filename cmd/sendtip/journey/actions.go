@@ -222,7 +222,7 @@ func (c *Customer) Quote(ctx context.Context, to *Customer, minor int64) (*walle
 // StepUp approves a quote with the PIN.
 func (c *Customer) StepUp(ctx context.Context, quote uuid.UUID) (string, error) {
 	resp, err := c.User.CreateStepUpWithResponse(ctx,
-		userclient.StepUpRequest{Pin: c.PIN, Operation: "createTransfer", Approves: userclient.StepUpSubject{QuoteID: quote}})
+		userclient.StepUpRequest{Pin: c.PIN, Operation: "createTransfer", Approves: userclient.StepUpSubject{QuoteID: &quote}})
 	if err != nil {
 		return "", err
 	}

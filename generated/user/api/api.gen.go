@@ -120,7 +120,7 @@ type CallbackReceipt struct {
 	Received bool `json:"received"`
 }
 
-// Contacts Where and how a customer is addressed.
+// Contacts Where and how a customer is addressed. `phone` is absent while nothing may be sent to the number, and of a customer without one.
 type Contacts struct {
 	// Email E-mail address. Quoted names and numbers instead of a host (`root@[127.0.0.1]`) are refused.
 	//
@@ -140,7 +140,7 @@ type Contacts struct {
 	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
 	//
 	// Example: +254712345678
-	Phone externalRef0.Phone `json:"phone"`
+	Phone *externalRef0.Phone `json:"phone,omitempty"`
 }
 
 // DeviceID A random id that the app makes at installation and keeps in the phone's key store.
@@ -525,7 +525,7 @@ type PinResetRequest struct {
 	Phone externalRef0.Phone `json:"phone"`
 }
 
-// Profile A customer's own record.
+// Profile A customer's own record. `phone` is absent once the number has passed to somebody else: the account stays, and another number can be added from a device of the customer's.
 type Profile struct {
 	// Country ISO 3166-1 alpha-2 code in upper case.
 	//
@@ -565,7 +565,7 @@ type Profile struct {
 	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
 	//
 	// Example: +254712345678
-	Phone externalRef0.Phone `json:"phone"`
+	Phone *externalRef0.Phone `json:"phone,omitempty"`
 
 	// Roles customer, agent, support, compliance, finance, config or admin. Clients must accept new values.
 	//
@@ -655,7 +655,7 @@ type Registered struct {
 	// Tokens An access token and the refresh token that follows it.
 	Tokens Tokens `json:"tokens"`
 
-	// User A customer's own record.
+	// User A customer's own record. `phone` is absent once the number has passed to somebody else: the account stays, and another number can be added from a device of the customer's.
 	User Profile `json:"user"`
 }
 
@@ -885,10 +885,10 @@ type StepUp struct {
 
 // StepUpRequest The PIN and what it approves.
 type StepUpRequest struct {
-	// Approves The object that is approved.
+	// Approves The object that is approved: `quote_id` for createTransfer, `id` for all others.
 	Approves StepUpSubject `json:"approves"`
 
-	// Operation operationId of the approved operation; createTransfer today.
+	// Operation operationId of the approved operation, one that takes a `Step-Up-Token`.
 	//
 	// Example: createTransfer
 	Operation string `json:"operation"`
@@ -899,12 +899,17 @@ type StepUpRequest struct {
 	Pin Pin `json:"pin"`
 }
 
-// StepUpSubject The object that is approved.
+// StepUpSubject The object that is approved: `quote_id` for createTransfer, `id` for all others.
 type StepUpSubject struct {
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID *externalRef0.UUID `json:"id,omitempty"`
+
 	// QuoteID A UUIDv7 made by the service that owns the object.
 	//
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
-	QuoteID externalRef0.UUID `json:"quote_id"`
+	QuoteID *externalRef0.UUID `json:"quote_id,omitempty"`
 }
 
 // SuspensionRequest Why a customer is suspended.

@@ -60,6 +60,19 @@ type LimitCount struct {
 	ExpiresAt time.Time
 }
 
+type NumberClaim struct {
+	ID          uuid.UUID
+	UserID      uuid.UUID
+	PhoneSealed []byte
+	PhoneIndex  []byte
+	State       string
+	Reason      string
+	OpenedAt    time.Time
+	AnsweredAt  *time.Time
+	ClosedAt    *time.Time
+	DecidedBy   *uuid.UUID
+}
+
 type OtpChallenge struct {
 	ID          uuid.UUID
 	Purpose     string
@@ -110,6 +123,11 @@ type Session struct {
 	RevokeReason string
 	Factor       string
 	IdleUntil    *time.Time
+}
+
+type StepUp struct {
+	Jti       string
+	ExpiresAt time.Time
 }
 
 type TotpFactor struct {

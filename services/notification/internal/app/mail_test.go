@@ -93,6 +93,26 @@ func TestSendEmailWithoutAddress(t *testing.T) {
 	w.mustBe(t, id, domain.Failed, domain.ReasonNoAddress)
 }
 
+// A customer without a number that may be used reads the text in the app and in the mail; nothing is sent by SMS.
+func TestSendMessageWithoutANumber(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.peer.giveEmail()
+	w.peer.change(func(p *userPeer) { p.contacts.Phone = nil })
+	id := w.queue(t, receipt())
+	w.send(t, id)
+	w.mustBe(t, id, domain.Failed, domain.ReasonNoAddress)
+	if got := w.inbox(t, phone); len(got) != 0 {
+		t.Errorf("sent by SMS: %+v", got)
+	}
+	if n := w.count(t, "SELECT count(*) FROM notifications WHERE channel = 'email' AND state = 'pending'"); n != 1 {
+		t.Errorf("%d mails are queued", n)
+	}
+	if n := w.count(t, "SELECT count(*) FROM notifications WHERE channel = 'sms' AND message IS NOT NULL"); n != 1 {
+		t.Error("the text is not kept for the app")
+	}
+}
+
 func TestSendEmailOutcomes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

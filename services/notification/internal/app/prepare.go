@@ -39,7 +39,10 @@ func (a *App) prepare(ctx context.Context, n notificationdb.Notification) (outgo
 	if c.FirstName != nil {
 		fill.FirstName = *c.FirstName
 	}
-	out := outgoing{address: c.Phone, hasMail: c.Email != nil && domain.Template(n.Template).HasEmail()}
+	out := outgoing{hasMail: c.Email != nil && domain.Template(n.Template).HasEmail()}
+	if c.Phone != nil {
+		out.address = *c.Phone
+	}
 	if n.Channel == string(domain.Email) {
 		if c.Email == nil {
 			return outgoing{}, domain.ReasonNoAddress, nil

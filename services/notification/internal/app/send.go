@@ -110,8 +110,12 @@ func (a *App) claim(ctx context.Context, n notificationdb.Notification, out outg
 	return claimed, nil
 }
 
-// deliver hands the message to the provider of its channel.
+// deliver hands the message to the provider of its channel. A customer without a number reads the text in the app, and in the mail that
+// the claim has queued.
 func (a *App) deliver(ctx context.Context, n notificationdb.Notification, out outgoing) answer {
+	if out.address == "" {
+		return answer{reason: domain.ReasonNoAddress}
+	}
 	if n.Channel == string(domain.Email) {
 		return a.Mail.send(ctx, n.ID, out.address, out.message)
 	}

@@ -314,10 +314,10 @@ type userPeer struct {
 }
 
 func newUserPeer() *userPeer {
-	name := "Amina"
+	name, number := "Amina", phone
 	return &userPeer{
 		user: uuid.Must(uuid.NewV7()), challenge: uuid.Must(uuid.NewV7()),
-		contacts: userapi.Contacts{Phone: phone, Language: "en", FirstName: &name},
+		contacts: userapi.Contacts{Phone: &number, Language: "en", FirstName: &name},
 		otp:      userapi.OtpCode{Phone: phone, Code: code, Language: "en", Purpose: "login", ExpiresAt: start.Add(5 * time.Minute)},
 	}
 }

@@ -50,7 +50,7 @@ const (
 	ReasonExpired          = "expired"           // too late to be of use
 	ReasonCodeUnavailable  = "code_unavailable"  // user no longer gives the one-time code
 	ReasonRecipientUnknown = "recipient_unknown" // user knows no such customer
-	ReasonNoAddress        = "no_address"        // the e-mail address was removed meanwhile
+	ReasonNoAddress        = "no_address"        // the customer has no number or e-mail address that may be used, or not any more
 	ReasonRefused          = "refused"           // refused by the provider without a known code
 	ReasonDeliveryFailed   = "delivery_failed"   // reported by the provider without a known reason
 )

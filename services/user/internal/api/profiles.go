@@ -28,7 +28,7 @@ func (s *Server) UpdateProfile(ctx context.Context, r userapi.UpdateProfileReque
 
 func profileAnswer(p domain.Profile) userapi.Profile {
 	return userapi.Profile{
-		UserID: p.ID, Phone: p.Phone, Email: optional(userapi.Email(p.Email)), FirstName: optional(p.FirstName), LastName: optional(p.LastName),
+		UserID: p.ID, Phone: optional(p.Phone), Email: optional(userapi.Email(p.Email)), FirstName: optional(p.FirstName), LastName: optional(p.LastName),
 		Country: p.Country, Language: p.Language, Status: p.Status, KycStatus: p.KycStatus, Tier: p.Tier, Roles: []string{p.Role},
 		CreatedAt: p.CreatedAt,
 	}
@@ -50,7 +50,7 @@ func (s *Server) GetContacts(ctx context.Context, r userapi.GetContactsRequestOb
 	if err != nil {
 		return nil, err
 	}
-	return userapi.GetContacts200JSONResponse{Phone: p.Phone, Email: optional(userapi.Email(p.Email)), Language: p.Language,
+	return userapi.GetContacts200JSONResponse{Phone: optional(p.Phone), Email: optional(userapi.Email(p.Email)), Language: p.Language,
 		FirstName: optional(p.FirstName)}, nil
 }
 

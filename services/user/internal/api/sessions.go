@@ -5,6 +5,7 @@ import (
 
 	userapi "github.com/sendtip/sendtip/generated/user/api"
 	"github.com/sendtip/sendtip/services/user/internal/app"
+	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
 
 // StartLoginChallenge sends a code for a new device.
@@ -66,7 +67,8 @@ func (s *Server) GetJwks(context.Context, userapi.GetJwksRequestObject) (userapi
 
 // CreateStepUp approves an operation with the PIN.
 func (s *Server) CreateStepUp(ctx context.Context, r userapi.CreateStepUpRequestObject) (userapi.CreateStepUpResponseObject, error) {
-	u, err := s.app.CreateStepUp(ctx, app.StepUpInput{Pin: r.Body.Pin, Operation: r.Body.Operation, QuoteID: r.Body.Approves.QuoteID})
+	u, err := s.app.CreateStepUp(ctx, app.StepUpInput{Pin: r.Body.Pin, Operation: r.Body.Operation,
+		Approves: domain.StepUpSubject{QuoteID: r.Body.Approves.QuoteID, ID: r.Body.Approves.ID}})
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func TestStrangersSpendNothing(t *testing.T) {
 		t.Errorf("strangers got %d codes and %d tries, %d were refused; want 3, 20 and the others", codes, tries, refused)
 	}
 	w.must(w.signIn(pin))
-	_, err := w.App.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", QuoteID: uuid.New()})
+	_, err := w.App.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", Approves: quoted(uuid.New())})
 	w.must(err)
 	_, err = w.App.StartLoginChallenge(w.anyone(), phone, device)
 	w.must(err)

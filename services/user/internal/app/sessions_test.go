@@ -207,7 +207,7 @@ func TestDeleteSession(t *testing.T) {
 	_, err = w.App.RefreshSession(w.anyone(),
 		app.RefreshInput{Token: c.tokens.Refresh, Device: device, IdempotencyKey: "key-0123456789abcdef"})
 	w.want(err, domain.ErrRefreshInvalid)
-	_, err = w.App.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", QuoteID: uuid.New()})
+	_, err = w.App.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", Approves: quoted(uuid.New())})
 	w.want(err, domain.ErrSessionEnded)
 	_, _, err = w.App.ListRevocations(w.service("users:lookup"), nil)
 	w.want(err, fault.ErrForbidden)
@@ -221,7 +221,7 @@ func TestStepUp(t *testing.T) {
 	w := setup(t)
 	c := w.register(phone)
 	quote := uuid.MustParse("01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e")
-	in := app.StepUpInput{Pin: pin, Operation: "createTransfer", QuoteID: quote}
+	in := app.StepUpInput{Pin: pin, Operation: "createTransfer", Approves: quoted(quote)}
 	s, err := w.App.CreateStepUp(c.ctx, in)
 	w.must(err)
 	claims := w.parse(s.Token, "step-up+jwt")
@@ -352,6 +352,6 @@ func TestStrangersTries(t *testing.T) {
 	id, otp = code()
 	w.want(holder(pin), domain.ErrPinLocked) // the right PIN is no better
 	w.must(w.signIn(pin))
-	_, err := w.App.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", QuoteID: uuid.New()})
+	_, err := w.App.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", Approves: quoted(uuid.New())})
 	w.must(err)
 }

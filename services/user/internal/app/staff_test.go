@@ -185,11 +185,11 @@ func TestStaffSessionEnds(t *testing.T) {
 	w.Advance(domain.StaffIdle - time.Microsecond)
 	session := w.as(m.id, m.tokens.SessionID, scopes.OfRole(scopes.RoleAdmin)...)
 	if _, err := w.App.CreateStepUp(session,
-		app.StepUpInput{Pin: testworld.OperatorPin, Operation: "createTransfer", QuoteID: uuid.New()}); err != nil {
+		app.StepUpInput{Pin: testworld.OperatorPin, Operation: "createTransfer", Approves: quoted(uuid.New())}); err != nil {
 		t.Errorf("a session before its end: %v", err)
 	}
 	w.Advance(time.Microsecond)
-	_, err = w.App.CreateStepUp(session, app.StepUpInput{Pin: testworld.OperatorPin, Operation: "createTransfer", QuoteID: uuid.New()})
+	_, err = w.App.CreateStepUp(session, app.StepUpInput{Pin: testworld.OperatorPin, Operation: "createTransfer", Approves: quoted(uuid.New())})
 	w.want(err, domain.ErrSessionEnded)
 	_, err = refresh(m.tokens.Refresh, "idle")
 	w.want(err, domain.ErrRefreshInvalid)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/generated/scopes"
 	userdb "github.com/sendtip/sendtip/generated/user/db"
@@ -19,7 +20,7 @@ import (
 // StepUpInput is the PIN, and what it approves.
 type StepUpInput struct {
 	Pin, Operation string
-	QuoteID        uuid.UUID
+	Approves       domain.StepUpSubject
 }
 
 // StepUp is an approval to hand in with the operation.
@@ -30,13 +31,13 @@ type StepUp struct {
 
 // CreateStepUp turns the PIN into an approval of one operation on one object. The operation's owner spends it, so nothing is
 // stored here; wrong PINs count against the same lock as signing in on
-// an own device.
+// an own device. A customer without a number has a PIN like any other.
 func (a *App) CreateStepUp(ctx context.Context, in StepUpInput) (StepUp, error) {
 	u, session, err := a.caller(ctx)
 	if err != nil {
 		return StepUp{}, err
 	}
-	hash, err := domain.StepUpHash(in.Operation, in.QuoteID)
+	hash, err := domain.StepUpHash(in.Operation, in.Approves)
 	if err != nil {
 		return StepUp{}, err
 	}
@@ -90,4 +91,26 @@ func (a *App) caller(ctx context.Context) (userdb.User, uuid.UUID, error) {
 		return u, session, domain.ErrUserSuspended
 	}
 	return u, session, nil
+}
+
+// spendStepUp takes the approval that came with an operation on an object: the right one, in time, and once. It is called in the first
+// transaction of the operation, which takes it back with everything else when it refuses.
+func (a *App) spendStepUp(ctx context.Context, tx pgx.Tx, operation string, id uuid.UUID) error {
+	shown := auth.From(ctx).StepUp
+	switch {
+	case shown == nil:
+		return domain.ErrStepUpMissing
+	case shown.Hash != domain.ObjectHash(operation, id):
+		return domain.ErrStepUpMismatch
+	case !shown.ExpiresAt.After(a.Now()):
+		return domain.ErrStepUpExpired
+	}
+	err := a.q.SpendStepUp(ctx, tx, shown.JTI, shown.ExpiresAt)
+	if pg.Constraint(err) == "step_ups_once" {
+		return domain.ErrStepUpUsed
+	}
+	if err != nil {
+		return fmt.Errorf("spend step-up: %w", err)
+	}
+	return nil
 }

@@ -92,7 +92,7 @@ func TestSuspendedCustomer(t *testing.T) {
 		code, before := w.code(r.ID), w.everything()
 		_, err = w.refresh(c.tokens.Refresh, device, "key-a")
 		w.want(err, c.refresh)
-		_, err = w.App.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", QuoteID: uuid.New()})
+		_, err = w.App.CreateStepUp(c.ctx, app.StepUpInput{Pin: pin, Operation: "createTransfer", Approves: quoted(uuid.New())})
 		w.want(err, c.stepUp)
 		w.want(w.App.CompletePinReset(w.anyone(), app.PinResetInput{ID: r.ID, Otp: code, Pin: "8361", Device: device}), domain.ErrUserSuspended)
 		if n := w.everything(); n != before {

@@ -12,6 +12,7 @@ import (
 	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/services/user/internal/app"
+	"github.com/sendtip/sendtip/services/user/internal/domain"
 	"github.com/sendtip/sendtip/services/user/internal/testworld"
 )
 
@@ -137,3 +138,5 @@ func tally(errs []error, fault error) (ok, refused int) {
 	}
 	return ok, refused
 }
+
+func quoted(quote uuid.UUID) domain.StepUpSubject { return domain.StepUpSubject{QuoteID: &quote} }

@@ -124,12 +124,23 @@ func TestJudgeRefresh(t *testing.T) {
 func TestStepUpHash(t *testing.T) {
 	t.Parallel()
 	quote := uuid.MustParse("01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e")
-	got, err := domain.StepUpHash("createTransfer", quote)
+	subject := domain.StepUpSubject{QuoteID: &quote}
+	got, err := domain.StepUpHash("createTransfer", subject)
 	if err != nil || got != "PvBoCujg8O13A27CDGacx70UqNWo8yv_cuGbItGkEFI" {
 		t.Errorf("StepUpHash = %q, %v", got, err)
 	}
-	if _, err := domain.StepUpHash("deleteEverything", quote); !errors.Is(err, domain.ErrStepUpUnknown) {
+	if _, err := domain.StepUpHash("deleteEverything", domain.StepUpSubject{QuoteID: &quote, ID: &quote}); !errors.Is(err, domain.ErrStepUpUnknown) {
 		t.Errorf("unknown operation: %v", err)
+	}
+	for operation, none := range map[string]domain.StepUpSubject{"createTransfer": {ID: &quote}, "rejectNumberClaim": subject} {
+		if _, err := domain.StepUpHash(operation, none); !errors.Is(err, fault.ErrInvalid) {
+			t.Errorf("%s without its object: %v", operation, err)
+		}
+	}
+	reject, err1 := domain.StepUpHash("rejectNumberClaim", domain.StepUpSubject{ID: &quote})
+	release, err2 := domain.StepUpHash("releaseNumberClaim", domain.StepUpSubject{ID: &quote})
+	if err := errors.Join(err1, err2); err != nil || reject == release || reject != domain.ObjectHash("rejectNumberClaim", quote) {
+		t.Errorf("approvals of two operations on one object: %q, %q, %v", reject, release, err)
 	}
 }
 

@@ -24,6 +24,10 @@ var (
 	ErrRefreshReused      = fault.New(fault.Unauthenticated, "refresh_reused",
 		"This token has already been used, so the session was closed; sign in again.")
 	ErrSessionEnded   = fault.New(fault.Unauthenticated, "session_ended", "Your session has ended; sign in again.")
+	ErrStepUpMissing  = fault.New(fault.Forbidden, "step_up_required", "Confirm this with your PIN first.")
+	ErrStepUpExpired  = fault.New(fault.Forbidden, "step_up_expired", "The approval has expired; enter your PIN again.")
+	ErrStepUpMismatch = fault.New(fault.Forbidden, "step_up_mismatch", "This approval is for something else.")
+	ErrStepUpUsed     = fault.New(fault.Forbidden, "step_up_used", "The approval has already been used; enter your PIN again.")
 	ErrStepUpUnknown  = fault.New(fault.Unprocessable, "operation_unknown", "This operation cannot be approved.")
 	ErrKycInvalid     = fault.New(fault.Unprocessable, "kyc_invalid", "The identity details are not valid.")
 	ErrKycInProgress  = fault.New(fault.Conflict, "kyc_in_progress", "A verification is already in progress.")

@@ -59,15 +59,38 @@ func JudgeRefresh(t RefreshTry) RefreshVerdict {
 	return RefreshReuse
 }
 
+// StepUpSubject is what a step-up token approves: a quote for createTransfer, an object's id for every other operation.
+type StepUpSubject struct{ QuoteID, ID *uuid.UUID }
+
+// stepUpOperations are those that are approved by an object's id.
+var stepUpOperations = map[string]bool{
+	"rejectNumberClaim": true, "releaseNumberClaim": true,
+}
+
 // StepUpHash is the hash of what a step-up token approves: base64url of SHA-256 over the canonical string of the operation's
 // object. The operation's owner computes the same.
-func StepUpHash(operation string, quoteID uuid.UUID) (string, error) {
-	switch operation {
-	case "createTransfer":
-		sum := sha256.Sum256([]byte("quote_id=" + quoteID.String()))
-		return base64.RawURLEncoding.EncodeToString(sum[:]), nil
+func StepUpHash(operation string, s StepUpSubject) (string, error) {
+	switch {
+	case operation == "createTransfer" && s.QuoteID == nil:
+		return "", fault.ErrInvalid.WithField("/approves/quote_id", "required", "A transfer is approved by its quote's id.")
+	case operation == "createTransfer":
+		return stepUpHash("quote_id=" + s.QuoteID.String()), nil
+	case !stepUpOperations[operation]:
+		return "", ErrStepUpUnknown.WithField("/operation", "unknown", "The operation cannot be approved.")
+	case s.ID == nil:
+		return "", fault.ErrInvalid.WithField("/approves/id", "required", "This operation is approved by its object's id.")
 	}
-	return "", ErrStepUpUnknown.WithField("/operation", "unknown", "The operation cannot be approved.")
+	return ObjectHash(operation, *s.ID), nil
+}
+
+// ObjectHash is what a step-up token for an operation on an object carries.
+func ObjectHash(operation string, id uuid.UUID) string {
+	return stepUpHash(operation + "\nid=" + id.String())
+}
+
+func stepUpHash(canonical string) string {
+	sum := sha256.Sum256([]byte(canonical))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // deviceID is what the contract takes for the id of a device.

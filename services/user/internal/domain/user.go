@@ -29,7 +29,7 @@ const TierVerified = 1
 // Profile is a customer's record. Names are empty before the identity is verified.
 type Profile struct {
 	ID        uuid.UUID
-	Phone     string // E.164
+	Phone     string // E.164; empty once the number has passed to somebody else
 	Email     string
 	FirstName string
 	LastName  string

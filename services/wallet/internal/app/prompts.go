@@ -12,6 +12,7 @@ import (
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/pg"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
@@ -96,6 +97,9 @@ func (a *App) LiftMyPromptBlock(ctx context.Context) error {
 	phone, err := a.phoneOf(ctx, userID)
 	if err != nil {
 		return err
+	}
+	if phone == "" {
+		return fault.ErrNotFound
 	}
 	return a.liftPromptBlock(ctx, phone)
 }

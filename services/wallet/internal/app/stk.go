@@ -45,6 +45,8 @@ func (a *App) RequestStk(ctx context.Context, id uuid.UUID) error {
 	phone, err := a.topupPhone(ctx, t, row.PhoneSealed)
 	if errors.Is(err, errPhoneWithheld) {
 		a.alarm(ctx, "contacts_withheld", "topup", id)
+	}
+	if errors.Is(err, errPhoneWithheld) || errors.Is(err, domain.ErrNoNumber) {
 		return a.answerStk(ctx, id, domain.EventRefused, "phone_required", daraja.STKAccepted{})
 	}
 	if f, refused := fault.As(err); refused && (errors.Is(err, domain.ErrTopupPhone) || f.Kind == fault.NotFound) {
@@ -100,6 +102,9 @@ func (a *App) topupPhone(ctx context.Context, t domain.Topup, sealed []byte) (st
 	}
 	if phone, err = a.phoneOf(ctx, t.UserID); err != nil {
 		return "", err
+	}
+	if phone == "" {
+		return "", domain.ErrNoNumber
 	}
 	return phone, domain.CheckTopupPhone(phone)
 }

@@ -447,6 +447,13 @@ func TestPhoneOfTheCustomer(t *testing.T) {
 	if err := w.App.RequestStk(t.Context(), made.ID); err != nil || "+"+w.Mpesa.Pushes()[0]["PhoneNumber"] != p.Phone {
 		t.Errorf("prompts %v, %v", w.Mpesa.Pushes(), err)
 	}
+	w.Users.TakeNumber(p.UserID)
+	if got := topup(t, w, p, 100); got.Status != domain.TopupFailed || got.FailureCode != "phone_required" || len(w.Mpesa.Pushes()) != 1 {
+		t.Errorf("top-up of a customer without a number is %+v", got)
+	}
+	if err := w.App.LiftMyPromptBlock(testworld.As(t.Context(), p)); !errors.Is(err, fault.ErrNotFound) {
+		t.Errorf("lift without a number: %v", err)
+	}
 	w.Users.Withhold()
 	if got := topup(t, w, p, 100); got.Status != domain.TopupFailed || got.FailureCode != "phone_required" || len(w.Mpesa.Pushes()) != 1 {
 		t.Errorf("top-up is %+v", got)

@@ -36,14 +36,16 @@ func (a *App) findRecipient(ctx context.Context, phone string) (recipient, error
 // use.
 var errPhoneWithheld = errors.New("user does not tell this service the customer's number")
 
-// phoneOf asks user for a customer's own number.
+// phoneOf asks user for a customer's own number; "" if there is none that may be used.
 func (a *App) phoneOf(ctx context.Context, userID uuid.UUID) (string, error) {
 	answer, err := a.Users.GetContactsWithResponse(ctx, userID)
 	if err != nil {
 		return "", fmt.Errorf("get contacts: %w", err)
 	}
-	if answer.JSON200 != nil {
-		return answer.JSON200.Phone, nil
+	if got := answer.JSON200; got != nil && got.Phone != nil {
+		return *got.Phone, nil
+	} else if got != nil {
+		return "", nil
 	}
 	if answer.StatusCode() == http.StatusForbidden {
 		return "", errPhoneWithheld

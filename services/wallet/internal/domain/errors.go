@@ -31,6 +31,7 @@ var (
 	ErrWalletFrozen       = fault.New(fault.Unprocessable, "wallet_frozen", "The wallet is frozen.")
 	ErrTransferRefused    = fault.New(fault.Unprocessable, "transfer_refused", "The transfer was refused.")
 	ErrTopupAmount        = fault.New(fault.Unprocessable, "topup_amount", "M-Pesa accepts whole shillings from 1 to 250,000.")
+	ErrNoNumber           = fault.New(fault.Unprocessable, "no_phone_number", "Your account has no phone number that can be used; give one.")
 	ErrTopupPhone         = fault.New(fault.Unprocessable, "topup_phone", "This is not a Safaricom Kenya number.")
 	ErrBalanceLimit       = fault.New(fault.Unprocessable, "balance_limit", "Your wallet cannot hold this amount.")
 	ErrPromptLimit        = fault.New(fault.TooMany, "prompt_limit", "This number has received too many payment requests; try again later.")

@@ -230,12 +230,13 @@ type Users struct {
 	down   bool
 	secret bool
 
-	standings map[uuid.UUID]userapi.Standing
-	before    func()
+	numberless map[uuid.UUID]bool // customers whose number may not be used
+	standings  map[uuid.UUID]userapi.Standing
+	before     func()
 }
 
 func newUsers() *Users {
-	return &Users{phones: map[string]uuid.UUID{}, standings: map[uuid.UUID]userapi.Standing{}}
+	return &Users{phones: map[string]uuid.UUID{}, standings: map[uuid.UUID]userapi.Standing{}, numberless: map[uuid.UUID]bool{}}
 }
 
 func (u *Users) script(next http.Handler) http.Handler {
@@ -293,6 +294,13 @@ func (u *Users) Withhold() {
 	u.secret = true
 }
 
+// TakeNumber makes a customer's number one that may not be used.
+func (u *Users) TakeNumber(id uuid.UUID) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.numberless[id] = true
+}
+
 func (u *Users) add(id uuid.UUID) string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -326,9 +334,12 @@ func (u *Users) GetContacts(_ context.Context, r userapi.GetContactsRequestObjec
 			ForbiddenApplicationProblemPlusJSONResponse: common.ForbiddenApplicationProblemPlusJSONResponse{
 				Type: "https://docs.sendtip.dev/problems/forbidden", Title: "Forbidden", Status: 403, Code: "forbidden", RequestID: "r"}}, nil
 	}
+	if u.numberless[r.UserID] {
+		return userapi.GetContacts200JSONResponse{Language: "en"}, nil
+	}
 	for phone, id := range u.phones {
 		if id == r.UserID {
-			return userapi.GetContacts200JSONResponse{Phone: phone, Language: "en"}, nil
+			return userapi.GetContacts200JSONResponse{Phone: &phone, Language: "en"}, nil
 		}
 	}
 	return userapi.GetContacts404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound()}, nil
