@@ -10,3 +10,8 @@ require (
 	github.com/emersion/go-smtp v0.25.1
 	github.com/sendtip/sendtip/providers v0.0.0-00010101000000-000000000000
 )
+
+require (
+	github.com/bits-and-blooms/bitset v1.24.4 // indirect
+	github.com/failsafe-go/failsafe-go v0.9.8 // indirect
+)

@@ -1,4 +1,5 @@
-// Package daraja speaks Safaricom's M-Pesa API: STK push and query, C2B registration, and the callbacks' shapes.
+// Package daraja speaks Safaricom's M-Pesa API: STK push and query, C2B registration, the initiator's orders (B2C, B2B, status, balance,
+// reversal), and the shapes of callbacks and results.
 // It owns wire shapes and nothing else: what to do about an outcome is decided by the caller.
 package daraja
 
@@ -36,16 +37,27 @@ type Config struct {
 	ConsumerKey    string
 	ConsumerSecret string
 	ShortCode      string
-	Passkey        string
+	Passkey        string           // for STK only
 	HTTP           *http.Client     // nil: a client with a time-out of 20 s
 	Now            func() time.Time // nil: the real time
+
+	// For the initiator's orders only: PayB2C, PayB2B, QueryStatus, QueryBalance, Reverse.
+	Initiator         string        // the API user's name
+	InitiatorPassword string        // expires every 90 days at Safaricom
+	Certificate       string        // Safaricom's, of this environment; see ParseCertificate
+	Timeout           time.Duration // of one order as a whole; 0: 30 s
+	PerSecond         int           // calls of this client to Daraja at most; 0: no limit
 }
+
+// orderTimeout bounds an order: its token, its turn, the request itself and one repetition with a new token.
+const orderTimeout = 30 * time.Second
 
 // Client calls Daraja for one short code. It is safe for concurrent use; all calls share one access token.
 type Client struct {
 	cfg    Config
 	http   *http.Client
 	tokens *tokenCache
+	pace   *pace
 }
 
 // New returns a client. It makes no call; the first operation fetches the token.
@@ -53,8 +65,11 @@ func New(cfg Config) *Client {
 	if cfg.Now == nil {
 		cfg.Now = time.Now //nolint:forbidigo // for tools; a service gives its clock
 	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = orderTimeout
+	}
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
-	c := &Client{cfg: cfg, http: wire.Client(cfg.HTTP)}
+	c := &Client{cfg: cfg, http: wire.Client(cfg.HTTP), pace: newPace(cfg.PerSecond)}
 	c.tokens = newTokenCache(cfg.Now, c.fetchToken)
 	return c
 }
@@ -90,6 +105,9 @@ func (c *Client) call(ctx context.Context, path string, body, out any) error {
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return &Error{NotSent: true, Err: fmt.Errorf("encode: %w", err)}
+	}
+	if err := c.pace.turn(ctx); err != nil {
+		return err
 	}
 	for attempt := 1; ; attempt++ {
 		token, err := c.tokens.get(ctx)

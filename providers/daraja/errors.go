@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/sendtip/sendtip/providers/internal/wire"
@@ -12,6 +13,9 @@ import (
 // codeOverloaded stands for wrong credentials, an unknown merchant, a locked subscriber and "no answer yet" alike:
 // it is never judged without its text.
 const codeOverloaded = "500.001.1001"
+
+// serverFault is the code of a failure at Safaricom, which was also seen inside a 200.
+var serverFault = regexp.MustCompile(`^5\d\d\.`)
 
 // Error is every failure of a call. HTTPStatus is 0 when no answer came. Code and Message are Daraja's own
 // (a 200 with a ResponseCode other than "0" carries that code); Message is not meant for customers.
@@ -38,9 +42,11 @@ func (e *Error) Definite() bool {
 	switch {
 	case e.NotSent:
 		return true
+	case e.Duplicate():
+		return false // this send did nothing, the operation may well have happened
 	case e.Code == codeOverloaded: // with HTTP 500 or inside a 200
 		return e.says("wrong credentials") || e.says("merchant does not exist") || e.says("unable to lock subscriber")
-	case e.HTTPStatus == http.StatusOK:
+	case e.HTTPStatus == http.StatusOK && !serverFault.MatchString(e.Code):
 		return e.Code != "" // ResponseCode other than "0": no callback will follow
 	case e.HTTPStatus == http.StatusRequestTimeout:
 		return false
@@ -69,6 +75,10 @@ func (e *Error) Busy() bool {
 	}
 }
 
+// Duplicate reports that a B2C payment with this OriginatorConversationID has arrived before (500.002.1001): proof that it is known, and
+// never that it failed. The code alone does not say it, as Daraja uses codes for several things.
+func (e *Error) Duplicate() bool { return !e.NotSent && e.says("duplicate originatorconversationid") }
+
 // AlreadyRegistered reports that C2B addresses exist for the short code; production allows no second registration.
 func (e *Error) AlreadyRegistered() bool {
 	return e.Code == "500.003.1001" && (e.says("already registered") || e.says("duplicate notification info"))
@@ -89,6 +99,18 @@ func (e *Error) invalidToken() bool {
 func Definite(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Definite()
+}
+
+// Duplicate reports that err proves that an earlier send of the same payment arrived.
+func Duplicate(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Duplicate()
+}
+
+// Busy reports that nothing happened for a passing reason: the same request may be sent again later.
+func Busy(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Busy()
 }
 
 // notSent marks a failure that happened before the request itself was sent, such as fetching the token.

@@ -1,6 +1,6 @@
 package daraja
 
-// Outcome is what a result code says about the money of one STK push.
+// Outcome is what a result says about the money of one STK push, payout or reversal.
 type Outcome string
 
 // The four outcomes. Unknown is neither paid nor failed: resolve it by query or reconciliation.

@@ -3,6 +3,8 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -52,8 +54,8 @@ func ParseFields(body []byte) (Fields, error) {
 		return nil, err
 	}
 	out := make(Fields, len(raw))
-	for name, value := range raw {
-		out[strings.ToLower(name)] = value
+	for _, name := range slices.Sorted(maps.Keys(raw)) { // in order: of two names that differ in case the same one wins each time
+		out[strings.ToLower(name)] = raw[name]
 	}
 	return out, nil
 }
