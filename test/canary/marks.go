@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -89,38 +90,59 @@ func (r *recorder) walk(name string, value any) {
 type needle struct {
 	field string
 	text  string
-	exact bool // too short to be looked for inside of others
+	alone *regexp.Regexp // of one that is too short to be looked for inside of others: how it stands in a sentence
 }
 
-// needles are all spellings of the marks: as they are, a number without its plus, a token's signature, and each in hex and base64.
+// needles are all spellings of the marks: as they are, in capitals and without, a number without its plus and as it is dialled at home, a
+// token's signature, and each in hex and base64.
 func needles(marks map[string]string) (out []needle) {
 	for mark, field := range marks {
+		spellings := []string{mark}
 		switch {
 		case strings.HasPrefix(mark, "+"):
-			mark = mark[1:]
+			spellings = []string{mark[1:], "0" + mark[4:]} // country codes of East Africa have three digits
 		case strings.Count(mark, ".") == 2 && len(mark) > 100:
-			mark = mark[strings.LastIndex(mark, ".")+1:] // what makes it a token; the rest is not secret
+			spellings = []string{mark[strings.LastIndex(mark, ".")+1:]} // what makes it a token; the rest is not secret
+		case strings.HasSuffix(field, "name") || field == "email":
+			spellings = append(spellings, strings.ToUpper(mark), strings.ToLower(mark))
 		}
-		exact := len(mark) < 9 // among random bytes in hex, eight digits are found sooner or later
-		out = append(out, needle{field, mark, exact})
-		if exact {
-			continue
-		}
-		out = append(out, needle{field, hex.EncodeToString([]byte(mark)), false})
-		for shift := range 3 { // where a group of three bytes begins depends on what stands before
-			coded := base64.StdEncoding.EncodeToString(append(bytes.Repeat([]byte{'x'}, shift), mark...))
-			text := strings.TrimRight(coded, "=")
-			out = append(out, needle{field, text[(shift*8+5)/6 : len(text)-1], false})
+		slices.Sort(spellings)
+		for _, text := range slices.Compact(spellings) {
+			out = append(out, codings(field, text)...)
 		}
 	}
 	slices.SortFunc(out, func(a, b needle) int { return strings.Compare(a.text, b.text) })
 	return out
 }
 
+func codings(field, text string) []needle {
+	if len(text) < 9 { // among random bytes in hex, eight digits are found sooner or later
+		return []needle{{field, text, alone(text)}}
+	}
+	out := []needle{{field, text, nil}, {field, hex.EncodeToString([]byte(text)), nil}}
+	for shift := range 3 { // where a group of three bytes begins depends on what stands before
+		coded := base64.StdEncoding.EncodeToString(append(bytes.Repeat([]byte{'x'}, shift), text...))
+		coded = strings.TrimRight(coded, "=")
+		out = append(out, needle{field, coded[(shift*8+5)/6 : len(coded)-1], nil})
+	}
+	return out
+}
+
+// alone is how a short mark stands where people would read it: after a word that says what it is, and from six characters on after a blank
+// or a bracket. Other numbers have four digits too, and the fractions of seconds have six.
+func alone(text string) *regexp.Regexp {
+	mark := regexp.QuoteMeta(text)
+	said := `(?i)(?:pin|code|otp|secret)[^0-9A-Za-z]{1,3}(?:(?:is|was)\W)?` + mark + `(?:\W|$)`
+	if len(text) < 6 {
+		return regexp.MustCompile(said)
+	}
+	return regexp.MustCompile(said + `|(?:^|[ =(\[])` + mark + `(?:[^\w.]|\.\D|\.?$)`)
+}
+
 // in says whether the text holds the mark.
 func (n needle) in(text string) bool {
-	if n.exact {
-		return text == n.text || strings.Contains(text, `"`+n.text+`"`)
+	if !strings.Contains(text, n.text) {
+		return false
 	}
-	return strings.Contains(text, n.text)
+	return n.alone == nil || text == n.text || strings.Contains(text, `"`+n.text+`"`) || n.alone.MatchString(text)
 }
