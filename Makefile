@@ -4,7 +4,7 @@ SHELL := bash
 MODULES = $(shell scripts/modules.sh)
 SENDTIP = .bin/sendtip
 
-.PHONY: help up demo service generate verify lint test test-authz test-clock test-contract test-kafka test-scaffold e2e bench bench-ledger check tidy build reset clean
+.PHONY: help up demo service generate verify lint test test-authz test-clock test-contract test-kafka test-mutants test-scaffold e2e bench bench-ledger check tidy build reset clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -67,6 +67,10 @@ test-kafka: ## run the event tests and the journey on a real Apache Kafka broker
 	@scripts/test.sh -tags=kafka ./embedded/apachekafka/... ./kit/event/...
 	@scripts/test.sh -tags=kafka -run 'Access|Tool' ./cmd/sendtip/platform
 	@scripts/test.sh -tags=kafka -run Kafka ./test/e2e/...
+
+test-mutants: ## plant bugs, described ones and drawn ones (SEED=), and list those that no test sees; hours, RESUME=1 goes on
+	@scripts/setup.sh tools postgres
+	@go run ./test/mutants $(if $(SEED),-seed $(SEED)) $(if $(RESUME),-resume)
 
 test-scaffold: ## write a service in a clean clone, build it on its own and run its tests
 	@scripts/setup.sh tools postgres

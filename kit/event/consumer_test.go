@@ -119,6 +119,35 @@ func TestConsumerRetriesAndPoisons(t *testing.T) {
 	}
 }
 
+// TestConsumerStopsAtAFailingEvent: an event that could not be applied when its consumer stopped is no dead letter. The next one applies it.
+func TestConsumerStopsAtAFailingEvent(t *testing.T) {
+	t.Parallel()
+	pool := setup(t)
+	brokers, _ := broker(t, t.TempDir(), 0)
+	if err := publisher(t, brokers).Publish(t.Context(), []event.Event{happened(t, "k", "kept")}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	err := event.NewConsumer(event.ConsumerConfig{Broker: event.Broker{Addresses: brokers}, Group: "wallet", Topics: []string{topic}, Pool: pool},
+		map[string]event.Handler{"wallet.happened": func(context.Context, pgx.Tx, event.Event) error {
+			stop()
+			return errors.New("database is away")
+		}}).Run(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	consume(t, brokers, pool, map[string]event.Handler{"wallet.happened": insertEffect})
+	servicetest.Eventually(t, "the event that failed", func() bool { return count(t, pool, `SELECT count(*) FROM effects`) == 1 })
+	client, err := sarama.NewClient(brokers, sarama.NewConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	if n, err := client.GetOffset(event.DeadTopic, 0, sarama.OffsetNewest); err != nil || n != 0 {
+		t.Errorf("%d dead letters, %v", n, err)
+	}
+}
+
 func order(t testing.TB, pool *pgxpool.Pool) (all string) {
 	t.Helper()
 	rows, err := pool.Query(t.Context(), `SELECT data::text FROM effects ORDER BY seq`)

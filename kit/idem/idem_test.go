@@ -161,6 +161,13 @@ func TestPhased(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := pg.InTx(ctx, w.db.Pool, func(tx pgx.Tx) error { // a second finisher comes too late, alone or with others
+		late := idem.Finished{ID: key.ID(), Status: http.StatusCreated, Result: result{ID: 1}}
+		return errors.Join(w.store.FinishByID(ctx, tx, key.ID(), http.StatusCreated, result{ID: 1}),
+			w.store.FinishAll(ctx, tx, []idem.Finished{late}))
+	}); err != nil {
+		t.Fatal(err)
+	}
 	stored, _, err = begin()
 	if err != nil || stored == nil || stored.Status != 422 || !errors.Is(stored.Err(), low) {
 		t.Fatalf("a committed refusal must be replayed: %+v %v", stored, err)
