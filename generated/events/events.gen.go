@@ -186,6 +186,59 @@ type UserKycVerified struct {
 	Version int64 `json:"version"`
 }
 
+// UserNumberChangeEnded user.number_change_ended: the number stays as it was.
+type UserNumberChangeEnded struct {
+	// NumberChangeID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	NumberChangeID externalRef0.UUID `json:"number_change_id"`
+
+	// ReasonCode Stable code of the reason.
+	ReasonCode string `json:"reason_code"`
+
+	// State cancelled or failed.
+	State string `json:"state"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// UserNumberChangeStarted user.number_change_started: a customer will have another number in 24 hours.
+type UserNumberChangeStarted struct {
+	// NumberChangeID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	NumberChangeID externalRef0.UUID `json:"number_change_id"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// UserNumberChanged user.number_changed: a customer has another number.
+type UserNumberChanged struct {
+	// FormerNumberID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	FormerNumberID *externalRef0.UUID `json:"former_number_id,omitempty"`
+
+	// NumberChangeID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	NumberChangeID externalRef0.UUID `json:"number_change_id"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// Version Grows with each change of this customer; older versions are ignored.
+	Version int64 `json:"version"`
+}
+
 // UserOtpRequested user.otp_requested: a one-time code has to be sent to a phone.
 type UserOtpRequested struct {
 	// ChallengeID A UUIDv7 made by the service that owns the object.
@@ -193,7 +246,7 @@ type UserOtpRequested struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	ChallengeID externalRef0.UUID `json:"challenge_id"`
 
-	// Purpose Why the code was asked for: registration, login or pin_reset.
+	// Purpose Why the code was asked for: registration, login, pin_reset, number_change or recovery.
 	Purpose string `json:"purpose"`
 }
 

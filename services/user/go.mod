@@ -34,6 +34,7 @@ require (
 	github.com/sendtip/sendtip/sql v0.0.0-00010101000000-000000000000
 	golang.org/x/crypto v0.58.0
 	golang.org/x/text v0.43.0
+	pgregory.net/rapid v1.3.0
 )
 
 require (

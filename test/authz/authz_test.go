@@ -115,7 +115,7 @@ func (w *world) ask(o operation, p somebody) string {
 		r.Header[k] = v
 	}
 	if o.stepUp && p.approve != nil {
-		token, err := p.approve()
+		token, err := p.approve(o)
 		if err != nil {
 			return err.Error()
 		}

@@ -50,6 +50,8 @@ var ownership = map[string]row{
 	"startRegistration": open, "completeRegistration": open, "startLoginChallenge": open, "startPinReset": open, "completePinReset": open,
 	"createSession": open, "refreshSession": open, "getJwks": open,
 	"deleteSession": ends, "createTotp": self, "confirmTotp": self, "createStepUp": self, "getProfile": self, "updateProfile": self,
+	"startNumberChange": self, "listNumberChanges": self, "getNumberChange": owned("number_change_id"),
+	"confirmNumberChange": owned("number_change_id"), "cancelNumberChange": owned("number_change_id"), "getFormerNumber": role,
 	"submitKyc": self, "getKyc": owned("kyc_id"),
 	"listKycReviews": role, "decideKycReview": role, "suspendUser": role, "reinstateUser": role, "listStaff": role,
 	"proposeRoleChange": role, "proposeTotpReset": role, "proposeKycOverride": role,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ import (
 type somebody struct {
 	persona
 	header  http.Header
-	approve func() (string, error) // of a customer or an agent: approves the quote of the table with the own PIN
+	approve func(operation) (string, error) // of a user: approves the object of the table with the own PIN
 }
 
 // world is a running platform with a customer who has a row of every kind.
@@ -82,9 +83,16 @@ func (w *world) add(p persona, header, value string) {
 func (w *world) user(p persona, c *journey.Customer) {
 	p.scheme = userAuth
 	w.add(p, "Authorization", "Bearer "+c.Tokens.AccessToken)
-	if !p.dead && all(p.rights(), []string{scopes.WalletWrite}) {
-		quote := uuid.MustParse(w.objects["quote_id"])
-		w.people[len(w.people)-1].approve = func() (string, error) { return c.StepUp(context.Background(), quote) }
+	if p.dead {
+		return
+	}
+	w.people[len(w.people)-1].approve = func(o operation) (string, error) {
+		place := ownership[o.id].owned[0]
+		id := uuid.MustParse(w.objects[strings.TrimPrefix(place, "/")])
+		if place == "/quote_id" {
+			return c.StepUp(context.Background(), id)
+		}
+		return c.StepUpFor(context.Background(), o.id, id)
 	}
 }
 
@@ -198,13 +206,15 @@ func (w *world) rows(c, to *journey.Customer) {
 	w.must(err)
 	quote, err := c.Quote(w.Context(), to, 10_00)
 	w.must(err)
+	change, err := w.ChangeNumber(w.Context(), c)
+	w.must(err)
 	statement, err := c.Statement(w.Context())
 	w.must(err)
 	w.objects = map[string]string{"recipient_phone": to.Phone, "account_id": c.WalletID.String(), "wallet_id": c.WalletID.String(),
 		"topup_id": topup.String(), "transfer_id": sent.ID.String(), "kyc_id": c.KycID.String(), "quote_id": quote.JSON201.ID.String(),
-		"transaction_id": statement[0].TransactionID.String()}
+		"transaction_id": statement[0].TransactionID.String(), "number_change_id": change.NumberChangeID.String()}
 	w.marks = []string{c.UserID.String(), c.WalletID.String(), topup.String(), c.KycID.String(), c.Phone[1:], c.Email, c.DepositAccount,
-		c.IDNumber}
+		c.IDNumber, change.Phone[1:]}
 }
 
 // role sets a role that no door gives yet, or gives only with more than the persona has.

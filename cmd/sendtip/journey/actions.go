@@ -221,8 +221,16 @@ func (c *Customer) Quote(ctx context.Context, to *Customer, minor int64) (*walle
 
 // StepUp approves a quote with the PIN.
 func (c *Customer) StepUp(ctx context.Context, quote uuid.UUID) (string, error) {
-	resp, err := c.User.CreateStepUpWithResponse(ctx,
-		userclient.StepUpRequest{Pin: c.PIN, Operation: "createTransfer", Approves: userclient.StepUpSubject{QuoteID: &quote}})
+	return c.stepUp(ctx, "createTransfer", userclient.StepUpSubject{QuoteID: &quote})
+}
+
+// StepUpFor approves any other operation on an object with the PIN.
+func (c *Customer) StepUpFor(ctx context.Context, operation string, id uuid.UUID) (string, error) {
+	return c.stepUp(ctx, operation, userclient.StepUpSubject{ID: &id})
+}
+
+func (c *Customer) stepUp(ctx context.Context, operation string, approves userclient.StepUpSubject) (string, error) {
+	resp, err := c.User.CreateStepUpWithResponse(ctx, userclient.StepUpRequest{Pin: c.PIN, Operation: operation, Approves: approves})
 	if err != nil {
 		return "", err
 	}

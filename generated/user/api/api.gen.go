@@ -153,6 +153,19 @@ type DeviceID = string
 // Example: amina@example.com
 type Email = openapi_types.Email
 
+// FormerNumber A number that was a customer's.
+type FormerNumber struct {
+	// Language BCP 47 language tag.
+	//
+	// Example: en
+	Language externalRef0.Language `json:"language"`
+
+	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
+	//
+	// Example: +254712345678
+	Phone externalRef0.Phone `json:"phone"`
+}
+
 // IDNumber Number of the identity document.
 //
 // Example: 30112230
@@ -428,6 +441,89 @@ type LoginChallengeRequest struct {
 	Phone externalRef0.Phone `json:"phone"`
 }
 
+// NumberChange A change of a customer's number.
+type NumberChange struct {
+	// AppliesAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AppliesAt externalRef0.Timestamp `json:"applies_at"`
+
+	// ClosedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ClosedAt *externalRef0.Timestamp `json:"closed_at,omitempty"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// NumberChangeID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	NumberChangeID externalRef0.UUID `json:"number_change_id"`
+
+	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
+	//
+	// Example: +254712345678
+	Phone externalRef0.Phone `json:"phone"`
+
+	// ReasonCode Why it was cancelled (customer, pin_reset, recovery) or failed (number_taken, not_active).
+	//
+	// Example: number_taken
+	ReasonCode *string `json:"reason_code,omitempty"`
+
+	// State cooling, applied, cancelled or failed. Clients must accept values that are new to them.
+	//
+	// Example: cooling
+	State string `json:"state"`
+}
+
+// NumberChangeConfirmation Proof that the new number is the customer's.
+type NumberChangeConfirmation struct {
+	// Otp The 6-digit code from the message.
+	//
+	// Example: 482913
+	Otp Otp `json:"otp"`
+}
+
+// NumberChangePage A page of changes.
+type NumberChangePage struct {
+	// Data The changes, newest first.
+	Data []NumberChange `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
+// NumberChangeRequest The number to change to.
+type NumberChangeRequest struct {
+	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
+	//
+	// Example: +254712345678
+	Phone externalRef0.Phone `json:"phone"`
+}
+
+// NumberChangeStarted A code was sent to the new number.
+type NumberChangeStarted struct {
+	// ExpiresAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ExpiresAt externalRef0.Timestamp `json:"expires_at"`
+
+	// NumberChangeID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	NumberChangeID externalRef0.UUID `json:"number_change_id"`
+
+	// ResendAfter RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ResendAfter externalRef0.Timestamp `json:"resend_after"`
+}
+
 // Otp The 6-digit code from the message.
 //
 // Example: 482913
@@ -455,7 +551,7 @@ type OtpCode struct {
 	// Example: +254712345678
 	Phone externalRef0.Phone `json:"phone"`
 
-	// Purpose registration, login or pin_reset.
+	// Purpose registration, login, pin_reset, number_change or recovery. Clients must accept values that are new to them.
 	//
 	// Example: registration
 	Purpose string `json:"purpose"`
@@ -1023,6 +1119,11 @@ type UserStatus struct {
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type KycID = externalRef0.UUID
 
+// NumberChangeID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type NumberChangeID = externalRef0.UUID
+
 // UserID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -1062,6 +1163,21 @@ type ListRevocationsParams struct {
 type SubmitKycParams struct {
 	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
 	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListNumberChangesParams defines parameters for ListNumberChanges.
+type ListNumberChangesParams struct {
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ConfirmNumberChangeParams defines parameters for ConfirmNumberChange.
+type ConfirmNumberChangeParams struct {
+	// StepUpToken Token from `POST /v1/step-ups`, valid for 5 minutes and for what it approves only.
+	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
 }
 
 // RefreshSessionParams defines parameters for RefreshSession.
@@ -1111,6 +1227,12 @@ type StartLoginChallengeJSONRequestBody = LoginChallengeRequest
 
 // UpdateProfileJSONRequestBody defines body for UpdateProfile for application/json ContentType.
 type UpdateProfileJSONRequestBody = ProfileUpdate
+
+// StartNumberChangeJSONRequestBody defines body for StartNumberChange for application/json ContentType.
+type StartNumberChangeJSONRequestBody = NumberChangeRequest
+
+// ConfirmNumberChangeJSONRequestBody defines body for ConfirmNumberChange for application/json ContentType.
+type ConfirmNumberChangeJSONRequestBody = NumberChangeConfirmation
 
 // CreateTotpJSONRequestBody defines body for CreateTotp for application/json ContentType.
 type CreateTotpJSONRequestBody = TotpRequest
@@ -1174,6 +1296,9 @@ type ServerInterface interface {
 	// ReceiveKycCallback Receive a result from Smile ID
 	// (POST /v1/hooks/ky/{token}/{kyc_id})
 	ReceiveKycCallback(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, kycID KycID)
+	// GetFormerNumber Read a number that a customer has just left
+	// (GET /v1/internal/former-numbers/{former_number_id})
+	GetFormerNumber(w http.ResponseWriter, r *http.Request, formerNumberID externalRef0.UUID)
 	// TakeOtp Fetch a code in order to send it
 	// (POST /v1/internal/otp-challenges/{challenge_id}/code)
 	TakeOtp(w http.ResponseWriter, r *http.Request, challengeID externalRef0.UUID)
@@ -1207,6 +1332,21 @@ type ServerInterface interface {
 	// UpdateProfile Change e-mail address or language
 	// (PATCH /v1/me)
 	UpdateProfile(w http.ResponseWriter, r *http.Request)
+	// ListNumberChanges List the changes of your number
+	// (GET /v1/me/number-changes)
+	ListNumberChanges(w http.ResponseWriter, r *http.Request, params ListNumberChangesParams)
+	// StartNumberChange Request a code to change your number
+	// (POST /v1/me/number-changes)
+	StartNumberChange(w http.ResponseWriter, r *http.Request)
+	// GetNumberChange Read a change of your number
+	// (GET /v1/me/number-changes/{number_change_id})
+	GetNumberChange(w http.ResponseWriter, r *http.Request, numberChangeID NumberChangeID)
+	// CancelNumberChange Cancel a change of your number
+	// (POST /v1/me/number-changes/{number_change_id}/cancellation)
+	CancelNumberChange(w http.ResponseWriter, r *http.Request, numberChangeID NumberChangeID)
+	// ConfirmNumberChange Prove the new number and approve the change
+	// (POST /v1/me/number-changes/{number_change_id}/confirmation)
+	ConfirmNumberChange(w http.ResponseWriter, r *http.Request, numberChangeID NumberChangeID, params ConfirmNumberChangeParams)
 	// CreateTotp Set up the authenticator
 	// (POST /v1/me/totp)
 	CreateTotp(w http.ResponseWriter, r *http.Request)
@@ -1306,6 +1446,12 @@ func (_ Unimplemented) ReceiveKycCallback(w http.ResponseWriter, r *http.Request
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GetFormerNumber Read a number that a customer has just left
+// (GET /v1/internal/former-numbers/{former_number_id})
+func (_ Unimplemented) GetFormerNumber(w http.ResponseWriter, r *http.Request, formerNumberID externalRef0.UUID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // TakeOtp Fetch a code in order to send it
 // (POST /v1/internal/otp-challenges/{challenge_id}/code)
 func (_ Unimplemented) TakeOtp(w http.ResponseWriter, r *http.Request, challengeID externalRef0.UUID) {
@@ -1369,6 +1515,36 @@ func (_ Unimplemented) GetProfile(w http.ResponseWriter, r *http.Request) {
 // UpdateProfile Change e-mail address or language
 // (PATCH /v1/me)
 func (_ Unimplemented) UpdateProfile(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListNumberChanges List the changes of your number
+// (GET /v1/me/number-changes)
+func (_ Unimplemented) ListNumberChanges(w http.ResponseWriter, r *http.Request, params ListNumberChangesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// StartNumberChange Request a code to change your number
+// (POST /v1/me/number-changes)
+func (_ Unimplemented) StartNumberChange(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetNumberChange Read a change of your number
+// (GET /v1/me/number-changes/{number_change_id})
+func (_ Unimplemented) GetNumberChange(w http.ResponseWriter, r *http.Request, numberChangeID NumberChangeID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CancelNumberChange Cancel a change of your number
+// (POST /v1/me/number-changes/{number_change_id}/cancellation)
+func (_ Unimplemented) CancelNumberChange(w http.ResponseWriter, r *http.Request, numberChangeID NumberChangeID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ConfirmNumberChange Prove the new number and approve the change
+// (POST /v1/me/number-changes/{number_change_id}/confirmation)
+func (_ Unimplemented) ConfirmNumberChange(w http.ResponseWriter, r *http.Request, numberChangeID NumberChangeID, params ConfirmNumberChangeParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1719,6 +1895,32 @@ func (siw *ServerInterfaceWrapper) ReceiveKycCallback(w http.ResponseWriter, r *
 	handler.ServeHTTP(w, r)
 }
 
+// GetFormerNumber operation middleware
+func (siw *ServerInterfaceWrapper) GetFormerNumber(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "former_number_id" -------------
+	var formerNumberID externalRef0.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "former_number_id", chi.URLParam(r, "former_number_id"), &formerNumberID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "former_number_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetFormerNumber(w, r, formerNumberID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // TakeOtp operation middleware
 func (siw *ServerInterfaceWrapper) TakeOtp(w http.ResponseWriter, r *http.Request) {
 
@@ -1962,6 +2164,172 @@ func (siw *ServerInterfaceWrapper) UpdateProfile(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.UpdateProfile(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListNumberChanges operation middleware
+func (siw *ServerInterfaceWrapper) ListNumberChanges(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListNumberChangesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListNumberChanges(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// StartNumberChange operation middleware
+func (siw *ServerInterfaceWrapper) StartNumberChange(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.StartNumberChange(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetNumberChange operation middleware
+func (siw *ServerInterfaceWrapper) GetNumberChange(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "number_change_id" -------------
+	var numberChangeID NumberChangeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number_change_id", chi.URLParam(r, "number_change_id"), &numberChangeID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "number_change_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetNumberChange(w, r, numberChangeID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelNumberChange operation middleware
+func (siw *ServerInterfaceWrapper) CancelNumberChange(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "number_change_id" -------------
+	var numberChangeID NumberChangeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number_change_id", chi.URLParam(r, "number_change_id"), &numberChangeID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "number_change_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelNumberChange(w, r, numberChangeID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ConfirmNumberChange operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmNumberChange(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "number_change_id" -------------
+	var numberChangeID NumberChangeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number_change_id", chi.URLParam(r, "number_change_id"), &numberChangeID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "number_change_id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ConfirmNumberChangeParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Step-Up-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Step-Up-Token")]; found {
+		var StepUpToken externalRef0.StepUpToken
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Step-Up-Token", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Step-Up-Token", valueList[0], &StepUpToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Step-Up-Token", Err: err})
+			return
+		}
+
+		params.StepUpToken = StepUpToken
+
+	} else {
+		err := fmt.Errorf("Header parameter Step-Up-Token is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Step-Up-Token", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ConfirmNumberChange(w, r, numberChangeID, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2433,6 +2801,21 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Patch(options.BaseURL+"/v1/me", wrapper.UpdateProfile)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/me/number-changes", wrapper.ListNumberChanges)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/me/number-changes", wrapper.StartNumberChange)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/me/number-changes/{number_change_id}", wrapper.GetNumberChange)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/me/number-changes/{number_change_id}/confirmation", wrapper.ConfirmNumberChange)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/me/number-changes/{number_change_id}/cancellation", wrapper.CancelNumberChange)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/kyc-verifications", wrapper.SubmitKyc)
 	})
 	r.Group(func(r chi.Router) {
@@ -2476,6 +2859,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/internal/users/{user_id}/contacts", wrapper.GetContacts)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/internal/former-numbers/{former_number_id}", wrapper.GetFormerNumber)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/internal/users/{user_id}/standing", wrapper.GetStanding)
@@ -4237,6 +4623,156 @@ type ReceiveKycCallback504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReceiveKycCallback504ApplicationProblemPlusJSONResponse) VisitReceiveKycCallbackResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFormerNumberRequestObject struct {
+	FormerNumberID externalRef0.UUID `json:"former_number_id"`
+}
+
+type GetFormerNumberResponseObject interface {
+	VisitGetFormerNumberResponse(w http.ResponseWriter) error
+}
+
+type GetFormerNumber200JSONResponse FormerNumber
+
+func (response GetFormerNumber200JSONResponse) VisitGetFormerNumberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFormerNumber400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetFormerNumber400ApplicationProblemPlusJSONResponse) VisitGetFormerNumberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFormerNumber401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetFormerNumber401ApplicationProblemPlusJSONResponse) VisitGetFormerNumberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFormerNumber403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetFormerNumber403ApplicationProblemPlusJSONResponse) VisitGetFormerNumberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFormerNumber404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetFormerNumber404ApplicationProblemPlusJSONResponse) VisitGetFormerNumberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFormerNumber429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetFormerNumber429ApplicationProblemPlusJSONResponse) VisitGetFormerNumberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFormerNumber500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetFormerNumber500ApplicationProblemPlusJSONResponse) VisitGetFormerNumberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFormerNumber503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetFormerNumber503ApplicationProblemPlusJSONResponse) VisitGetFormerNumberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFormerNumber504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GetFormerNumber504ApplicationProblemPlusJSONResponse) VisitGetFormerNumberResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6072,6 +6608,918 @@ type UpdateProfile504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateProfile504ApplicationProblemPlusJSONResponse) VisitUpdateProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberChangesRequestObject struct {
+	Params ListNumberChangesParams
+}
+
+type ListNumberChangesResponseObject interface {
+	VisitListNumberChangesResponse(w http.ResponseWriter) error
+}
+
+type ListNumberChanges200JSONResponse NumberChangePage
+
+func (response ListNumberChanges200JSONResponse) VisitListNumberChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberChanges400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberChanges400ApplicationProblemPlusJSONResponse) VisitListNumberChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberChanges401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberChanges401ApplicationProblemPlusJSONResponse) VisitListNumberChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberChanges403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberChanges403ApplicationProblemPlusJSONResponse) VisitListNumberChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberChanges422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberChanges422ApplicationProblemPlusJSONResponse) VisitListNumberChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberChanges429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberChanges429ApplicationProblemPlusJSONResponse) VisitListNumberChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberChanges500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberChanges500ApplicationProblemPlusJSONResponse) VisitListNumberChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberChanges503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberChanges503ApplicationProblemPlusJSONResponse) VisitListNumberChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberChanges504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberChanges504ApplicationProblemPlusJSONResponse) VisitListNumberChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartNumberChangeRequestObject struct {
+	Body *StartNumberChangeJSONRequestBody
+}
+
+type StartNumberChangeResponseObject interface {
+	VisitStartNumberChangeResponse(w http.ResponseWriter) error
+}
+
+type StartNumberChange202JSONResponse NumberChangeStarted
+
+func (response StartNumberChange202JSONResponse) VisitStartNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartNumberChange400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response StartNumberChange400ApplicationProblemPlusJSONResponse) VisitStartNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartNumberChange401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response StartNumberChange401ApplicationProblemPlusJSONResponse) VisitStartNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartNumberChange403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response StartNumberChange403ApplicationProblemPlusJSONResponse) VisitStartNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartNumberChange408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response StartNumberChange408ApplicationProblemPlusJSONResponse) VisitStartNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartNumberChange409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response StartNumberChange409ApplicationProblemPlusJSONResponse) VisitStartNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartNumberChange413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response StartNumberChange413ApplicationProblemPlusJSONResponse) VisitStartNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartNumberChange415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response StartNumberChange415ApplicationProblemPlusJSONResponse) VisitStartNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartNumberChange422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response StartNumberChange422ApplicationProblemPlusJSONResponse) VisitStartNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartNumberChange429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response StartNumberChange429ApplicationProblemPlusJSONResponse) VisitStartNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartNumberChange500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response StartNumberChange500ApplicationProblemPlusJSONResponse) VisitStartNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartNumberChange503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response StartNumberChange503ApplicationProblemPlusJSONResponse) VisitStartNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartNumberChange504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response StartNumberChange504ApplicationProblemPlusJSONResponse) VisitStartNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNumberChangeRequestObject struct {
+	NumberChangeID NumberChangeID `json:"number_change_id"`
+}
+
+type GetNumberChangeResponseObject interface {
+	VisitGetNumberChangeResponse(w http.ResponseWriter) error
+}
+
+type GetNumberChange200JSONResponse NumberChange
+
+func (response GetNumberChange200JSONResponse) VisitGetNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNumberChange400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetNumberChange400ApplicationProblemPlusJSONResponse) VisitGetNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNumberChange401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetNumberChange401ApplicationProblemPlusJSONResponse) VisitGetNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNumberChange403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetNumberChange403ApplicationProblemPlusJSONResponse) VisitGetNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNumberChange404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetNumberChange404ApplicationProblemPlusJSONResponse) VisitGetNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNumberChange429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetNumberChange429ApplicationProblemPlusJSONResponse) VisitGetNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNumberChange500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetNumberChange500ApplicationProblemPlusJSONResponse) VisitGetNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNumberChange503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetNumberChange503ApplicationProblemPlusJSONResponse) VisitGetNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNumberChange504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GetNumberChange504ApplicationProblemPlusJSONResponse) VisitGetNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelNumberChangeRequestObject struct {
+	NumberChangeID NumberChangeID `json:"number_change_id"`
+}
+
+type CancelNumberChangeResponseObject interface {
+	VisitCancelNumberChangeResponse(w http.ResponseWriter) error
+}
+
+type CancelNumberChange200JSONResponse NumberChange
+
+func (response CancelNumberChange200JSONResponse) VisitCancelNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelNumberChange400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CancelNumberChange400ApplicationProblemPlusJSONResponse) VisitCancelNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelNumberChange401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelNumberChange401ApplicationProblemPlusJSONResponse) VisitCancelNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelNumberChange403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelNumberChange403ApplicationProblemPlusJSONResponse) VisitCancelNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelNumberChange404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CancelNumberChange404ApplicationProblemPlusJSONResponse) VisitCancelNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelNumberChange409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CancelNumberChange409ApplicationProblemPlusJSONResponse) VisitCancelNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelNumberChange429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelNumberChange429ApplicationProblemPlusJSONResponse) VisitCancelNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelNumberChange500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CancelNumberChange500ApplicationProblemPlusJSONResponse) VisitCancelNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelNumberChange503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CancelNumberChange503ApplicationProblemPlusJSONResponse) VisitCancelNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelNumberChange504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CancelNumberChange504ApplicationProblemPlusJSONResponse) VisitCancelNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmNumberChangeRequestObject struct {
+	NumberChangeID NumberChangeID `json:"number_change_id"`
+	Params         ConfirmNumberChangeParams
+	Body           *ConfirmNumberChangeJSONRequestBody
+}
+
+type ConfirmNumberChangeResponseObject interface {
+	VisitConfirmNumberChangeResponse(w http.ResponseWriter) error
+}
+
+type ConfirmNumberChange200JSONResponse NumberChange
+
+func (response ConfirmNumberChange200JSONResponse) VisitConfirmNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmNumberChange400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmNumberChange400ApplicationProblemPlusJSONResponse) VisitConfirmNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmNumberChange401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmNumberChange401ApplicationProblemPlusJSONResponse) VisitConfirmNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmNumberChange403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmNumberChange403ApplicationProblemPlusJSONResponse) VisitConfirmNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmNumberChange404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmNumberChange404ApplicationProblemPlusJSONResponse) VisitConfirmNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmNumberChange408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmNumberChange408ApplicationProblemPlusJSONResponse) VisitConfirmNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmNumberChange409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmNumberChange409ApplicationProblemPlusJSONResponse) VisitConfirmNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmNumberChange413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmNumberChange413ApplicationProblemPlusJSONResponse) VisitConfirmNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmNumberChange415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmNumberChange415ApplicationProblemPlusJSONResponse) VisitConfirmNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmNumberChange422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmNumberChange422ApplicationProblemPlusJSONResponse) VisitConfirmNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmNumberChange429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmNumberChange429ApplicationProblemPlusJSONResponse) VisitConfirmNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmNumberChange500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmNumberChange500ApplicationProblemPlusJSONResponse) VisitConfirmNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmNumberChange503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmNumberChange503ApplicationProblemPlusJSONResponse) VisitConfirmNumberChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmNumberChange504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmNumberChange504ApplicationProblemPlusJSONResponse) VisitConfirmNumberChangeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8672,6 +10120,9 @@ type StrictServerInterface interface {
 	// ReceiveKycCallback Receive a result from Smile ID
 	// (POST /v1/hooks/ky/{token}/{kyc_id})
 	ReceiveKycCallback(ctx context.Context, request ReceiveKycCallbackRequestObject) (ReceiveKycCallbackResponseObject, error)
+	// GetFormerNumber Read a number that a customer has just left
+	// (GET /v1/internal/former-numbers/{former_number_id})
+	GetFormerNumber(ctx context.Context, request GetFormerNumberRequestObject) (GetFormerNumberResponseObject, error)
 	// TakeOtp Fetch a code in order to send it
 	// (POST /v1/internal/otp-challenges/{challenge_id}/code)
 	TakeOtp(ctx context.Context, request TakeOtpRequestObject) (TakeOtpResponseObject, error)
@@ -8705,6 +10156,21 @@ type StrictServerInterface interface {
 	// UpdateProfile Change e-mail address or language
 	// (PATCH /v1/me)
 	UpdateProfile(ctx context.Context, request UpdateProfileRequestObject) (UpdateProfileResponseObject, error)
+	// ListNumberChanges List the changes of your number
+	// (GET /v1/me/number-changes)
+	ListNumberChanges(ctx context.Context, request ListNumberChangesRequestObject) (ListNumberChangesResponseObject, error)
+	// StartNumberChange Request a code to change your number
+	// (POST /v1/me/number-changes)
+	StartNumberChange(ctx context.Context, request StartNumberChangeRequestObject) (StartNumberChangeResponseObject, error)
+	// GetNumberChange Read a change of your number
+	// (GET /v1/me/number-changes/{number_change_id})
+	GetNumberChange(ctx context.Context, request GetNumberChangeRequestObject) (GetNumberChangeResponseObject, error)
+	// CancelNumberChange Cancel a change of your number
+	// (POST /v1/me/number-changes/{number_change_id}/cancellation)
+	CancelNumberChange(ctx context.Context, request CancelNumberChangeRequestObject) (CancelNumberChangeResponseObject, error)
+	// ConfirmNumberChange Prove the new number and approve the change
+	// (POST /v1/me/number-changes/{number_change_id}/confirmation)
+	ConfirmNumberChange(ctx context.Context, request ConfirmNumberChangeRequestObject) (ConfirmNumberChangeResponseObject, error)
 	// CreateTotp Set up the authenticator
 	// (POST /v1/me/totp)
 	CreateTotp(ctx context.Context, request CreateTotpRequestObject) (CreateTotpResponseObject, error)
@@ -9052,6 +10518,32 @@ func (sh *strictHandler) ReceiveKycCallback(w http.ResponseWriter, r *http.Reque
 	}
 }
 
+// GetFormerNumber operation middleware
+func (sh *strictHandler) GetFormerNumber(w http.ResponseWriter, r *http.Request, formerNumberID externalRef0.UUID) {
+	var request GetFormerNumberRequestObject
+
+	request.FormerNumberID = formerNumberID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetFormerNumber(ctx, request.(GetFormerNumberRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetFormerNumber")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetFormerNumberResponseObject); ok {
+		if err := validResponse.VisitGetFormerNumberResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // TakeOtp operation middleware
 func (sh *strictHandler) TakeOtp(w http.ResponseWriter, r *http.Request, challengeID externalRef0.UUID) {
 	var request TakeOtpRequestObject
@@ -9349,6 +10841,149 @@ func (sh *strictHandler) UpdateProfile(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(UpdateProfileResponseObject); ok {
 		if err := validResponse.VisitUpdateProfileResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListNumberChanges operation middleware
+func (sh *strictHandler) ListNumberChanges(w http.ResponseWriter, r *http.Request, params ListNumberChangesParams) {
+	var request ListNumberChangesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListNumberChanges(ctx, request.(ListNumberChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListNumberChanges")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListNumberChangesResponseObject); ok {
+		if err := validResponse.VisitListNumberChangesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// StartNumberChange operation middleware
+func (sh *strictHandler) StartNumberChange(w http.ResponseWriter, r *http.Request) {
+	var request StartNumberChangeRequestObject
+
+	var body StartNumberChangeJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.StartNumberChange(ctx, request.(StartNumberChangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StartNumberChange")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(StartNumberChangeResponseObject); ok {
+		if err := validResponse.VisitStartNumberChangeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetNumberChange operation middleware
+func (sh *strictHandler) GetNumberChange(w http.ResponseWriter, r *http.Request, numberChangeID NumberChangeID) {
+	var request GetNumberChangeRequestObject
+
+	request.NumberChangeID = numberChangeID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetNumberChange(ctx, request.(GetNumberChangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetNumberChange")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetNumberChangeResponseObject); ok {
+		if err := validResponse.VisitGetNumberChangeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelNumberChange operation middleware
+func (sh *strictHandler) CancelNumberChange(w http.ResponseWriter, r *http.Request, numberChangeID NumberChangeID) {
+	var request CancelNumberChangeRequestObject
+
+	request.NumberChangeID = numberChangeID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelNumberChange(ctx, request.(CancelNumberChangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelNumberChange")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelNumberChangeResponseObject); ok {
+		if err := validResponse.VisitCancelNumberChangeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ConfirmNumberChange operation middleware
+func (sh *strictHandler) ConfirmNumberChange(w http.ResponseWriter, r *http.Request, numberChangeID NumberChangeID, params ConfirmNumberChangeParams) {
+	var request ConfirmNumberChangeRequestObject
+
+	request.NumberChangeID = numberChangeID
+	request.Params = params
+
+	var body ConfirmNumberChangeJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmNumberChange(ctx, request.(ConfirmNumberChangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmNumberChange")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ConfirmNumberChangeResponseObject); ok {
+		if err := validResponse.VisitConfirmNumberChangeResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

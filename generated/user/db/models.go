@@ -29,6 +29,13 @@ type Device struct {
 	BoundAt     time.Time
 }
 
+type FormerNumber struct {
+	ID          uuid.UUID
+	UserID      uuid.UUID
+	PhoneSealed []byte
+	LeftAt      time.Time
+}
+
 type KycCallback struct {
 	ID         uuid.UUID
 	KycID      uuid.UUID
@@ -58,6 +65,17 @@ type LimitCount struct {
 	Key       []byte
 	Taken     []time.Time
 	ExpiresAt time.Time
+}
+
+type NumberChange struct {
+	ID          uuid.UUID
+	UserID      uuid.UUID
+	PhoneSealed []byte
+	State       string
+	ReasonCode  string
+	CreatedAt   time.Time
+	AppliesAt   time.Time
+	ClosedAt    *time.Time
 }
 
 type NumberClaim struct {

@@ -20,7 +20,7 @@ type Notice struct {
 	SourceEventID uuid.UUID
 	OccurredAt    time.Time
 	Template      domain.Template
-	RecipientID   uuid.UUID // the customer, or the challenge of a one-time code
+	RecipientID   uuid.UUID // the customer, the challenge of a one-time code, or a number that was left
 	Params        domain.Params
 }
 
@@ -44,8 +44,8 @@ func (a *App) QueueMessages(ctx context.Context, tx pgx.Tx, notices []Notice) er
 		}
 		codes[id] = n.Template == domain.OTP
 		user := n.RecipientID
-		if codes[id] {
-			user = uuid.Nil // a challenge
+		if n.Template.Unowned() {
+			user = uuid.Nil // a challenge, or a number that was left
 		}
 		rows.Ids, rows.SourceEventIds, rows.RecipientIds = append(rows.Ids, id), append(rows.SourceEventIds, n.SourceEventID),
 			append(rows.RecipientIds, n.RecipientID)

@@ -25,6 +25,9 @@ func (a *App) prepare(ctx context.Context, n notificationdb.Notification) (outgo
 	if n.Template == string(domain.OTP) {
 		return a.prepareCode(ctx, n, fill)
 	}
+	if n.Template == string(domain.NumberLeft) {
+		return a.prepareFormer(ctx, n, fill)
+	}
 	res, err := a.Users.GetContactsWithResponse(call.AsService(ctx), n.RecipientID)
 	if err != nil {
 		return outgoing{}, "", fmt.Errorf("contacts: %w", err)
@@ -50,6 +53,24 @@ func (a *App) prepare(ctx context.Context, n notificationdb.Notification) (outgo
 		out.address = string(*c.Email)
 	}
 	out.message, err = a.Texts.Render(domain.Template(n.Template), domain.Channel(n.Channel), c.Language, fill)
+	out.stored = out.message
+	return out, "", err
+}
+
+// prepareFormer addresses a number that is its customer's no more: it is not among the contacts.
+func (a *App) prepareFormer(ctx context.Context, n notificationdb.Notification, fill domain.Fill) (outgoing, string, error) {
+	res, err := a.Users.GetFormerNumberWithResponse(call.AsService(ctx), n.RecipientID)
+	if err != nil {
+		return outgoing{}, "", fmt.Errorf("former number: %w", err)
+	}
+	if res.StatusCode() == http.StatusNotFound {
+		return outgoing{}, domain.ReasonRecipientUnknown, nil
+	}
+	if res.JSON200 == nil {
+		return outgoing{}, "", fmt.Errorf("former number: %w", call.Problem(res.StatusCode(), res.Body))
+	}
+	out := outgoing{address: res.JSON200.Phone}
+	out.message, err = a.Texts.Render(domain.NumberLeft, domain.SMS, res.JSON200.Language, fill)
 	out.stored = out.message
 	return out, "", err
 }

@@ -305,6 +305,7 @@ type userPeer struct {
 	userapi.StrictServerInterface
 	user      uuid.UUID
 	challenge uuid.UUID
+	former    uuid.UUID
 
 	mu       sync.Mutex
 	contacts userapi.Contacts
@@ -316,7 +317,7 @@ type userPeer struct {
 func newUserPeer() *userPeer {
 	name, number := "Amina", phone
 	return &userPeer{
-		user: uuid.Must(uuid.NewV7()), challenge: uuid.Must(uuid.NewV7()),
+		user: uuid.Must(uuid.NewV7()), challenge: uuid.Must(uuid.NewV7()), former: uuid.Must(uuid.NewV7()),
 		contacts: userapi.Contacts{Phone: &number, Language: "en", FirstName: &name},
 		otp:      userapi.OtpCode{Phone: phone, Code: code, Language: "en", Purpose: "login", ExpiresAt: start.Add(5 * time.Minute)},
 	}
@@ -367,6 +368,15 @@ func (p *userPeer) GetContacts(_ context.Context, r userapi.GetContactsRequestOb
 		return userapi.GetContacts404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound()}, nil
 	}
 	return userapi.GetContacts200JSONResponse(p.contacts), nil
+}
+
+// GetFormerNumber answers for the one number that was left.
+func (p *userPeer) GetFormerNumber(_ context.Context,
+	r userapi.GetFormerNumberRequestObject) (userapi.GetFormerNumberResponseObject, error) {
+	if r.FormerNumberID != p.former {
+		return userapi.GetFormerNumber404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound()}, nil
+	}
+	return userapi.GetFormerNumber200JSONResponse{Phone: formerPhone, Language: "sw"}, nil
 }
 
 // TakeOtp answers for the one challenge there is.

@@ -24,6 +24,9 @@ var reasons = map[string]map[string]string{
 		"birth_date_differs":       "the date of birth does not match",
 		"face_mismatch":            "the photo does not match the ID",
 		"document_unreadable":      "the document could not be read",
+		"customer":                 "the change was cancelled in the app",
+		"pin_reset":                "a new PIN was set meanwhile",
+		"number_taken":             "the new number has another account",
 	},
 	"sw": {
 		"":                         "haikuwezekana kukamilisha",
@@ -45,6 +48,9 @@ var reasons = map[string]map[string]string{
 		"birth_date_differs":       "tarehe ya kuzaliwa hailingani",
 		"face_mismatch":            "picha hailingani na kitambulisho",
 		"document_unreadable":      "hati haikusomeka",
+		"customer":                 "badiliko lilighairiwa kwenye app",
+		"pin_reset":                "PIN mpya iliwekwa",
+		"number_taken":             "nambari mpya ina akaunti nyingine",
 	},
 }
 

@@ -29,16 +29,24 @@ const (
 	TransferSent     Template = "transfer_sent"
 	TransferReceived Template = "transfer_received"
 	TransferFailed   Template = "transfer_failed"
+	NumberChanging   Template = "number_changing"
+	NumberKept       Template = "number_kept"
+	NumberChanged    Template = "number_changed"
+	NumberLeft       Template = "number_left"
 )
 
 // All lists every template.
 var All = []Template{
 	OTP, KycVerified, KycRejected, KycReviewNeeded, WalletOpened, TopupSucceeded, TopupFailed, DepositReceived,
-	TransferSent, TransferReceived, TransferFailed,
+	TransferSent, TransferReceived, TransferFailed, NumberChanging, NumberKept, NumberChanged, NumberLeft,
 }
 
-// HasEmail says whether the message also goes by e-mail. A one-time code proves that somebody holds the phone, so it goes nowhere else.
-func (t Template) HasEmail() bool { return t != OTP }
+// HasEmail says whether the message also goes by e-mail. A one-time code proves that somebody holds the phone, and what is said to a number
+// that was left is for whoever has it now: they go nowhere else.
+func (t Template) HasEmail() bool { return !t.Unowned() }
+
+// Unowned says that the message is for whoever holds a phone, and belongs to no customer: nobody finds it in the app.
+func (t Template) Unowned() bool { return t == OTP || t == NumberLeft }
 
 // Languages lists the languages with templates; the first one serves customers of any other.
 var Languages = []string{"en", "sw"}

@@ -31,6 +31,10 @@ var (
 		domain.TransferSent:     {Reference: id, Amount: kes(100000), Fee: kes(2300), Excise: kes(345)},
 		domain.TransferReceived: {Reference: id, Amount: kes(100000)},
 		domain.TransferFailed:   {Reference: id, Amount: kes(100000), ReasonCode: "insufficient_funds"},
+		domain.NumberChanging:   {},
+		domain.NumberKept:       {ReasonCode: "customer"},
+		domain.NumberChanged:    {},
+		domain.NumberLeft:       {},
 	}
 )
 
@@ -186,6 +190,53 @@ var golden = []struct {
 		email: "Ombi la kutuma KES 1,000.00 tarehe 23/11/2026 12:30 halikufaulu: salio lako halikutosha. Hakuna pesa zilizotoka kwenye pochi " +
 			"yako.\n\nNambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
+	{
+		language: "en", template: domain.NumberChanging,
+		sms:     "SENDTIP: Your account will get another phone number in 24 hours. If you did not ask for this, cancel it in the app now.",
+		subject: "Your phone number will change",
+		email: "Your account will get another phone number in 24 hours. If you did not ask for this, open the app now and cancel the change: " +
+			"every device of yours can do so.",
+	},
+	{
+		language: "en", template: domain.NumberKept,
+		sms:     "SENDTIP: Your phone number stays as it is: the change was cancelled in the app.",
+		subject: "Your phone number stays as it is",
+		email:   "Your phone number stays as it is: the change was cancelled in the app.",
+	},
+	{
+		language: "en", template: domain.NumberChanged,
+		sms:     "SENDTIP: This is now the phone number of your account. Use it to sign in from now on.",
+		subject: "Your phone number has changed",
+		email:   "The phone number of your account changed on 23/11/2026 12:30. Use the new one to sign in from now on.",
+	},
+	{
+		language: "en", template: domain.NumberLeft,
+		sms: "SENDTIP: Your account has moved to another phone number; this one no longer opens it. If you did not ask for this, contact us at " +
+			"once.",
+	},
+	{
+		language: "sw", template: domain.NumberChanging,
+		sms:     "SENDTIP: Akaunti yako itapata nambari nyingine ya simu baada ya saa 24. Kama hukuomba hivyo, ghairi kwenye app sasa hivi.",
+		subject: "Nambari yako ya simu itabadilika",
+		email: "Akaunti yako itapata nambari nyingine ya simu baada ya saa 24. Kama hukuomba hivyo, fungua app sasa hivi ughairi badiliko " +
+			"hilo: unaweza kufanya hivyo kwenye kifaa chako chochote.",
+	},
+	{
+		language: "sw", template: domain.NumberKept,
+		sms:     "SENDTIP: Nambari yako ya simu haikubadilishwa: badiliko lilighairiwa kwenye app.",
+		subject: "Nambari yako ya simu haikubadilishwa",
+		email:   "Nambari yako ya simu haikubadilishwa: badiliko lilighairiwa kwenye app.",
+	},
+	{
+		language: "sw", template: domain.NumberChanged,
+		sms:     "SENDTIP: Hii sasa ndiyo nambari ya simu ya akaunti yako. Itumie kuingia kuanzia sasa.",
+		subject: "Nambari yako ya simu imebadilika",
+		email:   "Nambari ya simu ya akaunti yako ilibadilika tarehe 23/11/2026 12:30. Tumia nambari mpya kuingia kuanzia sasa.",
+	},
+	{
+		language: "sw", template: domain.NumberLeft,
+		sms: "SENDTIP: Akaunti yako imehamia nambari nyingine ya simu; hii haiifungui tena. Kama hukuomba hivyo, wasiliana nasi mara moja.",
+	},
 }
 
 var frames = map[string][2]string{
@@ -238,7 +289,8 @@ func TestRender(t *testing.T) {
 var codes = []string{
 	"insufficient_funds", "insufficient_mpesa_funds", "mpesa_limit", "try_later", "no_answer", "cancelled_by_customer", "wrong_pin",
 	"declined_by_mpesa", "phone_not_supported", "limit_exceeded", "over_maximum", "account_frozen", "id_not_found", "id_format_refused",
-	"identity_mismatch", "birth_date_differs", "face_mismatch", "document_unreadable", "duplicate_identity",
+	"identity_mismatch", "birth_date_differs", "face_mismatch", "document_unreadable", "customer", "pin_reset", "number_taken",
+	"duplicate_identity",
 }
 
 // largest are the highest amount, fee and duty that packs/ allow in each currency; no payment is above what the largest wallet holds.
@@ -280,7 +332,7 @@ func worst(p domain.Params, currency string, minor [3]int64) (out []domain.Param
 	for _, p.ReasonCode = range codes {
 		out = append(out, p)
 	}
-	for _, p.Purpose = range []string{"registration", "login", "pin_reset", "new_one"} {
+	for _, p.Purpose = range []string{"registration", "login", "pin_reset", "number_change", "recovery", "new_one"} {
 		out = append(out, p)
 	}
 	return out

@@ -28,16 +28,19 @@ type reader func(e event.Event) ([]app.Notice, error)
 // readers returns one reader per event type. Types that are not listed cause no message.
 func readers() map[string]reader {
 	return map[string]reader{
-		"user.otp_requested":        read(otpRequested),
-		"user.kyc_verified":         read(kycVerified),
-		"user.kyc_rejected":         read(kycRejected),
-		"user.kyc_review_needed":    read(kycReviewNeeded),
-		"wallet.opened":             read(walletOpened),
-		"wallet.topup_succeeded":    read(topupSucceeded),
-		"wallet.topup_failed":       read(topupFailed),
-		"wallet.deposit_received":   read(depositReceived),
-		"wallet.transfer_completed": read(transferCompleted),
-		"wallet.transfer_failed":    read(transferFailed),
+		"user.otp_requested":         read(otpRequested),
+		"user.kyc_verified":          read(kycVerified),
+		"user.kyc_rejected":          read(kycRejected),
+		"user.kyc_review_needed":     read(kycReviewNeeded),
+		"user.number_change_started": read(numberChangeStarted),
+		"user.number_change_ended":   read(numberChangeEnded),
+		"user.number_changed":        read(numberChanged),
+		"wallet.opened":              read(walletOpened),
+		"wallet.topup_succeeded":     read(topupSucceeded),
+		"wallet.topup_failed":        read(topupFailed),
+		"wallet.deposit_received":    read(depositReceived),
+		"wallet.transfer_completed":  read(transferCompleted),
+		"wallet.transfer_failed":     read(transferFailed),
 	}
 }
 
@@ -118,6 +121,28 @@ func kycRejected(e events.UserKycRejected) ([]app.Notice, error) {
 
 func kycReviewNeeded(e events.UserKycReviewNeeded) ([]app.Notice, error) {
 	return one(domain.KycReviewNeeded, e.UserID, domain.Params{Reference: e.KycID.String()})
+}
+
+func numberChangeStarted(e events.UserNumberChangeStarted) ([]app.Notice, error) {
+	return one(domain.NumberChanging, e.UserID, domain.Params{Reference: e.NumberChangeID.String()})
+}
+
+func numberChangeEnded(e events.UserNumberChangeEnded) ([]app.Notice, error) {
+	return one(domain.NumberKept, e.UserID, domain.Params{Reference: e.NumberChangeID.String(), ReasonCode: e.ReasonCode})
+}
+
+// numberChanged tells the new number, the e-mail address, and the number that was left.
+func numberChanged(e events.UserNumberChanged) ([]app.Notice, error) {
+	return moved(e.UserID, e.NumberChangeID, e.FormerNumberID), nil
+}
+
+func moved(user, move uuid.UUID, former *uuid.UUID) []app.Notice {
+	p := domain.Params{Reference: move.String()}
+	out := []app.Notice{{Template: domain.NumberChanged, RecipientID: user, Params: p}}
+	if former != nil {
+		out = append(out, app.Notice{Template: domain.NumberLeft, RecipientID: *former, Params: p})
+	}
+	return out
 }
 
 func walletOpened(e events.WalletOpened) ([]app.Notice, error) {

@@ -87,6 +87,9 @@ func (a *App) replacePin(ctx context.Context, tx pgx.Tx, u userdb.User, challeng
 	if err := a.noteCredentials(ctx, tx, u.ID); err != nil {
 		return err
 	}
+	if err := a.dropNumberChange(ctx, tx, u.ID, domain.NumberByPinReset); err != nil {
+		return err
+	}
 	for _, index := range [][]byte{u.PhoneIndex, ownTries(u.ID)} {
 		if err := a.q.ClearPinTries(ctx, tx, index, now); err != nil {
 			return fmt.Errorf("clear pin tries: %w", err)

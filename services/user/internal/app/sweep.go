@@ -28,6 +28,8 @@ func (a *App) Sweep(ctx context.Context) (int64, error) {
 			func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepRevocations(ctx, a.Pool, t) }},
 		{"limits", now, func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepLimits(ctx, a.Pool, t) }},
 		{"step-ups", now, func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepStepUps(ctx, a.Pool, t) }},
+		{"former numbers", now.Add(-domain.FormerNumberKeep),
+			func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepFormerNumbers(ctx, a.Pool, t) }},
 		{"sessions", now.Add(-7 * 24 * time.Hour),
 			func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepSessions(ctx, a.Pool, t) }},
 	} {

@@ -28,4 +28,7 @@ func Register(workers *river.Workers, a *app.App) {
 		}
 		return again, err
 	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.ApplyNumberChangeArgs]) (time.Duration, error) {
+		return a.ApplyNumberChange(ctx, j.Args.NumberChangeID)
+	})
 }

@@ -1,0 +1,111 @@
+package e2e_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sendtip/sendtip/cmd/sendtip/platform"
+	userclient "github.com/sendtip/sendtip/generated/user/client"
+	"github.com/sendtip/sendtip/kit/clock"
+)
+
+// TestChangeOfNumber: a day after it was proved and approved the new number is the customer's, both numbers hear of it, and money that is
+// sent to the new one arrives.
+func TestChangeOfNumber(t *testing.T) {
+	t.Parallel()
+	c := clock.New(0)
+	w := start(t, func(o *platform.Options) { o.Clock = c })
+	amina, brian := w.customer(t, "Amina", 0), w.customer(t, "Brian", 500_00)
+	change, err := w.ChangeNumber(t.Context(), amina)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.sms(t, amina, "will get another phone number in 24 hours")
+	c.Set(c.Offset() + 24*time.Hour)
+	w.sms(t, amina, "has moved to another phone number") // the job ran
+	old := amina.Phone
+	amina.Phone = change.Phone
+	w.sms(t, amina, "This is now the phone number of your account")
+	if err := amina.LogIn(t.Context()); err != nil {
+		t.Fatalf("she signs in with the new number: %v", err)
+	}
+	got, err := amina.User.GetNumberChangeWithResponse(t.Context(), change.NumberChangeID)
+	if err != nil || got.JSON200 == nil || got.JSON200.State != "applied" {
+		t.Fatalf("the change: %v %v", got, err)
+	}
+	ask(t, amina, http.MethodPost, "/v1/me/number-changes/"+change.NumberChangeID.String()+"/cancellation", "", nil, http.StatusConflict,
+		"number_change_closed")
+	if err := brian.LogIn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if tr, err := brian.Send(t.Context(), amina, 10_00); err != nil || tr.Status != "completed" {
+		t.Errorf("he sends to the new number: %+v %v", tr, err)
+	}
+	amina.Phone = old
+	if q, err := brian.Quote(t.Context(), amina, 10_00); err != nil || refusalOf(q.Body) != "recipient_not_found" {
+		t.Errorf("he sends to the old one: %v %v", q, err)
+	}
+}
+
+// TestChangeOfNumberRefusals: what a change is refused for, and that any device of the customer's stops it.
+func TestChangeOfNumberRefusals(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	amina, holder := w.registered(t, "Amina"), w.registered(t, "Holder")
+	const path = "/v1/me/number-changes"
+	ask(t, amina, http.MethodPost, path, `{"phone":"`+amina.Phone+`"}`, nil, http.StatusConflict, "number_unchanged")
+	ask(t, amina, http.MethodPost, path, `{"phone":"+256772345678"}`, nil, http.StatusUnprocessableEntity, "phone_invalid")
+	confirm := func(id uuid.UUID, body string, header map[string]string, status int, code string) {
+		t.Helper()
+		approval, err := amina.StepUpFor(t.Context(), "confirmNumberChange", id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := map[string]string{"Step-Up-Token": approval}
+		for k, v := range header {
+			h[k] = v
+		}
+		ask(t, amina, http.MethodPost, path+"/"+id.String()+"/confirmation", body, h, status, code)
+	}
+	taken, code, err := w.ProveNumber(t.Context(), amina, holder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	confirm(taken, `{"otp":"`+code+`"}`, nil, http.StatusConflict, "number_taken")
+	confirm(taken, `{}`, nil, http.StatusBadRequest, "invalid_request")
+	confirm(taken, `{}`, map[string]string{"Content-Type": "text/plain"}, http.StatusUnsupportedMediaType, "unsupported_media_type")
+	confirm(uuid.Must(uuid.NewV7()), `{"otp":"123456"}`, nil, http.StatusNotFound, "not_found")
+	for range 4 { // the tries that are left, and one more
+		confirm(taken, `{"otp":"`+other(code)+`"}`, nil, http.StatusUnprocessableEntity, "otp_invalid")
+	}
+
+	change, err := w.ChangeNumber(t.Context(), amina)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := amina.LogIn(t.Context()); err != nil { // another session than the one that asked
+		t.Fatal(err)
+	}
+	for range 2 {
+		gone, err := amina.User.CancelNumberChangeWithResponse(t.Context(), change.NumberChangeID)
+		if err != nil || gone.JSON200 == nil || gone.JSON200.State != "cancelled" {
+			t.Fatalf("cancel: %v %v", gone, err)
+		}
+	}
+	w.sms(t, amina, "Your phone number stays as it is")
+	list, err := amina.User.ListNumberChangesWithResponse(t.Context(), &userclient.ListNumberChangesParams{})
+	if err != nil || list.JSON200 == nil || len(list.JSON200.Data) != 1 {
+		t.Errorf("list: %v %v", list, err)
+	}
+}
+
+// other is a code that is not the right one.
+func other(code string) string {
+	if code == "000000" {
+		return "000001"
+	}
+	return "000000"
+}
