@@ -12,6 +12,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/sendtip/sendtip/sandbox/control"
+	"github.com/sendtip/sendtip/sandbox/internal/daraja"
 )
 
 // Credentials that the sandbox takes unless it is told others. They open nothing but this sandbox; the M-Pesa short
@@ -22,13 +23,23 @@ const (
 	DefaultPasskey        = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919" //nolint:gosec // public
 	DefaultConsumerKey    = "sendtip-sandbox-consumer"
 	DefaultConsumerSecret = "sendtip-sandbox-consumer-secret"
-	DefaultPullNumber     = "254708374149" // the portal's test number, nominated for Pull Transactions
-	DefaultSmilePartnerID = "085"
-	DefaultSmileAPIKey    = "sendtip-sandbox-smile-key"
-	DefaultSMSUsername    = "sandbox"
-	DefaultSMSAPIKey      = "sendtip-sandbox-sms-key"
-	DefaultSMSSender      = "SENDTIP"
+	// DefaultB2CShortCode is one of the portal's, for payouts.
+	DefaultB2CShortCode      = "600997"
+	DefaultInitiator         = "testapi"
+	DefaultInitiatorPassword = "Safaricom999!*!"
+	DefaultPullNumber        = "254708374149"    // the portal's test number, nominated for Pull Transactions
+	DefaultSmilePartnerID    = "085"
+	DefaultSmileAPIKey       = "sendtip-sandbox-smile-key"
+	DefaultSMSUsername       = "sandbox"
+	DefaultSMSAPIKey         = "sendtip-sandbox-sms-key"
+	DefaultSMSSender         = "SENDTIP"
 )
+
+// DefaultCertificate (PEM) is the one that initiators' passwords are encrypted for. It is the same in every sandbox.
+var DefaultCertificate = daraja.Certificate
+
+// defaultFloatMinor is what each account of the B2C short code holds at the start: KES 50,000,000.
+const defaultFloatMinor = 50_000_000_00
 
 // ErrProduction is the refusal to run beside real money.
 var ErrProduction = errors.New("the sandbox does not run when SENDTIP_ENV=production")
@@ -47,6 +58,12 @@ type Config struct {
 	Passkey        string `env:"SENDTIP_SANDBOX_MPESA_PASSKEY"`
 	ConsumerKey    string `env:"SENDTIP_SANDBOX_MPESA_CONSUMER_KEY"`
 	ConsumerSecret string `env:"SENDTIP_SANDBOX_MPESA_CONSUMER_SECRET"`
+
+	B2CShortCode      string `env:"SENDTIP_SANDBOX_MPESA_B2C_SHORT_CODE"`
+	Initiator         string `env:"SENDTIP_SANDBOX_MPESA_INITIATOR"`
+	InitiatorPassword string `env:"SENDTIP_SANDBOX_MPESA_INITIATOR_PASSWORD"`
+	FloatMinor        int64  // of each account of B2CShortCode at the start; 0 takes the default, a negative value means none
+
 	SmilePartnerID string `env:"SENDTIP_SANDBOX_SMILE_PARTNER_ID"`
 	SmileAPIKey    string `env:"SENDTIP_SANDBOX_SMILE_API_KEY"`
 	SMSUsername    string `env:"SENDTIP_SANDBOX_SMS_USERNAME"`
@@ -55,12 +72,16 @@ type Config struct {
 	SMSReportURL   string `env:"SENDTIP_SANDBOX_SMS_REPORT_URL"` // where delivery reports go; none if empty
 
 	// Timings. 0 takes the default; a negative value means none.
-	STKAnswerDelay  time.Duration `env:"SENDTIP_SANDBOX_STK_ANSWER_DELAY"` // of scripted answers; default 1 s
-	PromptTimeout   time.Duration `env:"SENDTIP_SANDBOX_PROMPT_TIMEOUT"`   // default 60 s
-	KYCDelay        time.Duration `env:"SENDTIP_SANDBOX_KYC_DELAY"`        // default 1 s
-	SMSReportDelay  time.Duration `env:"SENDTIP_SANDBOX_SMS_REPORT_DELAY"` // default 500 ms
-	CallbackTimeout time.Duration `env:"SENDTIP_SANDBOX_CALLBACK_TIMEOUT"` // default 10 s
-	TokenLife       time.Duration `env:"SENDTIP_SANDBOX_MPESA_TOKEN_LIFE"` // default 3599 s
+	STKAnswerDelay  time.Duration `env:"SENDTIP_SANDBOX_STK_ANSWER_DELAY"`   // of scripted answers; default 1 s
+	PromptTimeout   time.Duration `env:"SENDTIP_SANDBOX_PROMPT_TIMEOUT"`     // default 60 s
+	ResultDelay     time.Duration `env:"SENDTIP_SANDBOX_MPESA_RESULT_DELAY"` // until an initiator's order is carried out; default 1 s
+	KYCDelay        time.Duration `env:"SENDTIP_SANDBOX_KYC_DELAY"`          // default 1 s
+	SMSReportDelay  time.Duration `env:"SENDTIP_SANDBOX_SMS_REPORT_DELAY"`   // default 500 ms
+	CallbackTimeout time.Duration `env:"SENDTIP_SANDBOX_CALLBACK_TIMEOUT"`   // default 10 s
+	TokenLife       time.Duration `env:"SENDTIP_SANDBOX_MPESA_TOKEN_LIFE"`   // default 3599 s
+
+	TimeScale float64 // of all built-in delays; 0 is 1
+	Seed      uint64  // of the ways in which M-Pesa's results are written
 
 	Script control.Script   // the first global script
 	Log    *slog.Logger     // nil: nothing is logged
@@ -89,10 +110,18 @@ func (c Config) production() bool {
 	return c.Environment == "production" || os.Getenv("SENDTIP_ENV") == "production"
 }
 
+func (c Config) scaled(d time.Duration) time.Duration {
+	if c.TimeScale <= 0 {
+		return d
+	}
+	return time.Duration(float64(d) * c.TimeScale)
+}
+
 func (c Config) withDefaults() Config {
 	for value, otherwise := range map[*string]string{
 		&c.ShortCode: DefaultShortCode, &c.Passkey: DefaultPasskey, &c.ConsumerKey: DefaultConsumerKey,
 		&c.ConsumerSecret: DefaultConsumerSecret, &c.SmilePartnerID: DefaultSmilePartnerID, &c.SmileAPIKey: DefaultSmileAPIKey,
+		&c.B2CShortCode: DefaultB2CShortCode, &c.Initiator: DefaultInitiator, &c.InitiatorPassword: DefaultInitiatorPassword,
 		&c.SMSUsername: DefaultSMSUsername, &c.SMSAPIKey: DefaultSMSAPIKey, &c.SMSSender: DefaultSMSSender,
 	} {
 		if *value == "" {
@@ -101,11 +130,21 @@ func (c Config) withDefaults() Config {
 	}
 	for value, otherwise := range map[*time.Duration]time.Duration{
 		&c.STKAnswerDelay: time.Second, &c.PromptTimeout: time.Minute, &c.KYCDelay: time.Second,
-		&c.SMSReportDelay: 500 * time.Millisecond, &c.CallbackTimeout: 10 * time.Second, &c.TokenLife: 3599 * time.Second,
+		&c.ResultDelay: time.Second, &c.SMSReportDelay: 500 * time.Millisecond,
+	} {
+		if *value == 0 {
+			*value = c.scaled(otherwise)
+		}
+	}
+	for value, otherwise := range map[*time.Duration]time.Duration{ // not delays: they keep their length
+		&c.CallbackTimeout: 10 * time.Second, &c.TokenLife: 3599 * time.Second,
 	} {
 		if *value == 0 {
 			*value = otherwise
 		}
+	}
+	if c.FloatMinor == 0 {
+		c.FloatMinor = defaultFloatMinor
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.NewTextHandler(io.Discard, nil))

@@ -47,12 +47,16 @@ func New(cfg Config) (*Sandbox, error) {
 	cfg = cfg.withDefaults()
 	w := world.New(world.Options{
 		Log: cfg.Log, Now: cfg.Now, CallbackTimeout: cfg.CallbackTimeout,
-		Defaults: control.Script{STK: "manual", STKAnswer: "normal", Query: "normal", Callback: "normal", KYCCallback: "normal"},
+		Defaults: control.Script{STK: "manual", STKAnswer: "normal", Query: "normal", Callback: "normal", KYCCallback: "normal", B2C: "pay",
+			OrderAnswer: "normal", Result: "normal", QueryResult: "normal"},
+		Float: map[string]int64{cfg.B2CShortCode: cfg.FloatMinor}, Scale: cfg.TimeScale,
 	})
 	w.SetScript(cfg.Script)
 	mpesa, err := daraja.New(daraja.Options{
 		ShortCode: cfg.ShortCode, Passkey: cfg.Passkey, ConsumerKey: cfg.ConsumerKey, ConsumerSecret: cfg.ConsumerSecret,
 		TokenLife: cfg.TokenLife, AnswerDelay: cfg.STKAnswerDelay, PromptTimeout: cfg.PromptTimeout, Dir: cfg.Dir,
+		B2CShortCode: cfg.B2CShortCode, Initiator: cfg.Initiator, InitiatorPassword: cfg.InitiatorPassword, ResultDelay: cfg.ResultDelay,
+		Seed: cfg.Seed,
 	}, w)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)

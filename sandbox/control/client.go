@@ -44,7 +44,8 @@ func (c *Client) SetPhoneScript(ctx context.Context, msisdn string, s Script) er
 	return c.do(ctx, http.MethodPut, phonePath(msisdn, "/script"), s, nil)
 }
 
-// QueueScript adds a script for one later prompt of the phone; queued scripts are used in order, once each.
+// QueueScript adds a script for one later prompt of the phone, or for a payout to it if it says something about payouts (Script.ForPayout).
+// Queued scripts are used in order, once each.
 func (c *Client) QueueScript(ctx context.Context, msisdn string, s Script) error {
 	return c.do(ctx, http.MethodPost, phonePath(msisdn, "/script"), s, nil)
 }

@@ -34,6 +34,21 @@ type Script struct {
 	C2B *bool `json:"c2b,omitempty"`
 	// C2BValidation says whether registered validation addresses are asked. Default false, as at Safaricom.
 	C2BValidation *bool `json:"c2b_validation,omitempty"`
+	// B2C is how payouts to the phone end: pay, insufficient (no float, 1), unregistered (2040), reversed (paid, and taken back by hand a
+	// while later) or code:<n> for any result code.
+	B2C string `json:"b2c,omitempty"`
+	// OrderAnswer is the synchronous answer to an initiator's order (B2C, B2B, status, balance, reversal): normal, busy (spike arrest,
+	// 500.003.02), throttled (429), down (503) and error_before (500.003.1001), after which nothing is done; error (500.003.1001), lose (the
+	// connection breaks) and hang (never an answer), although it is done.
+	OrderAnswer string `json:"order_answer,omitempty"`
+	// Result is what happens to the result of an order that moves money: normal, lose, delay (by ResultDelayMS, else 5 s), duplicate (five at
+	// once), alter (ten times the amount), forge (a stranger tells the opposite first, of another conversation), forge_source (the same from
+	// M-Pesa's address) or queue_timeout (the time-out address is told first, then it is done after all).
+	Result string `json:"result,omitempty"`
+	// QueryResult is Result for the results of status and balance queries, and fail (the query itself fails, with code 25).
+	QueryResult string `json:"query_result,omitempty"`
+	// ResultDelayMS delays every result.
+	ResultDelayMS *int `json:"result_delay_ms,omitempty"`
 	// KYCCallback is what happens to KYC callbacks: normal, lose, duplicate (five at once), forge (wrong signature and opposite
 	// result, instead of the true one).
 	KYCCallback string `json:"kyc_callback,omitempty"`
@@ -56,12 +71,16 @@ func Bool(v bool) *bool { return &v }
 func Int(v int) *int { return &v }
 
 var (
-	stkCode = regexp.MustCompile(`^code:[A-Za-z0-9_]{1,16}$`)
+	anyCode = regexp.MustCompile(`^code:[A-Za-z0-9_]{1,16}$`)
 	allowed = map[string][]string{
 		"stk":          {"", "manual", "pay", "cancel", "expire", "wrong_pin", "insufficient", "expire_then_pay"},
 		"stk_answer":   {"", "normal", "busy", "lock", "error", "lose"},
 		"query":        {"", "normal", "busy", "busy200", "flaky", "lose"},
 		"callback":     {"", "normal", "lose", "delay", "duplicate", "alter", "c2b_after", "c2b_before"},
+		"b2c":          {"", "pay", "insufficient", "unregistered", "reversed"},
+		"order_answer": {"", "normal", "busy", "throttled", "down", "error_before", "error", "lose", "hang"},
+		"result":       {"", "normal", "lose", "delay", "duplicate", "alter", "forge", "forge_source", "queue_timeout"},
+		"query_result": {"", "normal", "lose", "delay", "duplicate", "alter", "forge", "forge_source", "queue_timeout", "fail"},
 		"kyc_callback": {"", "normal", "lose", "duplicate", "forge"},
 		"sms":          {"", "empty", "nobody", "down", "lose"},
 		"sms_report":   {"", "success", "failed", "rejected", "duplicate", "sent", "json", "lose"},
@@ -77,10 +96,11 @@ func (s Script) Validate() error {
 	values := map[string]string{
 		"stk": s.STK, "stk_answer": s.STKAnswer, "query": s.Query, "callback": s.Callback,
 		"kyc_callback": s.KYCCallback, "sms": s.SMS, "sms_report": s.SMSReport,
+		"b2c": s.B2C, "order_answer": s.OrderAnswer, "result": s.Result, "query_result": s.QueryResult,
 	}
 	for field, options := range allowed {
 		v := values[field]
-		if slices.Contains(options, v) || (field == "stk" && stkCode.MatchString(v)) {
+		if slices.Contains(options, v) || ((field == "stk" || field == "b2c") && anyCode.MatchString(v)) {
 			continue
 		}
 		if code, err := strconv.Atoi(v); field == "sms" && err == nil && slices.Contains(smsCodes, code) {
@@ -88,7 +108,7 @@ func (s Script) Validate() error {
 		}
 		return fmt.Errorf("%s: unknown value, use one of %q", field, options[1:])
 	}
-	for _, d := range []*int{s.DelayMS, s.CallbackDelayMS, s.KYCDelayMS, s.SMSReportDelayMS} {
+	for _, d := range []*int{s.DelayMS, s.CallbackDelayMS, s.KYCDelayMS, s.SMSReportDelayMS, s.ResultDelayMS} {
 		if d != nil && (*d < 0 || *d > maxDelayMS) {
 			return fmt.Errorf("delays are 0 to %d ms", maxDelayMS)
 		}
@@ -105,7 +125,14 @@ func (s Script) Over(base Script) Script {
 		C2BValidation: pick(s.C2BValidation, base.C2BValidation), KYCCallback: pick(s.KYCCallback, base.KYCCallback),
 		KYCDelayMS: pick(s.KYCDelayMS, base.KYCDelayMS), SMS: pick(s.SMS, base.SMS),
 		SMSReport: pick(s.SMSReport, base.SMSReport), SMSReportDelayMS: pick(s.SMSReportDelayMS, base.SMSReportDelayMS),
+		B2C: pick(s.B2C, base.B2C), OrderAnswer: pick(s.OrderAnswer, base.OrderAnswer), Result: pick(s.Result, base.Result),
+		QueryResult: pick(s.QueryResult, base.QueryResult), ResultDelayMS: pick(s.ResultDelayMS, base.ResultDelayMS),
 	}
+}
+
+// ForPayout reports whether a queued script waits for the phone's next payout: it says something about payouts. Others wait for a prompt.
+func (s Script) ForPayout() bool {
+	return s.B2C != "" || s.OrderAnswer != "" || s.Result != "" || s.QueryResult != "" || s.ResultDelayMS != nil
 }
 
 func pick[T comparable](v, base T) T {
@@ -144,7 +171,7 @@ type Phone struct {
 	Messages     int       `json:"messages"`
 	Prompt       *Prompt   `json:"prompt,omitempty"`
 	Script       Script    `json:"script"`
-	Queued       int       `json:"queued"` // scripts waiting for the next prompts
+	Queued       int       `json:"queued"` // scripts waiting for the next prompts and payouts
 	SeenAt       time.Time `json:"seen_at"`
 }
 
@@ -220,8 +247,10 @@ type Mail struct {
 
 // Delivery is one callback that the sandbox sent, or tried to. The address is left out: it holds a secret.
 type Delivery struct {
-	Kind   string    `json:"kind"`             // stk, c2b_validation, c2b_confirmation, forgery, kyc, sms_report
-	ID     string    `json:"id"`               // checkout id, receipt, job id or message id
+	// stk, c2b_validation, c2b_confirmation, forgery, kyc, sms_report; of orders b2c, b2b, reversal, status, balance, order_timeout,
+	// order_forgery
+	Kind   string    `json:"kind"`
+	ID     string    `json:"id"`               // checkout id, receipt, job id, message id; of orders the OriginatorConversationID
 	Status int       `json:"status,omitempty"` // HTTP status; 0 if there was no answer
 	Lost   bool      `json:"lost,omitempty"`   // left out on purpose, by script
 	At     time.Time `json:"at"`

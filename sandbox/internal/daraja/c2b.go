@@ -162,7 +162,7 @@ func (s *Server) receive(ctx context.Context, p c2bPayment) (control.Entry, erro
 	s.world.Deliver(p.msisdn, "MPESA", paidText(p.receipt, p.shortCode, p.account, p.amountMinor/100, left, p.at))
 	delay := world.MS(script.CallbackDelayMS, 0)
 	if script.Callback == "delay" && script.CallbackDelayMS == nil {
-		delay = lateBy
+		delay = s.world.Scaled(lateBy)
 	}
 	s.world.Go(func(ctx context.Context) {
 		if world.Pause(ctx, delay) {

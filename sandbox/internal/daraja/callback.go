@@ -18,7 +18,7 @@ const lateBy = 5 * time.Second
 func (s *Server) notify(ctx context.Context, p *push) {
 	delay := world.MS(p.script.CallbackDelayMS, 0)
 	if p.script.Callback == "delay" && p.script.CallbackDelayMS == nil {
-		delay = lateBy
+		delay = s.world.Scaled(lateBy)
 	}
 	if !world.Pause(ctx, delay) {
 		return

@@ -1,5 +1,5 @@
 // Package daraja is the local counterpart of Safaricom's M-Pesa API, with the wire shapes of the real one: OAuth, STK
-// push and query, C2B registration, simulation, confirmation and validation.
+// push and query, C2B registration, simulation, confirmation and validation, and an initiator's orders with their results.
 package daraja
 
 import (
@@ -23,6 +23,12 @@ type Options struct {
 	AnswerDelay    time.Duration // of scripted answers without a delay of their own
 	PromptTimeout  time.Duration // of prompts that nobody answers
 	Dir            string        // keeps the registrations; empty: in memory
+
+	B2CShortCode      string // known beside ShortCode and the portal's
+	Initiator         string
+	InitiatorPassword string
+	ResultDelay       time.Duration // until an order is carried out
+	Seed              uint64        // of the ways in which results are written
 }
 
 // maxPushes bounds the pushes that can still be queried.
@@ -44,6 +50,7 @@ type Server struct {
 	world         *world.World
 	tokens        *tokens
 	registrations *registrations
+	initiator     *initiator
 
 	mu       sync.Mutex
 	pushes   map[string]*push // by CheckoutRequestID
@@ -51,6 +58,9 @@ type Server struct {
 	open     map[string]*push // by msisdn: one prompt per handset
 	receipts receiptMaker
 	sequence int
+	orders   map[string]*order // by OriginatorConversationID and by ConversationID
+	orderIDs []*order          // oldest first
+	waiting  int               // orders that are being carried out
 }
 
 // New returns a server with the registrations that an earlier one kept.
@@ -59,9 +69,13 @@ func New(o Options, w *world.World) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	user, err := newInitiator(o.Initiator, o.InitiatorPassword)
+	if err != nil {
+		return nil, err
+	}
 	return &Server{
-		opt: o, world: w, tokens: newTokens(o.TokenLife, w.Now), registrations: kept, pushes: map[string]*push{}, open: map[string]*push{},
-		receipts: newReceiptMaker(),
+		opt: o, world: w, tokens: newTokens(o.TokenLife, w.Now), registrations: kept, initiator: user, pushes: map[string]*push{},
+		open: map[string]*push{}, receipts: newReceiptMaker(), orders: map[string]*order{},
 	}, nil
 }
 
@@ -75,6 +89,13 @@ func (s *Server) Routes(mux *http.ServeMux) {
 		mux.HandleFunc(prefix+"registerurl", s.guard(s.registerC2B(version)))
 		mux.HandleFunc(prefix+"simulate", s.guard(s.simulateC2B))
 	}
+	for _, version := range []int{1, 3} {
+		mux.HandleFunc(fmt.Sprintf("/mpesa/b2c/v%d/paymentrequest", version), s.guard(s.payB2C(version)))
+	}
+	mux.HandleFunc("/mpesa/b2b/v1/paymentrequest", s.guard(s.payB2B))
+	mux.HandleFunc("/mpesa/transactionstatus/v1/query", s.guard(s.queryStatus))
+	mux.HandleFunc("/mpesa/accountbalance/v1/query", s.guard(s.queryBalance))
+	mux.HandleFunc("/mpesa/reversal/v1/request", s.guard(s.reverse))
 	mux.HandleFunc("/pulltransactions/v1/register", s.guard(s.registerPull))
 	mux.HandleFunc("/pulltransactions/v1/query", s.guard(s.queryPull))
 	mux.HandleFunc("/mpesa/", func(w http.ResponseWriter, _ *http.Request) {

@@ -59,8 +59,11 @@ type push struct {
 
 // knows reports whether the merchant exists at this simulated M-Pesa.
 func (s *Server) knows(code string) bool {
-	return code == s.opt.ShortCode || testCodes.MatchString(code)
+	return code == s.opt.ShortCode || code == s.opt.B2CShortCode || testCodes.MatchString(code)
 }
+
+// Knows reports whether a short code exists.
+func (s *Server) Knows(code string) bool { return shortCode.MatchString(code) && s.knows(code) }
 
 // signed checks short code, timestamp and password, and answers if one is wrong.
 func (s *Server) signed(w http.ResponseWriter, in fields) bool {

@@ -151,7 +151,7 @@ func (w *World) SetPhoneScript(msisdn string, s control.Script) {
 	w.phone(msisdn).script = s
 }
 
-// QueueScript adds a script for one later prompt.
+// QueueScript adds a script for one later prompt or payout.
 func (w *World) QueueScript(msisdn string, s control.Script) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -178,14 +178,9 @@ func (w *World) scriptFor(msisdn string) control.Script {
 	return script
 }
 
-// PromptScript is ScriptFor with the next queued script on top, which it uses up and also returns alone.
+// PromptScript is ScriptFor with the first queued script that is about prompts on top, which it uses up and also returns alone.
 func (w *World) PromptScript(msisdn string) (script, queued control.Script) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	script = w.scriptFor(msisdn)
-	if p := w.phones[msisdn]; p != nil && len(p.queue) > 0 {
-		queued = p.queue[0]
-		p.queue = p.queue[1:]
-	}
-	return queued.Over(script), queued
+	return w.useQueued(msisdn, false)
 }

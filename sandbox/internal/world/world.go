@@ -32,7 +32,9 @@ type Options struct {
 	Log             *slog.Logger
 	Now             func() time.Time
 	CallbackTimeout time.Duration
-	Defaults        control.Script // below the global script
+	Defaults        control.Script   // below the global script
+	Float           map[string]int64 // what each account of these short codes holds at the start, in KES minor units
+	Scale           float64          // of built-in delays; 0 is 1
 }
 
 // World is the shared state. It is safe for concurrent use.
@@ -40,6 +42,8 @@ type World struct {
 	log      *slog.Logger
 	now      func() time.Time
 	defaults control.Script
+	float    map[string]int64
+	scale    float64
 	poster   *poster
 
 	life   context.Context
@@ -52,6 +56,7 @@ type World struct {
 	phones     map[string]*phone
 	mails      []control.Mail
 	statement  control.Statement
+	books      map[string]*book // by short code
 	deliveries []control.Delivery
 	sequence   int64
 }
@@ -60,8 +65,8 @@ type World struct {
 func New(o Options) *World {
 	life, stop := context.WithCancel(context.Background())
 	return &World{
-		log: o.Log, now: o.Now, defaults: o.Defaults, poster: newPoster(o.CallbackTimeout),
-		life: life, stop: stop, phones: map[string]*phone{},
+		log: o.Log, now: o.Now, defaults: o.Defaults, float: o.Float, scale: o.Scale, poster: newPoster(o.CallbackTimeout),
+		life: life, stop: stop, phones: map[string]*phone{}, books: map[string]*book{},
 	}
 }
 
@@ -103,6 +108,14 @@ func Pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// Scaled is a built-in delay at the sandbox's pace.
+func (w *World) Scaled(d time.Duration) time.Duration {
+	if w.scale <= 0 {
+		return d
+	}
+	return time.Duration(float64(d) * w.scale)
 }
 
 // MS reads a script's delay.
@@ -154,6 +167,7 @@ func (w *World) AddEntry(e control.Entry) {
 	s.Count++
 	s.Data = push(s.Data, e, maxEntries)
 	s.Dropped = s.Count - len(s.Data)
+	w.received(e)
 }
 
 // Statement returns the payments that happened, oldest first.
