@@ -27,7 +27,7 @@ const (
 	DefaultB2CShortCode      = "600997"
 	DefaultInitiator         = "testapi"
 	DefaultInitiatorPassword = "Safaricom999!*!"
-	DefaultPullNumber        = "254708374149"    // the portal's test number, nominated for Pull Transactions
+	DefaultPullNumber        = "254708374149" // the portal's test number, nominated for Pull Transactions
 	DefaultSmilePartnerID    = "085"
 	DefaultSmileAPIKey       = "sendtip-sandbox-smile-key"
 	DefaultSMSUsername       = "sandbox"

@@ -422,7 +422,7 @@ func TestPage(t *testing.T) {
 	b := setup(t, nil)
 	for path, kind := range map[string]string{
 		"/": "text/html", "/phone/254712345678": "text/html", "/assets/app.css": "text/css", "/assets/index.js": "text/javascript",
-		"/assets/phone.js": "text/javascript",
+		"/assets/phone.js": "text/javascript", "/organisation/600997": "text/html", "/assets/organisation.js": "text/javascript",
 	} {
 		req, _ := http.NewRequestWithContext(limit(t), http.MethodGet, b.url+path, nil)
 		resp, err := http.DefaultClient.Do(req)
@@ -446,10 +446,12 @@ func TestPage(t *testing.T) {
 		"/phone/254712345678")) {
 		t.Error("the prompt does not name the PIN")
 	}
-	for _, path := range []string{"/assets/phone.js", "/assets/index.js"} { // every time is Nairobi's, whatever the browser's zone
+	// every time is Nairobi's, whatever the browser's zone
+	for _, path := range []string{"/assets/phone.js", "/assets/index.js", "/assets/organisation.js"} {
 		times := 0
 		for line := range strings.Lines(b.page(t, path)) {
-			if strings.Contains(line, "toLocaleTimeString") || strings.Contains(line, "toLocaleDateString") {
+			if strings.Contains(line, "toLocaleTimeString") || strings.Contains(line, "toLocaleDateString") ||
+				strings.Contains(line, "new Date(at).") {
 				times++
 				if !strings.Contains(line, `timeZone: "Africa/Nairobi"`) {
 					t.Errorf("%s: %s", path, line)

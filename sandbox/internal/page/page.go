@@ -1,5 +1,5 @@
-// Package page serves the sandbox's web page: the handsets, with prompts to tap on, the mails and the payments. The
-// page only reads and calls the /sandbox API; nothing is rendered on the server, so nothing needs escaping there.
+// Package page serves the sandbox's web page: the handsets, with prompts to tap on, the mails, the payments, and the organisations' accounts.
+// The page only reads and calls the /sandbox API; nothing is rendered on the server, so nothing needs escaping there.
 package page
 
 import (
@@ -18,6 +18,8 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 func Routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{$}", file("index.html", "text/html; charset=utf-8"))
 	mux.HandleFunc("GET /phone/{msisdn}", file("phone.html", "text/html; charset=utf-8"))
+	mux.HandleFunc("GET /organisation/{code}", file("organisation.html", "text/html; charset=utf-8"))
+	mux.HandleFunc("GET /assets/organisation.js", file("organisation.js", "text/javascript; charset=utf-8"))
 	mux.HandleFunc("GET /assets/app.css", file("app.css", "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /assets/index.js", file("index.js", "text/javascript; charset=utf-8"))
 	mux.HandleFunc("GET /assets/phone.js", file("phone.js", "text/javascript; charset=utf-8"))

@@ -47,6 +47,14 @@ function showPayments(s) {
     row(make("b", "", e.receipt), e.msisdn + " · " + (e.account_reference || "no account"), kes(e.amount_minor), e.kind.toUpperCase() + " · " + clock(e.at))));
 }
 
+function showOrganisations(list) {
+  $("organisations").replaceChildren(...list.map((o) => {
+    const link = make("a", "", o.short_code);
+    link.href = "/organisation/" + encodeURIComponent(o.short_code);
+    return row(link, o.movements + (o.movements === 1 ? " movement" : " movements"), kes(o.utility_minor), "Utility account");
+  }));
+}
+
 function showMails(mails) {
   $("mails-count").textContent = mails.length ? String(mails.length) : "";
   $("mails-empty").hidden = mails.length > 0;
@@ -64,9 +72,11 @@ function showMails(mails) {
 
 async function refresh() {
   try {
-    const [phones, statement, mails] = await Promise.all([get("/sandbox/phones"), get("/sandbox/statement?last=30"), get("/sandbox/mails")]);
+    const [phones, statement, organisations, mails] = await Promise.all([get("/sandbox/phones"), get("/sandbox/statement?last=30"),
+      get("/sandbox/organisations"), get("/sandbox/mails")]);
     showPhones(phones.data);
     showPayments(statement);
+    showOrganisations(organisations.data);
     showMails(mails.data);
     $("offline").hidden = true;
   } catch {

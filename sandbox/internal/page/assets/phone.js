@@ -51,6 +51,7 @@ function showPrompt(prompt) {
   $("pin").focus();
 }
 
+const fields = ["stk", "callback", "b2c", "result"]; // of the script, each with a selection of its name
 let scriptShown = false;
 async function refresh() {
   try {
@@ -61,8 +62,7 @@ async function refresh() {
     $("clock").textContent = time(Date.now());
     document.title = phone.msisdn + " · SENDTIP sandbox";
     if (!scriptShown) {
-      $("stk").value = phone.script.stk || "";
-      $("callback").value = phone.script.callback || "";
+      for (const field of fields) $(field).value = phone.script[field] || "";
       scriptShown = true;
     }
     showMessages(inbox.data);
@@ -105,7 +105,7 @@ $("script").addEventListener("submit", async (event) => {
   event.preventDefault();
   try {
     const phone = await call("GET", api);
-    await call("PUT", api + "/script", { ...phone.script, stk: $("stk").value, callback: $("callback").value });
+    await call("PUT", api + "/script", { ...phone.script, ...Object.fromEntries(fields.map((f) => [f, $(f).value])) });
     note("Set for this phone");
   } catch (error) {
     note(error.message, true);
