@@ -239,6 +239,65 @@ type UserNumberChanged struct {
 	Version int64 `json:"version"`
 }
 
+// UserNumberClaimClosed user.number_claim_closed: the number is free for whoever proves it, or stays the customer's.
+type UserNumberClaimClosed struct {
+	// ClaimID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ClaimID externalRef0.UUID `json:"claim_id"`
+
+	// ReasonCode given_up, silence or decided.
+	ReasonCode string `json:"reason_code"`
+
+	// State released or kept.
+	State string `json:"state"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// Version Grows with each change of this customer; older versions are ignored.
+	Version int64 `json:"version"`
+}
+
+// UserNumberClaimDisputed user.number_claim_disputed: the holder rejected the claim, or cannot answer; compliance staff decide.
+type UserNumberClaimDisputed struct {
+	// ClaimID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ClaimID externalRef0.UUID `json:"claim_id"`
+
+	// ReasonCode rejected or suspended.
+	ReasonCode string `json:"reason_code"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// UserNumberClaimed user.number_claimed: somebody else has proved to receive what is sent to the customer's number; nothing may be paid or sent to it.
+type UserNumberClaimed struct {
+	// ClaimID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ClaimID externalRef0.UUID `json:"claim_id"`
+
+	// ReleaseAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ReleaseAt externalRef0.Timestamp `json:"release_at"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// Version Grows with each change of this customer; older versions are ignored.
+	Version int64 `json:"version"`
+}
+
 // UserOtpRequested user.otp_requested: a one-time code has to be sent to a phone.
 type UserOtpRequested struct {
 	// ChallengeID A UUIDv7 made by the service that owns the object.

@@ -27,6 +27,10 @@ const (
 	AdminKyc = "admin:kyc"
 	// AdminKycApprove allows to approve overrides that another person proposed.
 	AdminKycApprove = "admin:kyc:approve"
+	// AdminNumbers allows to read claims on customers' numbers, and propose how they end.
+	AdminNumbers = "admin:numbers"
+	// AdminNumbersApprove allows to approve ends of claims that another person proposed.
+	AdminNumbersApprove = "admin:numbers:approve"
 	// AdminLedger allows to erase what a transaction says of a person.
 	AdminLedger = "admin:ledger"
 	// AdminUsers allows to suspend customers and let them back in.
@@ -81,7 +85,7 @@ func OfRole(role string) []string {
 	case RoleSupport:
 		return []string{Profile, Totp, AdminUsers}
 	case RoleCompliance:
-		return []string{Profile, Totp, AdminUsers, AdminKyc, AdminKycApprove, AdminLedger}
+		return []string{Profile, Totp, AdminUsers, AdminKyc, AdminKycApprove, AdminNumbers, AdminNumbersApprove, AdminLedger}
 	case RoleFinance:
 		return []string{Profile, Totp, AdminTariffs, AdminTariffsApprove}
 	case RoleConfig:

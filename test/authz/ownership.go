@@ -53,6 +53,8 @@ var ownership = map[string]row{
 	"startNumberChange": self, "listNumberChanges": self, "getNumberChange": owned("number_change_id"),
 	"confirmNumberChange": owned("number_change_id"), "cancelNumberChange": owned("number_change_id"), "getFormerNumber": role,
 	"submitKyc": self, "getKyc": owned("kyc_id"),
+	"listMyNumberClaims": self, "rejectNumberClaim": owned("claim_id"), "releaseNumberClaim": owned("claim_id"),
+	"listNumberClaims": role, "proposeNumberClaimDecision": role,
 	"listKycReviews": role, "decideKycReview": role, "suspendUser": role, "reinstateUser": role, "listStaff": role,
 	"proposeRoleChange": role, "proposeTotpReset": role, "proposeKycOverride": role,
 	"listUserApprovals": role, "approveUserApproval": role, "rejectUserApproval": role,

@@ -210,8 +210,11 @@ func (w *world) rows(c, to *journey.Customer) {
 	w.must(err)
 	statement, err := c.Statement(w.Context())
 	w.must(err)
-	w.objects = map[string]string{"recipient_phone": to.Phone, "account_id": c.WalletID.String(), "wallet_id": c.WalletID.String(),
-		"topup_id": topup.String(), "transfer_id": sent.ID.String(), "kyc_id": c.KycID.String(), "quote_id": quote.JSON201.ID.String(),
+	claim, err := w.ClaimNumber(w.Context(), c)
+	w.must(err)
+	w.objects = map[string]string{"claim_id": claim.String(), "recipient_phone": to.Phone, "account_id": c.WalletID.String(),
+		"wallet_id": c.WalletID.String(),
+		"topup_id":  topup.String(), "transfer_id": sent.ID.String(), "kyc_id": c.KycID.String(), "quote_id": quote.JSON201.ID.String(),
 		"transaction_id": statement[0].TransactionID.String(), "number_change_id": change.NumberChangeID.String()}
 	w.marks = []string{c.UserID.String(), c.WalletID.String(), topup.String(), c.KycID.String(), c.Phone[1:], c.Email, c.DepositAccount,
 		c.IDNumber, change.Phone[1:]}

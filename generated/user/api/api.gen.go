@@ -37,6 +37,24 @@ func (e KycDecisionDecision) Valid() bool {
 	}
 }
 
+// Defines values for NumberClaimDecisionOutcome.
+const (
+	NumberClaimDecisionOutcomeKeep    NumberClaimDecisionOutcome = "keep"
+	NumberClaimDecisionOutcomeRelease NumberClaimDecisionOutcome = "release"
+)
+
+// Valid indicates whether the value is a known member of the NumberClaimDecisionOutcome enum.
+func (e NumberClaimDecisionOutcome) Valid() bool {
+	switch e {
+	case NumberClaimDecisionOutcomeKeep:
+		return true
+	case NumberClaimDecisionOutcomeRelease:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RoleChangeRole.
 const (
 	RoleChangeRoleAdmin      RoleChangeRole = "admin"
@@ -79,6 +97,30 @@ func (e ListKycReviewsParamsStatus) Valid() bool {
 	case ListKycReviewsParamsStatusRejected:
 		return true
 	case ListKycReviewsParamsStatusReview:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListNumberClaimsParamsState.
+const (
+	ListNumberClaimsParamsStateDisputed ListNumberClaimsParamsState = "disputed"
+	ListNumberClaimsParamsStateKept     ListNumberClaimsParamsState = "kept"
+	ListNumberClaimsParamsStateOpen     ListNumberClaimsParamsState = "open"
+	ListNumberClaimsParamsStateReleased ListNumberClaimsParamsState = "released"
+)
+
+// Valid indicates whether the value is a known member of the ListNumberClaimsParamsState enum.
+func (e ListNumberClaimsParamsState) Valid() bool {
+	switch e {
+	case ListNumberClaimsParamsStateDisputed:
+		return true
+	case ListNumberClaimsParamsStateKept:
+		return true
+	case ListNumberClaimsParamsStateOpen:
+		return true
+	case ListNumberClaimsParamsStateReleased:
 		return true
 	default:
 		return false
@@ -524,6 +566,137 @@ type NumberChangeStarted struct {
 	ResendAfter externalRef0.Timestamp `json:"resend_after"`
 }
 
+// NumberClaim A claim on a customer's number. Without an answer of the holder's the number is released at `release_at`.
+type NumberClaim struct {
+	// AnsweredAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AnsweredAt *externalRef0.Timestamp `json:"answered_at,omitempty"`
+
+	// ClaimID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ClaimID externalRef0.UUID `json:"claim_id"`
+
+	// ClosedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ClosedAt *externalRef0.Timestamp `json:"closed_at,omitempty"`
+
+	// OpenedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	OpenedAt externalRef0.Timestamp `json:"opened_at"`
+
+	// Reason What led to the state: rejected, suspended (the holder cannot answer), given_up, silence or decided. Absent while open. Clients must accept new values.
+	//
+	// Example: rejected
+	Reason *string `json:"reason,omitempty"`
+
+	// ReleaseAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ReleaseAt externalRef0.Timestamp `json:"release_at"`
+
+	// State open (waits for the holder), disputed (waits for compliance staff), released (the number is free) or kept. Clients must accept new values.
+	//
+	// Example: open
+	State string `json:"state"`
+}
+
+// NumberClaimDecision How a claim shall end, and why.
+type NumberClaimDecision struct {
+	// ClaimID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ClaimID externalRef0.UUID `json:"claim_id"`
+
+	// Outcome keep or release.
+	//
+	// Example: keep
+	Outcome NumberClaimDecisionOutcome `json:"outcome"`
+
+	// Reason Why, in the operator's words; kept in the audit trail. No personal data.
+	//
+	// Example: Reported loss of the phone.
+	Reason Reason `json:"reason"`
+}
+
+// NumberClaimDecisionOutcome keep or release.
+//
+// Example: keep
+type NumberClaimDecisionOutcome string
+
+// NumberClaimPage A page of claims.
+type NumberClaimPage struct {
+	// Data The claims, newest first.
+	Data []NumberClaim `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
+// NumberClaimReview A claim as compliance staff see it.
+type NumberClaimReview struct {
+	// AnsweredAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AnsweredAt *externalRef0.Timestamp `json:"answered_at,omitempty"`
+
+	// ClaimID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ClaimID externalRef0.UUID `json:"claim_id"`
+
+	// ClosedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ClosedAt *externalRef0.Timestamp `json:"closed_at,omitempty"`
+
+	// OpenedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	OpenedAt externalRef0.Timestamp `json:"opened_at"`
+
+	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
+	//
+	// Example: +254712345678
+	Phone externalRef0.Phone `json:"phone"`
+
+	// Reason What led to the state: rejected, suspended (the holder cannot answer), given_up, silence or decided. Absent while open. Clients must accept new values.
+	//
+	// Example: rejected
+	Reason *string `json:"reason,omitempty"`
+
+	// ReleaseAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ReleaseAt externalRef0.Timestamp `json:"release_at"`
+
+	// State open (waits for the holder), disputed (waits for compliance staff), released (the number is free) or kept. Clients must accept new values.
+	//
+	// Example: open
+	State string `json:"state"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// NumberClaimReviewPage A page of claims.
+type NumberClaimReviewPage struct {
+	// Data The claims, oldest first.
+	Data []NumberClaimReview `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
 // Otp The 6-digit code from the message.
 //
 // Example: 482913
@@ -945,6 +1118,11 @@ type Standing struct {
 	// Example: 2026-11-23T09:30:00Z
 	CredentialsChangedAt *time.Time `json:"credentials_changed_at,omitempty"`
 
+	// Number held, in_review (somebody else has proved to receive what is sent to the number: nothing may be paid or sent to it) or none (the number passed to somebody else). Absent means held; clients must take values that are new to them for in_review.
+	//
+	// Example: held
+	Number *string `json:"number,omitempty"`
+
 	// Status active or suspended. Clients must accept values that are new to them.
 	//
 	// Example: active
@@ -1114,6 +1292,11 @@ type UserStatus struct {
 	Version int64 `json:"version"`
 }
 
+// ClaimID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type ClaimID = externalRef0.UUID
+
 // KycID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -1143,6 +1326,21 @@ type ListKycReviewsParams struct {
 
 // ListKycReviewsParamsStatus defines parameters for ListKycReviews.
 type ListKycReviewsParamsStatus string
+
+// ListNumberClaimsParams defines parameters for ListNumberClaims.
+type ListNumberClaimsParams struct {
+	// State Which claims.
+	State *ListNumberClaimsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListNumberClaimsParamsState defines parameters for ListNumberClaims.
+type ListNumberClaimsParamsState string
 
 // ListStaffParams defines parameters for ListStaff.
 type ListStaffParams struct {
@@ -1180,6 +1378,27 @@ type ConfirmNumberChangeParams struct {
 	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
 }
 
+// ListMyNumberClaimsParams defines parameters for ListMyNumberClaims.
+type ListMyNumberClaimsParams struct {
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// RejectNumberClaimParams defines parameters for RejectNumberClaim.
+type RejectNumberClaimParams struct {
+	// StepUpToken Token from `POST /v1/step-ups`, valid for 5 minutes and for what it approves only.
+	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
+}
+
+// ReleaseNumberClaimParams defines parameters for ReleaseNumberClaim.
+type ReleaseNumberClaimParams struct {
+	// StepUpToken Token from `POST /v1/step-ups`, valid for 5 minutes and for what it approves only.
+	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
+}
+
 // RefreshSessionParams defines parameters for RefreshSession.
 type RefreshSessionParams struct {
 	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
@@ -1206,6 +1425,9 @@ type ProposeKycOverrideJSONRequestBody = KycOverride
 
 // DecideKycReviewJSONRequestBody defines body for DecideKycReview for application/json ContentType.
 type DecideKycReviewJSONRequestBody = KycDecision
+
+// ProposeNumberClaimDecisionJSONRequestBody defines body for ProposeNumberClaimDecision for application/json ContentType.
+type ProposeNumberClaimDecisionJSONRequestBody = NumberClaimDecision
 
 // ProposeRoleChangeJSONRequestBody defines body for ProposeRoleChange for application/json ContentType.
 type ProposeRoleChangeJSONRequestBody = RoleChange
@@ -1278,6 +1500,12 @@ type ServerInterface interface {
 	// DecideKycReview Approve or reject a submission
 	// (POST /v1/admin/kyc-reviews/{kyc_id}/decision)
 	DecideKycReview(w http.ResponseWriter, r *http.Request, kycID KycID)
+	// ProposeNumberClaimDecision Propose how a claim on a number ends
+	// (POST /v1/admin/number-claim-decisions)
+	ProposeNumberClaimDecision(w http.ResponseWriter, r *http.Request)
+	// ListNumberClaims List claims on customers' numbers
+	// (GET /v1/admin/number-claims)
+	ListNumberClaims(w http.ResponseWriter, r *http.Request, params ListNumberClaimsParams)
 	// ProposeRoleChange Propose a role for a user
 	// (POST /v1/admin/role-changes)
 	ProposeRoleChange(w http.ResponseWriter, r *http.Request)
@@ -1347,6 +1575,15 @@ type ServerInterface interface {
 	// ConfirmNumberChange Prove the new number and approve the change
 	// (POST /v1/me/number-changes/{number_change_id}/confirmation)
 	ConfirmNumberChange(w http.ResponseWriter, r *http.Request, numberChangeID NumberChangeID, params ConfirmNumberChangeParams)
+	// ListMyNumberClaims List claims on your number
+	// (GET /v1/me/number-claims)
+	ListMyNumberClaims(w http.ResponseWriter, r *http.Request, params ListMyNumberClaimsParams)
+	// RejectNumberClaim Keep your number
+	// (POST /v1/me/number-claims/{claim_id}/rejection)
+	RejectNumberClaim(w http.ResponseWriter, r *http.Request, claimID ClaimID, params RejectNumberClaimParams)
+	// ReleaseNumberClaim Give up your number
+	// (POST /v1/me/number-claims/{claim_id}/release)
+	ReleaseNumberClaim(w http.ResponseWriter, r *http.Request, claimID ClaimID, params ReleaseNumberClaimParams)
 	// CreateTotp Set up the authenticator
 	// (POST /v1/me/totp)
 	CreateTotp(w http.ResponseWriter, r *http.Request)
@@ -1407,6 +1644,18 @@ func (_ Unimplemented) ListKycReviews(w http.ResponseWriter, r *http.Request, pa
 // DecideKycReview Approve or reject a submission
 // (POST /v1/admin/kyc-reviews/{kyc_id}/decision)
 func (_ Unimplemented) DecideKycReview(w http.ResponseWriter, r *http.Request, kycID KycID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ProposeNumberClaimDecision Propose how a claim on a number ends
+// (POST /v1/admin/number-claim-decisions)
+func (_ Unimplemented) ProposeNumberClaimDecision(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListNumberClaims List claims on customers' numbers
+// (GET /v1/admin/number-claims)
+func (_ Unimplemented) ListNumberClaims(w http.ResponseWriter, r *http.Request, params ListNumberClaimsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1545,6 +1794,24 @@ func (_ Unimplemented) CancelNumberChange(w http.ResponseWriter, r *http.Request
 // ConfirmNumberChange Prove the new number and approve the change
 // (POST /v1/me/number-changes/{number_change_id}/confirmation)
 func (_ Unimplemented) ConfirmNumberChange(w http.ResponseWriter, r *http.Request, numberChangeID NumberChangeID, params ConfirmNumberChangeParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListMyNumberClaims List claims on your number
+// (GET /v1/me/number-claims)
+func (_ Unimplemented) ListMyNumberClaims(w http.ResponseWriter, r *http.Request, params ListMyNumberClaimsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RejectNumberClaim Keep your number
+// (POST /v1/me/number-claims/{claim_id}/rejection)
+func (_ Unimplemented) RejectNumberClaim(w http.ResponseWriter, r *http.Request, claimID ClaimID, params RejectNumberClaimParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReleaseNumberClaim Give up your number
+// (POST /v1/me/number-claims/{claim_id}/release)
+func (_ Unimplemented) ReleaseNumberClaim(w http.ResponseWriter, r *http.Request, claimID ClaimID, params ReleaseNumberClaimParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1725,6 +1992,79 @@ func (siw *ServerInterfaceWrapper) DecideKycReview(w http.ResponseWriter, r *htt
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.DecideKycReview(w, r, kycID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ProposeNumberClaimDecision operation middleware
+func (siw *ServerInterfaceWrapper) ProposeNumberClaimDecision(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ProposeNumberClaimDecision(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListNumberClaims operation middleware
+func (siw *ServerInterfaceWrapper) ListNumberClaims(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListNumberClaimsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListNumberClaims(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2339,6 +2679,160 @@ func (siw *ServerInterfaceWrapper) ConfirmNumberChange(w http.ResponseWriter, r 
 	handler.ServeHTTP(w, r)
 }
 
+// ListMyNumberClaims operation middleware
+func (siw *ServerInterfaceWrapper) ListMyNumberClaims(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMyNumberClaimsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListMyNumberClaims(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RejectNumberClaim operation middleware
+func (siw *ServerInterfaceWrapper) RejectNumberClaim(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "claim_id" -------------
+	var claimID ClaimID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "claim_id", chi.URLParam(r, "claim_id"), &claimID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "claim_id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RejectNumberClaimParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Step-Up-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Step-Up-Token")]; found {
+		var StepUpToken externalRef0.StepUpToken
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Step-Up-Token", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Step-Up-Token", valueList[0], &StepUpToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Step-Up-Token", Err: err})
+			return
+		}
+
+		params.StepUpToken = StepUpToken
+
+	} else {
+		err := fmt.Errorf("Header parameter Step-Up-Token is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Step-Up-Token", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RejectNumberClaim(w, r, claimID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReleaseNumberClaim operation middleware
+func (siw *ServerInterfaceWrapper) ReleaseNumberClaim(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "claim_id" -------------
+	var claimID ClaimID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "claim_id", chi.URLParam(r, "claim_id"), &claimID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "claim_id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReleaseNumberClaimParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Step-Up-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Step-Up-Token")]; found {
+		var StepUpToken externalRef0.StepUpToken
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Step-Up-Token", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Step-Up-Token", valueList[0], &StepUpToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Step-Up-Token", Err: err})
+			return
+		}
+
+		params.StepUpToken = StepUpToken
+
+	} else {
+		err := fmt.Errorf("Header parameter Step-Up-Token is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Step-Up-Token", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReleaseNumberClaim(w, r, claimID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // CreateTotp operation middleware
 func (siw *ServerInterfaceWrapper) CreateTotp(w http.ResponseWriter, r *http.Request) {
 
@@ -2816,6 +3310,15 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/v1/me/number-changes/{number_change_id}/cancellation", wrapper.CancelNumberChange)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/me/number-claims", wrapper.ListMyNumberClaims)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/me/number-claims/{claim_id}/rejection", wrapper.RejectNumberClaim)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/me/number-claims/{claim_id}/release", wrapper.ReleaseNumberClaim)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/kyc-verifications", wrapper.SubmitKyc)
 	})
 	r.Group(func(r chi.Router) {
@@ -2844,6 +3347,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/admin/kyc-overrides", wrapper.ProposeKycOverride)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/admin/number-claims", wrapper.ListNumberClaims)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/admin/number-claim-decisions", wrapper.ProposeNumberClaimDecision)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/user/approvals", wrapper.ListUserApprovals)
@@ -3479,6 +3988,386 @@ type DecideKycReview504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DecideKycReview504ApplicationProblemPlusJSONResponse) VisitDecideKycReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeNumberClaimDecisionRequestObject struct {
+	Body *ProposeNumberClaimDecisionJSONRequestBody
+}
+
+type ProposeNumberClaimDecisionResponseObject interface {
+	VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error
+}
+
+type ProposeNumberClaimDecision201JSONResponse externalRef0.Approval
+
+func (response ProposeNumberClaimDecision201JSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeNumberClaimDecision400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeNumberClaimDecision400ApplicationProblemPlusJSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeNumberClaimDecision401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeNumberClaimDecision401ApplicationProblemPlusJSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeNumberClaimDecision403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeNumberClaimDecision403ApplicationProblemPlusJSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeNumberClaimDecision404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeNumberClaimDecision404ApplicationProblemPlusJSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeNumberClaimDecision408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeNumberClaimDecision408ApplicationProblemPlusJSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeNumberClaimDecision409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeNumberClaimDecision409ApplicationProblemPlusJSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeNumberClaimDecision413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeNumberClaimDecision413ApplicationProblemPlusJSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeNumberClaimDecision415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeNumberClaimDecision415ApplicationProblemPlusJSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeNumberClaimDecision422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeNumberClaimDecision422ApplicationProblemPlusJSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeNumberClaimDecision429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeNumberClaimDecision429ApplicationProblemPlusJSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeNumberClaimDecision500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeNumberClaimDecision500ApplicationProblemPlusJSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeNumberClaimDecision503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeNumberClaimDecision503ApplicationProblemPlusJSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeNumberClaimDecision504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeNumberClaimDecision504ApplicationProblemPlusJSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberClaimsRequestObject struct {
+	Params ListNumberClaimsParams
+}
+
+type ListNumberClaimsResponseObject interface {
+	VisitListNumberClaimsResponse(w http.ResponseWriter) error
+}
+
+type ListNumberClaims200JSONResponse NumberClaimReviewPage
+
+func (response ListNumberClaims200JSONResponse) VisitListNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberClaims400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberClaims400ApplicationProblemPlusJSONResponse) VisitListNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberClaims401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberClaims401ApplicationProblemPlusJSONResponse) VisitListNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberClaims403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberClaims403ApplicationProblemPlusJSONResponse) VisitListNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberClaims422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberClaims422ApplicationProblemPlusJSONResponse) VisitListNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberClaims429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberClaims429ApplicationProblemPlusJSONResponse) VisitListNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberClaims500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberClaims500ApplicationProblemPlusJSONResponse) VisitListNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberClaims503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberClaims503ApplicationProblemPlusJSONResponse) VisitListNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumberClaims504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListNumberClaims504ApplicationProblemPlusJSONResponse) VisitListNumberClaimsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7531,6 +8420,490 @@ func (response ConfirmNumberChange504ApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
+type ListMyNumberClaimsRequestObject struct {
+	Params ListMyNumberClaimsParams
+}
+
+type ListMyNumberClaimsResponseObject interface {
+	VisitListMyNumberClaimsResponse(w http.ResponseWriter) error
+}
+
+type ListMyNumberClaims200JSONResponse NumberClaimPage
+
+func (response ListMyNumberClaims200JSONResponse) VisitListMyNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyNumberClaims400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyNumberClaims400ApplicationProblemPlusJSONResponse) VisitListMyNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyNumberClaims401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyNumberClaims401ApplicationProblemPlusJSONResponse) VisitListMyNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyNumberClaims403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyNumberClaims403ApplicationProblemPlusJSONResponse) VisitListMyNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyNumberClaims422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyNumberClaims422ApplicationProblemPlusJSONResponse) VisitListMyNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyNumberClaims429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyNumberClaims429ApplicationProblemPlusJSONResponse) VisitListMyNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyNumberClaims500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyNumberClaims500ApplicationProblemPlusJSONResponse) VisitListMyNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyNumberClaims503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyNumberClaims503ApplicationProblemPlusJSONResponse) VisitListMyNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyNumberClaims504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyNumberClaims504ApplicationProblemPlusJSONResponse) VisitListMyNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectNumberClaimRequestObject struct {
+	ClaimID ClaimID `json:"claim_id"`
+	Params  RejectNumberClaimParams
+}
+
+type RejectNumberClaimResponseObject interface {
+	VisitRejectNumberClaimResponse(w http.ResponseWriter) error
+}
+
+type RejectNumberClaim200JSONResponse NumberClaim
+
+func (response RejectNumberClaim200JSONResponse) VisitRejectNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectNumberClaim400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RejectNumberClaim400ApplicationProblemPlusJSONResponse) VisitRejectNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectNumberClaim401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RejectNumberClaim401ApplicationProblemPlusJSONResponse) VisitRejectNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectNumberClaim403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RejectNumberClaim403ApplicationProblemPlusJSONResponse) VisitRejectNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectNumberClaim404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RejectNumberClaim404ApplicationProblemPlusJSONResponse) VisitRejectNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectNumberClaim409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RejectNumberClaim409ApplicationProblemPlusJSONResponse) VisitRejectNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectNumberClaim429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RejectNumberClaim429ApplicationProblemPlusJSONResponse) VisitRejectNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectNumberClaim500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response RejectNumberClaim500ApplicationProblemPlusJSONResponse) VisitRejectNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectNumberClaim503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RejectNumberClaim503ApplicationProblemPlusJSONResponse) VisitRejectNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectNumberClaim504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response RejectNumberClaim504ApplicationProblemPlusJSONResponse) VisitRejectNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseNumberClaimRequestObject struct {
+	ClaimID ClaimID `json:"claim_id"`
+	Params  ReleaseNumberClaimParams
+}
+
+type ReleaseNumberClaimResponseObject interface {
+	VisitReleaseNumberClaimResponse(w http.ResponseWriter) error
+}
+
+type ReleaseNumberClaim200JSONResponse NumberClaim
+
+func (response ReleaseNumberClaim200JSONResponse) VisitReleaseNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseNumberClaim400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseNumberClaim400ApplicationProblemPlusJSONResponse) VisitReleaseNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseNumberClaim401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseNumberClaim401ApplicationProblemPlusJSONResponse) VisitReleaseNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseNumberClaim403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseNumberClaim403ApplicationProblemPlusJSONResponse) VisitReleaseNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseNumberClaim404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseNumberClaim404ApplicationProblemPlusJSONResponse) VisitReleaseNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseNumberClaim409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseNumberClaim409ApplicationProblemPlusJSONResponse) VisitReleaseNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseNumberClaim429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseNumberClaim429ApplicationProblemPlusJSONResponse) VisitReleaseNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseNumberClaim500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseNumberClaim500ApplicationProblemPlusJSONResponse) VisitReleaseNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseNumberClaim503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseNumberClaim503ApplicationProblemPlusJSONResponse) VisitReleaseNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseNumberClaim504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseNumberClaim504ApplicationProblemPlusJSONResponse) VisitReleaseNumberClaimResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateTotpRequestObject struct {
 	Body *CreateTotpJSONRequestBody
 }
@@ -10102,6 +11475,12 @@ type StrictServerInterface interface {
 	// DecideKycReview Approve or reject a submission
 	// (POST /v1/admin/kyc-reviews/{kyc_id}/decision)
 	DecideKycReview(ctx context.Context, request DecideKycReviewRequestObject) (DecideKycReviewResponseObject, error)
+	// ProposeNumberClaimDecision Propose how a claim on a number ends
+	// (POST /v1/admin/number-claim-decisions)
+	ProposeNumberClaimDecision(ctx context.Context, request ProposeNumberClaimDecisionRequestObject) (ProposeNumberClaimDecisionResponseObject, error)
+	// ListNumberClaims List claims on customers' numbers
+	// (GET /v1/admin/number-claims)
+	ListNumberClaims(ctx context.Context, request ListNumberClaimsRequestObject) (ListNumberClaimsResponseObject, error)
 	// ProposeRoleChange Propose a role for a user
 	// (POST /v1/admin/role-changes)
 	ProposeRoleChange(ctx context.Context, request ProposeRoleChangeRequestObject) (ProposeRoleChangeResponseObject, error)
@@ -10171,6 +11550,15 @@ type StrictServerInterface interface {
 	// ConfirmNumberChange Prove the new number and approve the change
 	// (POST /v1/me/number-changes/{number_change_id}/confirmation)
 	ConfirmNumberChange(ctx context.Context, request ConfirmNumberChangeRequestObject) (ConfirmNumberChangeResponseObject, error)
+	// ListMyNumberClaims List claims on your number
+	// (GET /v1/me/number-claims)
+	ListMyNumberClaims(ctx context.Context, request ListMyNumberClaimsRequestObject) (ListMyNumberClaimsResponseObject, error)
+	// RejectNumberClaim Keep your number
+	// (POST /v1/me/number-claims/{claim_id}/rejection)
+	RejectNumberClaim(ctx context.Context, request RejectNumberClaimRequestObject) (RejectNumberClaimResponseObject, error)
+	// ReleaseNumberClaim Give up your number
+	// (POST /v1/me/number-claims/{claim_id}/release)
+	ReleaseNumberClaim(ctx context.Context, request ReleaseNumberClaimRequestObject) (ReleaseNumberClaimResponseObject, error)
 	// CreateTotp Set up the authenticator
 	// (POST /v1/me/totp)
 	CreateTotp(ctx context.Context, request CreateTotpRequestObject) (CreateTotpResponseObject, error)
@@ -10334,6 +11722,63 @@ func (sh *strictHandler) DecideKycReview(w http.ResponseWriter, r *http.Request,
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(DecideKycReviewResponseObject); ok {
 		if err := validResponse.VisitDecideKycReviewResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ProposeNumberClaimDecision operation middleware
+func (sh *strictHandler) ProposeNumberClaimDecision(w http.ResponseWriter, r *http.Request) {
+	var request ProposeNumberClaimDecisionRequestObject
+
+	var body ProposeNumberClaimDecisionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeNumberClaimDecision(ctx, request.(ProposeNumberClaimDecisionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeNumberClaimDecision")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ProposeNumberClaimDecisionResponseObject); ok {
+		if err := validResponse.VisitProposeNumberClaimDecisionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListNumberClaims operation middleware
+func (sh *strictHandler) ListNumberClaims(w http.ResponseWriter, r *http.Request, params ListNumberClaimsParams) {
+	var request ListNumberClaimsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListNumberClaims(ctx, request.(ListNumberClaimsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListNumberClaims")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListNumberClaimsResponseObject); ok {
+		if err := validResponse.VisitListNumberClaimsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -10984,6 +12429,86 @@ func (sh *strictHandler) ConfirmNumberChange(w http.ResponseWriter, r *http.Requ
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ConfirmNumberChangeResponseObject); ok {
 		if err := validResponse.VisitConfirmNumberChangeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListMyNumberClaims operation middleware
+func (sh *strictHandler) ListMyNumberClaims(w http.ResponseWriter, r *http.Request, params ListMyNumberClaimsParams) {
+	var request ListMyNumberClaimsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMyNumberClaims(ctx, request.(ListMyNumberClaimsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMyNumberClaims")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListMyNumberClaimsResponseObject); ok {
+		if err := validResponse.VisitListMyNumberClaimsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RejectNumberClaim operation middleware
+func (sh *strictHandler) RejectNumberClaim(w http.ResponseWriter, r *http.Request, claimID ClaimID, params RejectNumberClaimParams) {
+	var request RejectNumberClaimRequestObject
+
+	request.ClaimID = claimID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RejectNumberClaim(ctx, request.(RejectNumberClaimRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RejectNumberClaim")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RejectNumberClaimResponseObject); ok {
+		if err := validResponse.VisitRejectNumberClaimResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReleaseNumberClaim operation middleware
+func (sh *strictHandler) ReleaseNumberClaim(w http.ResponseWriter, r *http.Request, claimID ClaimID, params ReleaseNumberClaimParams) {
+	var request ReleaseNumberClaimRequestObject
+
+	request.ClaimID = claimID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReleaseNumberClaim(ctx, request.(ReleaseNumberClaimRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReleaseNumberClaim")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReleaseNumberClaimResponseObject); ok {
+		if err := validResponse.VisitReleaseNumberClaimResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -37,6 +37,24 @@ func (e KycDecisionDecision) Valid() bool {
 	}
 }
 
+// Defines values for NumberClaimDecisionOutcome.
+const (
+	NumberClaimDecisionOutcomeKeep    NumberClaimDecisionOutcome = "keep"
+	NumberClaimDecisionOutcomeRelease NumberClaimDecisionOutcome = "release"
+)
+
+// Valid indicates whether the value is a known member of the NumberClaimDecisionOutcome enum.
+func (e NumberClaimDecisionOutcome) Valid() bool {
+	switch e {
+	case NumberClaimDecisionOutcomeKeep:
+		return true
+	case NumberClaimDecisionOutcomeRelease:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RoleChangeRole.
 const (
 	RoleChangeRoleAdmin      RoleChangeRole = "admin"
@@ -79,6 +97,30 @@ func (e ListKycReviewsParamsStatus) Valid() bool {
 	case ListKycReviewsParamsStatusRejected:
 		return true
 	case ListKycReviewsParamsStatusReview:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListNumberClaimsParamsState.
+const (
+	ListNumberClaimsParamsStateDisputed ListNumberClaimsParamsState = "disputed"
+	ListNumberClaimsParamsStateKept     ListNumberClaimsParamsState = "kept"
+	ListNumberClaimsParamsStateOpen     ListNumberClaimsParamsState = "open"
+	ListNumberClaimsParamsStateReleased ListNumberClaimsParamsState = "released"
+)
+
+// Valid indicates whether the value is a known member of the ListNumberClaimsParamsState enum.
+func (e ListNumberClaimsParamsState) Valid() bool {
+	switch e {
+	case ListNumberClaimsParamsStateDisputed:
+		return true
+	case ListNumberClaimsParamsStateKept:
+		return true
+	case ListNumberClaimsParamsStateOpen:
+		return true
+	case ListNumberClaimsParamsStateReleased:
 		return true
 	default:
 		return false
@@ -524,6 +566,137 @@ type NumberChangeStarted struct {
 	ResendAfter externalRef0.Timestamp `json:"resend_after"`
 }
 
+// NumberClaim A claim on a customer's number. Without an answer of the holder's the number is released at `release_at`.
+type NumberClaim struct {
+	// AnsweredAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AnsweredAt *externalRef0.Timestamp `json:"answered_at,omitempty"`
+
+	// ClaimID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ClaimID externalRef0.UUID `json:"claim_id"`
+
+	// ClosedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ClosedAt *externalRef0.Timestamp `json:"closed_at,omitempty"`
+
+	// OpenedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	OpenedAt externalRef0.Timestamp `json:"opened_at"`
+
+	// Reason What led to the state: rejected, suspended (the holder cannot answer), given_up, silence or decided. Absent while open. Clients must accept new values.
+	//
+	// Example: rejected
+	Reason *string `json:"reason,omitempty"`
+
+	// ReleaseAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ReleaseAt externalRef0.Timestamp `json:"release_at"`
+
+	// State open (waits for the holder), disputed (waits for compliance staff), released (the number is free) or kept. Clients must accept new values.
+	//
+	// Example: open
+	State string `json:"state"`
+}
+
+// NumberClaimDecision How a claim shall end, and why.
+type NumberClaimDecision struct {
+	// ClaimID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ClaimID externalRef0.UUID `json:"claim_id"`
+
+	// Outcome keep or release.
+	//
+	// Example: keep
+	Outcome NumberClaimDecisionOutcome `json:"outcome"`
+
+	// Reason Why, in the operator's words; kept in the audit trail. No personal data.
+	//
+	// Example: Reported loss of the phone.
+	Reason Reason `json:"reason"`
+}
+
+// NumberClaimDecisionOutcome keep or release.
+//
+// Example: keep
+type NumberClaimDecisionOutcome string
+
+// NumberClaimPage A page of claims.
+type NumberClaimPage struct {
+	// Data The claims, newest first.
+	Data []NumberClaim `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
+// NumberClaimReview A claim as compliance staff see it.
+type NumberClaimReview struct {
+	// AnsweredAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AnsweredAt *externalRef0.Timestamp `json:"answered_at,omitempty"`
+
+	// ClaimID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ClaimID externalRef0.UUID `json:"claim_id"`
+
+	// ClosedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ClosedAt *externalRef0.Timestamp `json:"closed_at,omitempty"`
+
+	// OpenedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	OpenedAt externalRef0.Timestamp `json:"opened_at"`
+
+	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
+	//
+	// Example: +254712345678
+	Phone externalRef0.Phone `json:"phone"`
+
+	// Reason What led to the state: rejected, suspended (the holder cannot answer), given_up, silence or decided. Absent while open. Clients must accept new values.
+	//
+	// Example: rejected
+	Reason *string `json:"reason,omitempty"`
+
+	// ReleaseAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ReleaseAt externalRef0.Timestamp `json:"release_at"`
+
+	// State open (waits for the holder), disputed (waits for compliance staff), released (the number is free) or kept. Clients must accept new values.
+	//
+	// Example: open
+	State string `json:"state"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// NumberClaimReviewPage A page of claims.
+type NumberClaimReviewPage struct {
+	// Data The claims, oldest first.
+	Data []NumberClaimReview `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
 // Otp The 6-digit code from the message.
 //
 // Example: 482913
@@ -945,6 +1118,11 @@ type Standing struct {
 	// Example: 2026-11-23T09:30:00Z
 	CredentialsChangedAt *time.Time `json:"credentials_changed_at,omitempty"`
 
+	// Number held, in_review (somebody else has proved to receive what is sent to the number: nothing may be paid or sent to it) or none (the number passed to somebody else). Absent means held; clients must take values that are new to them for in_review.
+	//
+	// Example: held
+	Number *string `json:"number,omitempty"`
+
 	// Status active or suspended. Clients must accept values that are new to them.
 	//
 	// Example: active
@@ -1114,6 +1292,11 @@ type UserStatus struct {
 	Version int64 `json:"version"`
 }
 
+// ClaimID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type ClaimID = externalRef0.UUID
+
 // KycID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -1143,6 +1326,21 @@ type ListKycReviewsParams struct {
 
 // ListKycReviewsParamsStatus defines parameters for ListKycReviews.
 type ListKycReviewsParamsStatus string
+
+// ListNumberClaimsParams defines parameters for ListNumberClaims.
+type ListNumberClaimsParams struct {
+	// State Which claims.
+	State *ListNumberClaimsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListNumberClaimsParamsState defines parameters for ListNumberClaims.
+type ListNumberClaimsParamsState string
 
 // ListStaffParams defines parameters for ListStaff.
 type ListStaffParams struct {
@@ -1180,6 +1378,27 @@ type ConfirmNumberChangeParams struct {
 	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
 }
 
+// ListMyNumberClaimsParams defines parameters for ListMyNumberClaims.
+type ListMyNumberClaimsParams struct {
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// RejectNumberClaimParams defines parameters for RejectNumberClaim.
+type RejectNumberClaimParams struct {
+	// StepUpToken Token from `POST /v1/step-ups`, valid for 5 minutes and for what it approves only.
+	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
+}
+
+// ReleaseNumberClaimParams defines parameters for ReleaseNumberClaim.
+type ReleaseNumberClaimParams struct {
+	// StepUpToken Token from `POST /v1/step-ups`, valid for 5 minutes and for what it approves only.
+	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
+}
+
 // RefreshSessionParams defines parameters for RefreshSession.
 type RefreshSessionParams struct {
 	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
@@ -1206,6 +1425,9 @@ type ProposeKycOverrideJSONRequestBody = KycOverride
 
 // DecideKycReviewJSONRequestBody defines body for DecideKycReview for application/json ContentType.
 type DecideKycReviewJSONRequestBody = KycDecision
+
+// ProposeNumberClaimDecisionJSONRequestBody defines body for ProposeNumberClaimDecision for application/json ContentType.
+type ProposeNumberClaimDecisionJSONRequestBody = NumberClaimDecision
 
 // ProposeRoleChangeJSONRequestBody defines body for ProposeRoleChange for application/json ContentType.
 type ProposeRoleChangeJSONRequestBody = RoleChange
@@ -1384,6 +1606,31 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/admin/kyc-reviews/{kyc_id}/decision (the `DecideKycReview` operationId).
 	DecideKycReview(ctx context.Context, kycID KycID, body DecideKycReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ProposeNumberClaimDecisionWithBody Propose how a claim on a number ends
+	//
+	// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/admin/number-claim-decisions (the `ProposeNumberClaimDecision` operationId).
+	ProposeNumberClaimDecisionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeNumberClaimDecision Propose how a claim on a number ends
+	//
+	// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/admin/number-claim-decisions (the `ProposeNumberClaimDecision` operationId).
+	ProposeNumberClaimDecision(ctx context.Context, body ProposeNumberClaimDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListNumberClaims List claims on customers' numbers
+	//
+	// Oldest first: `disputed` ones wait for a decision, `open` ones for the holder's answer. Every read is audited.
+	//
+	// Corresponds with GET /v1/admin/number-claims (the `ListNumberClaims` operationId).
+	ListNumberClaims(ctx context.Context, params *ListNumberClaimsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ProposeRoleChangeWithBody Propose a role for a user
 	//
 	// Another admin decides (`POST /v1/user/approvals/{approval_id}/approval`); then all sessions of the user end. Who has begun an identity verification is a customer for good and cannot join the staff (409 `role_customer`); the role `customer` takes a role away, and at least two active admins always remain (409 `last_admins`). 403 `own_record` for oneself.
@@ -1477,7 +1724,7 @@ type ClientInterface interface {
 
 	// LookupRecipientWithBody Find a recipient by phone
 	//
-	// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
+	// Returns the customer's id and masked name, or 404 `recipient_not_found`; 404 `recipient_in_review` while it is not clear whose the number is. Rate-limited per customer on whose behalf the call is made.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1486,7 +1733,7 @@ type ClientInterface interface {
 
 	// LookupRecipient Find a recipient by phone
 	//
-	// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
+	// Returns the customer's id and masked name, or 404 `recipient_not_found`; 404 `recipient_in_review` while it is not clear whose the number is. Rate-limited per customer on whose behalf the call is made.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1548,7 +1795,7 @@ type ClientInterface interface {
 
 	// StartLoginChallengeWithBody Request a code to sign in on a new device
 	//
-	// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
+	// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered, and while it is in review (no code is sent then). At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1557,7 +1804,7 @@ type ClientInterface interface {
 
 	// StartLoginChallenge Request a code to sign in on a new device
 	//
-	// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
+	// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered, and while it is in review (no code is sent then). At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1645,6 +1892,27 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/me/number-changes/{number_change_id}/confirmation (the `ConfirmNumberChange` operationId).
 	ConfirmNumberChange(ctx context.Context, numberChangeID NumberChangeID, params *ConfirmNumberChangeParams, body ConfirmNumberChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListMyNumberClaims List claims on your number
+	//
+	// Newest first. A claim is opened when somebody registers with your number from a device that is not yours, and proves with a code that they receive what is sent to it. While a claim is `open` or `disputed`, nothing is sent to the number, no new device can sign in, and nobody can send you money by this number; your devices work as before.
+	//
+	// Corresponds with GET /v1/me/number-claims (the `ListMyNumberClaims` operationId).
+	ListMyNumberClaims(ctx context.Context, params *ListMyNumberClaimsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectNumberClaim Keep your number
+	//
+	// Says that the number is still yours. Requires a step-up token that approves the claim's `id`. Whoever proved to receive your codes may have a copy of your SIM card, so the number stays blocked until the operator's compliance staff have decided. Repeated, it changes nothing; a claim that is closed is 409 `number_claim_closed`.
+	//
+	// Corresponds with POST /v1/me/number-claims/{claim_id}/rejection (the `RejectNumberClaim` operationId).
+	RejectNumberClaim(ctx context.Context, claimID ClaimID, params *RejectNumberClaimParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseNumberClaim Give up your number
+	//
+	// Says that the number is no longer yours: its new owner can register at once. Requires a step-up token that approves the claim's `id`. Account, money and devices stay yours, and the devices go on signing in with the former number. A claim that you rejected before is 409 `number_claim_disputed`, one that is closed otherwise 409 `number_claim_closed`.
+	//
+	// Corresponds with POST /v1/me/number-claims/{claim_id}/release (the `ReleaseNumberClaim` operationId).
+	ReleaseNumberClaim(ctx context.Context, claimID ClaimID, params *ReleaseNumberClaimParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateTotpWithBody Set up the authenticator
 	//
@@ -1738,7 +2006,7 @@ type ClientInterface interface {
 
 	// CompleteRegistrationWithBody Prove the phone and choose a PIN
 	//
-	// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
+	// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. If the response is lost, sign in with phone and PIN on the same device. Only somebody who has proved possession of the phone gets to see that a number is registered: on a device of the customer's it is 409 `already_registered`; on any other it is 409 `number_in_review`, because the number may have passed to somebody new. The present holder then has 7 days to answer; after that, registration can be tried again. Repeated meanwhile, the answer is the same.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1747,7 +2015,7 @@ type ClientInterface interface {
 
 	// CompleteRegistration Prove the phone and choose a PIN
 	//
-	// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
+	// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. If the response is lost, sign in with phone and PIN on the same device. Only somebody who has proved possession of the phone gets to see that a number is registered: on a device of the customer's it is 409 `already_registered`; on any other it is 409 `number_in_review`, because the number may have passed to somebody new. The present holder then has 7 days to answer; after that, registration can be tried again. Repeated meanwhile, the answer is the same.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1942,6 +2210,61 @@ func (c *Client) DecideKycReviewWithBody(ctx context.Context, kycID KycID, conte
 // Corresponds with POST /v1/admin/kyc-reviews/{kyc_id}/decision (the `DecideKycReview` operationId).
 func (c *Client) DecideKycReview(ctx context.Context, kycID KycID, body DecideKycReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDecideKycReviewRequest(c.Server, kycID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeNumberClaimDecisionWithBody Propose how a claim on a number ends
+//
+// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/admin/number-claim-decisions (the `ProposeNumberClaimDecision` operationId).
+func (c *Client) ProposeNumberClaimDecisionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeNumberClaimDecisionRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeNumberClaimDecision Propose how a claim on a number ends
+//
+// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/admin/number-claim-decisions (the `ProposeNumberClaimDecision` operationId).
+func (c *Client) ProposeNumberClaimDecision(ctx context.Context, body ProposeNumberClaimDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeNumberClaimDecisionRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListNumberClaims List claims on customers' numbers
+//
+// Oldest first: `disputed` ones wait for a decision, `open` ones for the holder's answer. Every read is audited.
+//
+// Corresponds with GET /v1/admin/number-claims (the `ListNumberClaims` operationId).
+func (c *Client) ListNumberClaims(ctx context.Context, params *ListNumberClaimsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListNumberClaimsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2155,7 +2478,7 @@ func (c *Client) TakeOtp(ctx context.Context, challengeID externalRef0.UUID, req
 
 // LookupRecipientWithBody Find a recipient by phone
 //
-// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
+// Returns the customer's id and masked name, or 404 `recipient_not_found`; 404 `recipient_in_review` while it is not clear whose the number is. Rate-limited per customer on whose behalf the call is made.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2174,7 +2497,7 @@ func (c *Client) LookupRecipientWithBody(ctx context.Context, contentType string
 
 // LookupRecipient Find a recipient by phone
 //
-// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
+// Returns the customer's id and masked name, or 404 `recipient_not_found`; 404 `recipient_in_review` while it is not clear whose the number is. Rate-limited per customer on whose behalf the call is made.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2316,7 +2639,7 @@ func (c *Client) GetKyc(ctx context.Context, kycID KycID, reqEditors ...RequestE
 
 // StartLoginChallengeWithBody Request a code to sign in on a new device
 //
-// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
+// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered, and while it is in review (no code is sent then). At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2335,7 +2658,7 @@ func (c *Client) StartLoginChallengeWithBody(ctx context.Context, contentType st
 
 // StartLoginChallenge Request a code to sign in on a new device
 //
-// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
+// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered, and while it is in review (no code is sent then). At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2524,6 +2847,57 @@ func (c *Client) ConfirmNumberChangeWithBody(ctx context.Context, numberChangeID
 // Corresponds with POST /v1/me/number-changes/{number_change_id}/confirmation (the `ConfirmNumberChange` operationId).
 func (c *Client) ConfirmNumberChange(ctx context.Context, numberChangeID NumberChangeID, params *ConfirmNumberChangeParams, body ConfirmNumberChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewConfirmNumberChangeRequest(c.Server, numberChangeID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListMyNumberClaims List claims on your number
+//
+// Newest first. A claim is opened when somebody registers with your number from a device that is not yours, and proves with a code that they receive what is sent to it. While a claim is `open` or `disputed`, nothing is sent to the number, no new device can sign in, and nobody can send you money by this number; your devices work as before.
+//
+// Corresponds with GET /v1/me/number-claims (the `ListMyNumberClaims` operationId).
+func (c *Client) ListMyNumberClaims(ctx context.Context, params *ListMyNumberClaimsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMyNumberClaimsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectNumberClaim Keep your number
+//
+// Says that the number is still yours. Requires a step-up token that approves the claim's `id`. Whoever proved to receive your codes may have a copy of your SIM card, so the number stays blocked until the operator's compliance staff have decided. Repeated, it changes nothing; a claim that is closed is 409 `number_claim_closed`.
+//
+// Corresponds with POST /v1/me/number-claims/{claim_id}/rejection (the `RejectNumberClaim` operationId).
+func (c *Client) RejectNumberClaim(ctx context.Context, claimID ClaimID, params *RejectNumberClaimParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectNumberClaimRequest(c.Server, claimID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseNumberClaim Give up your number
+//
+// Says that the number is no longer yours: its new owner can register at once. Requires a step-up token that approves the claim's `id`. Account, money and devices stay yours, and the devices go on signing in with the former number. A claim that you rejected before is 409 `number_claim_disputed`, one that is closed otherwise 409 `number_claim_closed`.
+//
+// Corresponds with POST /v1/me/number-claims/{claim_id}/release (the `ReleaseNumberClaim` operationId).
+func (c *Client) ReleaseNumberClaim(ctx context.Context, claimID ClaimID, params *ReleaseNumberClaimParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseNumberClaimRequest(c.Server, claimID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2726,7 +3100,7 @@ func (c *Client) StartRegistration(ctx context.Context, body StartRegistrationJS
 
 // CompleteRegistrationWithBody Prove the phone and choose a PIN
 //
-// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
+// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. If the response is lost, sign in with phone and PIN on the same device. Only somebody who has proved possession of the phone gets to see that a number is registered: on a device of the customer's it is 409 `already_registered`; on any other it is 409 `number_in_review`, because the number may have passed to somebody new. The present holder then has 7 days to answer; after that, registration can be tried again. Repeated meanwhile, the answer is the same.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2745,7 +3119,7 @@ func (c *Client) CompleteRegistrationWithBody(ctx context.Context, registrationI
 
 // CompleteRegistration Prove the phone and choose a PIN
 //
-// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
+// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. If the response is lost, sign in with phone and PIN on the same device. Only somebody who has proved possession of the phone gets to see that a number is registered: on a device of the customer's it is 409 `already_registered`; on any other it is 409 `number_in_review`, because the number may have passed to somebody new. The present holder then has 7 days to answer; after that, registration can be tried again. Repeated meanwhile, the answer is the same.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3147,6 +3521,124 @@ func NewDecideKycReviewRequestWithBody(server string, kycID KycID, contentType s
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewProposeNumberClaimDecisionRequest calls the generic ProposeNumberClaimDecision builder with application/json body
+func NewProposeNumberClaimDecisionRequest(server string, body ProposeNumberClaimDecisionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeNumberClaimDecisionRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewProposeNumberClaimDecisionRequestWithBody constructs an http.Request for the ProposeNumberClaimDecision method, with any body, and a specified content type
+func NewProposeNumberClaimDecisionRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/number-claim-decisions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListNumberClaimsRequest constructs an http.Request for the ListNumberClaims method
+func NewListNumberClaimsRequest(server string, params *ListNumberClaimsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/number-claims")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -4106,6 +4598,166 @@ func NewConfirmNumberChangeRequestWithBody(server string, numberChangeID NumberC
 	return req, nil
 }
 
+// NewListMyNumberClaimsRequest constructs an http.Request for the ListMyNumberClaims method
+func NewListMyNumberClaimsRequest(server string, params *ListMyNumberClaimsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/me/number-claims")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRejectNumberClaimRequest constructs an http.Request for the RejectNumberClaim method
+func NewRejectNumberClaimRequest(server string, claimID ClaimID, params *RejectNumberClaimParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "claim_id", claimID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/me/number-claims/%s/rejection", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Step-Up-Token", params.StepUpToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Step-Up-Token", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewReleaseNumberClaimRequest constructs an http.Request for the ReleaseNumberClaim method
+func NewReleaseNumberClaimRequest(server string, claimID ClaimID, params *ReleaseNumberClaimParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "claim_id", claimID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/me/number-claims/%s/release", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Step-Up-Token", params.StepUpToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Step-Up-Token", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewCreateTotpRequest calls the generic CreateTotp builder with application/json body
 func NewCreateTotpRequest(server string, body CreateTotpJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4781,6 +5433,33 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/admin/kyc-reviews/{kyc_id}/decision (the `DecideKycReview` operationId).
 	DecideKycReviewWithResponse(ctx context.Context, kycID KycID, body DecideKycReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*DecideKycReviewResponse, error)
 
+	// ProposeNumberClaimDecisionWithBodyWithResponse Propose how a claim on a number ends
+	//
+	// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/number-claim-decisions (the `ProposeNumberClaimDecision` operationId).
+	ProposeNumberClaimDecisionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeNumberClaimDecisionResponse, error)
+
+	// ProposeNumberClaimDecisionWithResponse Propose how a claim on a number ends
+	//
+	// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/number-claim-decisions (the `ProposeNumberClaimDecision` operationId).
+	ProposeNumberClaimDecisionWithResponse(ctx context.Context, body ProposeNumberClaimDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeNumberClaimDecisionResponse, error)
+
+	// ListNumberClaimsWithResponse List claims on customers' numbers
+	//
+	// Oldest first: `disputed` ones wait for a decision, `open` ones for the holder's answer. Every read is audited.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/admin/number-claims (the `ListNumberClaims` operationId).
+	ListNumberClaimsWithResponse(ctx context.Context, params *ListNumberClaimsParams, reqEditors ...RequestEditorFn) (*ListNumberClaimsResponse, error)
+
 	// ProposeRoleChangeWithBodyWithResponse Propose a role for a user
 	//
 	// Another admin decides (`POST /v1/user/approvals/{approval_id}/approval`); then all sessions of the user end. Who has begun an identity verification is a customer for good and cannot join the staff (409 `role_customer`); the role `customer` takes a role away, and at least two active admins always remain (409 `last_admins`). 403 `own_record` for oneself.
@@ -4882,7 +5561,7 @@ type ClientWithResponsesInterface interface {
 
 	// LookupRecipientWithBodyWithResponse Find a recipient by phone
 	//
-	// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
+	// Returns the customer's id and masked name, or 404 `recipient_not_found`; 404 `recipient_in_review` while it is not clear whose the number is. Rate-limited per customer on whose behalf the call is made.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4891,7 +5570,7 @@ type ClientWithResponsesInterface interface {
 
 	// LookupRecipientWithResponse Find a recipient by phone
 	//
-	// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
+	// Returns the customer's id and masked name, or 404 `recipient_not_found`; 404 `recipient_in_review` while it is not clear whose the number is. Rate-limited per customer on whose behalf the call is made.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4963,7 +5642,7 @@ type ClientWithResponsesInterface interface {
 
 	// StartLoginChallengeWithBodyWithResponse Request a code to sign in on a new device
 	//
-	// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
+	// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered, and while it is in review (no code is sent then). At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4972,7 +5651,7 @@ type ClientWithResponsesInterface interface {
 
 	// StartLoginChallengeWithResponse Request a code to sign in on a new device
 	//
-	// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
+	// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered, and while it is in review (no code is sent then). At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5069,6 +5748,33 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/me/number-changes/{number_change_id}/confirmation (the `ConfirmNumberChange` operationId).
 	ConfirmNumberChangeWithResponse(ctx context.Context, numberChangeID NumberChangeID, params *ConfirmNumberChangeParams, body ConfirmNumberChangeJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmNumberChangeResponse, error)
 
+	// ListMyNumberClaimsWithResponse List claims on your number
+	//
+	// Newest first. A claim is opened when somebody registers with your number from a device that is not yours, and proves with a code that they receive what is sent to it. While a claim is `open` or `disputed`, nothing is sent to the number, no new device can sign in, and nobody can send you money by this number; your devices work as before.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/me/number-claims (the `ListMyNumberClaims` operationId).
+	ListMyNumberClaimsWithResponse(ctx context.Context, params *ListMyNumberClaimsParams, reqEditors ...RequestEditorFn) (*ListMyNumberClaimsResponse, error)
+
+	// RejectNumberClaimWithResponse Keep your number
+	//
+	// Says that the number is still yours. Requires a step-up token that approves the claim's `id`. Whoever proved to receive your codes may have a copy of your SIM card, so the number stays blocked until the operator's compliance staff have decided. Repeated, it changes nothing; a claim that is closed is 409 `number_claim_closed`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/me/number-claims/{claim_id}/rejection (the `RejectNumberClaim` operationId).
+	RejectNumberClaimWithResponse(ctx context.Context, claimID ClaimID, params *RejectNumberClaimParams, reqEditors ...RequestEditorFn) (*RejectNumberClaimResponse, error)
+
+	// ReleaseNumberClaimWithResponse Give up your number
+	//
+	// Says that the number is no longer yours: its new owner can register at once. Requires a step-up token that approves the claim's `id`. Account, money and devices stay yours, and the devices go on signing in with the former number. A claim that you rejected before is 409 `number_claim_disputed`, one that is closed otherwise 409 `number_claim_closed`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/me/number-claims/{claim_id}/release (the `ReleaseNumberClaim` operationId).
+	ReleaseNumberClaimWithResponse(ctx context.Context, claimID ClaimID, params *ReleaseNumberClaimParams, reqEditors ...RequestEditorFn) (*ReleaseNumberClaimResponse, error)
+
 	// CreateTotpWithBodyWithResponse Set up the authenticator
 	//
 	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation` in the same session. Until then a repeated call shows the same secret. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
@@ -5161,7 +5867,7 @@ type ClientWithResponsesInterface interface {
 
 	// CompleteRegistrationWithBodyWithResponse Prove the phone and choose a PIN
 	//
-	// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
+	// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. If the response is lost, sign in with phone and PIN on the same device. Only somebody who has proved possession of the phone gets to see that a number is registered: on a device of the customer's it is 409 `already_registered`; on any other it is 409 `number_in_review`, because the number may have passed to somebody new. The present holder then has 7 days to answer; after that, registration can be tried again. Repeated meanwhile, the answer is the same.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5170,7 +5876,7 @@ type ClientWithResponsesInterface interface {
 
 	// CompleteRegistrationWithResponse Prove the phone and choose a PIN
 	//
-	// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
+	// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. If the response is lost, sign in with phone and PIN on the same device. Only somebody who has proved possession of the phone gets to see that a number is registered: on a device of the customer's it is 409 `already_registered`; on any other it is 409 `number_in_review`, because the number may have passed to somebody new. The present holder then has 7 days to answer; after that, registration can be tried again. Repeated meanwhile, the answer is the same.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5641,6 +6347,235 @@ func (r DecideKycReviewResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DecideKycReviewResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeNumberClaimDecisionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeNumberClaimDecisionResponse) GetJSON201() *externalRef0.Approval {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeNumberClaimDecisionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeNumberClaimDecisionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeNumberClaimDecisionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeNumberClaimDecisionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListNumberClaimsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberClaimReviewPage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListNumberClaimsResponse) GetJSON200() *NumberClaimReviewPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListNumberClaimsResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListNumberClaimsResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListNumberClaimsResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListNumberClaimsResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListNumberClaimsResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListNumberClaimsResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListNumberClaimsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListNumberClaimsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListNumberClaimsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListNumberClaimsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListNumberClaimsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListNumberClaimsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8137,6 +9072,311 @@ func (r ConfirmNumberChangeResponse) ContentType() string {
 	return ""
 }
 
+type ListMyNumberClaimsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberClaimPage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMyNumberClaimsResponse) GetJSON200() *NumberClaimPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListMyNumberClaimsResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListMyNumberClaimsResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListMyNumberClaimsResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListMyNumberClaimsResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListMyNumberClaimsResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListMyNumberClaimsResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListMyNumberClaimsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListMyNumberClaimsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMyNumberClaimsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMyNumberClaimsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMyNumberClaimsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMyNumberClaimsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RejectNumberClaimResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberClaim
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RejectNumberClaimResponse) GetJSON200() *NumberClaim {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RejectNumberClaimResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RejectNumberClaimResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RejectNumberClaimResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RejectNumberClaimResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RejectNumberClaimResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RejectNumberClaimResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RejectNumberClaimResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RejectNumberClaimResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r RejectNumberClaimResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r RejectNumberClaimResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RejectNumberClaimResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RejectNumberClaimResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RejectNumberClaimResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReleaseNumberClaimResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NumberClaim
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReleaseNumberClaimResponse) GetJSON200() *NumberClaim {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReleaseNumberClaimResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReleaseNumberClaimResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReleaseNumberClaimResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReleaseNumberClaimResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReleaseNumberClaimResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReleaseNumberClaimResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReleaseNumberClaimResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReleaseNumberClaimResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ReleaseNumberClaimResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseNumberClaimResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseNumberClaimResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseNumberClaimResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseNumberClaimResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type CreateTotpResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9725,6 +10965,51 @@ func (c *ClientWithResponses) DecideKycReviewWithResponse(ctx context.Context, k
 	return ParseDecideKycReviewResponse(rsp)
 }
 
+// ProposeNumberClaimDecisionWithBodyWithResponse Propose how a claim on a number ends
+//
+// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/number-claim-decisions (the `ProposeNumberClaimDecision` operationId).
+func (c *ClientWithResponses) ProposeNumberClaimDecisionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeNumberClaimDecisionResponse, error) {
+	rsp, err := c.ProposeNumberClaimDecisionWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeNumberClaimDecisionResponse(rsp)
+}
+
+// ProposeNumberClaimDecisionWithResponse Propose how a claim on a number ends
+//
+// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/number-claim-decisions (the `ProposeNumberClaimDecision` operationId).
+func (c *ClientWithResponses) ProposeNumberClaimDecisionWithResponse(ctx context.Context, body ProposeNumberClaimDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeNumberClaimDecisionResponse, error) {
+	rsp, err := c.ProposeNumberClaimDecision(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeNumberClaimDecisionResponse(rsp)
+}
+
+// ListNumberClaimsWithResponse List claims on customers' numbers
+//
+// Oldest first: `disputed` ones wait for a decision, `open` ones for the holder's answer. Every read is audited.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/admin/number-claims (the `ListNumberClaims` operationId).
+func (c *ClientWithResponses) ListNumberClaimsWithResponse(ctx context.Context, params *ListNumberClaimsParams, reqEditors ...RequestEditorFn) (*ListNumberClaimsResponse, error) {
+	rsp, err := c.ListNumberClaims(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListNumberClaimsResponse(rsp)
+}
+
 // ProposeRoleChangeWithBodyWithResponse Propose a role for a user
 //
 // Another admin decides (`POST /v1/user/approvals/{approval_id}/approval`); then all sessions of the user end. Who has begun an identity verification is a customer for good and cannot join the staff (409 `role_customer`); the role `customer` takes a role away, and at least two active admins always remain (409 `last_admins`). 403 `own_record` for oneself.
@@ -9892,7 +11177,7 @@ func (c *ClientWithResponses) TakeOtpWithResponse(ctx context.Context, challenge
 
 // LookupRecipientWithBodyWithResponse Find a recipient by phone
 //
-// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
+// Returns the customer's id and masked name, or 404 `recipient_not_found`; 404 `recipient_in_review` while it is not clear whose the number is. Rate-limited per customer on whose behalf the call is made.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9907,7 +11192,7 @@ func (c *ClientWithResponses) LookupRecipientWithBodyWithResponse(ctx context.Co
 
 // LookupRecipientWithResponse Find a recipient by phone
 //
-// Returns the customer's id and masked name, or 404 `recipient_not_found`. Rate-limited per customer on whose behalf the call is made.
+// Returns the customer's id and masked name, or 404 `recipient_not_found`; 404 `recipient_in_review` while it is not clear whose the number is. Rate-limited per customer on whose behalf the call is made.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10027,7 +11312,7 @@ func (c *ClientWithResponses) GetKycWithResponse(ctx context.Context, kycID KycI
 
 // StartLoginChallengeWithBodyWithResponse Request a code to sign in on a new device
 //
-// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
+// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered, and while it is in review (no code is sent then). At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10042,7 +11327,7 @@ func (c *ClientWithResponses) StartLoginChallengeWithBodyWithResponse(ctx contex
 
 // StartLoginChallengeWithResponse Request a code to sign in on a new device
 //
-// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered. At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
+// Sends a code to the customer's phone, bound to this device. The response is the same whether or not the number is registered, and while it is in review (no code is sent then). At most 3 codes in 15 minutes (429 `otp_limit`): each device of the customer has its own count, and all other devices share one count per phone number.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10205,6 +11490,51 @@ func (c *ClientWithResponses) ConfirmNumberChangeWithResponse(ctx context.Contex
 	return ParseConfirmNumberChangeResponse(rsp)
 }
 
+// ListMyNumberClaimsWithResponse List claims on your number
+//
+// Newest first. A claim is opened when somebody registers with your number from a device that is not yours, and proves with a code that they receive what is sent to it. While a claim is `open` or `disputed`, nothing is sent to the number, no new device can sign in, and nobody can send you money by this number; your devices work as before.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/me/number-claims (the `ListMyNumberClaims` operationId).
+func (c *ClientWithResponses) ListMyNumberClaimsWithResponse(ctx context.Context, params *ListMyNumberClaimsParams, reqEditors ...RequestEditorFn) (*ListMyNumberClaimsResponse, error) {
+	rsp, err := c.ListMyNumberClaims(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMyNumberClaimsResponse(rsp)
+}
+
+// RejectNumberClaimWithResponse Keep your number
+//
+// Says that the number is still yours. Requires a step-up token that approves the claim's `id`. Whoever proved to receive your codes may have a copy of your SIM card, so the number stays blocked until the operator's compliance staff have decided. Repeated, it changes nothing; a claim that is closed is 409 `number_claim_closed`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/me/number-claims/{claim_id}/rejection (the `RejectNumberClaim` operationId).
+func (c *ClientWithResponses) RejectNumberClaimWithResponse(ctx context.Context, claimID ClaimID, params *RejectNumberClaimParams, reqEditors ...RequestEditorFn) (*RejectNumberClaimResponse, error) {
+	rsp, err := c.RejectNumberClaim(ctx, claimID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectNumberClaimResponse(rsp)
+}
+
+// ReleaseNumberClaimWithResponse Give up your number
+//
+// Says that the number is no longer yours: its new owner can register at once. Requires a step-up token that approves the claim's `id`. Account, money and devices stay yours, and the devices go on signing in with the former number. A claim that you rejected before is 409 `number_claim_disputed`, one that is closed otherwise 409 `number_claim_closed`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/me/number-claims/{claim_id}/release (the `ReleaseNumberClaim` operationId).
+func (c *ClientWithResponses) ReleaseNumberClaimWithResponse(ctx context.Context, claimID ClaimID, params *ReleaseNumberClaimParams, reqEditors ...RequestEditorFn) (*ReleaseNumberClaimResponse, error) {
+	rsp, err := c.ReleaseNumberClaim(ctx, claimID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseNumberClaimResponse(rsp)
+}
+
 // CreateTotpWithBodyWithResponse Set up the authenticator
 //
 // For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation` in the same session. Until then a repeated call shows the same secret. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
@@ -10357,7 +11687,7 @@ func (c *ClientWithResponses) StartRegistrationWithResponse(ctx context.Context,
 
 // CompleteRegistrationWithBodyWithResponse Prove the phone and choose a PIN
 //
-// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
+// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. If the response is lost, sign in with phone and PIN on the same device. Only somebody who has proved possession of the phone gets to see that a number is registered: on a device of the customer's it is 409 `already_registered`; on any other it is 409 `number_in_review`, because the number may have passed to somebody new. The present holder then has 7 days to answer; after that, registration can be tried again. Repeated meanwhile, the answer is the same.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10372,7 +11702,7 @@ func (c *ClientWithResponses) CompleteRegistrationWithBodyWithResponse(ctx conte
 
 // CompleteRegistrationWithResponse Prove the phone and choose a PIN
 //
-// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. A number that is already registered is 409 `already_registered`, which only somebody who has proved possession of the phone gets to see. If the response is lost, sign in with phone and PIN on the same device.
+// Creates the customer, binds the device and opens the first session. A wrong, used or expired code is 422 `otp_invalid`. A PIN that is easy to guess is 422 `pin_weak` and does not use up an attempt. If the response is lost, sign in with phone and PIN on the same device. Only somebody who has proved possession of the phone gets to see that a number is registered: on a device of the customer's it is 409 `already_registered`; on any other it is 409 `number_in_review`, because the number may have passed to somebody new. The present holder then has 7 days to answer; after that, registration can be tried again. Repeated meanwhile, the answer is the same.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10843,6 +12173,205 @@ func ParseDecideKycReviewResponse(rsp *http.Response) (*DecideKycReviewResponse,
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeNumberClaimDecisionResponse parses an HTTP response from a ProposeNumberClaimDecisionWithResponse call
+func ParseProposeNumberClaimDecisionResponse(rsp *http.Response) (*ProposeNumberClaimDecisionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeNumberClaimDecisionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListNumberClaimsResponse parses an HTTP response from a ListNumberClaimsWithResponse call
+func ParseListNumberClaimsResponse(rsp *http.Response) (*ListNumberClaimsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListNumberClaimsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberClaimReviewPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -12998,6 +14527,266 @@ func ParseConfirmNumberChangeResponse(rsp *http.Response) (*ConfirmNumberChangeR
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListMyNumberClaimsResponse parses an HTTP response from a ListMyNumberClaimsWithResponse call
+func ParseListMyNumberClaimsResponse(rsp *http.Response) (*ListMyNumberClaimsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMyNumberClaimsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberClaimPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRejectNumberClaimResponse parses an HTTP response from a RejectNumberClaimWithResponse call
+func ParseRejectNumberClaimResponse(rsp *http.Response) (*RejectNumberClaimResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RejectNumberClaimResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberClaim
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReleaseNumberClaimResponse parses an HTTP response from a ReleaseNumberClaimWithResponse call
+func ParseReleaseNumberClaimResponse(rsp *http.Response) (*ReleaseNumberClaimResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseNumberClaimResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NumberClaim
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests

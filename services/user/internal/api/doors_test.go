@@ -27,8 +27,8 @@ func TestAuthorization(t *testing.T) {
 		auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + uuid.NewString(), Audience: jwt.ClaimStrings{"user"}}})
 	w.must(err)
 	all := w.operations()
-	if len(all) != 39 {
-		t.Errorf("%d operations, want 39: a removed one breaks clients", len(all))
+	if len(all) != 44 {
+		t.Errorf("%d operations, want 44: a removed one breaks clients", len(all))
 	}
 	for _, o := range all {
 		w.expect(o.call, http.StatusUnauthorized, "unauthenticated")

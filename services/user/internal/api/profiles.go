@@ -28,8 +28,9 @@ func (s *Server) UpdateProfile(ctx context.Context, r userapi.UpdateProfileReque
 
 func profileAnswer(p domain.Profile) userapi.Profile {
 	return userapi.Profile{
-		UserID: p.ID, Phone: optional(p.Phone), Email: optional(userapi.Email(p.Email)), FirstName: optional(p.FirstName), LastName: optional(p.LastName),
-		Country: p.Country, Language: p.Language, Status: p.Status, KycStatus: p.KycStatus, Tier: p.Tier, Roles: []string{p.Role},
+		UserID: p.ID, Phone: optional(p.Phone), Email: optional(userapi.Email(p.Email)), FirstName: optional(p.FirstName),
+		LastName: optional(p.LastName),
+		Country:  p.Country, Language: p.Language, Status: p.Status, KycStatus: p.KycStatus, Tier: p.Tier, Roles: []string{p.Role},
 		CreatedAt: p.CreatedAt,
 	}
 }
@@ -60,7 +61,8 @@ func (s *Server) GetStanding(ctx context.Context, r userapi.GetStandingRequestOb
 	if err != nil {
 		return nil, err
 	}
-	out := userapi.GetStanding200JSONResponse{UserID: st.UserID, Status: st.Status, Tier: st.Tier, Country: st.Country, Version: st.Version}
+	out := userapi.GetStanding200JSONResponse{UserID: st.UserID, Status: st.Status, Tier: st.Tier, Country: st.Country, Number: &st.Number,
+		Version: st.Version}
 	if !st.CredentialsChangedAt.IsZero() {
 		out.CredentialsChangedAt = &st.CredentialsChangedAt
 	}

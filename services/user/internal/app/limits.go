@@ -19,6 +19,7 @@ type asker struct {
 	user          *userdb.User // whose phone it is; nil for nobody's
 	phone, device string
 	bound         bool // the device is the customer's
+	inReview      bool // it is not clear whose the phone is
 }
 
 // asker looks who asks. A phone that is nobody's takes the same way as a customer's.
@@ -34,6 +35,9 @@ func (a *App) asker(ctx context.Context, phone, device string) (asker, error) {
 	}
 	if who.bound, err = a.q.DeviceBound(ctx, a.Pool, owner, a.Sealer.Indexes(indexDevice, device)); err != nil {
 		return who, fmt.Errorf("read device: %w", err)
+	}
+	if who.inReview, err = a.inReview(ctx, a.Pool, owner); err != nil { // asked about nobody's phone too
+		return who, err
 	}
 	return who, nil
 }

@@ -139,6 +139,10 @@ func (a *App) dropNumberChange(ctx context.Context, tx pgx.Tx, user uuid.UUID, r
 // one is kept, and the customer's new version.
 func (a *App) moveNumber(ctx context.Context, tx pgx.Tx, u userdb.User, phone string) (*uuid.UUID, int64, error) {
 	now := a.Now()
+	u, err := a.leaveClaimed(ctx, tx, u)
+	if err != nil {
+		return nil, 0, err
+	}
 	former, err := a.keepFormer(ctx, tx, u, now)
 	if err != nil {
 		return nil, 0, err

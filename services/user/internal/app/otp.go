@@ -143,6 +143,15 @@ func (a *App) TakeOtp(ctx context.Context, id uuid.UUID) (Code, error) {
 	if row.Purpose != domain.OtpRegistration && row.UserID == nil {
 		return Code{}, fault.ErrNotFound
 	}
+	if row.Purpose == domain.OtpLogin || row.Purpose == domain.OtpPinReset {
+		in, err := a.inReview(ctx, a.Pool, *row.UserID)
+		if err != nil {
+			return Code{}, err
+		}
+		if in {
+			return Code{}, fault.ErrNotFound // asked for before somebody else proved to read what is sent there
+		}
+	}
 	c := Code{Language: row.Language, Purpose: row.Purpose, ExpiresAt: row.ExpiresAt.UTC()}
 	if c.Phone, err = a.open("otp.phone", row.ID, row.PhoneSealed); err != nil {
 		return Code{}, err

@@ -25,7 +25,7 @@ func (a *App) StartPinReset(ctx context.Context, phone, device string) (Challeng
 		return Challenge{}, err
 	}
 	in := challengeInput{who: who, purpose: domain.OtpPinReset, language: domain.DefaultLanguage}
-	if u := who.user; who.bound && u.Role == scopes.RoleCustomer {
+	if u := who.user; who.bound && !who.inReview && u.Role == scopes.RoleCustomer {
 		in.user, in.language, in.country, in.send = u, u.Language, u.Country, true
 	}
 	return a.challenge(ctx, in)
@@ -61,6 +61,10 @@ func (a *App) CompletePinReset(ctx context.Context, in PinResetInput) error {
 	if err != nil {
 		return err
 	}
+	phone, err := a.open("otp.phone", c.ID, c.PhoneSealed)
+	if err != nil {
+		return err
+	}
 	return pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
 		u, err := a.q.LockUser(ctx, tx, *c.UserID)
 		if err != nil {
@@ -71,6 +75,9 @@ func (a *App) CompletePinReset(ctx context.Context, in PinResetInput) error {
 		}
 		if isStaff(u.Role) {
 			return domain.ErrOtpInvalid // joined the staff since
+		}
+		if err := a.reachable(ctx, tx, u, phone); err != nil {
+			return err
 		}
 		return a.replacePin(ctx, tx, u, c.ID, sealed)
 	})

@@ -115,6 +115,13 @@ func (a *App) LookupRecipient(ctx context.Context, phone string) (domain.Profile
 	if u == nil || u.Role != scopes.RoleCustomer {
 		return domain.Profile{}, domain.ErrRecipientNotFound
 	}
+	in, err := a.inReview(ctx, a.Pool, u.ID)
+	if err != nil {
+		return domain.Profile{}, err
+	}
+	if in {
+		return domain.Profile{}, domain.ErrRecipientInReview
+	}
 	return a.profile(*u)
 }
 
@@ -126,5 +133,13 @@ func (a *App) GetContacts(ctx context.Context, id uuid.UUID) (domain.Profile, er
 	if caller, ok := auth.From(ctx).UserID(); ok && caller != id {
 		return domain.Profile{}, fault.ErrForbidden
 	}
-	return a.readProfile(ctx, id)
+	p, err := a.readProfile(ctx, id)
+	if err != nil {
+		return p, err
+	}
+	in, err := a.inReview(ctx, a.Pool, id)
+	if in {
+		p.Phone = "" // nothing may be sent to it
+	}
+	return p, err
 }

@@ -34,7 +34,7 @@ type RegistrationInput struct {
 	Otp, Pin, Device string
 }
 
-// CompleteRegistration makes the customer, binds the device and opens the first session.
+// CompleteRegistration makes the customer, binds the device and opens the first session. A number that somebody else holds is claimed.
 func (a *App) CompleteRegistration(ctx context.Context, in RegistrationInput) (domain.Profile, Tokens, error) {
 	if err := domain.CheckPin(in.Pin); err != nil {
 		return domain.Profile{}, Tokens{}, err // before the code: choosing a better PIN costs no try
@@ -53,9 +53,13 @@ func (a *App) CompleteRegistration(ctx context.Context, in RegistrationInput) (d
 	}
 	var u userdb.User
 	var t Tokens
+	claimed := false
 	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) (err error) {
 		if err := a.spendOtp(ctx, tx, c.ID); err != nil {
 			return err
+		}
+		if claimed, err = a.claimNumber(ctx, tx, phone, in.Device); err != nil || claimed {
+			return err // a refusal that stays: the claim and the spent code are committed
 		}
 		if u, err = a.insertUser(ctx, tx, row, phone, in.Device); err != nil {
 			return err
@@ -68,6 +72,9 @@ func (a *App) CompleteRegistration(ctx context.Context, in RegistrationInput) (d
 	})
 	if err != nil {
 		return domain.Profile{}, Tokens{}, err
+	}
+	if claimed {
+		return domain.Profile{}, Tokens{}, domain.ErrNumberInReview
 	}
 	p, err := a.profile(u)
 	return p, t, err

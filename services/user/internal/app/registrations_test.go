@@ -172,7 +172,7 @@ func TestRegistrationTwice(t *testing.T) {
 	c, err := w.App.StartRegistration(w.anyone(), phone, "KE", "en") // the same answer as for anybody
 	w.must(err)
 	_, _, err = w.App.CompleteRegistration(w.anyone(),
-		app.RegistrationInput{ID: c.ID, Otp: w.code(c.ID), Pin: "8361", Device: "another-device-0001"})
+		app.RegistrationInput{ID: c.ID, Otp: w.code(c.ID), Pin: "8361", Device: device})
 	w.want(err, domain.ErrAlreadyRegistered)
 	if n := w.Count("SELECT count(*) FROM audit_log"); n != before {
 		t.Errorf("the refusal was written: %d audit rows", n-before)

@@ -39,7 +39,7 @@ func (a *App) StartLoginChallenge(ctx context.Context, phone, device string) (Ch
 		return Challenge{}, err
 	}
 	in := challengeInput{who: who, purpose: domain.OtpLogin, language: domain.DefaultLanguage}
-	if u := who.user; u != nil {
+	if u := who.user; u != nil && !who.inReview {
 		in.user, in.language, in.country, in.send = u, u.Language, u.Country, true
 	}
 	return a.challenge(ctx, in)
@@ -56,7 +56,7 @@ type SessionInput struct {
 // CreateSession signs in. On a device that is not bound to the customer the code that was sent for this customer and this device comes
 // before the PIN: a stranger can neither try PINs nor lock them, and learns the same about every phone.
 func (a *App) CreateSession(ctx context.Context, in SessionInput) (Tokens, error) {
-	who, err := a.asker(ctx, in.Phone, in.Device)
+	who, err := a.signer(ctx, in.Phone, in.Device)
 	if err != nil {
 		return Tokens{}, err
 	}
@@ -125,6 +125,9 @@ func (a *App) sameDevice(index []byte, device string) bool {
 }
 
 func (a *App) bindDevice(ctx context.Context, tx pgx.Tx, u userdb.User, in SessionInput) error {
+	if err := a.reachable(ctx, tx, u, in.Phone); err != nil {
+		return err
+	}
 	if err := a.spendOtp(ctx, tx, *in.ChallengeID); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ const (
 	actionRole      = "role.change"
 	actionTotpReset = "totp.reset"
 	actionKyc       = "kyc.override"
+	actionNumber    = "number.decide"
 )
 
 // minAdmins is how many active admins remain: below, nobody could approve what the other proposes.
@@ -34,6 +35,8 @@ func (a *App) actions() []approve.Action {
 	return []approve.Action{
 		{Name: actionRole, Propose: scopes.AdminRoles, Approve: scopes.AdminRolesApprove, About: objectUser, Apply: a.applyRole},
 		{Name: actionTotpReset, Propose: scopes.AdminRoles, Approve: scopes.AdminRolesApprove, About: objectUser, Apply: a.applyTotpReset},
+		{Name: actionNumber, Propose: scopes.AdminNumbers, Approve: scopes.AdminNumbersApprove, About: claimUser,
+			Apply: a.applyNumberDecision},
 		{Name: actionKyc, Propose: scopes.AdminKyc, Approve: scopes.AdminKycApprove, About: kycUser, Apply: a.applyKycOverride},
 	}
 }

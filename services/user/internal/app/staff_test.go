@@ -139,7 +139,8 @@ func TestTotpSignIn(t *testing.T) {
 	w.want(w.signInAs(m, w.totp(m, 0)), domain.ErrTotpInvalid) // it confirmed the authenticator
 	w.want(w.signInAs(m, w.totp(m, 2)), domain.ErrTotpInvalid)
 	w.must(w.signInAs(m, w.totp(m, 1)))
-	if scope, _ := w.rightsOf(m.tokens); scope != "profile totp admin:users admin:kyc admin:kyc:approve admin:ledger" {
+	if scope, _ := w.rightsOf(
+		m.tokens); scope != "profile totp admin:users admin:kyc admin:kyc:approve admin:numbers admin:numbers:approve admin:ledger" {
 		t.Errorf("scope %s", scope)
 	}
 	w.want(w.signInAs(m, w.totp(m, 1)), domain.ErrTotpInvalid)
@@ -189,7 +190,8 @@ func TestStaffSessionEnds(t *testing.T) {
 		t.Errorf("a session before its end: %v", err)
 	}
 	w.Advance(time.Microsecond)
-	_, err = w.App.CreateStepUp(session, app.StepUpInput{Pin: testworld.OperatorPin, Operation: "createTransfer", Approves: quoted(uuid.New())})
+	_, err = w.App.CreateStepUp(session,
+		app.StepUpInput{Pin: testworld.OperatorPin, Operation: "createTransfer", Approves: quoted(uuid.New())})
 	w.want(err, domain.ErrSessionEnded)
 	_, err = refresh(m.tokens.Refresh, "idle")
 	w.want(err, domain.ErrRefreshInvalid)

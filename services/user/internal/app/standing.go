@@ -12,6 +12,7 @@ import (
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
 
 // Standing is what a customer may do, as of a version that grows with each change.
@@ -20,6 +21,7 @@ type Standing struct {
 	Status  string
 	Tier    int32
 	Country string
+	Number  string // what the phone number may be used for
 	Version int64
 	// CredentialsChangedAt is when the PIN was last replaced, a device bound or the number changed; zero: never.
 	CredentialsChangedAt time.Time
@@ -41,7 +43,15 @@ func (a *App) GetStanding(ctx context.Context, id uuid.UUID) (Standing, error) {
 	if err != nil {
 		return Standing{}, fmt.Errorf("read changes of credentials: %w", err)
 	}
-	st := Standing{UserID: u.ID, Status: u.Status, Tier: u.Tier, Country: u.Country, Version: u.Version}
+	st := Standing{UserID: u.ID, Status: u.Status, Tier: u.Tier, Country: u.Country, Number: domain.NumberHeld, Version: u.Version}
+	switch in, err := a.inReview(ctx, a.Pool, id); {
+	case err != nil:
+		return Standing{}, err
+	case in:
+		st.Number = domain.NumberInReview
+	case u.PhoneIndex == nil:
+		st.Number = domain.NumberNone
+	}
 	for _, at := range changes {
 		if at.After(st.CredentialsChangedAt) {
 			st.CredentialsChangedAt = at.UTC()

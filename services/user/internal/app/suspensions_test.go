@@ -249,7 +249,7 @@ func TestStanding(t *testing.T) {
 	may := w.service("users:standing")
 	first, err := w.App.GetStanding(may, c.id)
 	w.must(err)
-	if want := (app.Standing{UserID: c.id, Status: domain.StatusActive, Country: "KE", Version: 1,
+	if want := (app.Standing{UserID: c.id, Status: domain.StatusActive, Country: "KE", Number: domain.NumberHeld, Version: 1,
 		CredentialsChangedAt: registered}); first != want {
 		t.Errorf("%+v, want %+v", first, want)
 	}

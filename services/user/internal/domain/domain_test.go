@@ -129,7 +129,8 @@ func TestStepUpHash(t *testing.T) {
 	if err != nil || got != "PvBoCujg8O13A27CDGacx70UqNWo8yv_cuGbItGkEFI" {
 		t.Errorf("StepUpHash = %q, %v", got, err)
 	}
-	if _, err := domain.StepUpHash("deleteEverything", domain.StepUpSubject{QuoteID: &quote, ID: &quote}); !errors.Is(err, domain.ErrStepUpUnknown) {
+	if _, err := domain.StepUpHash("deleteEverything", domain.StepUpSubject{QuoteID: &quote, ID: &quote}); !errors.Is(err,
+		domain.ErrStepUpUnknown) {
 		t.Errorf("unknown operation: %v", err)
 	}
 	for operation, none := range map[string]domain.StepUpSubject{"createTransfer": {ID: &quote}, "rejectNumberClaim": subject} {

@@ -20,6 +20,9 @@ func Register(workers *river.Workers, a *app.App) {
 	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.SubmitKycArgs]) (time.Duration, error) {
 		return a.AdvanceKyc(ctx, j.Args.KycID, kitjobs.Snoozes(j.JobRow))
 	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.EndNumberClaimArgs]) (time.Duration, error) {
+		return a.EndNumberClaim(ctx, j.Args.ClaimID)
+	})
 	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.JudgeKycArgs]) (time.Duration, error) {
 		tries := kitjobs.Snoozes(j.JobRow)
 		again, err := a.JudgeKyc(ctx, j.Args.KycID, tries)
