@@ -119,7 +119,8 @@ func TestConsumerRetriesAndPoisons(t *testing.T) {
 	}
 }
 
-// TestConsumerStopsAtAFailingEvent: an event that could not be applied when its consumer stopped is no dead letter. The next one applies it.
+// TestConsumerStopsAtAFailingEvent: an event that could not be applied when its consumer stopped is no dead letter. The next one applies
+// it.
 func TestConsumerStopsAtAFailingEvent(t *testing.T) {
 	t.Parallel()
 	pool := setup(t)
@@ -128,7 +129,8 @@ func TestConsumerStopsAtAFailingEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	err := event.NewConsumer(event.ConsumerConfig{Broker: event.Broker{Addresses: brokers}, Group: "wallet", Topics: []string{topic}, Pool: pool},
+	err := event.NewConsumer(event.ConsumerConfig{Broker: event.Broker{Addresses: brokers}, Group: "wallet", Topics: []string{topic},
+		Pool: pool},
 		map[string]event.Handler{"wallet.happened": func(context.Context, pgx.Tx, event.Event) error {
 			stop()
 			return errors.New("database is away")

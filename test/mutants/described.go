@@ -26,6 +26,7 @@ func described() ([]mutant, error) {
 // Packages of tests.
 const (
 	gatewayTests = "gateway"
+	edgeTests    = "gateway/internal/auth " + gatewayTests
 	userRules    = "services/user/internal/domain"
 	userTests    = "services/user/internal/app"
 	walletRules  = "services/wallet/internal/domain"
@@ -75,20 +76,20 @@ var ofGateway = []bug{
 	{"a caller needs none of an operation's scopes", "gateway/internal/auth/caller.go",
 		`a.Scheme == c.Scheme && c.hasAll(a.Scopes)`, `a.Scheme == c.Scheme`, gatewayTests},
 	{"a token that was issued in the moment of a suspension lives on", "gateway/internal/auth/revocation.go",
-		`!c.IssuedAt.After(e.at)`, `c.IssuedAt.Before(e.at)`, "gateway/internal/auth"},
+		`!c.IssuedAt.After(e.at)`, `c.IssuedAt.Before(e.at)`, edgeTests},
 	{"a gateway that has read a part of the revocations counts as ready", "gateway/internal/auth/revocation.go",
-		`if len(list.Data) < fullList {`, `if true {`, "gateway/internal/auth"},
+		`if len(list.Data) < fullList {`, `if true {`, edgeTests},
 	{"a revocation is forgotten while tokens of the session live", "gateway/internal/auth/revocation.go",
-		`remember = maxLife + time.Minute`, `remember = time.Minute`, "gateway/internal/auth"},
+		`remember = maxLife + time.Minute`, `remember = time.Minute`, edgeTests},
 	{"a step-up token is good for every operation", "gateway/internal/auth/token.go",
-		`s.Operation == operation`, `s.Operation != ""`, "gateway/internal/auth"},
+		`s.Operation == operation`, `s.Operation != ""`, edgeTests},
 	{"a step-up token is good in another session", "gateway/internal/auth/token.go",
-		`s.SessionID == c.SessionID && `, ``, "gateway/internal/auth"},
+		`s.SessionID == c.SessionID && `, ``, edgeTests},
 	{"a token of the sandbox's environment opens the live one", "gateway/internal/auth/token.go",
-		`} else if env != t.env {`, `} else if false {`, "gateway/internal/auth"},
+		`} else if env != t.env {`, `} else if false {`, edgeTests},
 	{"an API key is good in the moment in which it expires", "gateway/internal/keys/live.go",
-		`if !l.now().Before(*k.expires) {`, `if l.now().After(*k.expires) {`, gatewayTests},
-	{"a bucket without a token lets one request through while Redis is away", "gateway/internal/limit/local.go",
+		`if !l.now().Before(*k.expires) {`, `if l.now().After(*k.expires) {`, "gateway/internal/keys"},
+	{"a request that one limit refuses spends from its others while Redis is away", "gateway/internal/limit/local.go",
 		`spendable(a.Policy, lags[i]) > 0`, `spendable(a.Policy, lags[i]) >= 0`, "gateway/internal/limit"},
 	{"without Redis nothing is limited", "gateway/internal/limit/limit.go",
 		`answers, _ := l.local.take(ctx, asks)`, `return Verdict{Allowed: true}; answers, _ := l.local.take(ctx, asks)`,

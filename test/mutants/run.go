@@ -81,12 +81,6 @@ func (r *runner) judge(ctx context.Context, m mutant, number int) (lives bool, e
 	}
 	defer remove()
 	began := time.Now()
-	if text, err := output(ctx, r.root, "go", "build", "-overlay", overlay, "./"+filepath.Dir(m.file)); err != nil {
-		if ctx.Err() != nil {
-			return false, ctx.Err()
-		}
-		return false, fmt.Errorf("%w: %s", errBroken, text)
-	}
 	by, err := r.killer(ctx, m, overlay)
 	if err != nil {
 		return false, err
@@ -108,23 +102,24 @@ func (r *runner) killer(ctx context.Context, m mutant, overlay string) (string, 
 		if err != nil {
 			return "", err
 		}
+		tests := filepath.Join(filepath.Dir(overlay), "tests")
+		if text, err := r.build(ctx, pkg, tests, "-overlay", overlay); err != nil {
+			return "", errors.Join(ctx.Err(), fmt.Errorf("%w: %s", errBroken, text))
+		}
 		limit := max(patience*usual, leastPatience)
-		text, err := r.testing(ctx, pkg, limit, "-overlay", overlay)
+		text, err := r.testing(ctx, pkg, tests, limit)
 		if name := failure(text); err != nil && strings.HasPrefix(name, "Test") {
 			alone := "^" + strings.ReplaceAll(name, "/", "$/^") + "$"
-			if _, again := r.testing(ctx, pkg, limit, "-overlay", overlay, "-run", alone); again == nil { // it fails now and then: that kills nobody
-				text, err = r.testing(ctx, pkg, limit, "-overlay", overlay)
+			if _, again := r.testing(ctx, pkg, tests, limit, "-test.run", alone); again == nil { // it fails now and then: that kills nobody
+				text, err = r.testing(ctx, pkg, tests, limit)
 			}
 		}
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return "", ctx.Err()
-		case err == nil:
-			continue
-		case strings.Contains(text, "[build failed]") || strings.Contains(text, "[setup failed]"):
-			return "", fmt.Errorf("%w: %s", errBroken, text)
 		}
-		return failure(text), nil
+		if err != nil {
+			return failure(text), nil
+		}
 	}
 	return "", nil
 }
@@ -134,11 +129,21 @@ func (r *runner) baseline(ctx context.Context, pkg string) (time.Duration, error
 	if usual, known := r.baselines[pkg]; known {
 		return usual, nil
 	}
+	dir, err := os.MkdirTemp("", "mutant")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	tests := filepath.Join(dir, "tests")
+	if text, err := r.build(ctx, pkg, tests); err != nil {
+		return 0, fmt.Errorf("the tests of %s do not build without a mutant: %w\n%s", pkg, err, text)
+	}
 	began := time.Now()
-	text, err := r.testing(ctx, pkg, 20*time.Minute)
+	text, err := r.testing(ctx, pkg, tests, 20*time.Minute)
 	if err != nil {
 		fmt.Printf("    %s failed without a mutant (%s), and is tried once more\n", pkg, failure(text))
-		text, err = r.testing(ctx, pkg, 20*time.Minute)
+		began = time.Now()
+		text, err = r.testing(ctx, pkg, tests, 20*time.Minute)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("the tests of %s fail without a mutant: %w\n%s", pkg, err, text)
@@ -148,10 +153,16 @@ func (r *runner) baseline(ctx context.Context, pkg string) (time.Duration, error
 	return r.baselines[pkg], nil
 }
 
-// testing runs the tests of one package. Most of their time they wait for a database: more of them at once take less.
-func (r *runner) testing(ctx context.Context, pkg string, limit time.Duration, flags ...string) (string, error) {
-	args := append([]string{"test", "-count=1", "-failfast", "-vet=off", "-parallel=8", "-timeout", limit.String()}, flags...)
+// build makes the program of a package's tests.
+func (r *runner) build(ctx context.Context, pkg, program string, flags ...string) (string, error) {
+	args := append([]string{"test", "-c", "-vet=off", "-o", program}, flags...)
 	return output(ctx, r.root, "go", append(args, "./"+pkg)...)
+}
+
+// testing runs the program of a package's tests where go test would.
+func (r *runner) testing(ctx context.Context, pkg, program string, limit time.Duration, flags ...string) (string, error) {
+	args := []string{"-test.failfast", "-test.paniconexit0", "-test.timeout", limit.String()}
+	return output(ctx, filepath.Join(r.root, pkg), program, append(args, flags...)...)
 }
 
 var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)|^panic: (test timed out)|^panic: (.{0,60})`)

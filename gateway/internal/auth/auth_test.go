@@ -167,7 +167,8 @@ func TestRevocations(t *testing.T) {
 	if err := r.Poll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]error{"session": r.Check(caller("u", "dead", 0)), "user": r.Check(caller("gone", "s", time.Second))} {
+	for name, want := range map[string]error{"session": r.Check(caller("u", "dead", 0)), "user": r.Check(caller("gone", "s", time.Second)),
+		"user, in the moment of the revocation": r.Check(caller("gone", "s", 0))} {
 		if !errors.Is(want, ErrRevoked) {
 			t.Errorf("%s: %v", name, want)
 		}

@@ -3,8 +3,10 @@ package keys
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -53,4 +55,20 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q was taken", key)
 		}
 	})
+}
+
+// TestExpiry: a key is good until the moment in which it expires, and not in it.
+func TestExpiry(t *testing.T) {
+	t.Parallel()
+	id, now := uuid.New(), time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	key := New("test", id)
+	for lead, want := range map[time.Duration]error{time.Nanosecond: nil, 0: ErrExpired, -time.Nanosecond: ErrExpired} {
+		l := NewLive(nil, "test", func() time.Time { return now }, slog.New(slog.DiscardHandler))
+		expires := now.Add(lead)
+		l.keys[id] = live{hash: Hash(key), expires: &expires}
+		l.fresh.Store(now.UnixNano())
+		if c, err := l.Caller(key); !errors.Is(err, want) || err == nil && !c.ExpiresAt.Equal(expires) {
+			t.Errorf("%s before it expires: %v", lead, err)
+		}
+	}
 }

@@ -98,18 +98,23 @@ func TestTake(t *testing.T) {
 			t.Fatal("the local counter was used although redis is up")
 		}
 	})
-	t.Run("refused by one spends none", func(t *testing.T) {
-		t.Parallel()
-		w := setup(t)
-		a, b := w.Ask(small, "user", "a"), w.Ask(small, "user", "b")
-		w.count(t, 3, a)
-		if got := w.count(t, 5, a, b); got != 0 {
-			t.Fatalf("%d allowed although one is exhausted", got)
-		}
-		if got := w.count(t, 5, b); got != 3 {
-			t.Fatalf("%d left for b, want 3: a refusal spent some", got)
-		}
-	})
+	for _, where := range []string{"", ", without Redis"} {
+		t.Run("refused by one spends none"+where, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			if where != "" {
+				w.server.Close()
+			}
+			a, b := w.Ask(small, "user", "a"), w.Ask(small, "user", "b")
+			w.count(t, 3, a)
+			if got := w.count(t, 5, a, b); got != 0 {
+				t.Fatalf("%d allowed although one is exhausted", got)
+			}
+			if got := w.count(t, 5, b); got != 3 {
+				t.Fatalf("%d left for b, want 3: a refusal spent some", got)
+			}
+		})
+	}
 	t.Run("leases give out no more than the burst", func(t *testing.T) {
 		t.Parallel()
 		w := setup(t)
