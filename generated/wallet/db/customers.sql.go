@@ -87,6 +87,16 @@ func (q *Queries) LockCustomer(ctx context.Context, db DBTX, userID uuid.UUID) (
 	return i, err
 }
 
+const loseNumber = `-- name: LoseNumber :exec
+UPDATE customers SET number = 'in_review', updated_at = $1 WHERE user_id = $2 AND number = 'held'
+`
+
+// What an event takes away, at once: nothing is paid by a number that somebody else has proved. The maximum at the ledger stays.
+func (q *Queries) LoseNumber(ctx context.Context, db DBTX, at time.Time, userID uuid.UUID) error {
+	_, err := db.Exec(ctx, loseNumber, at, userID)
+	return err
+}
+
 const loseStanding = `-- name: LoseStanding :one
 UPDATE customers SET status = CASE WHEN $1::boolean THEN 'suspended' ELSE status END, tier = LEAST(tier, $2), revision = revision + 1,
 	updated_at = $3
@@ -137,10 +147,10 @@ func (q *Queries) NumberQuestion(ctx context.Context, db DBTX) (int64, error) {
 }
 
 const putStanding = `-- name: PutStanding :one
-INSERT INTO customers (user_id, status, tier, country, version, answered, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO customers (user_id, status, tier, country, version, answered, updated_at, number)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (user_id) DO UPDATE SET status = EXCLUDED.status, tier = EXCLUDED.tier, country = EXCLUDED.country, version = EXCLUDED.version,
-	answered = EXCLUDED.answered, revision = customers.revision + 1, updated_at = EXCLUDED.updated_at
+	number = EXCLUDED.number, answered = EXCLUDED.answered, revision = customers.revision + 1, updated_at = EXCLUDED.updated_at
 WHERE customers.answered < EXCLUDED.answered
 RETURNING user_id
 `
@@ -153,6 +163,7 @@ type PutStandingParams struct {
 	Version  int64
 	Answered int64
 	At       time.Time
+	Number   string
 }
 
 // What user answered, whatever was stored, unless the row holds the answer to a later question, which cannot be older. No row comes back
@@ -166,6 +177,7 @@ func (q *Queries) PutStanding(ctx context.Context, db DBTX, arg PutStandingParam
 		arg.Version,
 		arg.Answered,
 		arg.At,
+		arg.Number,
 	)
 	var user_id uuid.UUID
 	err := row.Scan(&user_id)

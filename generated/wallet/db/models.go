@@ -63,6 +63,7 @@ type Customer struct {
 	UpdatedAt     time.Time
 	Answered      int64
 	Revision      int64
+	Number        string
 }
 
 type Deposit struct {
@@ -229,6 +230,7 @@ type TransferQuote struct {
 	CreatedAt           time.Time
 	ExpiresAt           time.Time
 	TariffVersion       *string
+	ByPhone             bool
 }
 
 type Wallet struct {

@@ -156,9 +156,9 @@ func (q *Queries) GetTransfer(ctx context.Context, db DBTX, id uuid.UUID) (Trans
 
 const insertQuote = `-- name: InsertQuote :exec
 INSERT INTO transfer_quotes (id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency,
-	amount_minor, fee_minor, excise_minor, created_at, expires_at, tariff_version)
+	amount_minor, fee_minor, excise_minor, created_at, expires_at, tariff_version, by_phone)
 VALUES ($1, $2, $3, $4, $5, $6, $7,
-	$8, $9, $10, $11, $12, $13::text)
+	$8, $9, $10, $11, $12, $13::text, $14)
 `
 
 type InsertQuoteParams struct {
@@ -175,6 +175,7 @@ type InsertQuoteParams struct {
 	CreatedAt           time.Time
 	ExpiresAt           time.Time
 	TariffVersion       string
+	ByPhone             bool
 }
 
 func (q *Queries) InsertQuote(ctx context.Context, db DBTX, arg InsertQuoteParams) error {
@@ -192,6 +193,7 @@ func (q *Queries) InsertQuote(ctx context.Context, db DBTX, arg InsertQuoteParam
 		arg.CreatedAt,
 		arg.ExpiresAt,
 		arg.TariffVersion,
+		arg.ByPhone,
 	)
 	return err
 }
@@ -308,7 +310,7 @@ SELECT q.id, q.user_id, q.wallet_id, q.recipient_user_id, q.recipient_wallet_id,
 	EXISTS (SELECT FROM transfers t WHERE t.quote_id = q.id) AS spent,
 	w.status AS wallet_status, s.status AS sender_status, s.tier AS sender_tier, s.country AS sender_country,
 	v.status AS recipient_wallet_status, r.status AS recipient_status, r.tier AS recipient_tier,
-	nextval('river_job_id_seq')::bigint AS job_id
+	nextval('river_job_id_seq')::bigint AS job_id, q.by_phone, r.number AS recipient_number
 FROM transfer_quotes q
 JOIN wallets w ON w.id = q.wallet_id
 JOIN customers s ON s.user_id = w.user_id
@@ -339,6 +341,8 @@ type LockQuoteRow struct {
 	RecipientStatus       string
 	RecipientTier         int16
 	JobID                 int64
+	ByPhone               bool
+	RecipientNumber       string
 }
 
 // The quote with everything that the first step of a transfer judges, and the id for its job. The lock makes two spenders of one quote take turns.
@@ -366,6 +370,8 @@ func (q *Queries) LockQuote(ctx context.Context, db DBTX, id uuid.UUID) (LockQuo
 		&i.RecipientStatus,
 		&i.RecipientTier,
 		&i.JobID,
+		&i.ByPhone,
+		&i.RecipientNumber,
 	)
 	return i, err
 }

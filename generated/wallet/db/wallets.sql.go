@@ -93,7 +93,7 @@ func (q *Queries) GetWalletByDepositAccount(ctx context.Context, db DBTX, deposi
 }
 
 const getWalletOwner = `-- name: GetWalletOwner :one
-SELECT w.id, w.user_id, w.currency, w.status, w.ledger_version, c.status AS customer_status, c.tier, c.country, c.revision
+SELECT w.id, w.user_id, w.currency, w.status, w.ledger_version, c.status AS customer_status, c.tier, c.country, c.revision, c.number
 FROM wallets w JOIN customers c ON c.user_id = w.user_id WHERE w.id = $1
 `
 
@@ -107,6 +107,7 @@ type GetWalletOwnerRow struct {
 	Tier           int16
 	Country        string
 	Revision       int64
+	Number         string
 }
 
 // A wallet with what the rules ask about its owner.
@@ -123,12 +124,13 @@ func (q *Queries) GetWalletOwner(ctx context.Context, db DBTX, id uuid.UUID) (Ge
 		&i.Tier,
 		&i.Country,
 		&i.Revision,
+		&i.Number,
 	)
 	return i, err
 }
 
 const getWalletOwnerByCurrency = `-- name: GetWalletOwnerByCurrency :one
-SELECT w.id, w.user_id, w.currency, w.status, w.ledger_version, c.status AS customer_status, c.tier, c.country, c.revision
+SELECT w.id, w.user_id, w.currency, w.status, w.ledger_version, c.status AS customer_status, c.tier, c.country, c.revision, c.number
 FROM wallets w JOIN customers c ON c.user_id = w.user_id WHERE w.user_id = $1 AND w.currency = $2
 `
 
@@ -142,6 +144,7 @@ type GetWalletOwnerByCurrencyRow struct {
 	Tier           int16
 	Country        string
 	Revision       int64
+	Number         string
 }
 
 func (q *Queries) GetWalletOwnerByCurrency(ctx context.Context, db DBTX, userID uuid.UUID, currency string) (GetWalletOwnerByCurrencyRow, error) {
@@ -157,6 +160,7 @@ func (q *Queries) GetWalletOwnerByCurrency(ctx context.Context, db DBTX, userID 
 		&i.Tier,
 		&i.Country,
 		&i.Revision,
+		&i.Number,
 	)
 	return i, err
 }

@@ -9,13 +9,17 @@ UPDATE customers SET status = CASE WHEN @suspended::boolean THEN 'suspended' ELS
 WHERE user_id = @user_id AND (@suspended::boolean AND status <> 'suspended' OR tier > @tier)
 RETURNING user_id;
 
+-- name: LoseNumber :exec
+-- What an event takes away, at once: nothing is paid by a number that somebody else has proved. The maximum at the ledger stays.
+UPDATE customers SET number = 'in_review', updated_at = @at WHERE user_id = @user_id AND number = 'held';
+
 -- name: PutStanding :one
 -- What user answered, whatever was stored, unless the row holds the answer to a later question, which cannot be older. No row comes back
 -- then.
-INSERT INTO customers (user_id, status, tier, country, version, answered, updated_at)
-VALUES (@user_id, @status, @tier, @country, @version, @answered, @at)
+INSERT INTO customers (user_id, status, tier, country, version, answered, updated_at, number)
+VALUES (@user_id, @status, @tier, @country, @version, @answered, @at, @number)
 ON CONFLICT (user_id) DO UPDATE SET status = EXCLUDED.status, tier = EXCLUDED.tier, country = EXCLUDED.country, version = EXCLUDED.version,
-	answered = EXCLUDED.answered, revision = customers.revision + 1, updated_at = EXCLUDED.updated_at
+	number = EXCLUDED.number, answered = EXCLUDED.answered, revision = customers.revision + 1, updated_at = EXCLUDED.updated_at
 WHERE customers.answered < EXCLUDED.answered
 RETURNING user_id;
 

@@ -1,8 +1,8 @@
 -- name: InsertQuote :exec
 INSERT INTO transfer_quotes (id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency,
-	amount_minor, fee_minor, excise_minor, created_at, expires_at, tariff_version)
+	amount_minor, fee_minor, excise_minor, created_at, expires_at, tariff_version, by_phone)
 VALUES (@id, @user_id, @wallet_id, @recipient_user_id, @recipient_wallet_id, @recipient_name_sealed, @currency,
-	@amount_minor, @fee_minor, @excise_minor, @created_at, @expires_at, sqlc.arg(tariff_version)::text);
+	@amount_minor, @fee_minor, @excise_minor, @created_at, @expires_at, sqlc.arg(tariff_version)::text, @by_phone);
 
 -- name: LockQuote :one
 -- The quote with everything that the first step of a transfer judges, and the id for its job. The lock makes two spenders of one quote take turns.
@@ -11,7 +11,7 @@ SELECT q.id, q.user_id, q.wallet_id, q.recipient_user_id, q.recipient_wallet_id,
 	EXISTS (SELECT FROM transfers t WHERE t.quote_id = q.id) AS spent,
 	w.status AS wallet_status, s.status AS sender_status, s.tier AS sender_tier, s.country AS sender_country,
 	v.status AS recipient_wallet_status, r.status AS recipient_status, r.tier AS recipient_tier,
-	nextval('river_job_id_seq')::bigint AS job_id
+	nextval('river_job_id_seq')::bigint AS job_id, q.by_phone, r.number AS recipient_number
 FROM transfer_quotes q
 JOIN wallets w ON w.id = q.wallet_id
 JOIN customers s ON s.user_id = w.user_id

@@ -20,11 +20,11 @@ FROM wallets w JOIN customers c ON c.user_id = w.user_id WHERE w.deposit_account
 
 -- name: GetWalletOwner :one
 -- A wallet with what the rules ask about its owner.
-SELECT w.id, w.user_id, w.currency, w.status, w.ledger_version, c.status AS customer_status, c.tier, c.country, c.revision
+SELECT w.id, w.user_id, w.currency, w.status, w.ledger_version, c.status AS customer_status, c.tier, c.country, c.revision, c.number
 FROM wallets w JOIN customers c ON c.user_id = w.user_id WHERE w.id = $1;
 
 -- name: GetWalletOwnerByCurrency :one
-SELECT w.id, w.user_id, w.currency, w.status, w.ledger_version, c.status AS customer_status, c.tier, c.country, c.revision
+SELECT w.id, w.user_id, w.currency, w.status, w.ledger_version, c.status AS customer_status, c.tier, c.country, c.revision, c.number
 FROM wallets w JOIN customers c ON c.user_id = w.user_id WHERE w.user_id = $1 AND w.currency = $2;
 
 -- name: LockWallet :one

@@ -33,12 +33,17 @@ const (
 	NumberKept       Template = "number_kept"
 	NumberChanged    Template = "number_changed"
 	NumberLeft       Template = "number_left"
+	NumberClaimed    Template = "number_claimed"
+	NumberDisputed   Template = "number_disputed"
+	NumberConfirmed  Template = "number_confirmed"
+	NumberReleased   Template = "number_released"
 )
 
 // All lists every template.
 var All = []Template{
 	OTP, KycVerified, KycRejected, KycReviewNeeded, WalletOpened, TopupSucceeded, TopupFailed, DepositReceived,
 	TransferSent, TransferReceived, TransferFailed, NumberChanging, NumberKept, NumberChanged, NumberLeft,
+	NumberClaimed, NumberDisputed, NumberConfirmed, NumberReleased,
 }
 
 // HasEmail says whether the message also goes by e-mail. A one-time code proves that somebody holds the phone, and what is said to a number
@@ -65,6 +70,7 @@ type Params struct {
 	ReasonCode string      `json:"reason_code,omitempty"`
 	Purpose    string      `json:"purpose,omitempty"`
 	Tier       int64       `json:"tier,omitempty"`
+	Until      time.Time   `json:"until,omitzero"`
 }
 
 // Stored returns the params as they are kept: without the control characters that no column can hold and no text should show, and with

@@ -35,6 +35,10 @@ var (
 		domain.NumberKept:       {ReasonCode: "customer"},
 		domain.NumberChanged:    {},
 		domain.NumberLeft:       {},
+		domain.NumberClaimed:    {Reference: id, Until: at.Add(7 * 24 * time.Hour)},
+		domain.NumberDisputed:   {Reference: id},
+		domain.NumberConfirmed:  {Reference: id},
+		domain.NumberReleased:   {Reference: id},
 	}
 )
 
@@ -236,6 +240,69 @@ var golden = []struct {
 	{
 		language: "sw", template: domain.NumberLeft,
 		sms: "SENDTIP: Akaunti yako imehamia nambari nyingine ya simu; hii haiifungui tena. Kama hukuomba hivyo, wasiliana nasi mara moja.",
+	},
+	{
+		language: "en", template: domain.NumberClaimed,
+		sms: "SENDTIP: Somebody else has proved that they use your phone number. Open the app by 30/11/2026 12:30 and say whether it is " +
+			"still yours.",
+		subject: "Somebody else uses your phone number",
+		email: "Somebody else has proved that they receive the messages to your phone number. We send nothing to it for now, and nobody can " +
+			"sign in with it on a new device or send you money by it. Your own devices work as before.\n\nOpen the app by 30/11/2026 12:30 and " +
+			"say whether the number is still yours. Without an answer it will no longer belong to your account; your account and your money stay " +
+			"yours.",
+	},
+	{
+		language: "en", template: domain.NumberDisputed,
+		sms:     "SENDTIP: Our staff are checking who uses your phone number. Until they have decided, we send nothing to it.",
+		subject: "We are checking who uses your phone number",
+		email: "Our staff are checking who uses your phone number. Until they have decided, we send nothing to it. If you still hold the " +
+			"number but your SIM card has stopped working, contact your mobile network: somebody may have a copy of it.",
+	},
+	{
+		language: "en", template: domain.NumberConfirmed,
+		sms:     "SENDTIP: Your phone number stays with your account. Everything works as before.",
+		subject: "Your phone number stays with your account",
+		email:   "Your phone number stays with your account. Everything works as before.",
+	},
+	{
+		language: "en", template: domain.NumberReleased,
+		sms:     "SENDTIP: Your account no longer has its phone number. Your money and devices stay yours; add another number in the app.",
+		subject: "Your account no longer has its phone number",
+		email: "Since 23/11/2026 12:30 your account no longer has its phone number, which somebody else uses. Your money stays yours, and " +
+			"your devices work as before. Add another number in the app.",
+	},
+	{
+		language: "sw", template: domain.NumberClaimed,
+		sms: "SENDTIP: Mtu mwingine amethibitisha kuwa anatumia nambari yako ya simu. Fungua app kabla ya 30/11/2026 12:30 useme kama bado " +
+			"ni yako.",
+		subject: "Mtu mwingine anatumia nambari yako ya simu",
+		email: "Mtu mwingine amethibitisha kuwa anapokea ujumbe unaotumwa kwa nambari yako ya simu. Kwa sasa hatutumi chochote kwa nambari " +
+			"hiyo, na hakuna anayeweza kuitumia kuingia kwenye kifaa kipya au kukutumia pesa. Vifaa vyako vinafanya kazi kama kawaida.\n\nFungua " +
+			"app kabla ya 30/11/2026 12:30 useme kama nambari hiyo bado ni yako. Usipojibu, haitakuwa tena ya akaunti yako; akaunti na pesa zako " +
+			"zitabaki kuwa zako.",
+	},
+	{
+		language: "sw", template: domain.NumberDisputed,
+		sms: "SENDTIP: Wafanyakazi wetu wanachunguza ni nani anayetumia nambari yako ya simu. Hadi watakapoamua, hatutumi chochote kwa " +
+			"nambari hiyo.",
+		subject: "Tunachunguza ni nani anayetumia nambari yako ya simu",
+		email: "Wafanyakazi wetu wanachunguza ni nani anayetumia nambari yako ya simu. Hadi watakapoamua, hatutumi chochote kwa nambari " +
+			"hiyo. Ikiwa nambari bado ni yako lakini laini yako imeacha kufanya kazi, wasiliana na mtandao wako wa simu: huenda mtu ana nakala ya " +
+			"laini yako.",
+	},
+	{
+		language: "sw", template: domain.NumberConfirmed,
+		sms:     "SENDTIP: Nambari yako ya simu inabaki kuwa ya akaunti yako. Kila kitu kinafanya kazi kama kawaida.",
+		subject: "Nambari yako ya simu inabaki kuwa ya akaunti yako",
+		email:   "Nambari yako ya simu inabaki kuwa ya akaunti yako. Kila kitu kinafanya kazi kama kawaida.",
+	},
+	{
+		language: "sw", template: domain.NumberReleased,
+		sms: "SENDTIP: Akaunti yako haina tena nambari yake ya simu. Pesa na vifaa vyako vinabaki kuwa vyako; ongeza nambari nyingine " +
+			"kwenye app.",
+		subject: "Akaunti yako haina tena nambari yake ya simu",
+		email: "Tangu 23/11/2026 12:30 akaunti yako haina tena nambari yake ya simu, ambayo inatumiwa na mtu mwingine. Pesa zako zinabaki " +
+			"kuwa zako, na vifaa vyako vinafanya kazi kama kawaida. Ongeza nambari nyingine kwenye app.",
 	},
 }
 

@@ -35,6 +35,9 @@ func readers() map[string]reader {
 		"user.number_change_started": read(numberChangeStarted),
 		"user.number_change_ended":   read(numberChangeEnded),
 		"user.number_changed":        read(numberChanged),
+		"user.number_claimed":        read(numberClaimed),
+		"user.number_claim_disputed": read(numberDisputed),
+		"user.number_claim_closed":   read(numberClaimClosed),
 		"wallet.opened":              read(walletOpened),
 		"wallet.topup_succeeded":     read(topupSucceeded),
 		"wallet.topup_failed":        read(topupFailed),
@@ -143,6 +146,25 @@ func moved(user, move uuid.UUID, former *uuid.UUID) []app.Notice {
 		out = append(out, app.Notice{Template: domain.NumberLeft, RecipientID: *former, Params: p})
 	}
 	return out
+}
+
+func numberClaimed(e events.UserNumberClaimed) ([]app.Notice, error) {
+	return one(domain.NumberClaimed, e.UserID, domain.Params{Reference: e.ClaimID.String(), Until: e.ReleaseAt.UTC()})
+}
+
+func numberDisputed(e events.UserNumberClaimDisputed) ([]app.Notice, error) {
+	return one(domain.NumberDisputed, e.UserID, domain.Params{Reference: e.ClaimID.String()})
+}
+
+func numberClaimClosed(e events.UserNumberClaimClosed) ([]app.Notice, error) {
+	p := domain.Params{Reference: e.ClaimID.String()}
+	switch e.State {
+	case "kept":
+		return one(domain.NumberConfirmed, e.UserID, p)
+	case "released":
+		return one(domain.NumberReleased, e.UserID, p)
+	}
+	return nil, errors.New("a claim ends as kept or released")
 }
 
 func walletOpened(e events.WalletOpened) ([]app.Notice, error) {

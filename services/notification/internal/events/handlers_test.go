@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -88,7 +89,7 @@ func paid(minor int64) money.Money { return money.Money{Amount: minor, Currency:
 func TestHandlers(t *testing.T) {
 	t.Parallel()
 	user, walletTopic := "sendtip.user.v1", "sendtip.wallet.v1"
-	id := object.String()
+	id, until := object.String(), time.Date(2026, 11, 30, 9, 30, 0, 0, time.UTC)
 	for eventType, c := range map[string]struct {
 		topic string
 		data  any
@@ -110,6 +111,13 @@ func TestHandlers(t *testing.T) {
 		"user.number_changed": {user, payload.UserNumberChanged{UserID: alice, NumberChangeID: object, FormerNumberID: &wallet, Version: 3},
 			[]message{{"number_changed", "sms", alice, &alice, domain.Params{Reference: id}},
 				{"number_left", "sms", wallet, nil, domain.Params{Reference: id}}}},
+		"user.number_claimed": {user, payload.UserNumberClaimed{UserID: alice, ClaimID: object, ReleaseAt: until, Version: 3},
+			[]message{{"number_claimed", "sms", alice, &alice, domain.Params{Reference: id, Until: until}}}},
+		"user.number_claim_disputed": {user, payload.UserNumberClaimDisputed{UserID: alice, ClaimID: object, ReasonCode: "rejected"},
+			[]message{{"number_disputed", "sms", alice, &alice, domain.Params{Reference: id}}}},
+		"user.number_claim_closed": {user,
+			payload.UserNumberClaimClosed{UserID: alice, ClaimID: object, State: "released", ReasonCode: "silence", Version: 3},
+			[]message{{"number_released", "sms", alice, &alice, domain.Params{Reference: id}}}},
 		"wallet.opened": {walletTopic, payload.WalletOpened{WalletID: wallet, UserID: alice, Currency: "KES"},
 			[]message{{"wallet_opened", "sms", alice, &alice, domain.Params{Reference: wallet.String(), Currency: "KES"}}}},
 		"wallet.topup_succeeded": {walletTopic,
@@ -270,5 +278,22 @@ func TestHandlersSkip(t *testing.T) {
 	}
 	if got := w.messages(t); len(got) != 0 {
 		t.Errorf("messages are %+v", got)
+	}
+}
+
+// A number that stays is told as such; an end that is new to this service is refused, not told wrongly.
+func TestNumberClaimClosed(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	closed := payload.UserNumberClaimClosed{UserID: alice, ClaimID: object, State: "kept", ReasonCode: "decided", Version: 4}
+	if err := w.Deliver(w.handlers, w.Event("sendtip.user.v1", "user.number_claim_closed", closed)); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.messages(t); len(got) != 1 || got[0].Template != "number_confirmed" {
+		t.Errorf("messages are %+v", got)
+	}
+	closed.State = "forgotten"
+	if err := w.Deliver(w.handlers, w.Event("sendtip.user.v1", "user.number_claim_closed", closed)); !event.IsRefused(err) {
+		t.Errorf("an unknown end: %v", err)
 	}
 }

@@ -140,6 +140,9 @@ func judgeQuote(q walletdb.LockQuoteRow, userID uuid.UUID, stepUp *auth.StepUp, 
 	if q.RecipientWalletStatus != domain.WalletOpen {
 		return domain.ErrRecipientCannot
 	}
+	if q.ByPhone && q.RecipientNumber != domain.NumberHeld {
+		return domain.ErrRecipientInReview // the number was claimed, or has passed on, since it was quoted
+	}
 	return domain.Customer{Status: q.RecipientStatus, Tier: q.RecipientTier}.MayReceive()
 }
 

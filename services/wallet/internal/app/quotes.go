@@ -55,7 +55,7 @@ func (a *App) CreateTransferQuote(ctx context.Context, in QuoteInput) (domain.Qu
 		err := a.q.InsertQuote(ctx, tx, walletdb.InsertQuoteParams{ID: quote.ID, UserID: userID, WalletID: quote.WalletID,
 			RecipientUserID: to.UserID, RecipientWalletID: to.ID, RecipientNameSealed: sealed, Currency: price.Amount.Currency,
 			AmountMinor: price.Amount.Amount, FeeMinor: price.Fee.Amount, ExciseMinor: price.Excise.Amount, CreatedAt: now,
-			ExpiresAt: quote.ExpiresAt, TariffVersion: price.Version})
+			ExpiresAt: quote.ExpiresAt, TariffVersion: price.Version, ByPhone: in.RecipientPhone != ""})
 		if err != nil {
 			return fmt.Errorf("insert quote: %w", err)
 		}

@@ -38,7 +38,21 @@ func (a *App) HearCustomer(ctx context.Context, tx pgx.Tx, in Hint) error {
 			return err
 		}
 	}
-	if _, err := a.Jobs.InsertTx(ctx, tx, ConfirmStandingArgs{UserID: in.UserID}, nil); err != nil {
+	return a.AskStanding(ctx, tx, in.UserID)
+}
+
+// HearNumberClaimed stops payments by a customer's number at once, and leaves it to a job to ask user what holds. It runs in the consumer's
+// transaction.
+func (a *App) HearNumberClaimed(ctx context.Context, tx pgx.Tx, userID uuid.UUID) error {
+	if err := a.q.LoseNumber(ctx, tx, a.Now(), userID); err != nil {
+		return fmt.Errorf("lose number: %w", err)
+	}
+	return a.AskStanding(ctx, tx, userID)
+}
+
+// AskStanding leaves it to a job to ask user what a customer may do. It runs in the consumer's transaction.
+func (a *App) AskStanding(ctx context.Context, tx pgx.Tx, userID uuid.UUID) error {
+	if _, err := a.Jobs.InsertTx(ctx, tx, ConfirmStandingArgs{UserID: userID}, nil); err != nil {
 		return fmt.Errorf("enqueue: %w", err)
 	}
 	return nil
@@ -71,7 +85,7 @@ func (a *App) putStanding(ctx context.Context, tx pgx.Tx, question int64, s stan
 		return fmt.Errorf("lock customer: %w", err)
 	}
 	_, err = a.q.PutStanding(ctx, tx, walletdb.PutStandingParams{UserID: s.UserID, Status: s.Status, Tier: s.Tier, Country: s.Country,
-		Version: s.Version, Answered: question, At: a.Now()})
+		Version: s.Version, Answered: question, At: a.Now(), Number: s.Number})
 	if pg.IsNoRows(err) {
 		return nil // a later question has its answer
 	}
@@ -122,6 +136,7 @@ type standing struct {
 	Status  string
 	Tier    int16
 	Country string
+	Number  string
 	Version int64
 }
 
@@ -138,9 +153,21 @@ func (a *App) standingOf(ctx context.Context, userID uuid.UUID) (standing, error
 	if got.UserID != userID || got.Tier < 0 || got.Tier > domain.MaxTier {
 		return standing{}, errors.New("get standing: the answer is for something else")
 	}
-	s := standing{UserID: userID, Status: domain.CustomerSuspended, Tier: int16(got.Tier), Country: got.Country, Version: got.Version}
+	s := standing{UserID: userID, Status: domain.CustomerSuspended, Tier: int16(got.Tier), Country: got.Country, Number: numberOf(got.Number),
+		Version: got.Version}
 	if got.Status == domain.CustomerActive {
 		s.Status = domain.CustomerActive
 	}
 	return s, nil
+}
+
+// numberOf reads what a number may be used for. User says nothing of it in older versions; a word that is new here allows nothing.
+func numberOf(said *string) string {
+	switch {
+	case said == nil, *said == domain.NumberHeld:
+		return domain.NumberHeld
+	case *said == domain.NumberNone:
+		return domain.NumberNone
+	}
+	return domain.NumberInReview
 }

@@ -112,6 +112,9 @@ func (a *App) topupWallet(ctx context.Context, db walletdb.DBTX, userID uuid.UUI
 	case w.Currency != in.Amount.Currency:
 		return domain.Customer{}, domain.ErrCurrencyMismatch
 	}
+	if in.Phone == "" && w.Number != domain.NumberHeld {
+		return domain.Customer{}, domain.ErrNoNumber
+	}
 	c := domain.Customer{UserID: userID, Status: w.CustomerStatus, Tier: w.Tier, Country: w.Country}
 	if err := c.MayPay(); err != nil {
 		return domain.Customer{}, err

@@ -454,6 +454,16 @@ func TestPhoneOfTheCustomer(t *testing.T) {
 	if err := w.App.LiftMyPromptBlock(testworld.As(t.Context(), p)); !errors.Is(err, fault.ErrNotFound) {
 		t.Errorf("lift without a number: %v", err)
 	}
+	w.Text("UPDATE customers SET number = 'none' WHERE user_id = $1 RETURNING number", p.UserID) // as soon as user's event has come
+	in := app.TopupInput{Key: key(), WalletID: p.WalletID, Amount: testworld.KES(100)}
+	if _, err := w.App.CreateTopup(testworld.As(t.Context(), p), in); !errors.Is(err, domain.ErrNoNumber) {
+		t.Errorf("top-up of a customer who is known to have no number: %v", err)
+	}
+	in.Phone = p.Phone
+	if _, err := w.App.CreateTopup(testworld.As(t.Context(), p), in); err != nil {
+		t.Errorf("top-up from a number that is named: %v", err)
+	}
+	w.Text("UPDATE customers SET number = 'held' WHERE user_id = $1 RETURNING number", p.UserID)
 	w.Users.Withhold()
 	if got := topup(t, w, p, 100); got.Status != domain.TopupFailed || got.FailureCode != "phone_required" || len(w.Mpesa.Pushes()) != 1 {
 		t.Errorf("top-up is %+v", got)

@@ -29,7 +29,11 @@ func (a *App) findRecipient(ctx context.Context, phone string) (recipient, error
 	if answer.JSON200 != nil {
 		return recipient{UserID: answer.JSON200.UserID, MaskedName: answer.JSON200.MaskedName}, nil
 	}
-	return recipient{}, peerFault("look up recipient", call.Problem(answer.StatusCode(), answer.Body), domain.ErrRecipientMissing)
+	problem := call.Problem(answer.StatusCode(), answer.Body)
+	if f, ok := fault.As(problem); ok && f.Code == domain.ErrRecipientInReview.Code {
+		return recipient{}, domain.ErrRecipientInReview
+	}
+	return recipient{}, peerFault("look up recipient", problem, domain.ErrRecipientMissing)
 }
 
 // errPhoneWithheld says that user does not let this service read contacts (the scope users:contacts is not granted): asking again is no

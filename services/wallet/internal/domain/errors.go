@@ -17,6 +17,7 @@ var (
 	ErrLimitMonth         = fault.New(fault.Unprocessable, "limit_per_month", "The amount exceeds what is left of your monthly limit.")
 	ErrRecipientMissing   = fault.New(fault.NotFound, "recipient_not_found", "There is no such recipient.")
 	ErrRecipientCannot    = fault.New(fault.Unprocessable, "recipient_cannot_receive", "The recipient cannot receive this payment.")
+	ErrRecipientInReview  = fault.New(fault.Unprocessable, "recipient_in_review", "This number cannot receive payments at the moment.")
 	ErrRecipientLimit     = fault.New(fault.Unprocessable, "recipient_limit", "The recipient's wallet cannot hold this amount.")
 	ErrRecipientSelf      = fault.New(fault.Unprocessable, "recipient_is_sender", "You cannot send money to yourself.")
 	ErrRecipientAmbiguous = fault.New(fault.Invalid, "recipient_ambiguous", "Send either recipient_phone or recipient_wallet_id.")

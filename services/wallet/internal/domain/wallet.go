@@ -22,6 +22,10 @@ const (
 const (
 	CustomerActive    = "active"
 	CustomerSuspended = "suspended"
+
+	NumberHeld     = "held"
+	NumberInReview = "in_review" // somebody else has proved to receive what is sent to the customer's number
+	NumberNone     = "none"
 )
 
 // MaxTier bounds what a tier can be; the column has the same bound.

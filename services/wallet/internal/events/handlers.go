@@ -45,6 +45,27 @@ func Handlers(a *app.App) map[string]event.Handler {
 			}
 			return a.HearCustomer(ctx, tx, app.Hint{UserID: p.UserID, Suspended: p.Status == domain.CustomerSuspended, Tier: int16(p.Tier)})
 		},
+		"user.number_claimed": func(ctx context.Context, tx pgx.Tx, e event.Event) error {
+			var p events.UserNumberClaimed
+			if json.Unmarshal(e.Data, &p) != nil || p.UserID == uuid.Nil {
+				return event.Refuse(errPayload)
+			}
+			return a.HearNumberClaimed(ctx, tx, p.UserID)
+		},
+		"user.number_claim_closed": func(ctx context.Context, tx pgx.Tx, e event.Event) error {
+			var p events.UserNumberClaimClosed
+			if json.Unmarshal(e.Data, &p) != nil || p.UserID == uuid.Nil {
+				return event.Refuse(errPayload)
+			}
+			return a.AskStanding(ctx, tx, p.UserID)
+		},
+		"user.number_changed": func(ctx context.Context, tx pgx.Tx, e event.Event) error {
+			var p events.UserNumberChanged
+			if json.Unmarshal(e.Data, &p) != nil || p.UserID == uuid.Nil {
+				return event.Refuse(errPayload)
+			}
+			return a.AskStanding(ctx, tx, p.UserID) // who had none has one
+		},
 		"user.role_changed": func(ctx context.Context, tx pgx.Tx, e event.Event) error {
 			var p events.UserRoleChanged
 			if json.Unmarshal(e.Data, &p) != nil || p.UserID == uuid.Nil {

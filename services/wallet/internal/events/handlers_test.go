@@ -3,6 +3,7 @@ package events_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/servicetest"
 
+	"github.com/sendtip/sendtip/services/wallet/internal/app"
 	"github.com/sendtip/sendtip/services/wallet/internal/domain"
 	"github.com/sendtip/sendtip/services/wallet/internal/events"
 	"github.com/sendtip/sendtip/services/wallet/internal/testworld"
@@ -226,6 +228,76 @@ func TestRequestsEndWithTheRole(t *testing.T) {
 		}
 		if state := w.Text("SELECT state FROM approvals WHERE id = $1", a.ID); state != approve.Withdrawn {
 			t.Errorf("%s: the request is %s", name, state)
+		}
+	}
+}
+
+// TestNumberClaimed: from the event on nothing is paid by the number, also by a quote from before; what holds then is user's answer.
+func TestNumberClaimed(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	from, to := w.Person(1, 1000), w.Person(1, 0)
+	byPhone, err := w.App.CreateTransferQuote(testworld.As(t.Context(), from),
+		app.QuoteInput{WalletID: from.WalletID, RecipientPhone: to.Phone, Amount: testworld.KES(10)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	byWallet, err := w.App.CreateTransferQuote(testworld.As(t.Context(), from),
+		app.QuoteInput{WalletID: from.WalletID, RecipientWalletID: &to.WalletID, Amount: testworld.KES(10)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	claimed := published(w, "user.number_claimed", map[string]any{"user_id": to.UserID, "claim_id": uuid.New(), "version": 2,
+		"release_at": w.Now().Add(time.Hour)})
+	for range 2 {
+		if err := deliver(w, claimed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Users.TakeNumber(to.UserID)
+	pay := func(q uuid.UUID) error {
+		_, err := w.App.CreateTransfer(w.Approve(testworld.As(t.Context(), from), q), app.TransferInput{Key: uuid.NewString(), QuoteID: q})
+		return err
+	}
+	if err := pay(byPhone.ID); !errors.Is(err, domain.ErrRecipientInReview) {
+		t.Errorf("a quote from before the claim: %v", err)
+	}
+	if _, err := w.App.CreateTransferQuote(testworld.As(t.Context(), from), app.QuoteInput{WalletID: from.WalletID, RecipientPhone: to.Phone,
+		Amount: testworld.KES(10)}); !errors.Is(err, domain.ErrRecipientInReview) {
+		t.Errorf("a quote for the number: %v", err)
+	}
+	if err := pay(byWallet.ID); err != nil { // names the person, not the number
+		t.Errorf("a quote for the wallet: %v", err)
+	}
+	number := func() string { return w.Text("SELECT number FROM customers WHERE user_id = $1", to.UserID) }
+	for said, want := range map[string]string{"none": "none", "on_holiday": "in_review", "in_review": "in_review", "held": "held"} {
+		s := standing(to.UserID, "active", 1, 3)
+		s.Number = &said
+		w.Users.Stand(s)
+		if err := w.App.ConfirmStanding(t.Context(), to.UserID); err != nil || number() != want {
+			t.Errorf("user says %s: %s, %v", said, number(), err)
+		}
+	}
+	w.Users.Stand(standing(to.UserID, "active", 1, 4)) // as a user service of before says nothing
+	if err := w.App.ConfirmStanding(t.Context(), to.UserID); err != nil || number() != "held" {
+		t.Errorf("user says nothing: %s, %v", number(), err)
+	}
+	if err := pay(byPhone.ID); err != nil {
+		t.Errorf("a quote for a number that was kept: %v", err)
+	}
+	for _, eventType := range []string{"user.number_claim_closed", "user.number_changed"} {
+		somebody := uuid.New()
+		if err := deliver(w, published(w, eventType, map[string]any{"user_id": somebody})); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.Count("SELECT count(*) FROM river_job WHERE kind = 'wallet.confirm_standing' AND args ->> 'user_id' = $1",
+			somebody.String()); n != 1 {
+			t.Errorf("after %s user is asked %d times", eventType, n)
+		}
+	}
+	for _, eventType := range []string{"user.number_claimed", "user.number_claim_closed", "user.number_changed"} {
+		if err := deliver(w, published(w, eventType, map[string]any{})); err == nil {
+			t.Errorf("%s about nobody was taken", eventType)
 		}
 	}
 }

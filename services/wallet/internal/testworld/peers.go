@@ -322,6 +322,11 @@ func (u *Users) LookupRecipient(_ context.Context, r userapi.LookupRecipientRequ
 	if !ok {
 		return userapi.LookupRecipient404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound()}, nil
 	}
+	if u.numberless[id] {
+		held := notFound()
+		held.Code = "recipient_in_review"
+		return userapi.LookupRecipient404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: held}, nil
+	}
 	return userapi.LookupRecipient200JSONResponse{UserID: id, MaskedName: "Amina W.", Status: "active", Tier: 1}, nil
 }
 
