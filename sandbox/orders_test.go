@@ -563,6 +563,13 @@ func TestBalanceAndFloat(t *testing.T) {
 		lines[2].Account != "utility" || lines[2].AmountMinor != 4_000_00 {
 		t.Errorf("%+v", lines)
 	}
+	if _, err := m.Reverse(limit(t), daraja.ReversalRequest{Receipt: moved.Receipt, AmountMinor: 4_000_00, Remarks: "return",
+		ResultURL: b.hooks + resultPath, TimeoutURL: b.hooks + timeoutPath}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.nextResult(t).Reversal(); err != nil || got.Reason != daraja.ReasonOriginalUnknown {
+		t.Errorf("float is nobody's payment: %+v, %v", got, err)
+	}
 	top.CommandID, top.Receiver = daraja.BusinessPayBill, "999999"
 	if _, err := m.PayB2B(limit(t), top); err != nil {
 		t.Fatal(err)

@@ -273,6 +273,15 @@ func TestBalanceResult(t *testing.T) {
 			t.Errorf("%q = %+v", bad, got)
 		}
 	}
+	single, err := ParseResult([]byte(`{"Result":{"ResultType":0,"ResultCode":0,"ConversationID":"c","ResultParameters":{"ResultParameter":
+{"Key":"AccountBalance","Value":"Utility Account|KES|1.50|1.50|0.00|0.00"}},
+"ReferenceData":{"ReferenceItem":{"Key":"Occasion","Value":"x"}}}}`))
+	if err != nil || single.Reference("occasion") != "x" {
+		t.Fatalf("%+v, %v", single, err)
+	}
+	if got, err := single.Balance(); err != nil || len(got.Accounts) != 1 || got.Accounts[0].AvailableMinor != 1_50 {
+		t.Errorf("a single object = %+v, %v", got, err)
+	}
 	failed, err := ParseResult([]byte(failedResult("0", "2001", "x")))
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
-// Package page serves the sandbox's web page: the handsets, with prompts to tap on, the mails, the payments, and the organisations' accounts.
-// The page only reads and calls the /sandbox API; nothing is rendered on the server, so nothing needs escaping there.
+// Package page serves the sandbox's web pages: the handsets, with prompts to tap on, the mails, the payments, and the organisations'
+// accounts. The pages only read and call the /sandbox API; nothing is rendered on the server, so nothing needs escaping there.
 package page
 
 import (
