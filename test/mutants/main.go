@@ -32,15 +32,19 @@ type mutant struct {
 type options struct {
 	seed   uint64
 	draws  int
+	told   bool // the described ones too
 	only   *regexp.Regexp
 	resume bool
+	tests  string
 }
 
 func main() {
 	var o options
 	flag.Uint64Var(&o.seed, "seed", 10, "what the drawn mutants depend on")
 	flag.IntVar(&o.draws, "drawn", 40, "how many are drawn")
+	flag.BoolVar(&o.told, "described", true, "plant the described ones too")
 	only := flag.String("only", "", "plant only those whose name or file this pattern finds")
+	flag.StringVar(&o.tests, "run", "", "ask only the tests that this pattern finds: whom they kill is killed")
 	flag.BoolVar(&o.resume, "resume", false, "take over who was killed in the run before, as long as the mutated file is the same")
 	flag.Parse()
 	o.only = regexp.MustCompile(*only)
@@ -63,11 +67,11 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	r := &runner{root: root, baselines: map[string]time.Duration{}, said: map[string]string{}}
+	r := &runner{root: root, tests: o.tests, baselines: map[string]time.Duration{}, said: map[string]string{}}
 	if err := r.load(o.resume); err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(m mutant) bool { return !o.wants(m) })
+	all = slices.DeleteFunc(all, func(m mutant) bool { return !o.told || !o.wants(m) })
 	fmt.Printf("%d described mutants, %d drawn ones with the seed %d\n", len(all), o.draws, o.seed)
 	var alive []mutant
 	planted := 0

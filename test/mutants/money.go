@@ -92,7 +92,7 @@ var ofLedger = []bug{
 	{"a hold that is used up stays active", "services/transactions/internal/domain/hold.go",
 		`if h.Remaining() == 0 {`, `if h.Remaining() < 0 {`, ledgerRules},
 	{"an expired hold says that it was released", "services/transactions/internal/domain/hold.go",
-		`if d.request.expires() {`, `if false {`, ledgerRules},
+		`if d.request.expires() {`, `if false {`, ledgerRules + " " + ledgerTests},
 	{"a captured part goes where the hold was not meant for another account", "services/transactions/internal/domain/hold.go",
 		`if p.Source != h.AccountID {`, `if false {`, ledgerRules},
 	{"customers' money is lent: a posting goes from one book to another", "services/transactions/internal/domain/decide.go",

@@ -32,6 +32,7 @@ var errBroken = errors.New("it does not compile")
 // runner builds and tests mutants, one at a time.
 type runner struct {
 	root      string
+	tests     string                   // a pattern; empty: all of them
 	baselines map[string]time.Duration // how long a package's tests take without a mutant
 	said      map[string]string        // verdicts, by what was tested
 }
@@ -161,7 +162,7 @@ func (r *runner) build(ctx context.Context, pkg, program string, flags ...string
 
 // testing runs the program of a package's tests where go test would.
 func (r *runner) testing(ctx context.Context, pkg, program string, limit time.Duration, flags ...string) (string, error) {
-	args := []string{"-test.failfast", "-test.paniconexit0", "-test.timeout", limit.String()}
+	args := []string{"-test.failfast", "-test.paniconexit0", "-test.timeout", limit.String(), "-test.run", r.tests}
 	return output(ctx, filepath.Join(r.root, pkg), program, append(args, flags...)...)
 }
 
