@@ -80,8 +80,8 @@ type Config struct {
 	CallbackTimeout time.Duration `env:"SENDTIP_SANDBOX_CALLBACK_TIMEOUT"`   // default 10 s
 	TokenLife       time.Duration `env:"SENDTIP_SANDBOX_MPESA_TOKEN_LIFE"`   // default 3599 s
 
-	TimeScale float64 // of all built-in delays; 0 is 1
-	Seed      uint64  // of the ways in which M-Pesa's results are written
+	TimeScale int64  `env:"SENDTIP_TIME_SCALE"` // how much faster than in reality the built-in delays pass; 0 is 1
+	Seed      uint64 // of the ways in which M-Pesa's results are written
 
 	Script control.Script   // the first global script
 	Log    *slog.Logger     // nil: nothing is logged
@@ -96,7 +96,11 @@ func configFrom(environ map[string]string) (Config, error) {
 	var parse env.ParseError
 	if errors.As(err, &parse) { // the library names the field, which no operator knows
 		if field, ok := reflect.TypeFor[Config]().FieldByName(parse.Name); ok {
-			return Config{}, errors.New(field.Tag.Get("env") + " must be a duration such as 500ms or 1m")
+			want := "a duration such as 500ms or 1m"
+			if field.Type.Kind() == reflect.Int64 && field.Type != reflect.TypeFor[time.Duration]() {
+				want = "a whole number"
+			}
+			return Config{}, errors.New(field.Tag.Get("env") + " must be " + want)
 		}
 	}
 	if err != nil {
@@ -111,10 +115,7 @@ func (c Config) production() bool {
 }
 
 func (c Config) scaled(d time.Duration) time.Duration {
-	if c.TimeScale <= 0 {
-		return d
-	}
-	return time.Duration(float64(d) * c.TimeScale)
+	return d / time.Duration(max(1, c.TimeScale))
 }
 
 func (c Config) withDefaults() Config {

@@ -23,6 +23,8 @@ func (s *Sandbox) organisationRoutes(api *http.ServeMux) {
 		s.mpesa.UnlockInitiator()
 		w.WriteHeader(http.StatusNoContent)
 	})
+	api.HandleFunc("GET /sandbox/storm", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.world.Storm()) })
+	api.HandleFunc("PUT /sandbox/storm", s.putStorm)
 	api.HandleFunc("GET /sandbox/certificate", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/x-pem-file")
 		_, _ = io.WriteString(w, daraja.Certificate) // the caller hung up: nothing to do
@@ -68,6 +70,19 @@ func (s *Sandbox) putFloat(w http.ResponseWriter, r *http.Request, code string) 
 		}
 	}
 	s.world.SetFloat(code, in)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Sandbox) putStorm(w http.ResponseWriter, r *http.Request) {
+	var in control.Storm
+	if !readJSON(w, r, &in) {
+		return
+	}
+	if err := in.Validate(); err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	s.world.SetStorm(in)
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -308,7 +308,7 @@ func TestResultScripts(t *testing.T) {
 	t.Parallel()
 	pay := func(t *testing.T, s control.Script) (*bench, *daraja.Client, daraja.Ack) {
 		t.Helper()
-		b, m := payments(t, func(c *Config) { c.TimeScale = 0.001 })
+		b, m := payments(t, func(c *Config) { c.TimeScale = 1000 })
 		b.script(t, s)
 		ack, err := m.PayB2C(limit(t), b.payout("w-1", 1500))
 		if err != nil {
@@ -475,7 +475,7 @@ func TestStatusQueries(t *testing.T) {
 
 func TestStatusWhileItWaits(t *testing.T) {
 	t.Parallel()
-	b, m := payments(t, func(c *Config) { c.TimeScale = 0.001 })
+	b, m := payments(t, func(c *Config) { c.TimeScale = 1000 })
 	late := control.Script{Result: "queue_timeout", ResultDelayMS: control.Int(600_000)}
 	if err := b.control.QueueScript(limit(t), phone, late); err != nil {
 		t.Fatal(err)

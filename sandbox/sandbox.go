@@ -49,7 +49,7 @@ func New(cfg Config) (*Sandbox, error) {
 		Log: cfg.Log, Now: cfg.Now, CallbackTimeout: cfg.CallbackTimeout,
 		Defaults: control.Script{STK: "manual", STKAnswer: "normal", Query: "normal", Callback: "normal", KYCCallback: "normal", B2C: "pay",
 			OrderAnswer: "normal", Result: "normal", QueryResult: "normal"},
-		Float: map[string]int64{cfg.B2CShortCode: cfg.FloatMinor}, Scale: cfg.TimeScale,
+		Float: map[string]int64{cfg.B2CShortCode: cfg.FloatMinor}, Speed: cfg.TimeScale,
 	})
 	w.SetScript(cfg.Script)
 	mpesa, err := daraja.New(daraja.Options{

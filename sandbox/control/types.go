@@ -25,7 +25,8 @@ type Script struct {
 	// DelayMS is the time until a scripted answer; 0 is at once.
 	DelayMS *int `json:"delay_ms,omitempty"`
 	// Callback is what happens to STK and C2B callbacks: normal, lose, delay (by CallbackDelayMS, else 5 s), duplicate (five at once),
-	// alter (ten times the amount), c2b_after or c2b_before (order of the C2B confirmation of a paid prompt).
+	// alter (ten times the amount), forge (a stranger tells of something else first), c2b_after or c2b_before (order of the C2B
+	// confirmation of a paid prompt).
 	// lose keeps C2B confirmations of paid prompts; set C2B to false to lose both.
 	Callback string `json:"callback,omitempty"`
 	// CallbackDelayMS delays every callback.
@@ -76,7 +77,7 @@ var (
 		"stk":          {"", "manual", "pay", "cancel", "expire", "wrong_pin", "insufficient", "expire_then_pay"},
 		"stk_answer":   {"", "normal", "busy", "lock", "error", "lose"},
 		"query":        {"", "normal", "busy", "busy200", "flaky", "lose"},
-		"callback":     {"", "normal", "lose", "delay", "duplicate", "alter", "c2b_after", "c2b_before"},
+		"callback":     {"", "normal", "lose", "delay", "duplicate", "alter", "forge", "c2b_after", "c2b_before"},
 		"b2c":          {"", "pay", "insufficient", "unregistered", "reversed"},
 		"order_answer": {"", "normal", "busy", "throttled", "down", "error_before", "error", "lose", "hang"},
 		"result":       {"", "normal", "lose", "delay", "duplicate", "alter", "forge", "forge_source", "queue_timeout"},

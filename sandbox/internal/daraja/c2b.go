@@ -137,7 +137,7 @@ func (s *Server) PayC2B(ctx context.Context, in control.C2BPayment) (control.Ent
 
 // receive validates, moves the money and starts the confirmation.
 func (s *Server) receive(ctx context.Context, p c2bPayment) (control.Entry, error) {
-	script := s.world.ScriptFor(p.msisdn)
+	script := s.world.PaybillScript(p.msisdn)
 	s.mu.Lock()
 	p.at = s.world.Now()
 	p.receipt = s.receipts.make(p.at)
@@ -205,6 +205,9 @@ func (s *Server) confirmC2B(ctx context.Context, p c2bPayment, way string) {
 	if way == "lose" {
 		s.world.Lose("c2b_confirmation", p.receipt)
 		return
+	}
+	if way == "forge" {
+		s.inventC2B(ctx, reg, p)
 	}
 	shown := p
 	if way == "alter" {

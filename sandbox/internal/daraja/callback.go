@@ -49,6 +49,9 @@ func (s *Server) postSTK(ctx context.Context, p *push, body []byte) {
 		s.world.Lose("stk", p.checkoutRequestID)
 		return
 	}
+	if p.script.Callback == "forge" {
+		s.inventSTK(ctx, p)
+	}
 	callback := world.Callback{
 		Kind: "stk", ID: p.checkoutRequestID, URL: p.callbackURL, ContentType: "application/json;charset=UTF-8",
 		// Written by hand: the real service sends the header name in this case.

@@ -49,3 +49,27 @@ func (s *Server) Forge(ctx context.Context, in control.Forgery) (control.Forged,
 			Body: c2bBody(p, reg.Version, fmt.Sprintf("%d.%02d", total/100, total%100))})
 	return control.Forged{Receipt: in.Receipt, Status: status}, nil
 }
+
+// inventC2B is a stranger telling of a payment of twice the amount, which nobody made.
+func (s *Server) inventC2B(ctx context.Context, reg registration, p c2bPayment) {
+	s.mu.Lock()
+	p.receipt = s.receipts.make(p.at)
+	s.mu.Unlock()
+	p.amountMinor *= 2
+	s.world.Post(ctx, world.Callback{Kind: "forgery", ID: p.receipt, URL: reg.Confirmation, ContentType: "application/json", Stranger: true,
+		Body: c2bBody(p, reg.Version, "")})
+}
+
+// inventSTK is a stranger telling the opposite of how a prompt ended, of a prompt that nobody was shown.
+func (s *Server) inventSTK(ctx context.Context, p *push) {
+	s.mu.Lock()
+	forged := push{merchantRequestID: newRequestID(), msisdn: p.msisdn, shillings: p.shillings, paidAt: s.world.Now(), code: "1032"}
+	forged.checkoutRequestID = checkoutID(forged.paidAt, s.sequence+500, p.msisdn)
+	if p.code != "0" {
+		forged.code, forged.receipt = "0", s.receipts.make(forged.paidAt)
+	}
+	body := stkCallback(&forged)
+	s.mu.Unlock()
+	s.world.Post(ctx, world.Callback{Kind: "forgery", ID: forged.checkoutRequestID, URL: p.callbackURL,
+		ContentType: "application/json;charset=UTF-8", Stranger: true, Body: body})
+}

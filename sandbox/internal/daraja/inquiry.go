@@ -50,7 +50,7 @@ func (s *Server) queryStatus(w http.ResponseWriter, r *http.Request, in fields) 
 	if strings.HasPrefix(about.party, "+") {
 		phone = about.party
 	}
-	o.script = s.world.OrderScript(o.shortCode, phone)
+	o.script = s.world.OrderScript(o.shortCode, phone, "")
 	if about.queries != "" {
 		o.script.QueryResult = about.queries
 	}
@@ -155,7 +155,7 @@ func (s *Server) queryBalance(w http.ResponseWriter, r *http.Request, in fields)
 		return
 	}
 	o := newOrder(kindBalance, in, "Initiator")
-	o.script = s.world.OrderScript(o.shortCode, "")
+	o.script = s.world.OrderScript(o.shortCode, "", "")
 	s.take(w, r, o)
 }
 
@@ -203,7 +203,7 @@ func (s *Server) reverse(w http.ResponseWriter, r *http.Request, in fields) {
 	o := newOrder(kindReversal, in, "Initiator")
 	o.shortCode, o.asked = code, receipt
 	o.party = s.find(code, receipt).party
-	o.script = s.world.OrderScript(code, o.party)
+	o.script = s.world.OrderScript(code, o.party, world.Reversal)
 	s.take(w, r, o)
 }
 

@@ -112,7 +112,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, o *order) {
 		fail(w, http.StatusInternalServerError, "500.003.1001", "Internal Server Error")
 		return
 	case "hang":
-		world.Pause(r.Context(), maxHang)
+		world.Pause(r.Context(), s.world.Scaled(maxHang))
 		breakConnection()
 	case "lose":
 		breakConnection()

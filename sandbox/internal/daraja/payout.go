@@ -161,7 +161,7 @@ func (s *Server) payB2B(w http.ResponseWriter, r *http.Request, in fields) {
 	}
 	o := newOrder(kindB2B, in, "Initiator")
 	o.party, o.reference = in.text("PartyB"), in.text("AccountReference")
-	o.script = s.world.OrderScript(o.shortCode, "")
+	o.script = s.world.OrderScript(o.shortCode, "", "")
 	s.take(w, r, o)
 }
 

@@ -227,14 +227,18 @@ func (w *World) QueueOrder(shortCode string, s control.Script) error {
 }
 
 // OrderScript is the script for an order of a short code about a handset ("" if it concerns none), with the short code's next queued script
-// on top, which it uses up.
-func (w *World) OrderScript(shortCode, msisdn string) control.Script {
+// on top, which it uses up. The channel is "" for what no storm strikes.
+func (w *World) OrderScript(shortCode, msisdn, channel string) control.Script {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	script := w.scriptFor(msisdn)
 	if b := w.book(shortCode); len(b.queue) > 0 {
-		script = b.queue[0].Over(script)
+		queued := b.queue[0]
 		b.queue = b.queue[1:]
+		return queued.Over(script)
+	}
+	if channel != "" {
+		return w.strike(channel, msisdn).Over(script)
 	}
 	return script
 }
@@ -250,13 +254,17 @@ func (w *World) PayoutScript(msisdn string) (script, queued control.Script) {
 // useQueued takes the first queued script that is for payouts, or for prompts. Callers hold mu.
 func (w *World) useQueued(msisdn string, payout bool) (script, queued control.Script) {
 	script = w.scriptFor(msisdn)
+	channel := Prompt
+	if payout {
+		channel = Payout
+	}
 	p := w.phones[msisdn]
 	if p == nil {
-		return script, queued
+		return w.strike(channel, msisdn).Over(script), queued
 	}
 	at := slices.IndexFunc(p.queue, func(s control.Script) bool { return s.ForPayout() == payout })
 	if at < 0 {
-		return script, queued
+		return w.strike(channel, msisdn).Over(script), queued
 	}
 	queued = p.queue[at]
 	p.queue = slices.Delete(p.queue, at, at+1)

@@ -34,7 +34,7 @@ type Options struct {
 	CallbackTimeout time.Duration
 	Defaults        control.Script   // below the global script
 	Float           map[string]int64 // what each account of these short codes holds at the start, in KES minor units
-	Scale           float64          // of built-in delays; 0 is 1
+	Speed           int64            // of built-in delays; 0 is 1
 }
 
 // World is the shared state. It is safe for concurrent use.
@@ -43,7 +43,7 @@ type World struct {
 	now      func() time.Time
 	defaults control.Script
 	float    map[string]int64
-	scale    float64
+	speed    int64
 	poster   *poster
 
 	life   context.Context
@@ -57,6 +57,7 @@ type World struct {
 	mails      []control.Mail
 	statement  control.Statement
 	books      map[string]*book // by short code
+	storm      storm
 	deliveries []control.Delivery
 	sequence   int64
 }
@@ -65,7 +66,7 @@ type World struct {
 func New(o Options) *World {
 	life, stop := context.WithCancel(context.Background())
 	return &World{
-		log: o.Log, now: o.Now, defaults: o.Defaults, float: o.Float, scale: o.Scale, poster: newPoster(o.CallbackTimeout),
+		log: o.Log, now: o.Now, defaults: o.Defaults, float: o.Float, speed: max(1, o.Speed), poster: newPoster(o.CallbackTimeout),
 		life: life, stop: stop, phones: map[string]*phone{}, books: map[string]*book{},
 	}
 }
@@ -111,12 +112,7 @@ func Pause(ctx context.Context, d time.Duration) bool {
 }
 
 // Scaled is a built-in delay at the sandbox's pace.
-func (w *World) Scaled(d time.Duration) time.Duration {
-	if w.scale <= 0 {
-		return d
-	}
-	return time.Duration(float64(d) * w.scale)
-}
+func (w *World) Scaled(d time.Duration) time.Duration { return d / time.Duration(w.speed) }
 
 // MS reads a script's delay.
 func MS(v *int, otherwise time.Duration) time.Duration {
