@@ -4069,22 +4069,6 @@ func (response ProposeNumberClaimDecision403ApplicationProblemPlusJSONResponse) 
 	return err
 }
 
-type ProposeNumberClaimDecision404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.NotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response ProposeNumberClaimDecision404ApplicationProblemPlusJSONResponse) VisitProposeNumberClaimDecisionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ProposeNumberClaimDecision408ApplicationProblemPlusJSONResponse struct {
 	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
 }

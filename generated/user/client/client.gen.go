@@ -1608,7 +1608,7 @@ type ClientInterface interface {
 
 	// ProposeNumberClaimDecisionWithBody Propose how a claim on a number ends
 	//
-	// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+	// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`, one that does not exist 422 `number_claim_unknown`; 403 `own_record` for one's own number.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1617,7 +1617,7 @@ type ClientInterface interface {
 
 	// ProposeNumberClaimDecision Propose how a claim on a number ends
 	//
-	// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+	// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`, one that does not exist 422 `number_claim_unknown`; 403 `own_record` for one's own number.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2222,7 +2222,7 @@ func (c *Client) DecideKycReview(ctx context.Context, kycID KycID, body DecideKy
 
 // ProposeNumberClaimDecisionWithBody Propose how a claim on a number ends
 //
-// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`, one that does not exist 422 `number_claim_unknown`; 403 `own_record` for one's own number.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2241,7 +2241,7 @@ func (c *Client) ProposeNumberClaimDecisionWithBody(ctx context.Context, content
 
 // ProposeNumberClaimDecision Propose how a claim on a number ends
 //
-// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`, one that does not exist 422 `number_claim_unknown`; 403 `own_record` for one's own number.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5435,7 +5435,7 @@ type ClientWithResponsesInterface interface {
 
 	// ProposeNumberClaimDecisionWithBodyWithResponse Propose how a claim on a number ends
 	//
-	// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+	// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`, one that does not exist 422 `number_claim_unknown`; 403 `own_record` for one's own number.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5444,7 +5444,7 @@ type ClientWithResponsesInterface interface {
 
 	// ProposeNumberClaimDecisionWithResponse Propose how a claim on a number ends
 	//
-	// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+	// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`, one that does not exist 422 `number_claim_unknown`; 403 `own_record` for one's own number.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6364,8 +6364,6 @@ type ProposeNumberClaimDecisionResponse struct {
 	ApplicationProblemJSON401 *externalRef0.Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *externalRef0.Forbidden
-	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.NotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *externalRef0.RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -6404,11 +6402,6 @@ func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON401() *exte
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
 	return r.ApplicationProblemJSON403
-}
-
-// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r ProposeNumberClaimDecisionResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
-	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
@@ -10967,7 +10960,7 @@ func (c *ClientWithResponses) DecideKycReviewWithResponse(ctx context.Context, k
 
 // ProposeNumberClaimDecisionWithBodyWithResponse Propose how a claim on a number ends
 //
-// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`, one that does not exist 422 `number_claim_unknown`; 403 `own_record` for one's own number.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10982,7 +10975,7 @@ func (c *ClientWithResponses) ProposeNumberClaimDecisionWithBodyWithResponse(ctx
 
 // ProposeNumberClaimDecisionWithResponse Propose how a claim on a number ends
 //
-// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`; 403 `own_record` for one's own number.
+// `keep` leaves the number with its holder, `release` lets whoever proves it register. Another person decides. A claim that is closed is 409 `number_claim_closed`, one that does not exist 422 `number_claim_unknown`; 403 `own_record` for one's own number.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12252,13 +12245,6 @@ func ParseProposeNumberClaimDecisionResponse(rsp *http.Response) (*ProposeNumber
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest externalRef0.RequestTimeout

@@ -1203,7 +1203,7 @@ type ClientInterface interface {
 
 	// CreateTopupWithBody Top up a wallet from M-Pesa
 	//
-	// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+	// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted; who has none that can be used must give `phone` (422 `no_phone_number`). An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1212,7 +1212,7 @@ type ClientInterface interface {
 
 	// CreateTopup Top up a wallet from M-Pesa
 	//
-	// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+	// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted; who has none that can be used must give `phone` (422 `no_phone_number`). An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1228,7 +1228,7 @@ type ClientInterface interface {
 
 	// CreateTransferQuoteWithBody Price a transfer and fix its recipient
 	//
-	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
+	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1237,7 +1237,7 @@ type ClientInterface interface {
 
 	// CreateTransferQuote Price a transfer and fix its recipient
 	//
-	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
+	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1709,7 +1709,7 @@ func (c *Client) ListTopups(ctx context.Context, params *ListTopupsParams, reqEd
 
 // CreateTopupWithBody Top up a wallet from M-Pesa
 //
-// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted; who has none that can be used must give `phone` (422 `no_phone_number`). An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 //
 // Takes any type of body and a specified content type.
 //
@@ -1728,7 +1728,7 @@ func (c *Client) CreateTopupWithBody(ctx context.Context, params *CreateTopupPar
 
 // CreateTopup Top up a wallet from M-Pesa
 //
-// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted; who has none that can be used must give `phone` (422 `no_phone_number`). An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1764,7 +1764,7 @@ func (c *Client) GetTopup(ctx context.Context, topupID TopupID, reqEditors ...Re
 
 // CreateTransferQuoteWithBody Price a transfer and fix its recipient
 //
-// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
+// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1783,7 +1783,7 @@ func (c *Client) CreateTransferQuoteWithBody(ctx context.Context, contentType st
 
 // CreateTransferQuote Price a transfer and fix its recipient
 //
-// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
+// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3585,7 +3585,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTopupWithBodyWithResponse Top up a wallet from M-Pesa
 	//
-	// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+	// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted; who has none that can be used must give `phone` (422 `no_phone_number`). An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3594,7 +3594,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTopupWithResponse Top up a wallet from M-Pesa
 	//
-	// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+	// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted; who has none that can be used must give `phone` (422 `no_phone_number`). An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3612,7 +3612,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTransferQuoteWithBodyWithResponse Price a transfer and fix its recipient
 	//
-	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
+	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3621,7 +3621,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTransferQuoteWithResponse Price a transfer and fix its recipient
 	//
-	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
+	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7138,7 +7138,7 @@ func (c *ClientWithResponses) ListTopupsWithResponse(ctx context.Context, params
 
 // CreateTopupWithBodyWithResponse Top up a wallet from M-Pesa
 //
-// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted; who has none that can be used must give `phone` (422 `no_phone_number`). An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7153,7 +7153,7 @@ func (c *ClientWithResponses) CreateTopupWithBodyWithResponse(ctx context.Contex
 
 // CreateTopupWithResponse Top up a wallet from M-Pesa
 //
-// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted. An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
+// Prompts the payer for the PIN on the phone (STK push) and credits the wallet once M-Pesa has the money. The response is sent before the prompt; follow the top-up with `GET`. Whole shillings from KES 1 to 250,000, within the limits of the tier. Without `phone`, the customer's own number is prompted; who has none that can be used must give `phone` (422 `no_phone_number`). An amount that the wallet cannot hold (the balance, pending top-ups and this one exceed the tier's highest balance) is refused with `balance_limit`. Another person's number gets at most 3 prompts an hour and 10 a day from all customers together (429 `prompt_limit`), and none for 30 days after three in a row were declined there (422 `prompts_blocked`).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7183,7 +7183,7 @@ func (c *ClientWithResponses) GetTopupWithResponse(ctx context.Context, topupID 
 
 // CreateTransferQuoteWithBodyWithResponse Price a transfer and fix its recipient
 //
-// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
+// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7198,7 +7198,7 @@ func (c *ClientWithResponses) CreateTransferQuoteWithBodyWithResponse(ctx contex
 
 // CreateTransferQuoteWithResponse Price a transfer and fix its recipient
 //
-// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given.
+// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -11,8 +12,10 @@ import (
 	userdb "github.com/sendtip/sendtip/generated/user/db"
 	"github.com/sendtip/sendtip/kit/approve"
 	"github.com/sendtip/sendtip/kit/audit"
+	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
 
 // Outcomes that compliance decides on. They are stored: never change one.
@@ -74,6 +77,9 @@ func (a *App) ProposeNumberDecision(ctx context.Context, claim uuid.UUID, outcom
 	}
 	return a.propose(ctx, scopes.AdminNumbers, about.UserID, func(tx pgx.Tx) (approve.Approval, error) {
 		u, c, err := a.lockClaim(ctx, tx, claim)
+		if errors.Is(err, fault.ErrNotFound) {
+			return approve.Approval{}, domain.ErrClaimUnknown
+		}
 		if err != nil {
 			return approve.Approval{}, err
 		}

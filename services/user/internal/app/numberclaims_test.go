@@ -390,7 +390,7 @@ func TestComplianceDecides(t *testing.T) {
 				t.Error("the reading is not audited")
 			}
 			_, err = w.App.ProposeNumberDecision(maker, uuid.New(), outcome, "the network was asked")
-			w.want(err, fault.ErrNotFound)
+			w.want(err, domain.ErrClaimUnknown)
 			a, err := w.App.ProposeNumberDecision(maker, claim.ID, outcome, "the network was asked")
 			w.must(err)
 			_, err = w.App.Approvals.Approve(w.as(a.Maker, uuid.New(), "admin:numbers:approve"), w.DB.Pool, a.ID, a.Digest)

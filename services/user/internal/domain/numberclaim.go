@@ -38,6 +38,8 @@ const (
 var (
 	ErrNumberInReview = fault.New(fault.Conflict, "number_in_review",
 		"This number belongs to an account, whose owner has 7 days to answer; try again after that. If it is yours, use your own device.")
+	ErrClaimUnknown = fault.New(fault.Unprocessable, "number_claim_unknown", "There is no such claim.").WithField("/claim_id", "unknown",
+		"There is no such claim.")
 	ErrClaimClosed   = fault.New(fault.Conflict, "number_claim_closed", "This claim has been closed.")
 	ErrClaimDisputed = fault.New(fault.Conflict, "number_claim_disputed",
 		"You have said that the number is yours; our compliance team decides now.")
