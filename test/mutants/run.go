@@ -156,7 +156,7 @@ func (r *runner) baseline(ctx context.Context, pkg string) (time.Duration, error
 
 // build makes the program of a package's tests.
 func (r *runner) build(ctx context.Context, pkg, program string, flags ...string) (string, error) {
-	args := append([]string{"test", "-c", "-vet=off", "-o", program}, flags...)
+	args := append([]string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-o", program}, flags...)
 	return output(ctx, r.root, "go", append(args, "./"+pkg)...)
 }
 
