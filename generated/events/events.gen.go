@@ -309,6 +309,59 @@ type UserOtpRequested struct {
 	Purpose string `json:"purpose"`
 }
 
+// UserRecovered user.recovered: an account has another PIN, one new device and maybe another number; all its sessions have ended.
+type UserRecovered struct {
+	// FormerNumberID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	FormerNumberID *externalRef0.UUID `json:"former_number_id,omitempty"`
+
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// Version Grows with each change of this customer; older versions are ignored.
+	Version int64 `json:"version"`
+}
+
+// UserRecoveryEnded user.recovery_ended: an approved recovery was stopped, and the account stays as it is.
+type UserRecoveryEnded struct {
+	// ReasonCode Stable code of the reason.
+	ReasonCode string `json:"reason_code"`
+
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+
+	// State cancelled or failed.
+	State string `json:"state"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// UserRecoveryStarted user.recovery_started: two people agreed to give an account back, in 24 hours.
+type UserRecoveryStarted struct {
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
 // UserRegistered user.registered: a customer has signed up.
 type UserRegistered struct {
 	// UserID A UUIDv7 made by the service that owns the object.

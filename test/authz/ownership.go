@@ -52,6 +52,8 @@ var ownership = map[string]row{
 	"deleteSession": ends, "createTotp": self, "confirmTotp": self, "createStepUp": self, "getProfile": self, "updateProfile": self,
 	"startNumberChange": self, "listNumberChanges": self, "getNumberChange": owned("number_change_id"),
 	"confirmNumberChange": owned("number_change_id"), "cancelNumberChange": owned("number_change_id"), "getFormerNumber": role,
+	"startRecovery": open, "completeRecovery": open, "getRecovery": open, "listMyRecoveries": self, "cancelRecovery": owned("recovery_id"),
+	"listRecoveries": role, "proposeRecovery": role,
 	"submitKyc": self, "getKyc": owned("kyc_id"),
 	"listMyNumberClaims": self, "rejectNumberClaim": owned("claim_id"), "releaseNumberClaim": owned("claim_id"),
 	"listNumberClaims": role, "proposeNumberClaimDecision": role,

@@ -128,6 +128,7 @@ func (w *world) gather() {
 	}
 	w.dies(revoked)
 	w.dies(suspended)
+	w.asked(customer, admins, staff[scopes.RoleCompliance])
 	unenrolled, err := w.NewCustomer("Unenrolled")
 	w.must(err)
 	w.must(w.Register(w.Context(), unenrolled))
@@ -151,6 +152,19 @@ func (w *world) gather() {
 		w.must(err)
 		w.add(persona{name: "the service " + s.Name, scheme: serviceKey, scopes: s.Scopes}, auth.ServiceKeyHeader, key)
 	}
+}
+
+// asked is a recovery of the customer's account that two officers agreed on.
+func (w *world) asked(c *journey.Customer, admins journey.Admins, maker *journey.Customer) {
+	w.Helper()
+	phone, err := w.NewCustomer("Phone")
+	w.must(err)
+	recovery, err := w.AskBack(w.Context(), c, phone)
+	w.must(err)
+	checker, err := w.Appoint(w.Context(), admins, "Staff", scopes.RoleCompliance)
+	w.must(err)
+	w.must(w.GiveBack(w.Context(), maker, checker, recovery))
+	w.objects["recovery_id"], w.marks = recovery.ID.String(), append(w.marks, phone.Phone[1:])
 }
 
 // dies waits for the second in which gateways learn that a session has ended.

@@ -2,11 +2,13 @@ package e2e_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/sendtip/sendtip/cmd/sendtip/journey"
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
 	userclient "github.com/sendtip/sendtip/generated/user/client"
 	"github.com/sendtip/sendtip/kit/clock"
@@ -108,4 +110,100 @@ func other(code string) string {
 		return "000001"
 	}
 	return "000000"
+}
+
+// TestRecovery: a verified customer who lost phone and PIN has the account again on another phone, a day after two people agreed; one who
+// did not ask for it stops it.
+func TestRecovery(t *testing.T) {
+	t.Parallel()
+	c := clock.New(0)
+	w := start(t, func(o *platform.Options) { o.Clock = c })
+	amina, brian := w.customer(t, "Amina", 500_00), w.customer(t, "Brian", 0)
+	maker, checker := w.staff(t, "compliance"), w.staff(t, "compliance")
+	next, err := w.NewCustomer("Next")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, err := w.AskBack(t.Context(), amina, next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := map[string]string{"Recovery-Token": asked.Token}
+	path := "/v1/recoveries/" + asked.ID.String()
+	ask(t, next, http.MethodGet, path, "", token, http.StatusOK, "")
+	if err := w.GiveBack(t.Context(), maker, checker, asked); err != nil {
+		t.Fatal(err)
+	}
+	w.sms(t, amina, "asked to recover your account")
+	ask(t, maker, http.MethodPost, "/v1/admin/recovery-proposals", `{"recovery_id":"`+asked.ID.String()+`","reason":"Once more."}`, nil,
+		http.StatusConflict, "recovery_not_checked")
+	ask(t, maker, http.MethodPost, "/v1/admin/recovery-proposals", `{"recovery_id":"`+asked.ID.String()+`","reason":"N\u0000"}`, nil,
+		http.StatusUnprocessableEntity, "invalid_text")
+
+	thief, err := w.NewCustomer("Thief")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stolen, err := w.AskBack(t.Context(), brian, thief)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.GiveBack(t.Context(), maker, checker, stolen); err != nil {
+		t.Fatal(err)
+	}
+	cancel := func(code string, status int, why string) {
+		t.Helper()
+		ask(t, brian, http.MethodPost, "/v1/me/recoveries/"+code+"/cancellation", "", approvedFor(t, brian, "cancelRecovery", code), status, why)
+	}
+	ask(t, brian, http.MethodGet, "/v1/me/recoveries", "", nil, http.StatusOK, "")
+	cancel(asked.ID.String(), http.StatusNotFound, "not_found")
+	cancel(stolen.ID.String(), http.StatusOK, "")
+	ask(t, brian, http.MethodPost, "/v1/me/recoveries/"+stolen.ID.String()+"/cancellation?unheard_of=1", "",
+		approvedFor(t, brian, "cancelRecovery", stolen.ID.String()), http.StatusBadRequest, "invalid_request")
+	w.sms(t, brian, "recovery of your account was stopped")
+
+	c.Set(c.Offset() + 24*time.Hour)
+	w.sms(t, amina, "has moved to another phone number")
+	w.sms(t, next, "Your account has been recovered")
+	if err := amina.LogIn(t.Context()); err == nil {
+		t.Error("the lost phone still signs in")
+	}
+	if err := next.LogIn(t.Context()); err != nil {
+		t.Fatalf("she signs in: %v", err)
+	}
+	next.WalletID = amina.WalletID
+	if got := balance(t, next); got != 500_00 {
+		t.Errorf("she has %d of 500.00", got)
+	}
+	ask(t, next, http.MethodPost, "/v1/me/recoveries/"+asked.ID.String()+"/cancellation", "",
+		approvedFor(t, next, "cancelRecovery", asked.ID.String()), http.StatusConflict, "recovery_closed")
+}
+
+// approvedFor is the header with an approval of an operation on an object.
+func approvedFor(t *testing.T, c *journey.Customer, operation, id string) map[string]string {
+	t.Helper()
+	token, err := c.StepUpFor(t.Context(), operation, uuid.MustParse(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{"Step-Up-Token": token}
+}
+
+// TestRecoveryRefusals: what is refused before anybody looks whose the document is, and to whom a proposal is.
+func TestRecoveryRefusals(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	nobody, err := w.NewCustomer("Nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const body = `{"otp":"482913","pin":"8361","device_id":"5f0c9f9e-8c0c-4d6e-9c56-6b8f2a1c0d4e","country":"KE","id_type":"NATIONAL_ID",
+		"id_number":"30112230","first_name":"Amina","last_name":"Wanjiru","date_of_birth":"1990-04-12","consent_version":"2026-01"}`
+	unknown := "/v1/recoveries/" + uuid.Must(uuid.NewV7()).String()
+	ask(t, nobody, http.MethodPost, "/v1/recoveries", `{"phone":"+254202222222","country":"KE","language":"en"}`, nil,
+		http.StatusUnprocessableEntity, "phone_invalid")
+	ask(t, nobody, http.MethodPost, unknown+"/completion", body, nil, http.StatusNotFound, "not_found")
+	ask(t, nobody, http.MethodPost, unknown+"/completion", strings.Replace(body, `"8361"`, `"1111"`, 1), nil,
+		http.StatusUnprocessableEntity, "pin_weak")
+	ask(t, nobody, http.MethodGet, unknown, "", map[string]string{"Recovery-Token": "3q2-7wAAAAAAAAAA"}, http.StatusNotFound, "not_found")
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // ofNobody are proposals about somebody who does not exist.
-var ofNobody = []string{"proposeRoleChange", "proposeTotpReset", "proposeKycOverride"}
+var ofNobody = []string{"proposeRoleChange", "proposeTotpReset", "proposeKycOverride", "proposeRecovery"}
 
 // TestEveryOperationRefuses asks every public operation for what no operation serves: an unknown parameter, a body of another kind, an id
 // that nobody has, a cursor that nobody gave, and a partner's key that is good for prices alone. Lists that belong to no object are

@@ -127,6 +127,42 @@ func (e ListNumberClaimsParamsState) Valid() bool {
 	}
 }
 
+// Defines values for ListRecoveriesParamsState.
+const (
+	ListRecoveriesParamsStateApplied   ListRecoveriesParamsState = "applied"
+	ListRecoveriesParamsStateCancelled ListRecoveriesParamsState = "cancelled"
+	ListRecoveriesParamsStateChecked   ListRecoveriesParamsState = "checked"
+	ListRecoveriesParamsStateChecking  ListRecoveriesParamsState = "checking"
+	ListRecoveriesParamsStateCooling   ListRecoveriesParamsState = "cooling"
+	ListRecoveriesParamsStateExpired   ListRecoveriesParamsState = "expired"
+	ListRecoveriesParamsStateFailed    ListRecoveriesParamsState = "failed"
+	ListRecoveriesParamsStateRefused   ListRecoveriesParamsState = "refused"
+)
+
+// Valid indicates whether the value is a known member of the ListRecoveriesParamsState enum.
+func (e ListRecoveriesParamsState) Valid() bool {
+	switch e {
+	case ListRecoveriesParamsStateApplied:
+		return true
+	case ListRecoveriesParamsStateCancelled:
+		return true
+	case ListRecoveriesParamsStateChecked:
+		return true
+	case ListRecoveriesParamsStateChecking:
+		return true
+	case ListRecoveriesParamsStateCooling:
+		return true
+	case ListRecoveriesParamsStateExpired:
+		return true
+	case ListRecoveriesParamsStateFailed:
+		return true
+	case ListRecoveriesParamsStateRefused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListUserApprovalsParamsState.
 const (
 	ListUserApprovalsParamsStateApproved  ListUserApprovalsParamsState = "approved"
@@ -481,6 +517,45 @@ type LoginChallengeRequest struct {
 	//
 	// Example: +254712345678
 	Phone externalRef0.Phone `json:"phone"`
+}
+
+// MyRecovery A recovery of the caller's account.
+type MyRecovery struct {
+	// AppliesAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AppliesAt externalRef0.Timestamp `json:"applies_at"`
+
+	// ClosedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ClosedAt *externalRef0.Timestamp `json:"closed_at,omitempty"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+
+	// State cooling, applied, cancelled or failed. Clients must accept values that are new to them.
+	//
+	// Example: cooling
+	State string `json:"state"`
+}
+
+// MyRecoveryPage A page of recoveries.
+type MyRecoveryPage struct {
+	// Data The recoveries, newest first.
+	Data []MyRecovery `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
 // NumberChange A change of a customer's number.
@@ -906,6 +981,216 @@ type RecipientLookup struct {
 	Phone externalRef0.Phone `json:"phone"`
 }
 
+// RecoveryCase A recovery as compliance sees it.
+type RecoveryCase struct {
+	// AppliesAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AppliesAt *externalRef0.Timestamp `json:"applies_at,omitempty"`
+
+	// ClosedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ClosedAt *externalRef0.Timestamp `json:"closed_at,omitempty"`
+
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// IDType Kind of document.
+	//
+	// Example: NATIONAL_ID
+	IDType string `json:"id_type"`
+
+	// NumberClaimID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	NumberClaimID *externalRef0.UUID `json:"number_claim_id,omitempty"`
+
+	// NumberTaken Another customer holds the number.
+	//
+	// Example: false
+	NumberTaken bool `json:"number_taken"`
+
+	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
+	//
+	// Example: +254712345678
+	Phone *externalRef0.Phone `json:"phone,omitempty"`
+
+	// ReasonCode Stable code of why it was refused, cancelled or failed.
+	//
+	// Example: identity_mismatch
+	ReasonCode *string `json:"reason_code,omitempty"`
+
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+
+	// Returned Identity details, submitted or returned; absent where unknown.
+	Returned *KycDetails `json:"returned,omitempty"`
+
+	// State checking, checked, cooling, applied, cancelled, failed, refused or expired. Clients must accept values that are new to them.
+	//
+	// Example: cooling
+	State string `json:"state"`
+
+	// Submitted Identity details, submitted or returned; absent where unknown.
+	Submitted KycDetails `json:"submitted"`
+
+	// Unreadable True if details are missing because they cannot be opened, for example because their key is no longer set.
+	//
+	// Example: true
+	Unreadable *bool `json:"unreadable,omitempty"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID *externalRef0.UUID `json:"user_id,omitempty"`
+}
+
+// RecoveryCasePage A page of recoveries.
+type RecoveryCasePage struct {
+	// Data The recoveries, oldest first.
+	Data []RecoveryCase `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
+// RecoveryCompletion Proof of the number, what the account shall have, and the details of the verified document.
+type RecoveryCompletion struct {
+	// ConsentVersion Version of the text with which the customer consented to the check by the authority.
+	//
+	// Example: 2026-01
+	ConsentVersion string `json:"consent_version"`
+
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// DateOfBirth A calendar day, ISO 8601.
+	//
+	// Example: 1990-04-12
+	DateOfBirth externalRef0.Date `json:"date_of_birth"`
+
+	// DeviceID A random id that the app makes at installation and keeps in the phone's key store.
+	//
+	// Example: 5f0c9f9e-8c0c-4d6e-9c56-6b8f2a1c0d4e
+	DeviceID DeviceID `json:"device_id"`
+
+	// FirstName A name as it appears on the identity document.
+	//
+	// Example: Amina
+	FirstName PersonName `json:"first_name"`
+
+	// IDNumber Number of the identity document.
+	//
+	// Example: 30112230
+	IDNumber IDNumber `json:"id_number"`
+
+	// IDType Kind of document, as in a verification.
+	//
+	// Example: NATIONAL_ID
+	IDType string `json:"id_type"`
+
+	// LastName A name as it appears on the identity document.
+	//
+	// Example: Amina
+	LastName PersonName `json:"last_name"`
+
+	// MiddleName A name as it appears on the identity document.
+	//
+	// Example: Amina
+	MiddleName *PersonName `json:"middle_name,omitempty"`
+
+	// Otp The 6-digit code from the message.
+	//
+	// Example: 482913
+	Otp Otp `json:"otp"`
+
+	// Pin 4 to 6 digits; guessable ones are refused when it is chosen.
+	//
+	// Example: 7294
+	Pin Pin `json:"pin"`
+}
+
+// RecoveryProposal Which account shall be given back, and why.
+type RecoveryProposal struct {
+	// Reason Why, in the operator's words; kept in the audit trail. No personal data.
+	//
+	// Example: Reported loss of the phone.
+	Reason Reason `json:"reason"`
+
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+}
+
+// RecoveryReceipt What the person needs to ask for the state.
+type RecoveryReceipt struct {
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+
+	// RecoveryToken Value for the header Recovery-Token.
+	//
+	// Example: 3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+	RecoveryToken string `json:"recovery_token"`
+
+	// State processing. Clients must accept values that are new to them.
+	//
+	// Example: cooling
+	State string `json:"state"`
+}
+
+// RecoveryStarted A code was sent.
+type RecoveryStarted struct {
+	// ExpiresAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ExpiresAt externalRef0.Timestamp `json:"expires_at"`
+
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+
+	// ResendAfter RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ResendAfter externalRef0.Timestamp `json:"resend_after"`
+}
+
+// RecoveryState How far a recovery is.
+type RecoveryState struct {
+	// AppliesAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AppliesAt *externalRef0.Timestamp `json:"applies_at,omitempty"`
+
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+
+	// State processing, cooling, done or closed. Clients must accept values that are new to them.
+	//
+	// Example: cooling
+	State string `json:"state"`
+}
+
 // RefreshRequest The refresh token and the device it was given to.
 type RefreshRequest struct {
 	// DeviceID A random id that the app makes at installation and keeps in the phone's key store.
@@ -1307,6 +1592,11 @@ type KycID = externalRef0.UUID
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type NumberChangeID = externalRef0.UUID
 
+// RecoveryID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type RecoveryID = externalRef0.UUID
+
 // UserID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -1341,6 +1631,21 @@ type ListNumberClaimsParams struct {
 
 // ListNumberClaimsParamsState defines parameters for ListNumberClaims.
 type ListNumberClaimsParamsState string
+
+// ListRecoveriesParams defines parameters for ListRecoveries.
+type ListRecoveriesParams struct {
+	// State Which ones.
+	State *ListRecoveriesParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListRecoveriesParamsState defines parameters for ListRecoveries.
+type ListRecoveriesParamsState string
 
 // ListStaffParams defines parameters for ListStaff.
 type ListStaffParams struct {
@@ -1399,6 +1704,27 @@ type ReleaseNumberClaimParams struct {
 	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
 }
 
+// ListMyRecoveriesParams defines parameters for ListMyRecoveries.
+type ListMyRecoveriesParams struct {
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CancelRecoveryParams defines parameters for CancelRecovery.
+type CancelRecoveryParams struct {
+	// StepUpToken Token from `POST /v1/step-ups`, valid for 5 minutes and for what it approves only.
+	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
+}
+
+// GetRecoveryParams defines parameters for GetRecovery.
+type GetRecoveryParams struct {
+	// RecoveryToken The token from `POST /v1/recoveries/{recovery_id}/completion`.
+	RecoveryToken *string `json:"Recovery-Token,omitempty"`
+}
+
 // RefreshSessionParams defines parameters for RefreshSession.
 type RefreshSessionParams struct {
 	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
@@ -1428,6 +1754,9 @@ type DecideKycReviewJSONRequestBody = KycDecision
 
 // ProposeNumberClaimDecisionJSONRequestBody defines body for ProposeNumberClaimDecision for application/json ContentType.
 type ProposeNumberClaimDecisionJSONRequestBody = NumberClaimDecision
+
+// ProposeRecoveryJSONRequestBody defines body for ProposeRecovery for application/json ContentType.
+type ProposeRecoveryJSONRequestBody = RecoveryProposal
 
 // ProposeRoleChangeJSONRequestBody defines body for ProposeRoleChange for application/json ContentType.
 type ProposeRoleChangeJSONRequestBody = RoleChange
@@ -1468,6 +1797,12 @@ type StartPinResetJSONRequestBody = PinResetRequest
 // CompletePinResetJSONRequestBody defines body for CompletePinReset for application/json ContentType.
 type CompletePinResetJSONRequestBody = PinResetCompletion
 
+// StartRecoveryJSONRequestBody defines body for StartRecovery for application/json ContentType.
+type StartRecoveryJSONRequestBody = RegistrationRequest
+
+// CompleteRecoveryJSONRequestBody defines body for CompleteRecovery for application/json ContentType.
+type CompleteRecoveryJSONRequestBody = RecoveryCompletion
+
 // StartRegistrationJSONRequestBody defines body for StartRegistration for application/json ContentType.
 type StartRegistrationJSONRequestBody = RegistrationRequest
 
@@ -1506,6 +1841,12 @@ type ServerInterface interface {
 	// ListNumberClaims List claims on customers' numbers
 	// (GET /v1/admin/number-claims)
 	ListNumberClaims(w http.ResponseWriter, r *http.Request, params ListNumberClaimsParams)
+	// ListRecoveries List recoveries in a state
+	// (GET /v1/admin/recoveries)
+	ListRecoveries(w http.ResponseWriter, r *http.Request, params ListRecoveriesParams)
+	// ProposeRecovery Propose to give an account back
+	// (POST /v1/admin/recovery-proposals)
+	ProposeRecovery(w http.ResponseWriter, r *http.Request)
 	// ProposeRoleChange Propose a role for a user
 	// (POST /v1/admin/role-changes)
 	ProposeRoleChange(w http.ResponseWriter, r *http.Request)
@@ -1584,6 +1925,12 @@ type ServerInterface interface {
 	// ReleaseNumberClaim Give up your number
 	// (POST /v1/me/number-claims/{claim_id}/release)
 	ReleaseNumberClaim(w http.ResponseWriter, r *http.Request, claimID ClaimID, params ReleaseNumberClaimParams)
+	// ListMyRecoveries List the recoveries of your account
+	// (GET /v1/me/recoveries)
+	ListMyRecoveries(w http.ResponseWriter, r *http.Request, params ListMyRecoveriesParams)
+	// CancelRecovery Stop a recovery of your account
+	// (POST /v1/me/recoveries/{recovery_id}/cancellation)
+	CancelRecovery(w http.ResponseWriter, r *http.Request, recoveryID RecoveryID, params CancelRecoveryParams)
 	// CreateTotp Set up the authenticator
 	// (POST /v1/me/totp)
 	CreateTotp(w http.ResponseWriter, r *http.Request)
@@ -1596,6 +1943,15 @@ type ServerInterface interface {
 	// CompletePinReset Choose a new PIN
 	// (POST /v1/pin-resets/{pin_reset_id}/completion)
 	CompletePinReset(w http.ResponseWriter, r *http.Request, pinResetID externalRef0.UUID)
+	// StartRecovery Request a code to recover an account
+	// (POST /v1/recoveries)
+	StartRecovery(w http.ResponseWriter, r *http.Request)
+	// GetRecovery Read how far a recovery is
+	// (GET /v1/recoveries/{recovery_id})
+	GetRecovery(w http.ResponseWriter, r *http.Request, recoveryID RecoveryID, params GetRecoveryParams)
+	// CompleteRecovery Prove the number and submit your identity document
+	// (POST /v1/recoveries/{recovery_id}/completion)
+	CompleteRecovery(w http.ResponseWriter, r *http.Request, recoveryID RecoveryID)
 	// StartRegistration Request a registration code
 	// (POST /v1/registrations)
 	StartRegistration(w http.ResponseWriter, r *http.Request)
@@ -1656,6 +2012,18 @@ func (_ Unimplemented) ProposeNumberClaimDecision(w http.ResponseWriter, r *http
 // ListNumberClaims List claims on customers' numbers
 // (GET /v1/admin/number-claims)
 func (_ Unimplemented) ListNumberClaims(w http.ResponseWriter, r *http.Request, params ListNumberClaimsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListRecoveries List recoveries in a state
+// (GET /v1/admin/recoveries)
+func (_ Unimplemented) ListRecoveries(w http.ResponseWriter, r *http.Request, params ListRecoveriesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ProposeRecovery Propose to give an account back
+// (POST /v1/admin/recovery-proposals)
+func (_ Unimplemented) ProposeRecovery(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1815,6 +2183,18 @@ func (_ Unimplemented) ReleaseNumberClaim(w http.ResponseWriter, r *http.Request
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListMyRecoveries List the recoveries of your account
+// (GET /v1/me/recoveries)
+func (_ Unimplemented) ListMyRecoveries(w http.ResponseWriter, r *http.Request, params ListMyRecoveriesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CancelRecovery Stop a recovery of your account
+// (POST /v1/me/recoveries/{recovery_id}/cancellation)
+func (_ Unimplemented) CancelRecovery(w http.ResponseWriter, r *http.Request, recoveryID RecoveryID, params CancelRecoveryParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // CreateTotp Set up the authenticator
 // (POST /v1/me/totp)
 func (_ Unimplemented) CreateTotp(w http.ResponseWriter, r *http.Request) {
@@ -1836,6 +2216,24 @@ func (_ Unimplemented) StartPinReset(w http.ResponseWriter, r *http.Request) {
 // CompletePinReset Choose a new PIN
 // (POST /v1/pin-resets/{pin_reset_id}/completion)
 func (_ Unimplemented) CompletePinReset(w http.ResponseWriter, r *http.Request, pinResetID externalRef0.UUID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// StartRecovery Request a code to recover an account
+// (POST /v1/recoveries)
+func (_ Unimplemented) StartRecovery(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetRecovery Read how far a recovery is
+// (GET /v1/recoveries/{recovery_id})
+func (_ Unimplemented) GetRecovery(w http.ResponseWriter, r *http.Request, recoveryID RecoveryID, params GetRecoveryParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CompleteRecovery Prove the number and submit your identity document
+// (POST /v1/recoveries/{recovery_id}/completion)
+func (_ Unimplemented) CompleteRecovery(w http.ResponseWriter, r *http.Request, recoveryID RecoveryID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2065,6 +2463,79 @@ func (siw *ServerInterfaceWrapper) ListNumberClaims(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListNumberClaims(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListRecoveries operation middleware
+func (siw *ServerInterfaceWrapper) ListRecoveries(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRecoveriesParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRecoveries(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ProposeRecovery operation middleware
+func (siw *ServerInterfaceWrapper) ProposeRecovery(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ProposeRecovery(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2833,6 +3304,106 @@ func (siw *ServerInterfaceWrapper) ReleaseNumberClaim(w http.ResponseWriter, r *
 	handler.ServeHTTP(w, r)
 }
 
+// ListMyRecoveries operation middleware
+func (siw *ServerInterfaceWrapper) ListMyRecoveries(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMyRecoveriesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListMyRecoveries(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelRecovery operation middleware
+func (siw *ServerInterfaceWrapper) CancelRecovery(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "recovery_id" -------------
+	var recoveryID RecoveryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recovery_id", chi.URLParam(r, "recovery_id"), &recoveryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recovery_id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelRecoveryParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Step-Up-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Step-Up-Token")]; found {
+		var StepUpToken externalRef0.StepUpToken
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Step-Up-Token", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Step-Up-Token", valueList[0], &StepUpToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Step-Up-Token", Err: err})
+			return
+		}
+
+		params.StepUpToken = StepUpToken
+
+	} else {
+		err := fmt.Errorf("Header parameter Step-Up-Token is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Step-Up-Token", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelRecovery(w, r, recoveryID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // CreateTotp operation middleware
 func (siw *ServerInterfaceWrapper) CreateTotp(w http.ResponseWriter, r *http.Request) {
 
@@ -2892,6 +3463,96 @@ func (siw *ServerInterfaceWrapper) CompletePinReset(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CompletePinReset(w, r, pinResetID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// StartRecovery operation middleware
+func (siw *ServerInterfaceWrapper) StartRecovery(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.StartRecovery(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetRecovery operation middleware
+func (siw *ServerInterfaceWrapper) GetRecovery(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "recovery_id" -------------
+	var recoveryID RecoveryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recovery_id", chi.URLParam(r, "recovery_id"), &recoveryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recovery_id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRecoveryParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Recovery-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Recovery-Token")]; found {
+		var RecoveryToken string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Recovery-Token", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Recovery-Token", valueList[0], &RecoveryToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Recovery-Token", Err: err})
+			return
+		}
+
+		params.RecoveryToken = &RecoveryToken
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRecovery(w, r, recoveryID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CompleteRecovery operation middleware
+func (siw *ServerInterfaceWrapper) CompleteRecovery(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "recovery_id" -------------
+	var recoveryID RecoveryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recovery_id", chi.URLParam(r, "recovery_id"), &recoveryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recovery_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CompleteRecovery(w, r, recoveryID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3319,6 +3980,21 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/v1/me/number-claims/{claim_id}/release", wrapper.ReleaseNumberClaim)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/recoveries", wrapper.StartRecovery)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/recoveries/{recovery_id}", wrapper.GetRecovery)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/recoveries/{recovery_id}/completion", wrapper.CompleteRecovery)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/me/recoveries", wrapper.ListMyRecoveries)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/me/recoveries/{recovery_id}/cancellation", wrapper.CancelRecovery)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/kyc-verifications", wrapper.SubmitKyc)
 	})
 	r.Group(func(r chi.Router) {
@@ -3353,6 +4029,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/admin/number-claim-decisions", wrapper.ProposeNumberClaimDecision)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/admin/recoveries", wrapper.ListRecoveries)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/admin/recovery-proposals", wrapper.ProposeRecovery)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/user/approvals", wrapper.ListUserApprovals)
@@ -4352,6 +5034,386 @@ type ListNumberClaims504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListNumberClaims504ApplicationProblemPlusJSONResponse) VisitListNumberClaimsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecoveriesRequestObject struct {
+	Params ListRecoveriesParams
+}
+
+type ListRecoveriesResponseObject interface {
+	VisitListRecoveriesResponse(w http.ResponseWriter) error
+}
+
+type ListRecoveries200JSONResponse RecoveryCasePage
+
+func (response ListRecoveries200JSONResponse) VisitListRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecoveries400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecoveries400ApplicationProblemPlusJSONResponse) VisitListRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecoveries401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecoveries401ApplicationProblemPlusJSONResponse) VisitListRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecoveries403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecoveries403ApplicationProblemPlusJSONResponse) VisitListRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecoveries422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecoveries422ApplicationProblemPlusJSONResponse) VisitListRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecoveries429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecoveries429ApplicationProblemPlusJSONResponse) VisitListRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecoveries500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecoveries500ApplicationProblemPlusJSONResponse) VisitListRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecoveries503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecoveries503ApplicationProblemPlusJSONResponse) VisitListRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecoveries504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecoveries504ApplicationProblemPlusJSONResponse) VisitListRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRecoveryRequestObject struct {
+	Body *ProposeRecoveryJSONRequestBody
+}
+
+type ProposeRecoveryResponseObject interface {
+	VisitProposeRecoveryResponse(w http.ResponseWriter) error
+}
+
+type ProposeRecovery201JSONResponse externalRef0.Approval
+
+func (response ProposeRecovery201JSONResponse) VisitProposeRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRecovery400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRecovery400ApplicationProblemPlusJSONResponse) VisitProposeRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRecovery401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRecovery401ApplicationProblemPlusJSONResponse) VisitProposeRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRecovery403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRecovery403ApplicationProblemPlusJSONResponse) VisitProposeRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRecovery404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRecovery404ApplicationProblemPlusJSONResponse) VisitProposeRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRecovery408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRecovery408ApplicationProblemPlusJSONResponse) VisitProposeRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRecovery409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRecovery409ApplicationProblemPlusJSONResponse) VisitProposeRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRecovery413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRecovery413ApplicationProblemPlusJSONResponse) VisitProposeRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRecovery415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRecovery415ApplicationProblemPlusJSONResponse) VisitProposeRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRecovery422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRecovery422ApplicationProblemPlusJSONResponse) VisitProposeRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRecovery429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRecovery429ApplicationProblemPlusJSONResponse) VisitProposeRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRecovery500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRecovery500ApplicationProblemPlusJSONResponse) VisitProposeRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRecovery503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRecovery503ApplicationProblemPlusJSONResponse) VisitProposeRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRecovery504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRecovery504ApplicationProblemPlusJSONResponse) VisitProposeRecoveryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8888,6 +9950,323 @@ func (response ReleaseNumberClaim504ApplicationProblemPlusJSONResponse) VisitRel
 	return err
 }
 
+type ListMyRecoveriesRequestObject struct {
+	Params ListMyRecoveriesParams
+}
+
+type ListMyRecoveriesResponseObject interface {
+	VisitListMyRecoveriesResponse(w http.ResponseWriter) error
+}
+
+type ListMyRecoveries200JSONResponse MyRecoveryPage
+
+func (response ListMyRecoveries200JSONResponse) VisitListMyRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyRecoveries400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyRecoveries400ApplicationProblemPlusJSONResponse) VisitListMyRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyRecoveries401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyRecoveries401ApplicationProblemPlusJSONResponse) VisitListMyRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyRecoveries403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyRecoveries403ApplicationProblemPlusJSONResponse) VisitListMyRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyRecoveries422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyRecoveries422ApplicationProblemPlusJSONResponse) VisitListMyRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyRecoveries429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyRecoveries429ApplicationProblemPlusJSONResponse) VisitListMyRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyRecoveries500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyRecoveries500ApplicationProblemPlusJSONResponse) VisitListMyRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyRecoveries503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyRecoveries503ApplicationProblemPlusJSONResponse) VisitListMyRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyRecoveries504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyRecoveries504ApplicationProblemPlusJSONResponse) VisitListMyRecoveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRecoveryRequestObject struct {
+	RecoveryID RecoveryID `json:"recovery_id"`
+	Params     CancelRecoveryParams
+}
+
+type CancelRecoveryResponseObject interface {
+	VisitCancelRecoveryResponse(w http.ResponseWriter) error
+}
+
+type CancelRecovery200JSONResponse MyRecovery
+
+func (response CancelRecovery200JSONResponse) VisitCancelRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRecovery400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRecovery400ApplicationProblemPlusJSONResponse) VisitCancelRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRecovery401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRecovery401ApplicationProblemPlusJSONResponse) VisitCancelRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRecovery403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRecovery403ApplicationProblemPlusJSONResponse) VisitCancelRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRecovery404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRecovery404ApplicationProblemPlusJSONResponse) VisitCancelRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRecovery409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRecovery409ApplicationProblemPlusJSONResponse) VisitCancelRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRecovery429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRecovery429ApplicationProblemPlusJSONResponse) VisitCancelRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRecovery500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRecovery500ApplicationProblemPlusJSONResponse) VisitCancelRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRecovery503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRecovery503ApplicationProblemPlusJSONResponse) VisitCancelRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRecovery504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRecovery504ApplicationProblemPlusJSONResponse) VisitCancelRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateTotpRequestObject struct {
 	Body *CreateTotpJSONRequestBody
 }
@@ -9690,6 +11069,522 @@ type CompletePinReset504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CompletePinReset504ApplicationProblemPlusJSONResponse) VisitCompletePinResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartRecoveryRequestObject struct {
+	Body *StartRecoveryJSONRequestBody
+}
+
+type StartRecoveryResponseObject interface {
+	VisitStartRecoveryResponse(w http.ResponseWriter) error
+}
+
+type StartRecovery202JSONResponse RecoveryStarted
+
+func (response StartRecovery202JSONResponse) VisitStartRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartRecovery400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response StartRecovery400ApplicationProblemPlusJSONResponse) VisitStartRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartRecovery401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response StartRecovery401ApplicationProblemPlusJSONResponse) VisitStartRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartRecovery408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response StartRecovery408ApplicationProblemPlusJSONResponse) VisitStartRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartRecovery413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response StartRecovery413ApplicationProblemPlusJSONResponse) VisitStartRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartRecovery415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response StartRecovery415ApplicationProblemPlusJSONResponse) VisitStartRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartRecovery422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response StartRecovery422ApplicationProblemPlusJSONResponse) VisitStartRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartRecovery429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response StartRecovery429ApplicationProblemPlusJSONResponse) VisitStartRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartRecovery500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response StartRecovery500ApplicationProblemPlusJSONResponse) VisitStartRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartRecovery503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response StartRecovery503ApplicationProblemPlusJSONResponse) VisitStartRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartRecovery504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response StartRecovery504ApplicationProblemPlusJSONResponse) VisitStartRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecoveryRequestObject struct {
+	RecoveryID RecoveryID `json:"recovery_id"`
+	Params     GetRecoveryParams
+}
+
+type GetRecoveryResponseObject interface {
+	VisitGetRecoveryResponse(w http.ResponseWriter) error
+}
+
+type GetRecovery200JSONResponse RecoveryState
+
+func (response GetRecovery200JSONResponse) VisitGetRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecovery400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecovery400ApplicationProblemPlusJSONResponse) VisitGetRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecovery401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecovery401ApplicationProblemPlusJSONResponse) VisitGetRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecovery404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecovery404ApplicationProblemPlusJSONResponse) VisitGetRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecovery429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecovery429ApplicationProblemPlusJSONResponse) VisitGetRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecovery500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecovery500ApplicationProblemPlusJSONResponse) VisitGetRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecovery503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecovery503ApplicationProblemPlusJSONResponse) VisitGetRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecovery504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GetRecovery504ApplicationProblemPlusJSONResponse) VisitGetRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRecoveryRequestObject struct {
+	RecoveryID RecoveryID `json:"recovery_id"`
+	Body       *CompleteRecoveryJSONRequestBody
+}
+
+type CompleteRecoveryResponseObject interface {
+	VisitCompleteRecoveryResponse(w http.ResponseWriter) error
+}
+
+type CompleteRecovery202JSONResponse RecoveryReceipt
+
+func (response CompleteRecovery202JSONResponse) VisitCompleteRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRecovery400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRecovery400ApplicationProblemPlusJSONResponse) VisitCompleteRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRecovery401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRecovery401ApplicationProblemPlusJSONResponse) VisitCompleteRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRecovery404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRecovery404ApplicationProblemPlusJSONResponse) VisitCompleteRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRecovery408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRecovery408ApplicationProblemPlusJSONResponse) VisitCompleteRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRecovery413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRecovery413ApplicationProblemPlusJSONResponse) VisitCompleteRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRecovery415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRecovery415ApplicationProblemPlusJSONResponse) VisitCompleteRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRecovery422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRecovery422ApplicationProblemPlusJSONResponse) VisitCompleteRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRecovery429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRecovery429ApplicationProblemPlusJSONResponse) VisitCompleteRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRecovery500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRecovery500ApplicationProblemPlusJSONResponse) VisitCompleteRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRecovery503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRecovery503ApplicationProblemPlusJSONResponse) VisitCompleteRecoveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRecovery504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRecovery504ApplicationProblemPlusJSONResponse) VisitCompleteRecoveryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -11465,6 +13360,12 @@ type StrictServerInterface interface {
 	// ListNumberClaims List claims on customers' numbers
 	// (GET /v1/admin/number-claims)
 	ListNumberClaims(ctx context.Context, request ListNumberClaimsRequestObject) (ListNumberClaimsResponseObject, error)
+	// ListRecoveries List recoveries in a state
+	// (GET /v1/admin/recoveries)
+	ListRecoveries(ctx context.Context, request ListRecoveriesRequestObject) (ListRecoveriesResponseObject, error)
+	// ProposeRecovery Propose to give an account back
+	// (POST /v1/admin/recovery-proposals)
+	ProposeRecovery(ctx context.Context, request ProposeRecoveryRequestObject) (ProposeRecoveryResponseObject, error)
 	// ProposeRoleChange Propose a role for a user
 	// (POST /v1/admin/role-changes)
 	ProposeRoleChange(ctx context.Context, request ProposeRoleChangeRequestObject) (ProposeRoleChangeResponseObject, error)
@@ -11543,6 +13444,12 @@ type StrictServerInterface interface {
 	// ReleaseNumberClaim Give up your number
 	// (POST /v1/me/number-claims/{claim_id}/release)
 	ReleaseNumberClaim(ctx context.Context, request ReleaseNumberClaimRequestObject) (ReleaseNumberClaimResponseObject, error)
+	// ListMyRecoveries List the recoveries of your account
+	// (GET /v1/me/recoveries)
+	ListMyRecoveries(ctx context.Context, request ListMyRecoveriesRequestObject) (ListMyRecoveriesResponseObject, error)
+	// CancelRecovery Stop a recovery of your account
+	// (POST /v1/me/recoveries/{recovery_id}/cancellation)
+	CancelRecovery(ctx context.Context, request CancelRecoveryRequestObject) (CancelRecoveryResponseObject, error)
 	// CreateTotp Set up the authenticator
 	// (POST /v1/me/totp)
 	CreateTotp(ctx context.Context, request CreateTotpRequestObject) (CreateTotpResponseObject, error)
@@ -11555,6 +13462,15 @@ type StrictServerInterface interface {
 	// CompletePinReset Choose a new PIN
 	// (POST /v1/pin-resets/{pin_reset_id}/completion)
 	CompletePinReset(ctx context.Context, request CompletePinResetRequestObject) (CompletePinResetResponseObject, error)
+	// StartRecovery Request a code to recover an account
+	// (POST /v1/recoveries)
+	StartRecovery(ctx context.Context, request StartRecoveryRequestObject) (StartRecoveryResponseObject, error)
+	// GetRecovery Read how far a recovery is
+	// (GET /v1/recoveries/{recovery_id})
+	GetRecovery(ctx context.Context, request GetRecoveryRequestObject) (GetRecoveryResponseObject, error)
+	// CompleteRecovery Prove the number and submit your identity document
+	// (POST /v1/recoveries/{recovery_id}/completion)
+	CompleteRecovery(ctx context.Context, request CompleteRecoveryRequestObject) (CompleteRecoveryResponseObject, error)
 	// StartRegistration Request a registration code
 	// (POST /v1/registrations)
 	StartRegistration(ctx context.Context, request StartRegistrationRequestObject) (StartRegistrationResponseObject, error)
@@ -11763,6 +13679,63 @@ func (sh *strictHandler) ListNumberClaims(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListNumberClaimsResponseObject); ok {
 		if err := validResponse.VisitListNumberClaimsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListRecoveries operation middleware
+func (sh *strictHandler) ListRecoveries(w http.ResponseWriter, r *http.Request, params ListRecoveriesParams) {
+	var request ListRecoveriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRecoveries(ctx, request.(ListRecoveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRecoveries")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListRecoveriesResponseObject); ok {
+		if err := validResponse.VisitListRecoveriesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ProposeRecovery operation middleware
+func (sh *strictHandler) ProposeRecovery(w http.ResponseWriter, r *http.Request) {
+	var request ProposeRecoveryRequestObject
+
+	var body ProposeRecoveryJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeRecovery(ctx, request.(ProposeRecoveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeRecovery")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ProposeRecoveryResponseObject); ok {
+		if err := validResponse.VisitProposeRecoveryResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -12500,6 +14473,59 @@ func (sh *strictHandler) ReleaseNumberClaim(w http.ResponseWriter, r *http.Reque
 	}
 }
 
+// ListMyRecoveries operation middleware
+func (sh *strictHandler) ListMyRecoveries(w http.ResponseWriter, r *http.Request, params ListMyRecoveriesParams) {
+	var request ListMyRecoveriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMyRecoveries(ctx, request.(ListMyRecoveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMyRecoveries")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListMyRecoveriesResponseObject); ok {
+		if err := validResponse.VisitListMyRecoveriesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelRecovery operation middleware
+func (sh *strictHandler) CancelRecovery(w http.ResponseWriter, r *http.Request, recoveryID RecoveryID, params CancelRecoveryParams) {
+	var request CancelRecoveryRequestObject
+
+	request.RecoveryID = recoveryID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelRecovery(ctx, request.(CancelRecoveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelRecovery")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelRecoveryResponseObject); ok {
+		if err := validResponse.VisitCancelRecoveryResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // CreateTotp operation middleware
 func (sh *strictHandler) CreateTotp(w http.ResponseWriter, r *http.Request) {
 	var request CreateTotpRequestObject
@@ -12619,6 +14645,97 @@ func (sh *strictHandler) CompletePinReset(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CompletePinResetResponseObject); ok {
 		if err := validResponse.VisitCompletePinResetResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// StartRecovery operation middleware
+func (sh *strictHandler) StartRecovery(w http.ResponseWriter, r *http.Request) {
+	var request StartRecoveryRequestObject
+
+	var body StartRecoveryJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.StartRecovery(ctx, request.(StartRecoveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StartRecovery")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(StartRecoveryResponseObject); ok {
+		if err := validResponse.VisitStartRecoveryResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetRecovery operation middleware
+func (sh *strictHandler) GetRecovery(w http.ResponseWriter, r *http.Request, recoveryID RecoveryID, params GetRecoveryParams) {
+	var request GetRecoveryRequestObject
+
+	request.RecoveryID = recoveryID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRecovery(ctx, request.(GetRecoveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRecovery")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetRecoveryResponseObject); ok {
+		if err := validResponse.VisitGetRecoveryResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CompleteRecovery operation middleware
+func (sh *strictHandler) CompleteRecovery(w http.ResponseWriter, r *http.Request, recoveryID RecoveryID) {
+	var request CompleteRecoveryRequestObject
+
+	request.RecoveryID = recoveryID
+
+	var body CompleteRecoveryJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteRecovery(ctx, request.(CompleteRecoveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteRecovery")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CompleteRecoveryResponseObject); ok {
+		if err := validResponse.VisitCompleteRecoveryResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -127,6 +127,42 @@ func (e ListNumberClaimsParamsState) Valid() bool {
 	}
 }
 
+// Defines values for ListRecoveriesParamsState.
+const (
+	ListRecoveriesParamsStateApplied   ListRecoveriesParamsState = "applied"
+	ListRecoveriesParamsStateCancelled ListRecoveriesParamsState = "cancelled"
+	ListRecoveriesParamsStateChecked   ListRecoveriesParamsState = "checked"
+	ListRecoveriesParamsStateChecking  ListRecoveriesParamsState = "checking"
+	ListRecoveriesParamsStateCooling   ListRecoveriesParamsState = "cooling"
+	ListRecoveriesParamsStateExpired   ListRecoveriesParamsState = "expired"
+	ListRecoveriesParamsStateFailed    ListRecoveriesParamsState = "failed"
+	ListRecoveriesParamsStateRefused   ListRecoveriesParamsState = "refused"
+)
+
+// Valid indicates whether the value is a known member of the ListRecoveriesParamsState enum.
+func (e ListRecoveriesParamsState) Valid() bool {
+	switch e {
+	case ListRecoveriesParamsStateApplied:
+		return true
+	case ListRecoveriesParamsStateCancelled:
+		return true
+	case ListRecoveriesParamsStateChecked:
+		return true
+	case ListRecoveriesParamsStateChecking:
+		return true
+	case ListRecoveriesParamsStateCooling:
+		return true
+	case ListRecoveriesParamsStateExpired:
+		return true
+	case ListRecoveriesParamsStateFailed:
+		return true
+	case ListRecoveriesParamsStateRefused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListUserApprovalsParamsState.
 const (
 	ListUserApprovalsParamsStateApproved  ListUserApprovalsParamsState = "approved"
@@ -481,6 +517,45 @@ type LoginChallengeRequest struct {
 	//
 	// Example: +254712345678
 	Phone externalRef0.Phone `json:"phone"`
+}
+
+// MyRecovery A recovery of the caller's account.
+type MyRecovery struct {
+	// AppliesAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AppliesAt externalRef0.Timestamp `json:"applies_at"`
+
+	// ClosedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ClosedAt *externalRef0.Timestamp `json:"closed_at,omitempty"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+
+	// State cooling, applied, cancelled or failed. Clients must accept values that are new to them.
+	//
+	// Example: cooling
+	State string `json:"state"`
+}
+
+// MyRecoveryPage A page of recoveries.
+type MyRecoveryPage struct {
+	// Data The recoveries, newest first.
+	Data []MyRecovery `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
 // NumberChange A change of a customer's number.
@@ -906,6 +981,216 @@ type RecipientLookup struct {
 	Phone externalRef0.Phone `json:"phone"`
 }
 
+// RecoveryCase A recovery as compliance sees it.
+type RecoveryCase struct {
+	// AppliesAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AppliesAt *externalRef0.Timestamp `json:"applies_at,omitempty"`
+
+	// ClosedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ClosedAt *externalRef0.Timestamp `json:"closed_at,omitempty"`
+
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// IDType Kind of document.
+	//
+	// Example: NATIONAL_ID
+	IDType string `json:"id_type"`
+
+	// NumberClaimID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	NumberClaimID *externalRef0.UUID `json:"number_claim_id,omitempty"`
+
+	// NumberTaken Another customer holds the number.
+	//
+	// Example: false
+	NumberTaken bool `json:"number_taken"`
+
+	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
+	//
+	// Example: +254712345678
+	Phone *externalRef0.Phone `json:"phone,omitempty"`
+
+	// ReasonCode Stable code of why it was refused, cancelled or failed.
+	//
+	// Example: identity_mismatch
+	ReasonCode *string `json:"reason_code,omitempty"`
+
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+
+	// Returned Identity details, submitted or returned; absent where unknown.
+	Returned *KycDetails `json:"returned,omitempty"`
+
+	// State checking, checked, cooling, applied, cancelled, failed, refused or expired. Clients must accept values that are new to them.
+	//
+	// Example: cooling
+	State string `json:"state"`
+
+	// Submitted Identity details, submitted or returned; absent where unknown.
+	Submitted KycDetails `json:"submitted"`
+
+	// Unreadable True if details are missing because they cannot be opened, for example because their key is no longer set.
+	//
+	// Example: true
+	Unreadable *bool `json:"unreadable,omitempty"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID *externalRef0.UUID `json:"user_id,omitempty"`
+}
+
+// RecoveryCasePage A page of recoveries.
+type RecoveryCasePage struct {
+	// Data The recoveries, oldest first.
+	Data []RecoveryCase `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
+// RecoveryCompletion Proof of the number, what the account shall have, and the details of the verified document.
+type RecoveryCompletion struct {
+	// ConsentVersion Version of the text with which the customer consented to the check by the authority.
+	//
+	// Example: 2026-01
+	ConsentVersion string `json:"consent_version"`
+
+	// Country ISO 3166-1 alpha-2 code in upper case.
+	//
+	// Example: KE
+	Country externalRef0.Country `json:"country"`
+
+	// DateOfBirth A calendar day, ISO 8601.
+	//
+	// Example: 1990-04-12
+	DateOfBirth externalRef0.Date `json:"date_of_birth"`
+
+	// DeviceID A random id that the app makes at installation and keeps in the phone's key store.
+	//
+	// Example: 5f0c9f9e-8c0c-4d6e-9c56-6b8f2a1c0d4e
+	DeviceID DeviceID `json:"device_id"`
+
+	// FirstName A name as it appears on the identity document.
+	//
+	// Example: Amina
+	FirstName PersonName `json:"first_name"`
+
+	// IDNumber Number of the identity document.
+	//
+	// Example: 30112230
+	IDNumber IDNumber `json:"id_number"`
+
+	// IDType Kind of document, as in a verification.
+	//
+	// Example: NATIONAL_ID
+	IDType string `json:"id_type"`
+
+	// LastName A name as it appears on the identity document.
+	//
+	// Example: Amina
+	LastName PersonName `json:"last_name"`
+
+	// MiddleName A name as it appears on the identity document.
+	//
+	// Example: Amina
+	MiddleName *PersonName `json:"middle_name,omitempty"`
+
+	// Otp The 6-digit code from the message.
+	//
+	// Example: 482913
+	Otp Otp `json:"otp"`
+
+	// Pin 4 to 6 digits; guessable ones are refused when it is chosen.
+	//
+	// Example: 7294
+	Pin Pin `json:"pin"`
+}
+
+// RecoveryProposal Which account shall be given back, and why.
+type RecoveryProposal struct {
+	// Reason Why, in the operator's words; kept in the audit trail. No personal data.
+	//
+	// Example: Reported loss of the phone.
+	Reason Reason `json:"reason"`
+
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+}
+
+// RecoveryReceipt What the person needs to ask for the state.
+type RecoveryReceipt struct {
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+
+	// RecoveryToken Value for the header Recovery-Token.
+	//
+	// Example: 3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+	RecoveryToken string `json:"recovery_token"`
+
+	// State processing. Clients must accept values that are new to them.
+	//
+	// Example: cooling
+	State string `json:"state"`
+}
+
+// RecoveryStarted A code was sent.
+type RecoveryStarted struct {
+	// ExpiresAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ExpiresAt externalRef0.Timestamp `json:"expires_at"`
+
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+
+	// ResendAfter RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ResendAfter externalRef0.Timestamp `json:"resend_after"`
+}
+
+// RecoveryState How far a recovery is.
+type RecoveryState struct {
+	// AppliesAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AppliesAt *externalRef0.Timestamp `json:"applies_at,omitempty"`
+
+	// RecoveryID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RecoveryID externalRef0.UUID `json:"recovery_id"`
+
+	// State processing, cooling, done or closed. Clients must accept values that are new to them.
+	//
+	// Example: cooling
+	State string `json:"state"`
+}
+
 // RefreshRequest The refresh token and the device it was given to.
 type RefreshRequest struct {
 	// DeviceID A random id that the app makes at installation and keeps in the phone's key store.
@@ -1307,6 +1592,11 @@ type KycID = externalRef0.UUID
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type NumberChangeID = externalRef0.UUID
 
+// RecoveryID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type RecoveryID = externalRef0.UUID
+
 // UserID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -1341,6 +1631,21 @@ type ListNumberClaimsParams struct {
 
 // ListNumberClaimsParamsState defines parameters for ListNumberClaims.
 type ListNumberClaimsParamsState string
+
+// ListRecoveriesParams defines parameters for ListRecoveries.
+type ListRecoveriesParams struct {
+	// State Which ones.
+	State *ListRecoveriesParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListRecoveriesParamsState defines parameters for ListRecoveries.
+type ListRecoveriesParamsState string
 
 // ListStaffParams defines parameters for ListStaff.
 type ListStaffParams struct {
@@ -1399,6 +1704,27 @@ type ReleaseNumberClaimParams struct {
 	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
 }
 
+// ListMyRecoveriesParams defines parameters for ListMyRecoveries.
+type ListMyRecoveriesParams struct {
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CancelRecoveryParams defines parameters for CancelRecovery.
+type CancelRecoveryParams struct {
+	// StepUpToken Token from `POST /v1/step-ups`, valid for 5 minutes and for what it approves only.
+	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
+}
+
+// GetRecoveryParams defines parameters for GetRecovery.
+type GetRecoveryParams struct {
+	// RecoveryToken The token from `POST /v1/recoveries/{recovery_id}/completion`.
+	RecoveryToken *string `json:"Recovery-Token,omitempty"`
+}
+
 // RefreshSessionParams defines parameters for RefreshSession.
 type RefreshSessionParams struct {
 	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
@@ -1428,6 +1754,9 @@ type DecideKycReviewJSONRequestBody = KycDecision
 
 // ProposeNumberClaimDecisionJSONRequestBody defines body for ProposeNumberClaimDecision for application/json ContentType.
 type ProposeNumberClaimDecisionJSONRequestBody = NumberClaimDecision
+
+// ProposeRecoveryJSONRequestBody defines body for ProposeRecovery for application/json ContentType.
+type ProposeRecoveryJSONRequestBody = RecoveryProposal
 
 // ProposeRoleChangeJSONRequestBody defines body for ProposeRoleChange for application/json ContentType.
 type ProposeRoleChangeJSONRequestBody = RoleChange
@@ -1467,6 +1796,12 @@ type StartPinResetJSONRequestBody = PinResetRequest
 
 // CompletePinResetJSONRequestBody defines body for CompletePinReset for application/json ContentType.
 type CompletePinResetJSONRequestBody = PinResetCompletion
+
+// StartRecoveryJSONRequestBody defines body for StartRecovery for application/json ContentType.
+type StartRecoveryJSONRequestBody = RegistrationRequest
+
+// CompleteRecoveryJSONRequestBody defines body for CompleteRecovery for application/json ContentType.
+type CompleteRecoveryJSONRequestBody = RecoveryCompletion
 
 // StartRegistrationJSONRequestBody defines body for StartRegistration for application/json ContentType.
 type StartRegistrationJSONRequestBody = RegistrationRequest
@@ -1630,6 +1965,31 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/admin/number-claims (the `ListNumberClaims` operationId).
 	ListNumberClaims(ctx context.Context, params *ListNumberClaimsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRecoveries List recoveries in a state
+	//
+	// Oldest first, with what was submitted; each reading is audited. Those that are `checked` wait for a proposal. `number_taken` says that another customer holds the number, `number_claim_id` that somebody claims the number that the customer has: decide on both together.
+	//
+	// Corresponds with GET /v1/admin/recoveries (the `ListRecoveries` operationId).
+	ListRecoveries(ctx context.Context, params *ListRecoveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeRecoveryWithBody Propose to give an account back
+	//
+	// For a recovery whose identity the authority confirmed, and which is the one that the customer was verified with (409 `recovery_not_checked`). Another person decides; then the customer is told on all ways that are known, and 24 hours later the number, the PIN and the device are replaced. A number that another customer holds is 409 `number_taken`; another recovery that waits is 409 `recovery_open`; 403 `own_record` for oneself.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/admin/recovery-proposals (the `ProposeRecovery` operationId).
+	ProposeRecoveryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeRecovery Propose to give an account back
+	//
+	// For a recovery whose identity the authority confirmed, and which is the one that the customer was verified with (409 `recovery_not_checked`). Another person decides; then the customer is told on all ways that are known, and 24 hours later the number, the PIN and the device are replaced. A number that another customer holds is 409 `number_taken`; another recovery that waits is 409 `recovery_open`; 403 `own_record` for oneself.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/admin/recovery-proposals (the `ProposeRecovery` operationId).
+	ProposeRecovery(ctx context.Context, body ProposeRecoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ProposeRoleChangeWithBody Propose a role for a user
 	//
@@ -1914,6 +2274,20 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/me/number-claims/{claim_id}/release (the `ReleaseNumberClaim` operationId).
 	ReleaseNumberClaim(ctx context.Context, claimID ClaimID, params *ReleaseNumberClaimParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListMyRecoveries List the recoveries of your account
+	//
+	// Those that were approved, the newest first. One that you did not ask for is somebody else's attempt to take the account.
+	//
+	// Corresponds with GET /v1/me/recoveries (the `ListMyRecoveries` operationId).
+	ListMyRecoveries(ctx context.Context, params *ListMyRecoveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelRecovery Stop a recovery of your account
+	//
+	// From a device of yours, approved with the PIN of this id: whoever has both is the customer, and the recovery is marked as fraud. Once it has ended otherwise, 409 `recovery_closed`. Repeated, the call returns the recovery as it is.
+	//
+	// Corresponds with POST /v1/me/recoveries/{recovery_id}/cancellation (the `CancelRecovery` operationId).
+	CancelRecovery(ctx context.Context, recoveryID RecoveryID, params *CancelRecoveryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CreateTotpWithBody Set up the authenticator
 	//
 	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation` in the same session. Until then a repeated call shows the same secret. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
@@ -1985,6 +2359,49 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/pin-resets/{pin_reset_id}/completion (the `CompletePinReset` operationId).
 	CompletePinReset(ctx context.Context, pinResetID externalRef0.UUID, body CompletePinResetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartRecoveryWithBody Request a code to recover an account
+	//
+	// For a verified customer who has lost phone and PIN. Sends a 6-digit code to the number that shall be the account's, new or as before, valid for 5 minutes and 5 attempts. The response is the same for every number; limits are those of registrations (429 `otp_limit`).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/recoveries (the `StartRecovery` operationId).
+	StartRecoveryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartRecovery Request a code to recover an account
+	//
+	// For a verified customer who has lost phone and PIN. Sends a 6-digit code to the number that shall be the account's, new or as before, valid for 5 minutes and 5 attempts. The response is the same for every number; limits are those of registrations (429 `otp_limit`).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/recoveries (the `StartRecovery` operationId).
+	StartRecovery(ctx context.Context, body StartRecoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRecovery Read how far a recovery is
+	//
+	// With the token from the completion; without it, or with another, 404. `processing` says nothing about whether the identity has an account. Once it is `done`, sign in with the new number and PIN on the device of the completion.
+	//
+	// Corresponds with GET /v1/recoveries/{recovery_id} (the `GetRecovery` operationId).
+	GetRecovery(ctx context.Context, recoveryID RecoveryID, params *GetRecoveryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CompleteRecoveryWithBody Prove the number and submit your identity document
+	//
+	// Takes the code, a new PIN, the device to bind, and the details of the document with which the customer was verified. The response is the same whether or not that identity has an account. The authority is asked again, two officers of compliance decide, and 24 hours later the account has the number, the PIN and only this device, unless the customer stops it on one of the former devices. A wrong, used or expired code is 422 `otp_invalid`; a weak PIN (422 `pin_weak`) and invalid details (422 `kyc_invalid`) use up no attempt. An identity and a device have 5 completions a day (429 `recovery_limit`). Repeated with the same code and device, the call returns the same token.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/recoveries/{recovery_id}/completion (the `CompleteRecovery` operationId).
+	CompleteRecoveryWithBody(ctx context.Context, recoveryID RecoveryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CompleteRecovery Prove the number and submit your identity document
+	//
+	// Takes the code, a new PIN, the device to bind, and the details of the document with which the customer was verified. The response is the same whether or not that identity has an account. The authority is asked again, two officers of compliance decide, and 24 hours later the account has the number, the PIN and only this device, unless the customer stops it on one of the former devices. A wrong, used or expired code is 422 `otp_invalid`; a weak PIN (422 `pin_weak`) and invalid details (422 `kyc_invalid`) use up no attempt. An identity and a device have 5 completions a day (429 `recovery_limit`). Repeated with the same code and device, the call returns the same token.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/recoveries/{recovery_id}/completion (the `CompleteRecovery` operationId).
+	CompleteRecovery(ctx context.Context, recoveryID RecoveryID, body CompleteRecoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StartRegistrationWithBody Request a registration code
 	//
@@ -2265,6 +2682,61 @@ func (c *Client) ProposeNumberClaimDecision(ctx context.Context, body ProposeNum
 // Corresponds with GET /v1/admin/number-claims (the `ListNumberClaims` operationId).
 func (c *Client) ListNumberClaims(ctx context.Context, params *ListNumberClaimsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListNumberClaimsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRecoveries List recoveries in a state
+//
+// Oldest first, with what was submitted; each reading is audited. Those that are `checked` wait for a proposal. `number_taken` says that another customer holds the number, `number_claim_id` that somebody claims the number that the customer has: decide on both together.
+//
+// Corresponds with GET /v1/admin/recoveries (the `ListRecoveries` operationId).
+func (c *Client) ListRecoveries(ctx context.Context, params *ListRecoveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRecoveriesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeRecoveryWithBody Propose to give an account back
+//
+// For a recovery whose identity the authority confirmed, and which is the one that the customer was verified with (409 `recovery_not_checked`). Another person decides; then the customer is told on all ways that are known, and 24 hours later the number, the PIN and the device are replaced. A number that another customer holds is 409 `number_taken`; another recovery that waits is 409 `recovery_open`; 403 `own_record` for oneself.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/admin/recovery-proposals (the `ProposeRecovery` operationId).
+func (c *Client) ProposeRecoveryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeRecoveryRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeRecovery Propose to give an account back
+//
+// For a recovery whose identity the authority confirmed, and which is the one that the customer was verified with (409 `recovery_not_checked`). Another person decides; then the customer is told on all ways that are known, and 24 hours later the number, the PIN and the device are replaced. A number that another customer holds is 409 `number_taken`; another recovery that waits is 409 `recovery_open`; 403 `own_record` for oneself.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/admin/recovery-proposals (the `ProposeRecovery` operationId).
+func (c *Client) ProposeRecovery(ctx context.Context, body ProposeRecoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeRecoveryRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2908,6 +3380,40 @@ func (c *Client) ReleaseNumberClaim(ctx context.Context, claimID ClaimID, params
 	return c.Client.Do(req)
 }
 
+// ListMyRecoveries List the recoveries of your account
+//
+// Those that were approved, the newest first. One that you did not ask for is somebody else's attempt to take the account.
+//
+// Corresponds with GET /v1/me/recoveries (the `ListMyRecoveries` operationId).
+func (c *Client) ListMyRecoveries(ctx context.Context, params *ListMyRecoveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMyRecoveriesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelRecovery Stop a recovery of your account
+//
+// From a device of yours, approved with the PIN of this id: whoever has both is the customer, and the recovery is marked as fraud. Once it has ended otherwise, 409 `recovery_closed`. Repeated, the call returns the recovery as it is.
+//
+// Corresponds with POST /v1/me/recoveries/{recovery_id}/cancellation (the `CancelRecovery` operationId).
+func (c *Client) CancelRecovery(ctx context.Context, recoveryID RecoveryID, params *CancelRecoveryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelRecoveryRequest(c.Server, recoveryID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CreateTotpWithBody Set up the authenticator
 //
 // For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation` in the same session. Until then a repeated call shows the same secret. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
@@ -3050,6 +3556,99 @@ func (c *Client) CompletePinResetWithBody(ctx context.Context, pinResetID extern
 // Corresponds with POST /v1/pin-resets/{pin_reset_id}/completion (the `CompletePinReset` operationId).
 func (c *Client) CompletePinReset(ctx context.Context, pinResetID externalRef0.UUID, body CompletePinResetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCompletePinResetRequest(c.Server, pinResetID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartRecoveryWithBody Request a code to recover an account
+//
+// For a verified customer who has lost phone and PIN. Sends a 6-digit code to the number that shall be the account's, new or as before, valid for 5 minutes and 5 attempts. The response is the same for every number; limits are those of registrations (429 `otp_limit`).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/recoveries (the `StartRecovery` operationId).
+func (c *Client) StartRecoveryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartRecoveryRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartRecovery Request a code to recover an account
+//
+// For a verified customer who has lost phone and PIN. Sends a 6-digit code to the number that shall be the account's, new or as before, valid for 5 minutes and 5 attempts. The response is the same for every number; limits are those of registrations (429 `otp_limit`).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/recoveries (the `StartRecovery` operationId).
+func (c *Client) StartRecovery(ctx context.Context, body StartRecoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartRecoveryRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRecovery Read how far a recovery is
+//
+// With the token from the completion; without it, or with another, 404. `processing` says nothing about whether the identity has an account. Once it is `done`, sign in with the new number and PIN on the device of the completion.
+//
+// Corresponds with GET /v1/recoveries/{recovery_id} (the `GetRecovery` operationId).
+func (c *Client) GetRecovery(ctx context.Context, recoveryID RecoveryID, params *GetRecoveryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRecoveryRequest(c.Server, recoveryID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CompleteRecoveryWithBody Prove the number and submit your identity document
+//
+// Takes the code, a new PIN, the device to bind, and the details of the document with which the customer was verified. The response is the same whether or not that identity has an account. The authority is asked again, two officers of compliance decide, and 24 hours later the account has the number, the PIN and only this device, unless the customer stops it on one of the former devices. A wrong, used or expired code is 422 `otp_invalid`; a weak PIN (422 `pin_weak`) and invalid details (422 `kyc_invalid`) use up no attempt. An identity and a device have 5 completions a day (429 `recovery_limit`). Repeated with the same code and device, the call returns the same token.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/recoveries/{recovery_id}/completion (the `CompleteRecovery` operationId).
+func (c *Client) CompleteRecoveryWithBody(ctx context.Context, recoveryID RecoveryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCompleteRecoveryRequestWithBody(c.Server, recoveryID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CompleteRecovery Prove the number and submit your identity document
+//
+// Takes the code, a new PIN, the device to bind, and the details of the document with which the customer was verified. The response is the same whether or not that identity has an account. The authority is asked again, two officers of compliance decide, and 24 hours later the account has the number, the PIN and only this device, unless the customer stops it on one of the former devices. A wrong, used or expired code is 422 `otp_invalid`; a weak PIN (422 `pin_weak`) and invalid details (422 `kyc_invalid`) use up no attempt. An identity and a device have 5 completions a day (429 `recovery_limit`). Repeated with the same code and device, the call returns the same token.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/recoveries/{recovery_id}/completion (the `CompleteRecovery` operationId).
+func (c *Client) CompleteRecovery(ctx context.Context, recoveryID RecoveryID, body CompleteRecoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCompleteRecoveryRequest(c.Server, recoveryID, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3639,6 +4238,124 @@ func NewListNumberClaimsRequest(server string, params *ListNumberClaimsParams) (
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewListRecoveriesRequest constructs an http.Request for the ListRecoveries method
+func NewListRecoveriesRequest(server string, params *ListRecoveriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/recoveries")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProposeRecoveryRequest calls the generic ProposeRecovery builder with application/json body
+func NewProposeRecoveryRequest(server string, body ProposeRecoveryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeRecoveryRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewProposeRecoveryRequestWithBody constructs an http.Request for the ProposeRecovery method, with any body, and a specified content type
+func NewProposeRecoveryRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/admin/recovery-proposals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -4758,6 +5475,119 @@ func NewReleaseNumberClaimRequest(server string, claimID ClaimID, params *Releas
 	return req, nil
 }
 
+// NewListMyRecoveriesRequest constructs an http.Request for the ListMyRecoveries method
+func NewListMyRecoveriesRequest(server string, params *ListMyRecoveriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/me/recoveries")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCancelRecoveryRequest constructs an http.Request for the CancelRecovery method
+func NewCancelRecoveryRequest(server string, recoveryID RecoveryID, params *CancelRecoveryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "recovery_id", recoveryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/me/recoveries/%s/cancellation", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Step-Up-Token", params.StepUpToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Step-Up-Token", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewCreateTotpRequest calls the generic CreateTotp builder with application/json body
 func NewCreateTotpRequest(server string, body CreateTotpJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4906,6 +5736,142 @@ func NewCompletePinResetRequestWithBody(server string, pinResetID externalRef0.U
 	}
 
 	operationPath := fmt.Sprintf("/v1/pin-resets/%s/completion", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewStartRecoveryRequest calls the generic StartRecovery builder with application/json body
+func NewStartRecoveryRequest(server string, body StartRecoveryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewStartRecoveryRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewStartRecoveryRequestWithBody constructs an http.Request for the StartRecovery method, with any body, and a specified content type
+func NewStartRecoveryRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/recoveries")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetRecoveryRequest constructs an http.Request for the GetRecovery method
+func NewGetRecoveryRequest(server string, recoveryID RecoveryID, params *GetRecoveryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "recovery_id", recoveryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/recoveries/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.RecoveryToken != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Recovery-Token", *params.RecoveryToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Recovery-Token", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCompleteRecoveryRequest calls the generic CompleteRecovery builder with application/json body
+func NewCompleteRecoveryRequest(server string, recoveryID RecoveryID, body CompleteRecoveryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCompleteRecoveryRequestWithBody(server, recoveryID, "application/json", bodyReader)
+}
+
+// NewCompleteRecoveryRequestWithBody constructs an http.Request for the CompleteRecovery method, with any body, and a specified content type
+func NewCompleteRecoveryRequestWithBody(server string, recoveryID RecoveryID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "recovery_id", recoveryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/recoveries/%s/completion", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -5460,6 +6426,33 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/admin/number-claims (the `ListNumberClaims` operationId).
 	ListNumberClaimsWithResponse(ctx context.Context, params *ListNumberClaimsParams, reqEditors ...RequestEditorFn) (*ListNumberClaimsResponse, error)
 
+	// ListRecoveriesWithResponse List recoveries in a state
+	//
+	// Oldest first, with what was submitted; each reading is audited. Those that are `checked` wait for a proposal. `number_taken` says that another customer holds the number, `number_claim_id` that somebody claims the number that the customer has: decide on both together.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/admin/recoveries (the `ListRecoveries` operationId).
+	ListRecoveriesWithResponse(ctx context.Context, params *ListRecoveriesParams, reqEditors ...RequestEditorFn) (*ListRecoveriesResponse, error)
+
+	// ProposeRecoveryWithBodyWithResponse Propose to give an account back
+	//
+	// For a recovery whose identity the authority confirmed, and which is the one that the customer was verified with (409 `recovery_not_checked`). Another person decides; then the customer is told on all ways that are known, and 24 hours later the number, the PIN and the device are replaced. A number that another customer holds is 409 `number_taken`; another recovery that waits is 409 `recovery_open`; 403 `own_record` for oneself.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/recovery-proposals (the `ProposeRecovery` operationId).
+	ProposeRecoveryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeRecoveryResponse, error)
+
+	// ProposeRecoveryWithResponse Propose to give an account back
+	//
+	// For a recovery whose identity the authority confirmed, and which is the one that the customer was verified with (409 `recovery_not_checked`). Another person decides; then the customer is told on all ways that are known, and 24 hours later the number, the PIN and the device are replaced. A number that another customer holds is 409 `number_taken`; another recovery that waits is 409 `recovery_open`; 403 `own_record` for oneself.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/admin/recovery-proposals (the `ProposeRecovery` operationId).
+	ProposeRecoveryWithResponse(ctx context.Context, body ProposeRecoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeRecoveryResponse, error)
+
 	// ProposeRoleChangeWithBodyWithResponse Propose a role for a user
 	//
 	// Another admin decides (`POST /v1/user/approvals/{approval_id}/approval`); then all sessions of the user end. Who has begun an identity verification is a customer for good and cannot join the staff (409 `role_customer`); the role `customer` takes a role away, and at least two active admins always remain (409 `last_admins`). 403 `own_record` for oneself.
@@ -5775,6 +6768,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/me/number-claims/{claim_id}/release (the `ReleaseNumberClaim` operationId).
 	ReleaseNumberClaimWithResponse(ctx context.Context, claimID ClaimID, params *ReleaseNumberClaimParams, reqEditors ...RequestEditorFn) (*ReleaseNumberClaimResponse, error)
 
+	// ListMyRecoveriesWithResponse List the recoveries of your account
+	//
+	// Those that were approved, the newest first. One that you did not ask for is somebody else's attempt to take the account.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/me/recoveries (the `ListMyRecoveries` operationId).
+	ListMyRecoveriesWithResponse(ctx context.Context, params *ListMyRecoveriesParams, reqEditors ...RequestEditorFn) (*ListMyRecoveriesResponse, error)
+
+	// CancelRecoveryWithResponse Stop a recovery of your account
+	//
+	// From a device of yours, approved with the PIN of this id: whoever has both is the customer, and the recovery is marked as fraud. Once it has ended otherwise, 409 `recovery_closed`. Repeated, the call returns the recovery as it is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/me/recoveries/{recovery_id}/cancellation (the `CancelRecovery` operationId).
+	CancelRecoveryWithResponse(ctx context.Context, recoveryID RecoveryID, params *CancelRecoveryParams, reqEditors ...RequestEditorFn) (*CancelRecoveryResponse, error)
+
 	// CreateTotpWithBodyWithResponse Set up the authenticator
 	//
 	// For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation` in the same session. Until then a repeated call shows the same secret. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
@@ -5846,6 +6857,51 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/pin-resets/{pin_reset_id}/completion (the `CompletePinReset` operationId).
 	CompletePinResetWithResponse(ctx context.Context, pinResetID externalRef0.UUID, body CompletePinResetJSONRequestBody, reqEditors ...RequestEditorFn) (*CompletePinResetResponse, error)
+
+	// StartRecoveryWithBodyWithResponse Request a code to recover an account
+	//
+	// For a verified customer who has lost phone and PIN. Sends a 6-digit code to the number that shall be the account's, new or as before, valid for 5 minutes and 5 attempts. The response is the same for every number; limits are those of registrations (429 `otp_limit`).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/recoveries (the `StartRecovery` operationId).
+	StartRecoveryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartRecoveryResponse, error)
+
+	// StartRecoveryWithResponse Request a code to recover an account
+	//
+	// For a verified customer who has lost phone and PIN. Sends a 6-digit code to the number that shall be the account's, new or as before, valid for 5 minutes and 5 attempts. The response is the same for every number; limits are those of registrations (429 `otp_limit`).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/recoveries (the `StartRecovery` operationId).
+	StartRecoveryWithResponse(ctx context.Context, body StartRecoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*StartRecoveryResponse, error)
+
+	// GetRecoveryWithResponse Read how far a recovery is
+	//
+	// With the token from the completion; without it, or with another, 404. `processing` says nothing about whether the identity has an account. Once it is `done`, sign in with the new number and PIN on the device of the completion.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/recoveries/{recovery_id} (the `GetRecovery` operationId).
+	GetRecoveryWithResponse(ctx context.Context, recoveryID RecoveryID, params *GetRecoveryParams, reqEditors ...RequestEditorFn) (*GetRecoveryResponse, error)
+
+	// CompleteRecoveryWithBodyWithResponse Prove the number and submit your identity document
+	//
+	// Takes the code, a new PIN, the device to bind, and the details of the document with which the customer was verified. The response is the same whether or not that identity has an account. The authority is asked again, two officers of compliance decide, and 24 hours later the account has the number, the PIN and only this device, unless the customer stops it on one of the former devices. A wrong, used or expired code is 422 `otp_invalid`; a weak PIN (422 `pin_weak`) and invalid details (422 `kyc_invalid`) use up no attempt. An identity and a device have 5 completions a day (429 `recovery_limit`). Repeated with the same code and device, the call returns the same token.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/recoveries/{recovery_id}/completion (the `CompleteRecovery` operationId).
+	CompleteRecoveryWithBodyWithResponse(ctx context.Context, recoveryID RecoveryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CompleteRecoveryResponse, error)
+
+	// CompleteRecoveryWithResponse Prove the number and submit your identity document
+	//
+	// Takes the code, a new PIN, the device to bind, and the details of the document with which the customer was verified. The response is the same whether or not that identity has an account. The authority is asked again, two officers of compliance decide, and 24 hours later the account has the number, the PIN and only this device, unless the customer stops it on one of the former devices. A wrong, used or expired code is 422 `otp_invalid`; a weak PIN (422 `pin_weak`) and invalid details (422 `kyc_invalid`) use up no attempt. An identity and a device have 5 completions a day (429 `recovery_limit`). Repeated with the same code and device, the call returns the same token.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/recoveries/{recovery_id}/completion (the `CompleteRecovery` operationId).
+	CompleteRecoveryWithResponse(ctx context.Context, recoveryID RecoveryID, body CompleteRecoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*CompleteRecoveryResponse, error)
 
 	// StartRegistrationWithBodyWithResponse Request a registration code
 	//
@@ -6569,6 +7625,235 @@ func (r ListNumberClaimsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListNumberClaimsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListRecoveriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RecoveryCasePage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRecoveriesResponse) GetJSON200() *RecoveryCasePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListRecoveriesResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListRecoveriesResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListRecoveriesResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListRecoveriesResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListRecoveriesResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListRecoveriesResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListRecoveriesResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListRecoveriesResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRecoveriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRecoveriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRecoveriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRecoveriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeRecoveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeRecoveryResponse) GetJSON201() *externalRef0.Approval {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeRecoveryResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeRecoveryResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeRecoveryResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ProposeRecoveryResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ProposeRecoveryResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeRecoveryResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ProposeRecoveryResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ProposeRecoveryResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeRecoveryResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProposeRecoveryResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProposeRecoveryResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProposeRecoveryResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ProposeRecoveryResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeRecoveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeRecoveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeRecoveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeRecoveryResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -9370,6 +10655,207 @@ func (r ReleaseNumberClaimResponse) ContentType() string {
 	return ""
 }
 
+type ListMyRecoveriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MyRecoveryPage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMyRecoveriesResponse) GetJSON200() *MyRecoveryPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListMyRecoveriesResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListMyRecoveriesResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListMyRecoveriesResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListMyRecoveriesResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListMyRecoveriesResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListMyRecoveriesResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListMyRecoveriesResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListMyRecoveriesResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMyRecoveriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMyRecoveriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMyRecoveriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMyRecoveriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CancelRecoveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MyRecovery
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CancelRecoveryResponse) GetJSON200() *MyRecovery {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CancelRecoveryResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CancelRecoveryResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CancelRecoveryResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CancelRecoveryResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CancelRecoveryResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CancelRecoveryResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CancelRecoveryResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CancelRecoveryResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CancelRecoveryResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelRecoveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelRecoveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelRecoveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelRecoveryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type CreateTotpResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9836,6 +11322,325 @@ func (r CompletePinResetResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CompletePinResetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type StartRecoveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *RecoveryStarted
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r StartRecoveryResponse) GetJSON202() *RecoveryStarted {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r StartRecoveryResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r StartRecoveryResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r StartRecoveryResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r StartRecoveryResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r StartRecoveryResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r StartRecoveryResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StartRecoveryResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r StartRecoveryResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r StartRecoveryResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r StartRecoveryResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r StartRecoveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StartRecoveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StartRecoveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StartRecoveryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetRecoveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RecoveryState
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetRecoveryResponse) GetJSON200() *RecoveryState {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetRecoveryResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetRecoveryResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetRecoveryResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetRecoveryResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetRecoveryResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetRecoveryResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetRecoveryResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRecoveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRecoveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRecoveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRecoveryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CompleteRecoveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *RecoveryReceipt
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CompleteRecoveryResponse) GetJSON202() *RecoveryReceipt {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CompleteRecoveryResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CompleteRecoveryResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CompleteRecoveryResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CompleteRecoveryResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CompleteRecoveryResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CompleteRecoveryResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CompleteRecoveryResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CompleteRecoveryResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CompleteRecoveryResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CompleteRecoveryResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CompleteRecoveryResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r CompleteRecoveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CompleteRecoveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CompleteRecoveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CompleteRecoveryResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11003,6 +12808,51 @@ func (c *ClientWithResponses) ListNumberClaimsWithResponse(ctx context.Context, 
 	return ParseListNumberClaimsResponse(rsp)
 }
 
+// ListRecoveriesWithResponse List recoveries in a state
+//
+// Oldest first, with what was submitted; each reading is audited. Those that are `checked` wait for a proposal. `number_taken` says that another customer holds the number, `number_claim_id` that somebody claims the number that the customer has: decide on both together.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/admin/recoveries (the `ListRecoveries` operationId).
+func (c *ClientWithResponses) ListRecoveriesWithResponse(ctx context.Context, params *ListRecoveriesParams, reqEditors ...RequestEditorFn) (*ListRecoveriesResponse, error) {
+	rsp, err := c.ListRecoveries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRecoveriesResponse(rsp)
+}
+
+// ProposeRecoveryWithBodyWithResponse Propose to give an account back
+//
+// For a recovery whose identity the authority confirmed, and which is the one that the customer was verified with (409 `recovery_not_checked`). Another person decides; then the customer is told on all ways that are known, and 24 hours later the number, the PIN and the device are replaced. A number that another customer holds is 409 `number_taken`; another recovery that waits is 409 `recovery_open`; 403 `own_record` for oneself.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/recovery-proposals (the `ProposeRecovery` operationId).
+func (c *ClientWithResponses) ProposeRecoveryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeRecoveryResponse, error) {
+	rsp, err := c.ProposeRecoveryWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeRecoveryResponse(rsp)
+}
+
+// ProposeRecoveryWithResponse Propose to give an account back
+//
+// For a recovery whose identity the authority confirmed, and which is the one that the customer was verified with (409 `recovery_not_checked`). Another person decides; then the customer is told on all ways that are known, and 24 hours later the number, the PIN and the device are replaced. A number that another customer holds is 409 `number_taken`; another recovery that waits is 409 `recovery_open`; 403 `own_record` for oneself.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/admin/recovery-proposals (the `ProposeRecovery` operationId).
+func (c *ClientWithResponses) ProposeRecoveryWithResponse(ctx context.Context, body ProposeRecoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeRecoveryResponse, error) {
+	rsp, err := c.ProposeRecovery(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeRecoveryResponse(rsp)
+}
+
 // ProposeRoleChangeWithBodyWithResponse Propose a role for a user
 //
 // Another admin decides (`POST /v1/user/approvals/{approval_id}/approval`); then all sessions of the user end. Who has begun an identity verification is a customer for good and cannot join the staff (409 `role_customer`); the role `customer` takes a role away, and at least two active admins always remain (409 `last_admins`). 403 `own_record` for oneself.
@@ -11528,6 +13378,36 @@ func (c *ClientWithResponses) ReleaseNumberClaimWithResponse(ctx context.Context
 	return ParseReleaseNumberClaimResponse(rsp)
 }
 
+// ListMyRecoveriesWithResponse List the recoveries of your account
+//
+// Those that were approved, the newest first. One that you did not ask for is somebody else's attempt to take the account.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/me/recoveries (the `ListMyRecoveries` operationId).
+func (c *ClientWithResponses) ListMyRecoveriesWithResponse(ctx context.Context, params *ListMyRecoveriesParams, reqEditors ...RequestEditorFn) (*ListMyRecoveriesResponse, error) {
+	rsp, err := c.ListMyRecoveries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMyRecoveriesResponse(rsp)
+}
+
+// CancelRecoveryWithResponse Stop a recovery of your account
+//
+// From a device of yours, approved with the PIN of this id: whoever has both is the customer, and the recovery is marked as fraud. Once it has ended otherwise, 409 `recovery_closed`. Repeated, the call returns the recovery as it is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/me/recoveries/{recovery_id}/cancellation (the `CancelRecovery` operationId).
+func (c *ClientWithResponses) CancelRecoveryWithResponse(ctx context.Context, recoveryID RecoveryID, params *CancelRecoveryParams, reqEditors ...RequestEditorFn) (*CancelRecoveryResponse, error) {
+	rsp, err := c.CancelRecovery(ctx, recoveryID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelRecoveryResponse(rsp)
+}
+
 // CreateTotpWithBodyWithResponse Set up the authenticator
 //
 // For staff only. Takes the PIN and shows a new secret (RFC 6238: SHA-1, 6 digits, 30 seconds) once; it counts after `POST /v1/me/totp/confirmation` in the same session. Until then a repeated call shows the same secret. 409 `totp_enrolled` when one is confirmed already: a lost one is reset by two admins.
@@ -11646,6 +13526,81 @@ func (c *ClientWithResponses) CompletePinResetWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseCompletePinResetResponse(rsp)
+}
+
+// StartRecoveryWithBodyWithResponse Request a code to recover an account
+//
+// For a verified customer who has lost phone and PIN. Sends a 6-digit code to the number that shall be the account's, new or as before, valid for 5 minutes and 5 attempts. The response is the same for every number; limits are those of registrations (429 `otp_limit`).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/recoveries (the `StartRecovery` operationId).
+func (c *ClientWithResponses) StartRecoveryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartRecoveryResponse, error) {
+	rsp, err := c.StartRecoveryWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartRecoveryResponse(rsp)
+}
+
+// StartRecoveryWithResponse Request a code to recover an account
+//
+// For a verified customer who has lost phone and PIN. Sends a 6-digit code to the number that shall be the account's, new or as before, valid for 5 minutes and 5 attempts. The response is the same for every number; limits are those of registrations (429 `otp_limit`).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/recoveries (the `StartRecovery` operationId).
+func (c *ClientWithResponses) StartRecoveryWithResponse(ctx context.Context, body StartRecoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*StartRecoveryResponse, error) {
+	rsp, err := c.StartRecovery(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartRecoveryResponse(rsp)
+}
+
+// GetRecoveryWithResponse Read how far a recovery is
+//
+// With the token from the completion; without it, or with another, 404. `processing` says nothing about whether the identity has an account. Once it is `done`, sign in with the new number and PIN on the device of the completion.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/recoveries/{recovery_id} (the `GetRecovery` operationId).
+func (c *ClientWithResponses) GetRecoveryWithResponse(ctx context.Context, recoveryID RecoveryID, params *GetRecoveryParams, reqEditors ...RequestEditorFn) (*GetRecoveryResponse, error) {
+	rsp, err := c.GetRecovery(ctx, recoveryID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRecoveryResponse(rsp)
+}
+
+// CompleteRecoveryWithBodyWithResponse Prove the number and submit your identity document
+//
+// Takes the code, a new PIN, the device to bind, and the details of the document with which the customer was verified. The response is the same whether or not that identity has an account. The authority is asked again, two officers of compliance decide, and 24 hours later the account has the number, the PIN and only this device, unless the customer stops it on one of the former devices. A wrong, used or expired code is 422 `otp_invalid`; a weak PIN (422 `pin_weak`) and invalid details (422 `kyc_invalid`) use up no attempt. An identity and a device have 5 completions a day (429 `recovery_limit`). Repeated with the same code and device, the call returns the same token.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/recoveries/{recovery_id}/completion (the `CompleteRecovery` operationId).
+func (c *ClientWithResponses) CompleteRecoveryWithBodyWithResponse(ctx context.Context, recoveryID RecoveryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CompleteRecoveryResponse, error) {
+	rsp, err := c.CompleteRecoveryWithBody(ctx, recoveryID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCompleteRecoveryResponse(rsp)
+}
+
+// CompleteRecoveryWithResponse Prove the number and submit your identity document
+//
+// Takes the code, a new PIN, the device to bind, and the details of the document with which the customer was verified. The response is the same whether or not that identity has an account. The authority is asked again, two officers of compliance decide, and 24 hours later the account has the number, the PIN and only this device, unless the customer stops it on one of the former devices. A wrong, used or expired code is 422 `otp_invalid`; a weak PIN (422 `pin_weak`) and invalid details (422 `kyc_invalid`) use up no attempt. An identity and a device have 5 completions a day (429 `recovery_limit`). Repeated with the same code and device, the call returns the same token.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/recoveries/{recovery_id}/completion (the `CompleteRecovery` operationId).
+func (c *ClientWithResponses) CompleteRecoveryWithResponse(ctx context.Context, recoveryID RecoveryID, body CompleteRecoveryJSONRequestBody, reqEditors ...RequestEditorFn) (*CompleteRecoveryResponse, error) {
+	rsp, err := c.CompleteRecovery(ctx, recoveryID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCompleteRecoveryResponse(rsp)
 }
 
 // StartRegistrationWithBodyWithResponse Request a registration code
@@ -12358,6 +14313,205 @@ func ParseListNumberClaimsResponse(rsp *http.Response) (*ListNumberClaimsRespons
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListRecoveriesResponse parses an HTTP response from a ListRecoveriesWithResponse call
+func ParseListRecoveriesResponse(rsp *http.Response) (*ListRecoveriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRecoveriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RecoveryCasePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeRecoveryResponse parses an HTTP response from a ProposeRecoveryWithResponse call
+func ParseProposeRecoveryResponse(rsp *http.Response) (*ProposeRecoveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeRecoveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14807,6 +16961,177 @@ func ParseReleaseNumberClaimResponse(rsp *http.Response) (*ReleaseNumberClaimRes
 	return response, nil
 }
 
+// ParseListMyRecoveriesResponse parses an HTTP response from a ListMyRecoveriesWithResponse call
+func ParseListMyRecoveriesResponse(rsp *http.Response) (*ListMyRecoveriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMyRecoveriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MyRecoveryPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCancelRecoveryResponse parses an HTTP response from a CancelRecoveryWithResponse call
+func ParseCancelRecoveryResponse(rsp *http.Response) (*CancelRecoveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelRecoveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MyRecovery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseCreateTotpResponse parses an HTTP response from a CreateTotpWithResponse call
 func ParseCreateTotpResponse(rsp *http.Response) (*CreateTotpResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -15156,6 +17481,280 @@ func ParseCompletePinResetResponse(rsp *http.Response) (*CompletePinResetRespons
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseStartRecoveryResponse parses an HTTP response from a StartRecoveryWithResponse call
+func ParseStartRecoveryResponse(rsp *http.Response) (*StartRecoveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StartRecoveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest RecoveryStarted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetRecoveryResponse parses an HTTP response from a GetRecoveryWithResponse call
+func ParseGetRecoveryResponse(rsp *http.Response) (*GetRecoveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRecoveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RecoveryState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCompleteRecoveryResponse parses an HTTP response from a CompleteRecoveryWithResponse call
+func ParseCompleteRecoveryResponse(rsp *http.Response) (*CompleteRecoveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CompleteRecoveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest RecoveryReceipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest externalRef0.NotFound

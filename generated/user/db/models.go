@@ -115,6 +115,37 @@ type PinAttempt struct {
 	UpdatedAt   time.Time
 }
 
+type Recovery struct {
+	ID               uuid.UUID
+	State            string
+	ReasonCode       string
+	UserID           *uuid.UUID
+	PhoneSealed      []byte
+	PhoneCountry     string
+	Country          string
+	IDType           string
+	IDIndex          []byte
+	SubmissionSealed []byte
+	ResultSealed     []byte
+	ConsentVersion   string
+	PinSealed        []byte
+	DeviceIndex      []byte
+	TokenHash        []byte
+	Attempt          int32
+	SentAt           *time.Time
+	CreatedAt        time.Time
+	ExpiresAt        time.Time
+	AppliesAt        *time.Time
+	ClosedAt         *time.Time
+}
+
+type RecoveryCallback struct {
+	ID         uuid.UUID
+	RecoveryID uuid.UUID
+	BodySealed []byte
+	ReceivedAt time.Time
+}
+
 type RefreshToken struct {
 	Hash          []byte
 	SessionID     uuid.UUID

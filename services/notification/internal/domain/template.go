@@ -37,6 +37,9 @@ const (
 	NumberDisputed   Template = "number_disputed"
 	NumberConfirmed  Template = "number_confirmed"
 	NumberReleased   Template = "number_released"
+	RecoveryStarted  Template = "recovery_started"
+	RecoveryEnded    Template = "recovery_ended"
+	Recovered        Template = "recovered"
 )
 
 // All lists every template.
@@ -44,6 +47,7 @@ var All = []Template{
 	OTP, KycVerified, KycRejected, KycReviewNeeded, WalletOpened, TopupSucceeded, TopupFailed, DepositReceived,
 	TransferSent, TransferReceived, TransferFailed, NumberChanging, NumberKept, NumberChanged, NumberLeft,
 	NumberClaimed, NumberDisputed, NumberConfirmed, NumberReleased,
+	RecoveryStarted, RecoveryEnded, Recovered,
 }
 
 // HasEmail says whether the message also goes by e-mail. A one-time code proves that somebody holds the phone, and what is said to a number

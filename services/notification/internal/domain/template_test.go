@@ -39,6 +39,9 @@ var (
 		domain.NumberDisputed:   {Reference: id},
 		domain.NumberConfirmed:  {Reference: id},
 		domain.NumberReleased:   {Reference: id},
+		domain.RecoveryStarted:  {},
+		domain.RecoveryEnded:    {},
+		domain.Recovered:        {},
 	}
 )
 
@@ -303,6 +306,46 @@ var golden = []struct {
 		subject: "Akaunti yako haina tena nambari yake ya simu",
 		email: "Tangu 23/11/2026 12:30 akaunti yako haina tena nambari yake ya simu, ambayo inatumiwa na mtu mwingine. Pesa zako zinabaki " +
 			"kuwa zako, na vifaa vyako vinafanya kazi kama kawaida. Ongeza nambari nyingine kwenye app.",
+	},
+	{
+		language: "en", template: domain.RecoveryStarted,
+		sms: "SENDTIP: Somebody with your ID asked to recover your account. It gets a new PIN in 24 hours. If it is not you, stop it in " +
+			"the app now.",
+		subject: "Somebody asked to recover your account",
+		email: "Somebody who showed your identity document asked to recover your account. In 24 hours it will have a new PIN, a new device " +
+			"and maybe another phone number. If it is not you, open the app now and stop it with your PIN.",
+	},
+	{
+		language: "en", template: domain.RecoveryEnded,
+		sms:     "SENDTIP: The recovery of your account was stopped. Your number and PIN stay as they are.",
+		subject: "The recovery of your account was stopped",
+		email:   "The recovery of your account was stopped. Your phone number and PIN stay as they are.",
+	},
+	{
+		language: "en", template: domain.Recovered,
+		sms:     "SENDTIP: Your account has been recovered. Sign in with this number and your new PIN.",
+		subject: "Your account has been recovered",
+		email:   "Your account was recovered on 23/11/2026 12:30: it has a new PIN, and all former devices are signed out.",
+	},
+	{
+		language: "sw", template: domain.RecoveryStarted,
+		sms: "SENDTIP: Mtu mwenye kitambulisho chako anataka kurejesha akaunti yako. Itapata PIN mpya baada ya saa 24. Kama si wewe, zuia " +
+			"kwenye app sasa hivi.",
+		subject: "Mtu ameomba kurejesha akaunti yako",
+		email: "Mtu aliyeonyesha kitambulisho chako ameomba kurejesha akaunti yako. Baada ya saa 24 itakuwa na PIN mpya, kifaa kipya na " +
+			"labda nambari nyingine ya simu. Kama si wewe, fungua app sasa hivi uzuie kwa PIN yako.",
+	},
+	{
+		language: "sw", template: domain.RecoveryEnded,
+		sms:     "SENDTIP: Urejeshaji wa akaunti yako umezuiwa. Nambari na PIN yako hazikubadilika.",
+		subject: "Urejeshaji wa akaunti yako umezuiwa",
+		email:   "Urejeshaji wa akaunti yako umezuiwa. Nambari yako ya simu na PIN yako hazikubadilika.",
+	},
+	{
+		language: "sw", template: domain.Recovered,
+		sms:     "SENDTIP: Akaunti yako imerejeshwa. Ingia kwa nambari hii na PIN yako mpya.",
+		subject: "Akaunti yako imerejeshwa",
+		email:   "Akaunti yako ilirejeshwa tarehe 23/11/2026 12:30: ina PIN mpya, na vifaa vyote vya awali vimeondolewa.",
 	},
 }
 

@@ -38,6 +38,9 @@ func readers() map[string]reader {
 		"user.number_claimed":        read(numberClaimed),
 		"user.number_claim_disputed": read(numberDisputed),
 		"user.number_claim_closed":   read(numberClaimClosed),
+		"user.recovery_started":      read(recoveryStarted),
+		"user.recovery_ended":        read(recoveryEnded),
+		"user.recovered":             read(recovered),
 		"wallet.opened":              read(walletOpened),
 		"wallet.topup_succeeded":     read(topupSucceeded),
 		"wallet.topup_failed":        read(topupFailed),
@@ -136,12 +139,25 @@ func numberChangeEnded(e events.UserNumberChangeEnded) ([]app.Notice, error) {
 
 // numberChanged tells the new number, the e-mail address, and the number that was left.
 func numberChanged(e events.UserNumberChanged) ([]app.Notice, error) {
-	return moved(e.UserID, e.NumberChangeID, e.FormerNumberID), nil
+	return moved(domain.NumberChanged, e.UserID, e.NumberChangeID, e.FormerNumberID), nil
 }
 
-func moved(user, move uuid.UUID, former *uuid.UUID) []app.Notice {
+func recoveryStarted(e events.UserRecoveryStarted) ([]app.Notice, error) {
+	return one(domain.RecoveryStarted, e.UserID, domain.Params{Reference: e.RecoveryID.String()})
+}
+
+func recoveryEnded(e events.UserRecoveryEnded) ([]app.Notice, error) {
+	return one(domain.RecoveryEnded, e.UserID, domain.Params{Reference: e.RecoveryID.String(), ReasonCode: e.ReasonCode})
+}
+
+// recovered tells the number that the account has now, the e-mail address, and the number that was left.
+func recovered(e events.UserRecovered) ([]app.Notice, error) {
+	return moved(domain.Recovered, e.UserID, e.RecoveryID, e.FormerNumberID), nil
+}
+
+func moved(t domain.Template, user, move uuid.UUID, former *uuid.UUID) []app.Notice {
 	p := domain.Params{Reference: move.String()}
-	out := []app.Notice{{Template: domain.NumberChanged, RecipientID: user, Params: p}}
+	out := []app.Notice{{Template: t, RecipientID: user, Params: p}}
 	if former != nil {
 		out = append(out, app.Notice{Template: domain.NumberLeft, RecipientID: *former, Params: p})
 	}

@@ -27,8 +27,8 @@ func TestAuthorization(t *testing.T) {
 		auth.Claims{RegisteredClaims: jwt.RegisteredClaims{Subject: "user:" + uuid.NewString(), Audience: jwt.ClaimStrings{"user"}}})
 	w.must(err)
 	all := w.operations()
-	if len(all) != 44 {
-		t.Errorf("%d operations, want 44: a removed one breaks clients", len(all))
+	if len(all) != 51 {
+		t.Errorf("%d operations, want 51: a removed one breaks clients", len(all))
 	}
 	for _, o := range all {
 		w.expect(o.call, http.StatusUnauthorized, "unauthenticated")
@@ -63,8 +63,8 @@ func TestPublicOperations(t *testing.T) {
 		}
 	}
 	slices.Sort(open)
-	want := []string{"completePinReset", "completeRegistration", "createSession", "getJwks", "receiveKycCallback", "refreshSession",
-		"startLoginChallenge", "startPinReset", "startRegistration"}
+	want := []string{"completePinReset", "completeRecovery", "completeRegistration", "createSession", "getJwks", "getRecovery",
+		"receiveKycCallback", "refreshSession", "startLoginChallenge", "startPinReset", "startRecovery", "startRegistration"}
 	if !slices.Equal(open, want) {
 		t.Errorf("open operations %v, want %v", open, want)
 	}

@@ -200,8 +200,11 @@ func (a *App) ReceiveKycCallback(ctx context.Context, token string, id uuid.UUID
 	}
 	return a.callbacks.Keep(ctx, body, func(tx pgx.Tx, m hook.Message) (river.JobArgs, error) {
 		n, err := a.q.InsertKycCallback(ctx, tx, userdb.InsertKycCallbackParams{ID: m.ID, BodySealed: m.Sealed, Now: a.Now(), KycID: id})
-		if err != nil || n == 0 {
-			return nil, err // more than any provider repeats: the polling job needs none of them
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 { // a recovery's; or more than any provider repeats: the polling job needs none of them
+			return a.keepRecoveryCallback(ctx, tx, id, m)
 		}
 		return JudgeKycArgs{KycID: id}, nil
 	})

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -82,33 +81,21 @@ func (a *App) JudgeKyc(ctx context.Context, id uuid.UUID, tries int) (time.Durat
 	return a.pollKyc(ctx, k, sub, tries)
 }
 
-// smileJobID is the provider's idempotency key: the row's id, and for a further attempt a suffix, because a finished job is never
-// run again.
-func smileJobID(k userdb.KycVerification) string {
-	if k.Attempt == 1 {
-		return k.ID.String()
-	}
-	return k.ID.String() + "-" + strconv.Itoa(int(k.Attempt))
+func kycCheck(k userdb.KycVerification) authorityCheck {
+	return authorityCheck{id: k.ID, attempt: k.Attempt, user: k.UserID}
 }
 
 func (a *App) sendKyc(ctx context.Context, k userdb.KycVerification, sub domain.Submission, tries int) (time.Duration, error) {
-	err := a.Smile.SubmitEnhancedKYC(ctx, smileid.Request{
-		UserID: k.UserID.String(), JobID: smileJobID(k), Country: sub.Country, IDType: sub.IDType, IDNumber: sub.IDNumber,
-		FirstName: sub.FirstName, MiddleName: sub.MiddleName, LastName: sub.LastName, DOB: sub.DateOfBirth,
-		CallbackURL: a.PublicURL + a.callbacks.Path(k.ID.String()) + "/" + k.ID.String(),
-	})
-	switch {
-	case err == nil, smileid.JobExists(err): // 2215: an attempt whose answer was lost had arrived
-		if err := a.q.MarkKycSent(ctx, a.Pool, k.ID, k.Attempt, a.Now()); err != nil {
-			return 0, fmt.Errorf("mark kyc sent: %w", err)
-		}
-		return domain.RetryAfter(0), nil
-	case refused(err):
-		a.Log.ErrorContext(ctx, "smile id refuses a submission", "kyc", k.ID, "err", err)
+	switch sent, err := a.askAuthority(ctx, kycCheck(k), sub); {
+	case err != nil:
 		return 0, a.closeKyc(ctx, k.ID, sub, domain.Decision{Outcome: domain.OutcomeReview, Reason: domain.ReasonRefused}, nil)
+	case !sent:
+		return domain.RetryAfter(tries), nil
 	}
-	a.Log.WarnContext(ctx, "smile id not reached, asking again", "kyc", k.ID, "err", err)
-	return domain.RetryAfter(tries), nil
+	if err := a.q.MarkKycSent(ctx, a.Pool, k.ID, k.Attempt, a.Now()); err != nil {
+		return 0, fmt.Errorf("mark kyc sent: %w", err)
+	}
+	return domain.RetryAfter(0), nil
 }
 
 // refused: the provider understood and said no to this submission. A wrong key is the operator's matter, and too many
@@ -119,21 +106,9 @@ func refused(err error) bool {
 }
 
 func (a *App) pollKyc(ctx context.Context, k userdb.KycVerification, sub domain.Submission, tries int) (time.Duration, error) {
-	status, err := a.Smile.JobStatus(ctx, k.UserID.String(), smileJobID(k))
-	if err != nil {
-		a.Log.WarnContext(ctx, "smile id job status", "kyc", k.ID, "err", err)
+	decision, result := a.askResult(ctx, kycCheck(k), sub)
+	if result == nil {
 		return domain.RetryAfter(tries), nil
-	}
-	if !status.Complete || status.Result == nil {
-		return domain.RetryAfter(tries), nil
-	}
-	r := *status.Result
-	result := domain.AuthorityResult{
-		Code: r.ResultCode, Final: r.Final, Country: r.Country, IDType: r.IDType, IDNumber: r.IDNumber, FullName: r.FullName, DateOfBirth: r.DOB,
-	}
-	decision := domain.Decide(sub, result)
-	if r.JobID != smileJobID(k) || r.UserID != k.UserID.String() {
-		decision = domain.Decision{Outcome: domain.OutcomeReview, Reason: domain.ReasonOther}
 	}
 	if decision.Outcome == domain.OutcomeRetry {
 		if err := a.q.NextKycAttempt(ctx, a.Pool, k.ID, k.Attempt); err != nil {
@@ -141,7 +116,7 @@ func (a *App) pollKyc(ctx context.Context, k userdb.KycVerification, sub domain.
 		}
 		return domain.RetryAfter(int(k.Attempt) + 4), nil
 	}
-	return 0, a.closeKyc(ctx, k.ID, sub, decision, &result)
+	return 0, a.closeKyc(ctx, k.ID, sub, decision, result)
 }
 
 // closeKyc writes a decision. Two customers with one document may be decided at the same moment: the second meets the unique

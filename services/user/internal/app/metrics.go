@@ -7,6 +7,7 @@ type metrics struct {
 	callbacksRefused prometheus.Counter
 	pinRefused       *prometheus.CounterVec
 	refreshReused    prometheus.Counter
+	recoveryFraud    prometheus.Counter
 	kycDecided       *prometheus.CounterVec
 	limited          *prometheus.CounterVec
 	unreadable       prometheus.Counter
@@ -21,6 +22,8 @@ func newMetrics(registry prometheus.Registerer) metrics {
 			[]string{"reason"}),
 		refreshReused: prometheus.NewCounter(prometheus.CounterOpts{Name: "user_refresh_reused_total",
 			Help: "Sessions closed because a refresh token was used twice."}),
+		recoveryFraud: prometheus.NewCounter(prometheus.CounterOpts{Name: "user_recovery_fraud_total",
+			Help: "Recoveries that two people approved and the customer stopped on a bound device."}),
 		kycDecided: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_kyc_decided_total", Help: "Identity verifications by outcome."},
 			[]string{"outcome"}),
 		limited: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "user_limited_total",
@@ -30,6 +33,6 @@ func newMetrics(registry prometheus.Registerer) metrics {
 		glass: prometheus.NewGauge(prometheus.GaugeOpts{Name: "user_break_glass_uses",
 			Help: "How often the command line did alone what needs two people, in the last 24 hours."}),
 	}
-	registry.MustRegister(m.callbacksRefused, m.pinRefused, m.refreshReused, m.kycDecided, m.limited, m.unreadable, m.glass)
+	registry.MustRegister(m.callbacksRefused, m.pinRefused, m.refreshReused, m.recoveryFraud, m.kycDecided, m.limited, m.unreadable, m.glass)
 	return m
 }

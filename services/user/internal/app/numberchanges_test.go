@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sendtip/sendtip/generated/scopes"
-	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/servicetest"
@@ -21,19 +19,12 @@ import (
 
 const newPhone = "+254712345679"
 
-// withPin is the customer's context with an approval of an operation on an object.
-func (w *world) withPin(c customer, operation string, id uuid.UUID) context.Context {
-	p := auth.From(c.ctx)
-	p.StepUp = &auth.StepUp{JTI: uuid.NewString(), Hash: domain.ObjectHash(operation, id), ExpiresAt: w.Now().Add(5 * time.Minute)}
-	return auth.With(w.Context(), p)
-}
-
 // cooling is a change of number that was proved and approved.
 func (w *world) cooling(c customer, phone string) app.NumberChange {
 	w.Helper()
 	started, err := w.App.StartNumberChange(c.ctx, phone)
 	w.must(err)
-	n, err := w.App.ConfirmNumberChange(w.withPin(c, "confirmNumberChange", started.ID), started.ID, w.code(started.ID))
+	n, err := w.App.ConfirmNumberChange(w.approved(c, "confirmNumberChange", started.ID), started.ID, w.code(started.ID))
 	w.must(err)
 	return n
 }
@@ -73,13 +64,13 @@ func TestNumberChange(t *testing.T) {
 	if code, err := w.App.TakeOtp(w.service("users:otp"), started.ID); err != nil || code.Phone != newPhone {
 		t.Fatalf("the code goes to %s: %v", code.Phone, err)
 	}
-	right := w.withPin(c, "confirmNumberChange", started.ID)
+	right := w.approved(c, "confirmNumberChange", started.ID)
 	code := w.code(started.ID)
 	_, err = w.App.ConfirmNumberChange(right, started.ID, wrong(code))
 	w.want(err, domain.ErrOtpInvalid)
 	_, err = w.App.ConfirmNumberChange(c.ctx, started.ID, code)
 	w.want(err, domain.ErrStepUpMissing)
-	_, err = w.App.ConfirmNumberChange(w.withPin(c, "confirmNumberChange", uuid.New()), started.ID, code)
+	_, err = w.App.ConfirmNumberChange(w.approved(c, "confirmNumberChange", uuid.New()), started.ID, code)
 	w.want(err, domain.ErrStepUpMismatch)
 	n, err := w.App.ConfirmNumberChange(right, started.ID, code)
 	w.must(err)
@@ -150,10 +141,10 @@ func TestNumberChangeTellsNothing(t *testing.T) {
 	w.must(err)
 	code := w.code(started.ID)
 	for range 2 {
-		_, err = w.App.ConfirmNumberChange(w.withPin(c, "confirmNumberChange", started.ID), started.ID, code)
+		_, err = w.App.ConfirmNumberChange(w.approved(c, "confirmNumberChange", started.ID), started.ID, code)
 		w.want(err, domain.ErrNumberTaken)
 	}
-	_, err = w.App.ConfirmNumberChange(w.withPin(holder, "confirmNumberChange", started.ID), started.ID, code)
+	_, err = w.App.ConfirmNumberChange(w.approved(holder, "confirmNumberChange", started.ID), started.ID, code)
 	w.want(err, fault.ErrNotFound) // somebody else's
 	_, err = w.App.GetNumberChange(c.ctx, started.ID)
 	w.want(err, fault.ErrNotFound)
@@ -182,10 +173,10 @@ func TestOneNumberChangeAtATime(t *testing.T) {
 	first := w.cooling(c, newPhone)
 	started, err := w.App.StartNumberChange(c.ctx, "+254712345680")
 	w.must(err)
-	_, err = w.App.ConfirmNumberChange(w.withPin(c, "confirmNumberChange", started.ID), started.ID, w.code(started.ID))
+	_, err = w.App.ConfirmNumberChange(w.approved(c, "confirmNumberChange", started.ID), started.ID, w.code(started.ID))
 	w.want(err, domain.ErrNumberChangeOpen)
 	w.must(ignore(w.App.CancelNumberChange(c.ctx, first.ID)))
-	_, err = w.App.ConfirmNumberChange(w.withPin(c, "confirmNumberChange", started.ID), started.ID, w.code(started.ID))
+	_, err = w.App.ConfirmNumberChange(w.approved(c, "confirmNumberChange", started.ID), started.ID, w.code(started.ID))
 	w.must(err)
 	list, next, err := w.App.ListNumberChanges(c.ctx, page.Request{})
 	w.must(err)
@@ -198,6 +189,9 @@ func TestOneNumberChangeAtATime(t *testing.T) {
 	}
 	_, err = w.App.CancelNumberChange(other.ctx, started.ID)
 	w.want(err, fault.ErrNotFound)
+	if state := w.stateOf(c, started.ID); state != "cooling " {
+		t.Errorf("another customer made it %s", state)
+	}
 	_, err = w.App.GetNumberChange(other.ctx, started.ID)
 	w.want(err, fault.ErrNotFound)
 }
@@ -209,7 +203,7 @@ func TestTwinsConfirm(t *testing.T) {
 	c := w.register(phone)
 	started, err := w.App.StartNumberChange(c.ctx, newPhone)
 	w.must(err)
-	ctx, code := w.withPin(c, "confirmNumberChange", started.ID), w.code(started.ID)
+	ctx, code := w.approved(c, "confirmNumberChange", started.ID), w.code(started.ID)
 	for _, err := range servicetest.Together(4, func(int) error { return ignore(w.App.ConfirmNumberChange(ctx, started.ID, code)) }) {
 		w.must(err)
 	}
@@ -341,7 +335,7 @@ func TestStaffKeepTheirNumber(t *testing.T) {
 	w.must(err)
 	_, err = w.DB.Pool.Exec(t.Context(), "UPDATE users SET role = $2 WHERE id = $1", c.id, scopes.RoleSupport)
 	w.must(err)
-	_, err = w.App.ConfirmNumberChange(w.withPin(c, "confirmNumberChange", started.ID), started.ID, w.code(started.ID))
+	_, err = w.App.ConfirmNumberChange(w.approved(c, "confirmNumberChange", started.ID), started.ID, w.code(started.ID))
 	w.want(err, domain.ErrStaffNumber)
 }
 
@@ -370,7 +364,7 @@ func TestNumbersModel(t *testing.T) {
 				}
 				return
 			}
-			n, err := w.App.ConfirmNumberChange(w.withPin(c, "confirmNumberChange", started.ID), started.ID, w.code(started.ID))
+			n, err := w.App.ConfirmNumberChange(w.approved(c, "confirmNumberChange", started.ID), started.ID, w.code(started.ID))
 			if free := open[i].State == "" && !slices.Contains(holds, number); free != (err == nil) {
 				r.Fatalf("confirm: %v; %s of %v, open %+v", err, number, holds, open[i])
 			}

@@ -140,7 +140,7 @@ func (a *App) TakeOtp(ctx context.Context, id uuid.UUID) (Code, error) {
 	if err != nil {
 		return Code{}, fmt.Errorf("read challenge: %w", err)
 	}
-	if row.Purpose != domain.OtpRegistration && row.UserID == nil {
+	if row.Purpose != domain.OtpRegistration && row.Purpose != domain.OtpRecovery && row.UserID == nil {
 		return Code{}, fault.ErrNotFound
 	}
 	if row.Purpose == domain.OtpLogin || row.Purpose == domain.OtpPinReset {

@@ -38,6 +38,7 @@ func (a *App) actions() []approve.Action {
 		{Name: actionNumber, Propose: scopes.AdminNumbers, Approve: scopes.AdminNumbersApprove, About: claimUser,
 			Apply: a.applyNumberDecision},
 		{Name: actionKyc, Propose: scopes.AdminKyc, Approve: scopes.AdminKycApprove, About: kycUser, Apply: a.applyKycOverride},
+		{Name: actionRecovery, Propose: scopes.AdminKyc, Approve: scopes.AdminKycApprove, About: recoveryUser, Apply: a.applyRecoveryApproval},
 	}
 }
 

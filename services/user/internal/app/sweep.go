@@ -30,6 +30,7 @@ func (a *App) Sweep(ctx context.Context) (int64, error) {
 		{"step-ups", now, func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepStepUps(ctx, a.Pool, t) }},
 		{"former numbers", now.Add(-domain.FormerNumberKeep),
 			func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepFormerNumbers(ctx, a.Pool, t) }},
+		{"recoveries", now, func(ctx context.Context, t time.Time) (int64, error) { return a.q.ExpireRecoveries(ctx, a.Pool, t) }},
 		{"sessions", now.Add(-7 * 24 * time.Hour),
 			func(ctx context.Context, t time.Time) (int64, error) { return a.q.SweepSessions(ctx, a.Pool, t) }},
 	} {

@@ -64,7 +64,7 @@ type StepUpSubject struct{ QuoteID, ID *uuid.UUID }
 
 // stepUpOperations are those that are approved by an object's id.
 var stepUpOperations = map[string]bool{
-	"rejectNumberClaim": true, "releaseNumberClaim": true, "confirmNumberChange": true,
+	"rejectNumberClaim": true, "releaseNumberClaim": true, "confirmNumberChange": true, "cancelRecovery": true,
 }
 
 // StepUpHash is the hash of what a step-up token approves: base64url of SHA-256 over the canonical string of the operation's

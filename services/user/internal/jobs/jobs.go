@@ -34,4 +34,18 @@ func Register(workers *river.Workers, a *app.App) {
 	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.ApplyNumberChangeArgs]) (time.Duration, error) {
 		return a.ApplyNumberChange(ctx, j.Args.NumberChangeID)
 	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.CheckRecoveryArgs]) (time.Duration, error) {
+		return a.CheckRecovery(ctx, j.Args.RecoveryID, kitjobs.Snoozes(j.JobRow))
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.JudgeRecoveryArgs]) (time.Duration, error) {
+		tries := kitjobs.Snoozes(j.JobRow)
+		again, err := a.JudgeRecovery(ctx, j.Args.RecoveryID, tries)
+		if tries >= maxQuickTries {
+			return 0, err
+		}
+		return again, err
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.ApplyRecoveryArgs]) (time.Duration, error) {
+		return a.ApplyRecovery(ctx, j.Args.RecoveryID)
+	})
 }

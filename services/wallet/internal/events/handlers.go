@@ -66,6 +66,13 @@ func Handlers(a *app.App) map[string]event.Handler {
 			}
 			return a.AskStanding(ctx, tx, p.UserID) // who had none has one
 		},
+		"user.recovered": func(ctx context.Context, tx pgx.Tx, e event.Event) error {
+			var p events.UserRecovered
+			if json.Unmarshal(e.Data, &p) != nil || p.UserID == uuid.Nil {
+				return event.Refuse(errPayload)
+			}
+			return a.AskStanding(ctx, tx, p.UserID) // likewise
+		},
 		"user.role_changed": func(ctx context.Context, tx pgx.Tx, e event.Event) error {
 			var p events.UserRoleChanged
 			if json.Unmarshal(e.Data, &p) != nil || p.UserID == uuid.Nil {

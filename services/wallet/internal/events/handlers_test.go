@@ -285,7 +285,7 @@ func TestNumberClaimed(t *testing.T) {
 	if err := pay(byPhone.ID); err != nil {
 		t.Errorf("a quote for a number that was kept: %v", err)
 	}
-	for _, eventType := range []string{"user.number_claim_closed", "user.number_changed"} {
+	for _, eventType := range []string{"user.number_claim_closed", "user.number_changed", "user.recovered"} {
 		somebody := uuid.New()
 		if err := deliver(w, published(w, eventType, map[string]any{"user_id": somebody})); err != nil {
 			t.Fatal(err)
@@ -295,7 +295,7 @@ func TestNumberClaimed(t *testing.T) {
 			t.Errorf("after %s user is asked %d times", eventType, n)
 		}
 	}
-	for _, eventType := range []string{"user.number_claimed", "user.number_claim_closed", "user.number_changed"} {
+	for _, eventType := range []string{"user.number_claimed", "user.number_claim_closed", "user.number_changed", "user.recovered"} {
 		if err := deliver(w, published(w, eventType, map[string]any{})); err == nil {
 			t.Errorf("%s about nobody was taken", eventType)
 		}
