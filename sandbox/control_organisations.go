@@ -17,6 +17,7 @@ func (s *Sandbox) organisationRoutes(api *http.ServeMux) {
 		writeJSON(w, http.StatusOK, s.world.Organisation(code))
 	}))
 	api.HandleFunc("GET /sandbox/organisations/{code}/statement", s.withCode(s.getMovements))
+	api.HandleFunc("GET /sandbox/organisations/{code}/statement.csv", s.withCode(s.getStatementFile))
 	api.HandleFunc("PUT /sandbox/organisations/{code}/float", s.withCode(s.putFloat))
 	api.HandleFunc("POST /sandbox/organisations/{code}/script", s.withCode(s.queueOrder))
 	api.HandleFunc("DELETE /sandbox/initiator-lock", func(w http.ResponseWriter, _ *http.Request) {

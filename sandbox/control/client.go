@@ -193,17 +193,26 @@ func list[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 }
 
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	raw, err := c.exchange(ctx, method, path, in)
+	if err != nil || out == nil {
+		return err
+	}
+	return json.Unmarshal(raw, out)
+}
+
+// exchange sends one request and returns the answer's body; a refusal is an error.
+func (c *Client) exchange(ctx context.Context, method, path string, in any) ([]byte, error) {
 	var body io.Reader
 	if in != nil {
 		raw, err := json.Marshal(in)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		body = bytes.NewReader(raw)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := c.http.Do(req)
@@ -212,20 +221,17 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 		if errors.As(err, &u) { // its text holds the address, and that a phone number
 			err = u.Err
 		}
-		return fmt.Errorf("sandbox: %w", err)
+		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
 	if err != nil {
-		return fmt.Errorf("sandbox: %w", err)
+		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	if resp.StatusCode >= 300 {
 		var refused struct{ Error string }
 		_ = json.Unmarshal(raw, &refused)
-		return fmt.Errorf("sandbox: http %d: %s", resp.StatusCode, refused.Error)
+		return nil, fmt.Errorf("sandbox: http %d: %s", resp.StatusCode, refused.Error)
 	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(raw, out)
+	return raw, nil
 }

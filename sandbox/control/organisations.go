@@ -76,6 +76,11 @@ func (c *Client) OrganisationStatement(ctx context.Context, shortCode string, la
 	return out, err
 }
 
+// StatementFile returns the file that the organisation downloads from its portal for one account (utility, working or charges).
+func (c *Client) StatementFile(ctx context.Context, shortCode, account string) ([]byte, error) {
+	return c.exchange(ctx, http.MethodGet, organisationPath(shortCode, "/statement.csv?account="+url.QueryEscape(account)), nil)
+}
+
 // SetFloat sets a short code's accounts.
 func (c *Client) SetFloat(ctx context.Context, shortCode string, f Float) error {
 	return c.do(ctx, http.MethodPut, organisationPath(shortCode, "/float"), f, nil)

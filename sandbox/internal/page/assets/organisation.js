@@ -59,6 +59,8 @@ async function refresh() {
   }
 }
 
+for (const link of document.querySelectorAll(".file")) link.href = api + "/statement.csv?account=" + link.dataset.account;
+
 $("float").addEventListener("submit", async (event) => {
   event.preventDefault();
   const body = {};
