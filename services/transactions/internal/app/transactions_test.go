@@ -82,6 +82,18 @@ func TestRepeatedReference(t *testing.T) {
 	}
 	w.wantBalance(t, bob.ID, 11, 11)
 
+	// Metadata is part of what a repeat must agree with.
+	told := w.request(domain.ActionPost, kes(alice.ID, bob.ID, 10))
+	told.Metadata = map[string]string{"note_id": "7"}
+	w.posted(t, told)
+	w.posted(t, told)
+	for _, metadata := range []map[string]string{nil, {"note_id": "8"}, {"note_id": "7", "more": "x"}} {
+		other := told
+		other.Metadata = metadata
+		w.refused(t, other, "reference_reused")
+	}
+	w.wantBalance(t, bob.ID, 21, 21)
+
 	// In one list: the first body wins, its repeat has the same outcome, another body is refused.
 	a := w.request(domain.ActionPost, kes(alice.ID, bob.ID, 5))
 	b := a
@@ -90,7 +102,7 @@ func TestRepeatedReference(t *testing.T) {
 	if err != nil || out[0].Status != domain.Posted || out[1].Code != "reference_reused" || !reflect.DeepEqual(out[2], out[0]) {
 		t.Errorf("%+v, %v", out, err)
 	}
-	w.wantBalance(t, bob.ID, 16, 16)
+	w.wantBalance(t, bob.ID, 26, 26)
 }
 
 func TestNeighboursOfARefusal(t *testing.T) {
