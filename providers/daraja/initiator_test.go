@@ -329,7 +329,7 @@ func TestOrderAnswers(t *testing.T) {
 func TestOrderDeadlineIsUnknown(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	p, c := newOrders(t, func(http.ResponseWriter, *http.Request) { <-release }, func(c *Config) { c.Timeout = 200 * time.Millisecond })
+	p, c := newOrders(t, func(http.ResponseWriter, *http.Request) { <-release }, func(c *Config) { c.Timeout = time.Second })
 	t.Cleanup(func() { close(release) }) // before the server is closed, which waits for its handlers
 	if err := c.Authorize(t.Context()); err != nil {
 		t.Fatal(err)
