@@ -215,11 +215,39 @@ func people(t *testing.T, w *world.World, step func()) {
 	must(err)
 	compliance, err := w.Appoint(t.Context(), admins, "Kanaristaff", scopes.RoleCompliance)
 	must(err)
+	asked(t, w, admins, compliance, all)
 	suspended, err := compliance.User.SuspendUserWithResponse(t.Context(), all[1].UserID,
 		userclient.SuspensionRequest{Reason: "For the canaries."})
 	must(err)
 	if suspended.JSON200 == nil {
 		t.Fatalf("suspend: %d", suspended.StatusCode())
+	}
+}
+
+// asked lets one change the number and another ask an account back, which two officers agree on.
+func asked(t *testing.T, w *world.World, admins journey.Admins, maker *journey.Customer, all []*journey.Customer) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := w.ChangeNumber(t.Context(), all[2])
+	must(err)
+	checker, err := w.Appoint(t.Context(), admins, "Kanaristaff", scopes.RoleCompliance)
+	must(err)
+	phone, err := w.NewCustomer("Kanariphone")
+	must(err)
+	recovery, err := w.AskBack(t.Context(), all[3], phone)
+	must(err)
+	must(w.GiveBack(t.Context(), maker, checker, recovery))
+	limit := int32(100)
+	state := userclient.ListRecoveriesParamsStateCooling
+	list, err := maker.User.ListRecoveriesWithResponse(t.Context(), &userclient.ListRecoveriesParams{State: &state, Limit: &limit})
+	must(err)
+	if list.JSON200 == nil || len(list.JSON200.Data) != 1 {
+		t.Fatalf("recoveries: %d %s", list.StatusCode(), list.Body)
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 // number.
 var personal = []string{"phone", "recipient_phone", "email", "first_name", "last_name", "id_number", "date_of_birth", "pin", "new_pin",
 	"otp",
-	"totp", "code", "secret", "access_token", "refresh_token", "token", "device_id", "deposit_account", "account_number"}
+	"totp", "code", "secret", "access_token", "refresh_token", "token", "recovery_token", "device_id", "deposit_account", "account_number"}
 
 // recorder is a transport that learns the marks from what is sent and answered, and keeps what refusals say.
 type recorder struct {
