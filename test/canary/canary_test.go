@@ -169,7 +169,8 @@ func TestSpellings(t *testing.T) {
 
 var digits = regexp.MustCompile(`\b\d{6}\b`)
 
-// people are twenty who join, pay each other and read their statements; one has a new PIN, one is suspended.
+// people are twenty who join, pay each other and read their statements; one has a new PIN, one says
+// that a claimed number is hers, one is suspended.
 func people(t *testing.T, w *world.World, step func()) {
 	t.Helper()
 	must := func(err error) {
@@ -210,6 +211,15 @@ func people(t *testing.T, w *world.World, step func()) {
 	must(err)
 	if done.StatusCode() != http.StatusNoContent {
 		t.Fatalf("a new PIN: %d", done.StatusCode())
+	}
+	claim, err := w.ClaimNumber(t.Context(), all[2])
+	must(err)
+	approval, err := all[2].StepUpFor(t.Context(), "rejectNumberClaim", claim)
+	must(err)
+	rejected, err := all[2].User.RejectNumberClaimWithResponse(t.Context(), claim, &userclient.RejectNumberClaimParams{StepUpToken: approval})
+	must(err)
+	if rejected.JSON200 == nil {
+		t.Fatalf("keep a number: %d", rejected.StatusCode())
 	}
 	admins, err := w.MakeAdmins(t.Context())
 	must(err)
