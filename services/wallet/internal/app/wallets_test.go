@@ -98,6 +98,17 @@ func TestTierChangeDuringOpening(t *testing.T) {
 	})
 }
 
+// TestNewStatusAllowsNothing: a status that a newer version of user knows, and this service does not, gives no right.
+func TestNewStatusAllowsNothing(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	p := w.Person(1, 0)
+	w.Status(p.UserID, "under_review", 2, 2)
+	if _, _, err := w.App.OpenWallet(testworld.As(t.Context(), p), key(), "USD"); !errors.Is(err, domain.ErrSuspended) {
+		t.Errorf("a wallet of somebody under review: %v", err)
+	}
+}
+
 func TestOpenWallet(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
