@@ -121,7 +121,11 @@ func TestAroundTheGateway(t *testing.T) {
 		req.Header.Set("Content-Type", "application/json")
 		req.Header.Set("Sendtip-Identity", "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJzZXJ2aWNlOndhbGxldCIsInNjb3BlIjoibGVkZ2VyOnBvc3QifQ.")
 		req.Header.Set("X-User-Id", uuid.NewString())
-		resp, err := http.DefaultClient.Do(req)
+		client := http.DefaultClient
+		if op.visibility == "public" { // what the services answer on their own is in the contracts, too
+			client = w.HTTP
+		}
+		resp, err := client.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
