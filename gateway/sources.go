@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// safaricom are the addresses that Safaricom's portal lists for callbacks, and two more that were seen in integrations. STK and C2B come
-// from them. Smile ID and Africa's Talking publish none.
+// safaricom are the addresses that Safaricom's portal lists for callbacks, and two more that were seen in integrations. STK, C2B and the
+// results of payouts come from them. Smile ID and Africa's Talking publish none.
 var safaricom = []string{
 	"196.201.214.200", "196.201.214.206", "196.201.214.207", "196.201.214.208", "196.201.213.114", "196.201.213.44",
 	"196.201.212.127", "196.201.212.128", "196.201.212.129", "196.201.212.132", "196.201.212.136", "196.201.212.138", "196.201.212.74",
@@ -28,7 +28,7 @@ func (c Config) sources() (map[string][]netip.Prefix, error) {
 		}
 		out[p.Name] = append(out[p.Name], network)
 	}
-	for _, kind := range []string{"st", "cb"} {
+	for _, kind := range []string{"st", "cb", "br"} {
 		if _, configured := out[kind]; configured {
 			continue
 		}

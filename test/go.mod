@@ -13,6 +13,7 @@ replace (
 	github.com/sendtip/sendtip/packs => ../packs
 	github.com/sendtip/sendtip/providers => ../providers
 	github.com/sendtip/sendtip/sandbox => ../sandbox
+	github.com/sendtip/sendtip/services/banking => ../services/banking
 	github.com/sendtip/sendtip/services/notification => ../services/notification
 	github.com/sendtip/sendtip/services/transactions => ../services/transactions
 	github.com/sendtip/sendtip/services/user => ../services/user
@@ -109,6 +110,7 @@ require (
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 	github.com/sendtip/sendtip/clients v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sendtip/sendtip/packs v0.0.0-00010101000000-000000000000 // indirect
+	github.com/sendtip/sendtip/services/banking v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sendtip/sendtip/services/wallet v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sendtip/sendtip/sql v0.0.0-00010101000000-000000000000 // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect

@@ -36,6 +36,7 @@ var (
 // Answer is what the ledger says about one transaction. The zero value is unknown.
 type Answer struct {
 	transactionID uuid.UUID
+	holdID        uuid.UUID
 	code          string
 	cause         error
 }
@@ -60,6 +61,9 @@ func (a Answer) IsUnknown() bool { return !a.IsPosted() && !a.IsRefused() }
 
 // TransactionID is the ledger's transaction, if it is posted.
 func (a Answer) TransactionID() uuid.UUID { return a.transactionID }
+
+// HoldID is the hold that the transaction made, if it is posted and made one.
+func (a Answer) HoldID() uuid.UUID { return a.holdID }
 
 // Code is the reason of a refusal, as the contract lists them.
 func (a Answer) Code() string { return a.code }
@@ -109,7 +113,11 @@ func read(r transactionsclient.LedgerRequest, o transactionsclient.Outcome) Answ
 	switch o.Status {
 	case transactionsclient.OutcomeStatusPosted:
 		if o.TransactionID != nil && *o.TransactionID != uuid.Nil {
-			return Posted(*o.TransactionID)
+			a := Posted(*o.TransactionID)
+			if o.HoldID != nil {
+				a.holdID = *o.HoldID
+			}
+			return a
 		}
 	case transactionsclient.OutcomeStatusRefused:
 		if o.Code != nil && *o.Code == codeReused {

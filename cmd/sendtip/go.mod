@@ -12,6 +12,7 @@ replace (
 	github.com/sendtip/sendtip/packs => ../../packs
 	github.com/sendtip/sendtip/providers => ../../providers
 	github.com/sendtip/sendtip/sandbox => ../../sandbox
+	github.com/sendtip/sendtip/services/banking => ../../services/banking
 	github.com/sendtip/sendtip/services/notification => ../../services/notification
 	github.com/sendtip/sendtip/services/transactions => ../../services/transactions
 	github.com/sendtip/sendtip/services/user => ../../services/user
@@ -33,6 +34,7 @@ require (
 	github.com/sendtip/sendtip/openapi v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/providers v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/sandbox v0.0.0-00010101000000-000000000000
+	github.com/sendtip/sendtip/services/banking v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/services/notification v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/services/transactions v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/services/user v0.0.0-00010101000000-000000000000

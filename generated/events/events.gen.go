@@ -7,6 +7,187 @@ import (
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
+// BankingWithdrawalCancelled banking.withdrawal_cancelled: the customer has cancelled it before it left; all of the money is free again.
+type BankingWithdrawalCancelled struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// Rail The rail: mpesa. Consumers must accept values that are new to them.
+	Rail string `json:"rail"`
+
+	// ReasonCode Stable code of the reason.
+	ReasonCode string `json:"reason_code"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+
+	// WithdrawalID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WithdrawalID externalRef0.UUID `json:"withdrawal_id"`
+}
+
+// BankingWithdrawalFailed banking.withdrawal_failed: it will not be paid; all of the money is free in the wallet again.
+type BankingWithdrawalFailed struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// Rail The rail: mpesa. Consumers must accept values that are new to them.
+	Rail string `json:"rail"`
+
+	// ReasonCode Stable code of the reason.
+	ReasonCode string `json:"reason_code"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+
+	// WithdrawalID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WithdrawalID externalRef0.UUID `json:"withdrawal_id"`
+}
+
+// BankingWithdrawalInDoubt banking.withdrawal_in_doubt: the rail has not said what became of the money, which waits outside of the wallet.
+type BankingWithdrawalInDoubt struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// Rail The rail: mpesa. Consumers must accept values that are new to them.
+	Rail string `json:"rail"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+
+	// WithdrawalID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WithdrawalID externalRef0.UUID `json:"withdrawal_id"`
+}
+
+// BankingWithdrawalPaid banking.withdrawal_paid: the money has arrived at the rail, and is booked.
+type BankingWithdrawalPaid struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// Excise An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Excise externalRef0.Money `json:"excise"`
+
+	// Fee An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Fee externalRef0.Money `json:"fee"`
+
+	// Rail The rail: mpesa. Consumers must accept values that are new to them.
+	Rail string `json:"rail"`
+
+	// Receipt The rail's receipt.
+	Receipt *string `json:"receipt,omitempty"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+
+	// WithdrawalID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WithdrawalID externalRef0.UUID `json:"withdrawal_id"`
+}
+
+// BankingWithdrawalReturned banking.withdrawal_returned: it was in doubt and was not paid; all of the money is back in the wallet.
+type BankingWithdrawalReturned struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// Rail The rail: mpesa. Consumers must accept values that are new to them.
+	Rail string `json:"rail"`
+
+	// ReasonCode Stable code of the reason.
+	ReasonCode string `json:"reason_code"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+
+	// WithdrawalID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WithdrawalID externalRef0.UUID `json:"withdrawal_id"`
+}
+
+// BankingWithdrawalReversed banking.withdrawal_reversed: the rail has taken the payment back; all of the money is back in the wallet.
+type BankingWithdrawalReversed struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// Rail The rail: mpesa. Consumers must accept values that are new to them.
+	Rail string `json:"rail"`
+
+	// ReasonCode Stable code of the reason.
+	ReasonCode string `json:"reason_code"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+
+	// WithdrawalID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WithdrawalID externalRef0.UUID `json:"withdrawal_id"`
+}
+
 // GatewayAPIKeyRevoked gateway.api_key_revoked: a partner's key has been revoked.
 type GatewayAPIKeyRevoked struct {
 	// KeyID A UUIDv7 made by the service that owns the object.

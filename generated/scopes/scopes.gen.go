@@ -45,6 +45,8 @@ const (
 	LedgerRead = "ledger:read"
 	// LedgerAccounts allows to open and change accounts.
 	LedgerAccounts = "ledger:accounts"
+	// WalletsRead allows to read whose a wallet is and what its customer may do.
+	WalletsRead = "wallets:read"
 	// LimitsReserve allows to reserve customers' limits.
 	LimitsReserve = "limits:reserve"
 	// PricesRead allows to price operations.
@@ -59,6 +61,14 @@ const (
 	UsersStanding = "users:standing"
 	// UsersRevocations allows to read which sessions have ended.
 	UsersRevocations = "users:revocations"
+	// BankingRead allows to read one's own withdrawals.
+	BankingRead = "banking:read"
+	// BankingWrite allows to withdraw.
+	BankingWrite = "banking:write"
+	// AdminRails allows to read what the rails do, and propose how payments in doubt ended.
+	AdminRails = "admin:rails"
+	// AdminRailsApprove allows to approve what another person proposed about payments in doubt.
+	AdminRailsApprove = "admin:rails:approve"
 )
 
 // The roles.
@@ -77,9 +87,9 @@ const (
 func OfRole(role string) []string {
 	switch role {
 	case RoleCustomer:
-		return []string{Profile, Kyc, WalletRead, WalletWrite}
+		return []string{BankingRead, BankingWrite, Profile, Kyc, WalletRead, WalletWrite}
 	case RoleAgent:
-		return []string{Profile, Kyc, WalletRead, WalletWrite}
+		return []string{BankingRead, BankingWrite, Profile, Kyc, WalletRead, WalletWrite}
 	case RoleStaff:
 		return []string{Profile, Totp}
 	case RoleSupport:
@@ -87,7 +97,7 @@ func OfRole(role string) []string {
 	case RoleCompliance:
 		return []string{Profile, Totp, AdminUsers, AdminKyc, AdminKycApprove, AdminNumbers, AdminNumbersApprove, AdminLedger}
 	case RoleFinance:
-		return []string{Profile, Totp, AdminTariffs, AdminTariffsApprove}
+		return []string{Profile, Totp, AdminTariffs, AdminTariffsApprove, AdminRails, AdminRailsApprove}
 	case RoleConfig:
 		return []string{Profile, Totp}
 	case RoleAdmin:

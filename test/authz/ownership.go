@@ -38,6 +38,12 @@ func made(by, place string) row { return row{owned: []string{place}, by: by} }
 var ownership = map[string]row{
 	"createApiKey": role, "listApiKeys": role, "revokeApiKey": role,
 
+	"createWithdrawalQuote": owned("/wallet_id"), "createWithdrawal": owned("/withdrawal_quote_id"), "listWithdrawals": self,
+	"getWithdrawal": owned("withdrawal_id"), "cancelWithdrawal": owned("withdrawal_id"),
+	"listWithdrawalsByStatus": role, "proposeSettlement": role,
+	"listBankingApprovals": role, "approveBankingApproval": role, "rejectBankingApproval": role,
+	"receiveRailResult": hooks, "receiveRailTimeout": hooks,
+
 	"listNotifications": self, "receiveSmsReport": hooks,
 
 	"postTransactions": role, "listLedgerTransactions": role, "getLedgerTransaction": role, "getOutcome": role, "putAccount": role,
@@ -62,7 +68,8 @@ var ownership = map[string]row{
 	"listUserApprovals": role, "approveUserApproval": role, "rejectUserApproval": role,
 	"lookupRecipient": role, "getContacts": role, "getStanding": role, "takeOtp": role, "listRevocations": role, "receiveKycCallback": hooks,
 
-	"listRules": role, "proposeTariff": role, "proposeTax": role, "proposeLimit": role, "listWalletApprovals": role,
+	"getWalletOwner": role,
+	"listRules":      role, "proposeTariff": role, "proposeTax": role, "proposeLimit": role, "listWalletApprovals": role,
 	"approveWalletApproval": role, "rejectWalletApproval": role, "putLimitReservation": role, "commitLimitReservation": role,
 	"releaseLimitReservation": role, "priceOperation": role,
 	"listWallets": self, "openWallet": self, "getWallet": owned("wallet_id"), "getLimits": self, "estimateFee": role, "listTopups": self,

@@ -216,6 +216,10 @@ func (w *world) rows(c, to *journey.Customer) {
 	w.must(err)
 	_, err = c.WaitTopUp(w.Context(), topup, "paid")
 	w.must(err)
+	priced, err := c.WithdrawalQuote(w.Context(), 20_00)
+	w.must(err)
+	withdrawn, err := c.Withdraw(w.Context(), 20_00)
+	w.must(err)
 	sent, err := c.Send(w.Context(), to, 10_00)
 	w.must(err)
 	quote, err := c.Quote(w.Context(), to, 10_00)
@@ -226,11 +230,13 @@ func (w *world) rows(c, to *journey.Customer) {
 	w.must(err)
 	claim, err := w.ClaimNumber(w.Context(), c)
 	w.must(err)
-	w.objects = map[string]string{"claim_id": claim.String(), "recipient_phone": to.Phone, "account_id": c.WalletID.String(),
+	w.objects = map[string]string{"withdrawal_quote_id": priced.ID.String(), "withdrawal_id": withdrawn.ID.String(),
+		"claim_id": claim.String(), "recipient_phone": to.Phone, "account_id": c.WalletID.String(),
 		"wallet_id": c.WalletID.String(),
 		"topup_id":  topup.String(), "transfer_id": sent.ID.String(), "kyc_id": c.KycID.String(), "quote_id": quote.JSON201.ID.String(),
 		"transaction_id": statement[0].TransactionID.String(), "number_change_id": change.NumberChangeID.String()}
-	w.marks = []string{c.UserID.String(), c.WalletID.String(), topup.String(), c.KycID.String(), c.Phone[1:], c.Email, c.DepositAccount,
+	w.marks = []string{withdrawn.ID.String(), c.UserID.String(), c.WalletID.String(), topup.String(), c.KycID.String(), c.Phone[1:], c.Email,
+		c.DepositAccount,
 		c.IDNumber, change.Phone[1:]}
 }
 

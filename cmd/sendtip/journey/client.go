@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	bankingclient "github.com/sendtip/sendtip/generated/banking/client"
 	notificationclient "github.com/sendtip/sendtip/generated/notification/client"
 	transactionsclient "github.com/sendtip/sendtip/generated/transactions/client"
 	userclient "github.com/sendtip/sendtip/generated/user/client"
@@ -39,6 +40,7 @@ type Customer struct {
 	Wallet       *walletclient.ClientWithResponses
 	Ledger       *transactionsclient.ClientWithResponses
 	Notification *notificationclient.ClientWithResponses
+	Banking      *bankingclient.ClientWithResponses
 
 	gateway string
 	http    *http.Client
@@ -68,6 +70,9 @@ func (w World) NewCustomer(name string) (*Customer, error) {
 		return nil, err
 	}
 	if c.Ledger, err = transactionsclient.NewClientWithResponses(w.Gateway, transactionsclient.WithHTTPClient(c)); err != nil {
+		return nil, err
+	}
+	if c.Banking, err = bankingclient.NewClientWithResponses(w.Gateway, bankingclient.WithHTTPClient(c)); err != nil {
 		return nil, err
 	}
 	c.Notification, err = notificationclient.NewClientWithResponses(w.Gateway, notificationclient.WithHTTPClient(c))

@@ -18,6 +18,7 @@ type story struct {
 	amina, brian *Customer
 	admins       Admins
 	officer      *Customer
+	rails        withdrawals
 }
 
 // Amounts in minor units. A fee of KES 7.00 for KES 101 to 500, and 15% excise on it, stand in the seeded tariff.
@@ -71,6 +72,8 @@ func (s *story) beginning() []step {
 			return m.Text, err
 		}},
 		{"her statement shows each movement", s.statement},
+		{"she withdraws " + safaricom.Currency + " 100.00 to M-Pesa, and an SMS says so", s.withdraws},
+		{"a withdrawal whose result M-Pesa loses is under way", s.loses},
 		{"the ledger sums to zero", s.CheckLedger},
 	}
 }
@@ -102,6 +105,7 @@ func (s *story) failures() []step {
 			status, c, err := nobody.Raw(ctx, "GET", "/v1/wallets", "", nil)
 			return expect(status, c, err, 401, "unauthenticated")
 		}},
+		{"the withdrawal without a result was asked about, and is paid", s.finds},
 		{"the ledger still sums to zero", s.CheckLedger},
 	}
 }

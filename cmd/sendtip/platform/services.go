@@ -8,10 +8,12 @@ import (
 	"github.com/sendtip/sendtip/kit/config"
 	"github.com/sendtip/sendtip/kit/service"
 	"github.com/sendtip/sendtip/openapi"
+	"github.com/sendtip/sendtip/services/banking"
 	"github.com/sendtip/sendtip/services/notification"
 	"github.com/sendtip/sendtip/services/transactions"
 	"github.com/sendtip/sendtip/services/user"
 	"github.com/sendtip/sendtip/services/wallet"
+	bankingsql "github.com/sendtip/sendtip/sql/banking"
 	gatewaysql "github.com/sendtip/sendtip/sql/gateway"
 	notificationsql "github.com/sendtip/sendtip/sql/notification"
 	transactionssql "github.com/sendtip/sendtip/sql/transactions"
@@ -29,6 +31,7 @@ var deployables = map[string]deployable{
 	"wallet":       of(wallet.LoadConfig, wallet.New, walletsql.Migrations),
 	"transactions": of(transactions.LoadConfig, transactions.New, transactionssql.Migrations),
 	"notification": of(notification.LoadConfig, notification.New, notificationsql.Migrations),
+	"banking":      of(banking.LoadConfig, banking.New, bankingsql.Migrations),
 }
 
 type deployable struct {

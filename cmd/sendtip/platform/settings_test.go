@@ -18,7 +18,7 @@ import (
 var anyText = []string{
 	"SENDTIP_SERVICE_KEY", "SENDTIP_KAFKA_USER", "SENDTIP_KAFKA_PASSWORD", "SENDTIP_REDIS_PASSWORD",
 	"SENDTIP_SMILEID_PARTNER_ID", "SENDTIP_SMILEID_API_KEY", "SENDTIP_DARAJA_CONSUMER_KEY", "SENDTIP_DARAJA_CONSUMER_SECRET",
-	"SENDTIP_DARAJA_PASSKEY",
+	"SENDTIP_DARAJA_PASSKEY", "SENDTIP_B2C_CONSUMER_KEY", "SENDTIP_B2C_CONSUMER_SECRET", "SENDTIP_B2C_INITIATOR",
 	"SENDTIP_AT_USERNAME", "SENDTIP_AT_API_KEY", "SENDTIP_AT_SENDER", "SENDTIP_SMTP_USERNAME", "SENDTIP_SMTP_PASSWORD",
 	"SENDTIP_CHECKPOINT_FILE", // its folder is made
 }
@@ -72,6 +72,12 @@ var malformed = map[string][]string{
 	"SENDTIP_DARAJA_PULL":         {"maybe"},
 	"SENDTIP_DARAJA_PULL_NUMBER":  {"abc", "12"},
 
+	"SENDTIP_B2C_SHORT_CODE":         {"abc", "1"},
+	"SENDTIP_B2C_INITIATOR_PASSWORD": {noFile},
+	"SENDTIP_B2C_CERTIFICATE":        {"abc", "-----BEGIN CERTIFICATE-----"},
+	"SENDTIP_B2C_PER_SECOND":         {"abc", "0", "1.5"},
+	"SENDTIP_TIME_SCALE":             {"abc", "0", "-1"},
+
 	"SENDTIP_BRAND":     {"a name that is too long", "PESA{}", "Pesa €", "Ŵallet"},
 	"SENDTIP_AT_URL":    {"abc"},
 	"SENDTIP_SMTP_ADDR": {"abc", "host:port"},
@@ -96,6 +102,9 @@ var live = map[string]string{
 	"SENDTIP_REDIS_URL": "rediss://redis.example.com:6379", "SENDTIP_REDIS_PASSWORD": "p", "SENDTIP_PUBLIC_URL": "https://pay.example.com",
 	"SENDTIP_DARAJA_URL": "https://api.safaricom.co.ke", "SENDTIP_DARAJA_SHORT_CODE": "600123", "SENDTIP_DARAJA_CONSUMER_KEY": "k",
 	"SENDTIP_DARAJA_CONSUMER_SECRET": "s",
+	"SENDTIP_B2C_SHORT_CODE":         "600124", "SENDTIP_B2C_CONSUMER_KEY": "k", "SENDTIP_B2C_CONSUMER_SECRET": "s",
+	"SENDTIP_B2C_INITIATOR":          "payer",
+	"SENDTIP_B2C_INITIATOR_PASSWORD": "p",
 	"SENDTIP_SMILEID_URL":            "https://api.smileidentity.com", "SENDTIP_SMILEID_API_KEY": "k",
 	"SENDTIP_AT_URL": "https://api.africastalking.com", "SENDTIP_AT_USERNAME": "acme", "SENDTIP_AT_API_KEY": "k",
 }

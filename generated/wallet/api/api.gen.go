@@ -858,6 +858,44 @@ type WalletList struct {
 	Data []Wallet `json:"data"`
 }
 
+// WalletOwner A wallet, and what its customer may do.
+type WalletOwner struct {
+	// Country ISO 3166-1 alpha-2; empty before the identity is verified.
+	//
+	// Example: KE
+	Country string `json:"country"`
+
+	// Currency ISO 4217 code in upper case. Clients must accept codes that are new to them.
+	//
+	// Example: KES
+	Currency externalRef0.Currency `json:"currency"`
+
+	// CustomerStatus active or suspended. Only active lets the customer pay; clients must accept values that are new to them.
+	//
+	// Example: active
+	CustomerStatus string `json:"customer_status"`
+
+	// Status opening or open. Only open lets money through; clients must accept values that are new to them.
+	//
+	// Example: open
+	Status string `json:"status"`
+
+	// Tier 0 is not verified, and may not pay.
+	//
+	// Example: 1
+	Tier int32 `json:"tier"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+}
+
 // WalletRequest Which wallet to open.
 type WalletRequest struct {
 	// Currency ISO 4217 code in upper case. Clients must accept codes that are new to them.
@@ -1022,6 +1060,9 @@ type ServerInterface interface {
 	// PriceOperation Price an operation that another service sells
 	// (POST /v1/internal/prices)
 	PriceOperation(w http.ResponseWriter, r *http.Request)
+	// GetWalletOwner Read whose a wallet is, and what its customer may do
+	// (GET /v1/internal/wallets/{wallet_id})
+	GetWalletOwner(w http.ResponseWriter, r *http.Request, walletID WalletID)
 	// GetLimits Get my limits and how much of them I have used
 	// (GET /v1/limits)
 	GetLimits(w http.ResponseWriter, r *http.Request)
@@ -1136,6 +1177,12 @@ func (_ Unimplemented) ReleaseLimitReservation(w http.ResponseWriter, r *http.Re
 // PriceOperation Price an operation that another service sells
 // (POST /v1/internal/prices)
 func (_ Unimplemented) PriceOperation(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetWalletOwner Read whose a wallet is, and what its customer may do
+// (GET /v1/internal/wallets/{wallet_id})
+func (_ Unimplemented) GetWalletOwner(w http.ResponseWriter, r *http.Request, walletID WalletID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1460,6 +1507,32 @@ func (siw *ServerInterfaceWrapper) PriceOperation(w http.ResponseWriter, r *http
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.PriceOperation(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetWalletOwner operation middleware
+func (siw *ServerInterfaceWrapper) GetWalletOwner(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "wallet_id" -------------
+	var walletID WalletID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "wallet_id", chi.URLParam(r, "wallet_id"), &walletID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "wallet_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetWalletOwner(w, r, walletID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2236,6 +2309,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/wallet/approvals/{approval_id}/rejection", wrapper.RejectWalletApproval)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/internal/wallets/{wallet_id}", wrapper.GetWalletOwner)
 	})
 	r.Group(func(r chi.Router) {
 		r.Put(options.BaseURL+"/v1/internal/limit-reservations/{reservation_id}", wrapper.PutLimitReservation)
@@ -3858,6 +3934,156 @@ type PriceOperation504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PriceOperation504ApplicationProblemPlusJSONResponse) VisitPriceOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWalletOwnerRequestObject struct {
+	WalletID WalletID `json:"wallet_id"`
+}
+
+type GetWalletOwnerResponseObject interface {
+	VisitGetWalletOwnerResponse(w http.ResponseWriter) error
+}
+
+type GetWalletOwner200JSONResponse WalletOwner
+
+func (response GetWalletOwner200JSONResponse) VisitGetWalletOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWalletOwner400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetWalletOwner400ApplicationProblemPlusJSONResponse) VisitGetWalletOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWalletOwner401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWalletOwner401ApplicationProblemPlusJSONResponse) VisitGetWalletOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWalletOwner403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetWalletOwner403ApplicationProblemPlusJSONResponse) VisitGetWalletOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWalletOwner404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetWalletOwner404ApplicationProblemPlusJSONResponse) VisitGetWalletOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWalletOwner429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetWalletOwner429ApplicationProblemPlusJSONResponse) VisitGetWalletOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWalletOwner500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetWalletOwner500ApplicationProblemPlusJSONResponse) VisitGetWalletOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWalletOwner503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWalletOwner503ApplicationProblemPlusJSONResponse) VisitGetWalletOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWalletOwner504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GetWalletOwner504ApplicationProblemPlusJSONResponse) VisitGetWalletOwnerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7364,6 +7590,9 @@ type StrictServerInterface interface {
 	// PriceOperation Price an operation that another service sells
 	// (POST /v1/internal/prices)
 	PriceOperation(ctx context.Context, request PriceOperationRequestObject) (PriceOperationResponseObject, error)
+	// GetWalletOwner Read whose a wallet is, and what its customer may do
+	// (GET /v1/internal/wallets/{wallet_id})
+	GetWalletOwner(ctx context.Context, request GetWalletOwnerRequestObject) (GetWalletOwnerResponseObject, error)
 	// GetLimits Get my limits and how much of them I have used
 	// (GET /v1/limits)
 	GetLimits(ctx context.Context, request GetLimitsRequestObject) (GetLimitsResponseObject, error)
@@ -7721,6 +7950,32 @@ func (sh *strictHandler) PriceOperation(w http.ResponseWriter, r *http.Request) 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(PriceOperationResponseObject); ok {
 		if err := validResponse.VisitPriceOperationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetWalletOwner operation middleware
+func (sh *strictHandler) GetWalletOwner(w http.ResponseWriter, r *http.Request, walletID WalletID) {
+	var request GetWalletOwnerRequestObject
+
+	request.WalletID = walletID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWalletOwner(ctx, request.(GetWalletOwnerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWalletOwner")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetWalletOwnerResponseObject); ok {
+		if err := validResponse.VisitGetWalletOwnerResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

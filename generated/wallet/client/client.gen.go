@@ -858,6 +858,44 @@ type WalletList struct {
 	Data []Wallet `json:"data"`
 }
 
+// WalletOwner A wallet, and what its customer may do.
+type WalletOwner struct {
+	// Country ISO 3166-1 alpha-2; empty before the identity is verified.
+	//
+	// Example: KE
+	Country string `json:"country"`
+
+	// Currency ISO 4217 code in upper case. Clients must accept codes that are new to them.
+	//
+	// Example: KES
+	Currency externalRef0.Currency `json:"currency"`
+
+	// CustomerStatus active or suspended. Only active lets the customer pay; clients must accept values that are new to them.
+	//
+	// Example: active
+	CustomerStatus string `json:"customer_status"`
+
+	// Status opening or open. Only open lets money through; clients must accept values that are new to them.
+	//
+	// Example: open
+	Status string `json:"status"`
+
+	// Tier 0 is not verified, and may not pay.
+	//
+	// Example: 1
+	Tier int32 `json:"tier"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+}
+
 // WalletRequest Which wallet to open.
 type WalletRequest struct {
 	// Currency ISO 4217 code in upper case. Clients must accept codes that are new to them.
@@ -1179,6 +1217,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/internal/prices (the `PriceOperation` operationId).
 	PriceOperation(ctx context.Context, body PriceOperationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetWalletOwner Read whose a wallet is, and what its customer may do
+	//
+	// For services that take money from a wallet or pay into one. On behalf of a customer it is 404 for a wallet of anybody else. What the customer may do is what user says, as wallet heard it last; a suspension counts within a second.
+	//
+	// Corresponds with GET /v1/internal/wallets/{wallet_id} (the `GetWalletOwner` operationId).
+	GetWalletOwner(ctx context.Context, walletID WalletID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetLimits Get my limits and how much of them I have used
 	//
@@ -1646,6 +1691,23 @@ func (c *Client) PriceOperationWithBody(ctx context.Context, contentType string,
 // Corresponds with POST /v1/internal/prices (the `PriceOperation` operationId).
 func (c *Client) PriceOperation(ctx context.Context, body PriceOperationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPriceOperationRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWalletOwner Read whose a wallet is, and what its customer may do
+//
+// For services that take money from a wallet or pay into one. On behalf of a customer it is 404 for a wallet of anybody else. What the customer may do is what user says, as wallet heard it last; a suspension counts within a second.
+//
+// Corresponds with GET /v1/internal/wallets/{wallet_id} (the `GetWalletOwner` operationId).
+func (c *Client) GetWalletOwner(ctx context.Context, walletID WalletID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWalletOwnerRequest(c.Server, walletID)
 	if err != nil {
 		return nil, err
 	}
@@ -2514,6 +2576,40 @@ func NewPriceOperationRequestWithBody(server string, contentType string, body io
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetWalletOwnerRequest constructs an http.Request for the GetWalletOwner method
+func NewGetWalletOwnerRequest(server string, walletID WalletID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "wallet_id", walletID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/internal/wallets/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -3555,6 +3651,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/internal/prices (the `PriceOperation` operationId).
 	PriceOperationWithResponse(ctx context.Context, body PriceOperationJSONRequestBody, reqEditors ...RequestEditorFn) (*PriceOperationResponse, error)
+
+	// GetWalletOwnerWithResponse Read whose a wallet is, and what its customer may do
+	//
+	// For services that take money from a wallet or pay into one. On behalf of a customer it is 404 for a wallet of anybody else. What the customer may do is what user says, as wallet heard it last; a suspension counts within a second.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/internal/wallets/{wallet_id} (the `GetWalletOwner` operationId).
+	GetWalletOwnerWithResponse(ctx context.Context, walletID WalletID, reqEditors ...RequestEditorFn) (*GetWalletOwnerResponse, error)
 
 	// GetLimitsWithResponse Get my limits and how much of them I have used
 	//
@@ -4781,6 +4886,103 @@ func (r PriceOperationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PriceOperationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetWalletOwnerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WalletOwner
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetWalletOwnerResponse) GetJSON200() *WalletOwner {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetWalletOwnerResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetWalletOwnerResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetWalletOwnerResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetWalletOwnerResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetWalletOwnerResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetWalletOwnerResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetWalletOwnerResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetWalletOwnerResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r GetWalletOwnerResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetWalletOwnerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetWalletOwnerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetWalletOwnerResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7091,6 +7293,21 @@ func (c *ClientWithResponses) PriceOperationWithResponse(ctx context.Context, bo
 	return ParsePriceOperationResponse(rsp)
 }
 
+// GetWalletOwnerWithResponse Read whose a wallet is, and what its customer may do
+//
+// For services that take money from a wallet or pay into one. On behalf of a customer it is 404 for a wallet of anybody else. What the customer may do is what user says, as wallet heard it last; a suspension counts within a second.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/internal/wallets/{wallet_id} (the `GetWalletOwner` operationId).
+func (c *ClientWithResponses) GetWalletOwnerWithResponse(ctx context.Context, walletID WalletID, reqEditors ...RequestEditorFn) (*GetWalletOwnerResponse, error) {
+	rsp, err := c.GetWalletOwner(ctx, walletID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetWalletOwnerResponse(rsp)
+}
+
 // GetLimitsWithResponse Get my limits and how much of them I have used
 //
 // The limits of the customer's KYC tier per kind of payment and currency, how much of them is used today and this month (local days of the customer's country, pending payments included), and the highest balance per currency. Without a verified identity (tier 0) every limit is zero.
@@ -8326,6 +8543,88 @@ func ParsePriceOperationResponse(rsp *http.Response) (*PriceOperationResponse, e
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetWalletOwnerResponse parses an HTTP response from a GetWalletOwnerWithResponse call
+func ParseGetWalletOwnerResponse(rsp *http.Response) (*GetWalletOwnerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetWalletOwnerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WalletOwner
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests

@@ -12,6 +12,9 @@ var reasons = map[string]map[string]string{
 		"try_later":                "M-Pesa was busy; please try again later",
 		"no_answer":                "the M-Pesa request was not answered",
 		"cancelled_by_customer":    "it was cancelled on the phone",
+		"cancelled_in_app":         "you cancelled it",
+		"receiver_not_registered":  "the number has no M-Pesa",
+		"receiver_balance_limit":   "the M-Pesa account cannot hold this amount",
 		"wrong_pin":                "a wrong PIN was entered",
 		"declined_by_mpesa":        "M-Pesa declined it",
 		"phone_required":           "your account has no phone number that can be used",
@@ -37,6 +40,9 @@ var reasons = map[string]map[string]string{
 		"try_later":                "M-Pesa imelemewa, jaribu tena baadaye",
 		"no_answer":                "ombi la M-Pesa halikujibiwa",
 		"cancelled_by_customer":    "lilighairiwa kwenye simu",
+		"cancelled_in_app":         "umelighairi",
+		"receiver_not_registered":  "nambari haina M-Pesa",
+		"receiver_balance_limit":   "akaunti ya M-Pesa haiwezi kupokea kiasi hiki",
 		"wrong_pin":                "PIN iliyowekwa si sahihi",
 		"declined_by_mpesa":        "lilikataliwa na M-Pesa",
 		"phone_required":           "akaunti yako haina nambari ya simu inayoweza kutumika",
@@ -59,7 +65,9 @@ var reasons = map[string]map[string]string{
 // aliases are codes that say the same to a customer.
 var aliases = map[string]string{
 	"wallet_frozen": "account_frozen", "account_closed": "account_frozen", "customer_suspended": "account_frozen",
-	"recipient_limit": "over_maximum", "balance_overflow": "over_maximum",
+	"recipient_limit": "over_maximum", "receiver_unknown": "receiver_not_registered",
+	"below_minimum": "mpesa_limit", "above_maximum": "mpesa_limit", "daily_limit": "mpesa_limit",
+	"no_float": "try_later", "balance_overflow": "over_maximum",
 	"limit_per_transaction": "limit_exceeded", "limit_per_day": "limit_exceeded", "limit_per_month": "limit_exceeded",
 	"name_near_match": "identity_mismatch", "details_missing": "identity_mismatch",
 }

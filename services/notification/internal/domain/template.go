@@ -18,34 +18,39 @@ type Template string
 
 // The templates: one file per language each.
 const (
-	OTP              Template = "otp"
-	KycVerified      Template = "kyc_verified"
-	KycRejected      Template = "kyc_rejected"
-	KycReviewNeeded  Template = "kyc_review_needed"
-	WalletOpened     Template = "wallet_opened"
-	TopupSucceeded   Template = "topup_succeeded"
-	TopupFailed      Template = "topup_failed"
-	DepositReceived  Template = "deposit_received"
-	TransferSent     Template = "transfer_sent"
-	TransferReceived Template = "transfer_received"
-	TransferFailed   Template = "transfer_failed"
-	NumberChanging   Template = "number_changing"
-	NumberKept       Template = "number_kept"
-	NumberChanged    Template = "number_changed"
-	NumberLeft       Template = "number_left"
-	NumberClaimed    Template = "number_claimed"
-	NumberDisputed   Template = "number_disputed"
-	NumberConfirmed  Template = "number_confirmed"
-	NumberReleased   Template = "number_released"
-	RecoveryStarted  Template = "recovery_started"
-	RecoveryEnded    Template = "recovery_ended"
-	Recovered        Template = "recovered"
+	OTP                Template = "otp"
+	KycVerified        Template = "kyc_verified"
+	KycRejected        Template = "kyc_rejected"
+	KycReviewNeeded    Template = "kyc_review_needed"
+	WalletOpened       Template = "wallet_opened"
+	TopupSucceeded     Template = "topup_succeeded"
+	TopupFailed        Template = "topup_failed"
+	DepositReceived    Template = "deposit_received"
+	TransferSent       Template = "transfer_sent"
+	TransferReceived   Template = "transfer_received"
+	TransferFailed     Template = "transfer_failed"
+	WithdrawalPaid     Template = "withdrawal_paid"
+	WithdrawalFailed   Template = "withdrawal_failed"
+	WithdrawalInDoubt  Template = "withdrawal_in_doubt"
+	WithdrawalReturned Template = "withdrawal_returned"
+	NumberChanging     Template = "number_changing"
+	NumberKept         Template = "number_kept"
+	NumberChanged      Template = "number_changed"
+	NumberLeft         Template = "number_left"
+	NumberClaimed      Template = "number_claimed"
+	NumberDisputed     Template = "number_disputed"
+	NumberConfirmed    Template = "number_confirmed"
+	NumberReleased     Template = "number_released"
+	RecoveryStarted    Template = "recovery_started"
+	RecoveryEnded      Template = "recovery_ended"
+	Recovered          Template = "recovered"
 )
 
 // All lists every template.
 var All = []Template{
 	OTP, KycVerified, KycRejected, KycReviewNeeded, WalletOpened, TopupSucceeded, TopupFailed, DepositReceived,
-	TransferSent, TransferReceived, TransferFailed, NumberChanging, NumberKept, NumberChanged, NumberLeft,
+	TransferSent, TransferReceived, TransferFailed, WithdrawalPaid, WithdrawalFailed, WithdrawalInDoubt, WithdrawalReturned,
+	NumberChanging, NumberKept, NumberChanged, NumberLeft,
 	NumberClaimed, NumberDisputed, NumberConfirmed, NumberReleased,
 	RecoveryStarted, RecoveryEnded, Recovered,
 }

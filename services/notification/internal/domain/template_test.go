@@ -20,28 +20,32 @@ func kes(minor int64) money.Money { return money.Money{Amount: minor, Currency: 
 var (
 	at    = time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
 	facts = map[domain.Template]domain.Params{
-		domain.OTP:              {Purpose: "login"},
-		domain.KycVerified:      {Tier: 1},
-		domain.KycRejected:      {ReasonCode: "face_mismatch"},
-		domain.KycReviewNeeded:  {},
-		domain.WalletOpened:     {Currency: "KES"},
-		domain.TopupSucceeded:   {Reference: id, Amount: kes(25000), Receipt: "SKL1A2B3C4"},
-		domain.TopupFailed:      {Reference: id, Amount: kes(25000), ReasonCode: "cancelled_by_customer"},
-		domain.DepositReceived:  {Reference: id, Amount: kes(50000), Receipt: "SKL1A2B3C5"},
-		domain.TransferSent:     {Reference: id, Amount: kes(100000), Fee: kes(2300), Excise: kes(345)},
-		domain.TransferReceived: {Reference: id, Amount: kes(100000)},
-		domain.TransferFailed:   {Reference: id, Amount: kes(100000), ReasonCode: "insufficient_funds"},
-		domain.NumberChanging:   {},
-		domain.NumberKept:       {ReasonCode: "customer"},
-		domain.NumberChanged:    {},
-		domain.NumberLeft:       {},
-		domain.NumberClaimed:    {Reference: id, Until: at.Add(7 * 24 * time.Hour)},
-		domain.NumberDisputed:   {Reference: id},
-		domain.NumberConfirmed:  {Reference: id},
-		domain.NumberReleased:   {Reference: id},
-		domain.RecoveryStarted:  {},
-		domain.RecoveryEnded:    {},
-		domain.Recovered:        {},
+		domain.OTP:                {Purpose: "login"},
+		domain.KycVerified:        {Tier: 1},
+		domain.KycRejected:        {ReasonCode: "face_mismatch"},
+		domain.KycReviewNeeded:    {},
+		domain.WalletOpened:       {Currency: "KES"},
+		domain.TopupSucceeded:     {Reference: id, Amount: kes(25000), Receipt: "SKL1A2B3C4"},
+		domain.TopupFailed:        {Reference: id, Amount: kes(25000), ReasonCode: "cancelled_by_customer"},
+		domain.DepositReceived:    {Reference: id, Amount: kes(50000), Receipt: "SKL1A2B3C5"},
+		domain.TransferSent:       {Reference: id, Amount: kes(100000), Fee: kes(2300), Excise: kes(345)},
+		domain.TransferReceived:   {Reference: id, Amount: kes(100000)},
+		domain.TransferFailed:     {Reference: id, Amount: kes(100000), ReasonCode: "insufficient_funds"},
+		domain.WithdrawalPaid:     {Reference: id, Amount: kes(100000), Fee: kes(1500), Excise: kes(225), Receipt: "SKL1A2B3C6"},
+		domain.WithdrawalFailed:   {Reference: id, Amount: kes(100000), ReasonCode: "receiver_not_registered"},
+		domain.WithdrawalInDoubt:  {Reference: id, Amount: kes(100000)},
+		domain.WithdrawalReturned: {Reference: id, Amount: kes(100000), ReasonCode: "rail_did_not_pay"},
+		domain.NumberChanging:     {},
+		domain.NumberKept:         {ReasonCode: "customer"},
+		domain.NumberChanged:      {},
+		domain.NumberLeft:         {},
+		domain.NumberClaimed:      {Reference: id, Until: at.Add(7 * 24 * time.Hour)},
+		domain.NumberDisputed:     {Reference: id},
+		domain.NumberConfirmed:    {Reference: id},
+		domain.NumberReleased:     {Reference: id},
+		domain.RecoveryStarted:    {},
+		domain.RecoveryEnded:      {},
+		domain.Recovered:          {},
 	}
 )
 
@@ -203,6 +207,63 @@ var golden = []struct {
 		subject: "Your phone number will change",
 		email: "Your account will get another phone number in 24 hours. If you did not ask for this, open the app now and cancel the change: " +
 			"every device of yours can do so.",
+	},
+	{
+		language: "en", template: domain.WithdrawalPaid,
+		sms:     "SENDTIP: You withdrew KES 1,000.00 on 23/11/2026 12:30. Fee KES 15.00, excise duty KES 2.25. Receipt SKL1A2B3C6.",
+		subject: "You withdrew KES 1,000.00",
+		email: "Your withdrawal has been paid.\n\nAmount: KES 1,000.00\nFee: KES 15.00\nExcise duty: KES 2.25\nDate: 23/11/2026 12:30\n" +
+			"Receipt: SKL1A2B3C6\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.WithdrawalFailed,
+		sms:     "SENDTIP: Your withdrawal of KES 1,000.00 did not go through: the number has no M-Pesa. No money left your wallet.",
+		subject: "Withdrawal of KES 1,000.00 did not go through",
+		email: "Your withdrawal of KES 1,000.00 on 23/11/2026 12:30 did not go through: the number has no M-Pesa. No money left your " +
+			"wallet.\n\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.WithdrawalInDoubt,
+		sms:     "SENDTIP: M-Pesa has not confirmed your withdrawal of KES 1,000.00 yet. Please do not repeat it: we keep asking and tell you.",
+		subject: "Withdrawal of KES 1,000.00 not confirmed yet",
+		email: "M-Pesa has not confirmed your withdrawal of KES 1,000.00 yet. Please do not repeat it. We keep asking, and tell you how it " +
+			"ended: " +
+			"either you have the money at M-Pesa, or it comes back to your wallet.\n\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.WithdrawalReturned,
+		sms:     "SENDTIP: Your withdrawal of KES 1,000.00 was not paid. The money is back in your wallet. Ref 3F6B2A1C0D4E.",
+		subject: "Withdrawal of KES 1,000.00 came back",
+		email: "Your withdrawal of KES 1,000.00 was not paid. The amount and the fee are back in your wallet.\n\nDate: 23/11/2026 12:30\n" +
+			"Reference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.WithdrawalPaid,
+		sms:     "SENDTIP: Umetoa KES 1,000.00 tarehe 23/11/2026 12:30. Ada KES 15.00, ushuru KES 2.25. Risiti SKL1A2B3C6.",
+		subject: "Umetoa KES 1,000.00",
+		email: "Pesa ulizotoa zimelipwa.\n\nKiasi: KES 1,000.00\nAda: KES 15.00\nUshuru wa bidhaa: KES 2.25\nTarehe: 23/11/2026 12:30\n" +
+			"Risiti: SKL1A2B3C6\nNambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.WithdrawalFailed,
+		sms:     "SENDTIP: Ombi la kutoa KES 1,000.00 halikufaulu: nambari haina M-Pesa. Hakuna pesa zilizotoka kwenye pochi yako.",
+		subject: "Ombi la kutoa KES 1,000.00 halikufaulu",
+		email: "Ombi la kutoa KES 1,000.00 tarehe 23/11/2026 12:30 halikufaulu: nambari haina M-Pesa. Hakuna pesa zilizotoka kwenye pochi " +
+			"yako.\n\nNambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.WithdrawalInDoubt,
+		sms:     "SENDTIP: M-Pesa bado haijathibitisha ombi la kutoa KES 1,000.00. Tafadhali usirudie: tunafuatilia na tutakujulisha.",
+		subject: "Ombi la kutoa KES 1,000.00 bado halijathibitishwa",
+		email: "M-Pesa bado haijathibitisha ombi lako la kutoa KES 1,000.00. Tafadhali usirudie. Tunafuatilia na tutakujulisha: ama utakuwa na " +
+			"pesa hizo M-Pesa, au zitarudi kwenye pochi yako.\n\nNambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.WithdrawalReturned,
+		sms:     "SENDTIP: Ombi la kutoa KES 1,000.00 halikulipwa. Pesa zimerudi kwenye pochi yako. Kumb. 3F6B2A1C0D4E.",
+		subject: "Pesa KES 1,000.00 zimerudi",
+		email: "Ombi lako la kutoa KES 1,000.00 halikulipwa. Kiasi na ada vimerudi kwenye pochi yako.\n\nTarehe: 23/11/2026 12:30\n" +
+			"Nambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "en", template: domain.NumberKept,

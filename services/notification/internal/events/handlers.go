@@ -20,7 +20,7 @@ import (
 )
 
 // Topics are what this service listens to.
-var Topics = []string{"sendtip.user.v1", "sendtip.wallet.v1"}
+var Topics = []string{"sendtip.user.v1", "sendtip.wallet.v1", "sendtip.banking.v1"}
 
 // reader tells which messages an event causes, in their order. Its error is a refusal.
 type reader func(e event.Event) ([]app.Notice, error)
@@ -47,6 +47,13 @@ func readers() map[string]reader {
 		"wallet.deposit_received":    read(depositReceived),
 		"wallet.transfer_completed":  read(transferCompleted),
 		"wallet.transfer_failed":     read(transferFailed),
+
+		"banking.withdrawal_paid":      read(withdrawalPaid),
+		"banking.withdrawal_failed":    read(withdrawalFailed),
+		"banking.withdrawal_cancelled": read(withdrawalCancelled),
+		"banking.withdrawal_in_doubt":  read(withdrawalInDoubt),
+		"banking.withdrawal_returned":  read(withdrawalReturned),
+		"banking.withdrawal_reversed":  read(withdrawalReversed),
 	}
 }
 

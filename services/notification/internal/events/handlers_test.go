@@ -88,8 +88,13 @@ func paid(minor int64) money.Money { return money.Money{Amount: minor, Currency:
 
 func TestHandlers(t *testing.T) {
 	t.Parallel()
-	user, walletTopic := "sendtip.user.v1", "sendtip.wallet.v1"
+	user, walletTopic, bankingTopic := "sendtip.user.v1", "sendtip.wallet.v1", "sendtip.banking.v1"
 	id, until := object.String(), time.Date(2026, 11, 30, 9, 30, 0, 0, time.UTC)
+	ended := payload.BankingWithdrawalFailed{WithdrawalID: object, WalletID: wallet, UserID: alice, Rail: "mpesa", Amount: kes(100000),
+		ReasonCode: "r"}
+	told := func(template string) message {
+		return message{template, "sms", alice, &alice, domain.Params{Reference: id, Amount: paid(100000), ReasonCode: "r"}}
+	}
 	for eventType, c := range map[string]struct {
 		topic string
 		data  any
@@ -146,6 +151,18 @@ func TestHandlers(t *testing.T) {
 				ReasonCode: "insufficient_funds"},
 			[]message{{"transfer_failed", "sms", alice, &alice,
 				domain.Params{Reference: id, Amount: paid(100000), ReasonCode: "insufficient_funds"}}}},
+		"banking.withdrawal_paid": {bankingTopic,
+			payload.BankingWithdrawalPaid{WithdrawalID: object, WalletID: wallet, UserID: alice, Rail: "mpesa",
+				Amount: kes(100000), Fee: kes(1500), Excise: kes(225), Receipt: &receipt},
+			[]message{{"withdrawal_paid", "sms", alice, &alice,
+				domain.Params{Reference: id, Amount: paid(100000), Fee: paid(1500), Excise: paid(225), Receipt: receipt}}}},
+		"banking.withdrawal_failed":    {bankingTopic, ended, []message{told("withdrawal_failed")}},
+		"banking.withdrawal_cancelled": {bankingTopic, ended, []message{told("withdrawal_failed")}},
+		"banking.withdrawal_returned":  {bankingTopic, ended, []message{told("withdrawal_returned")}},
+		"banking.withdrawal_reversed":  {bankingTopic, ended, []message{told("withdrawal_returned")}},
+		"banking.withdrawal_in_doubt": {bankingTopic, payload.BankingWithdrawalInDoubt{WithdrawalID: object, WalletID: wallet, UserID: alice,
+			Rail: "mpesa", Amount: kes(100000)},
+			[]message{{"withdrawal_in_doubt", "sms", alice, &alice, domain.Params{Reference: id, Amount: paid(100000)}}}},
 	} {
 		t.Run(eventType, func(t *testing.T) {
 			t.Parallel()

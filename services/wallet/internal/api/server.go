@@ -43,7 +43,7 @@ var needed = map[string][]string{
 	"CreateTransferQuote": {scopes.WalletWrite}, "CreateTransfer": {scopes.WalletWrite},
 	"LiftMyPromptBlock": {scopes.WalletWrite}, "LiftPromptBlock": {scopes.AdminUsers},
 	"PutLimitReservation": {scopes.LimitsReserve}, "CommitLimitReservation": {scopes.LimitsReserve},
-	"ReleaseLimitReservation": {scopes.LimitsReserve}, "PriceOperation": {scopes.PricesRead},
+	"ReleaseLimitReservation": {scopes.LimitsReserve}, "PriceOperation": {scopes.PricesRead}, "GetWalletOwner": {scopes.WalletsRead},
 	"ListRules": {scopes.AdminTariffs}, "ProposeTariff": {scopes.AdminTariffs}, "ProposeTax": {scopes.AdminTariffs},
 	"ProposeLimit": {scopes.AdminTariffs}, "ListWalletApprovals": {scopes.AdminTariffs}, "RejectWalletApproval": {scopes.AdminTariffs},
 	"ApproveWalletApproval": {scopes.AdminTariffsApprove},

@@ -91,3 +91,14 @@ func (s *Server) EstimateFee(ctx context.Context, r walletapi.EstimateFeeRequest
 		Excise: wire(price.Excise),
 		Total:  wire(total)}, nil
 }
+
+// GetWalletOwner answers GET /v1/internal/wallets/{wallet_id}.
+func (s *Server) GetWalletOwner(ctx context.Context,
+	r walletapi.GetWalletOwnerRequestObject) (walletapi.GetWalletOwnerResponseObject, error) {
+	w, c, err := s.app.GetWalletOwner(ctx, r.WalletID)
+	if err != nil {
+		return nil, err
+	}
+	return walletapi.GetWalletOwner200JSONResponse{WalletID: w.ID, UserID: w.UserID, Currency: w.Currency, Status: w.Status,
+		CustomerStatus: c.Status, Tier: int32(c.Tier), Country: c.Country}, nil
+}

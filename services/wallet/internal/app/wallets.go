@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/generated/events"
+	"github.com/sendtip/sendtip/generated/scopes"
 	walletdb "github.com/sendtip/sendtip/generated/wallet/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/auth"
@@ -58,6 +59,26 @@ func (a *App) GetWallet(ctx context.Context, id uuid.UUID) (domain.Wallet, error
 		w.HeldAboveMaximumMinor = balance.HeldAboveMaximumMinor
 	}
 	return w, nil
+}
+
+// GetWalletOwner tells another service whose a wallet is and what its customer may do. On behalf of a customer nobody else's wallet is
+// there.
+func (a *App) GetWalletOwner(ctx context.Context, id uuid.UUID) (domain.Wallet, domain.Customer, error) {
+	if err := auth.Require(ctx, scopes.WalletsRead); err != nil {
+		return domain.Wallet{}, domain.Customer{}, err
+	}
+	r, err := a.q.GetWalletOwner(ctx, a.Pool, id)
+	if pg.IsNoRows(err) {
+		return domain.Wallet{}, domain.Customer{}, fault.ErrNotFound
+	}
+	if err != nil {
+		return domain.Wallet{}, domain.Customer{}, fmt.Errorf("get wallet: %w", err)
+	}
+	if caller, ok := auth.From(ctx).UserID(); ok && caller != r.UserID {
+		return domain.Wallet{}, domain.Customer{}, fault.ErrNotFound
+	}
+	return domain.Wallet{ID: id, UserID: r.UserID, Currency: r.Currency, Status: r.Status},
+		domain.Customer{UserID: r.UserID, Status: r.CustomerStatus, Tier: r.Tier, Country: r.Country}, nil
 }
 
 func wallet(r walletdb.GetWalletRow) domain.Wallet {

@@ -1,0 +1,45 @@
+package banking
+
+import (
+	"strconv"
+
+	"github.com/sendtip/sendtip/kit/config"
+	"github.com/sendtip/sendtip/providers/daraja"
+)
+
+// Config is the service's settings.
+type Config struct {
+	Common config.Common
+	Peers  config.Peers
+
+	PublicURL config.Address `env:"SENDTIP_PUBLIC_URL" is:"required url https"`    // where Safaricom reaches the gateway
+	DarajaURL string         `env:"SENDTIP_DARAJA_URL" is:"required url https"`    // Safaricom Daraja
+	Consumer  config.Secret  `env:"SENDTIP_B2C_CONSUMER_KEY" is:"required own"`    // of the Daraja app that pays out
+	Secret    config.Secret  `env:"SENDTIP_B2C_CONSUMER_SECRET" is:"required own"` // of the Daraja app that pays out
+	// whose Utility account pays; another than the paybill's
+	ShortCode string `env:"SENDTIP_B2C_SHORT_CODE" is:"required digits=5-8 own=600997"`
+	Initiator string `env:"SENDTIP_B2C_INITIATOR" is:"required own=testapi"` // the API user of the short code
+	// their password at M-Pesa; it ends every 90 days
+	InitiatorPassword config.Secret `env:"SENDTIP_B2C_INITIATOR_PASSWORD" is:"required own=Safaricom999!*!"`
+	// Safaricom's certificate of the environment, in PEM: the password travels encrypted for it
+	Certificate string `env:"SENDTIP_B2C_CERTIFICATE" is:"required"`
+	// calls to Daraja per second at most
+	PerSecond int32 `env:"SENDTIP_B2C_PER_SECOND" envDefault:"10" is:"min=1"`
+	// how much faster than in reality unanswered payments are asked about; for trials
+	TimeScale int32 `env:"SENDTIP_TIME_SCALE" envDefault:"1" is:"min=1"`
+}
+
+// LoadConfig reads and checks the settings.
+func LoadConfig(environ map[string]string) (Config, error) { return config.Load[Config](environ) }
+
+// Check are the rules that no other service has.
+func (c Config) Check() error {
+	readable := func(pem string) bool {
+		_, err := daraja.ParseCertificate(pem)
+		return pem == "" || err == nil
+	}
+	real := func(string) bool { return c.TimeScale == 1 || !c.Common.Production() }
+	return config.Check(
+		config.Rule{Name: "SENDTIP_B2C_CERTIFICATE", Text: c.Certificate, Is: readable, Want: "a certificate in PEM"},
+		config.Rule{Name: "SENDTIP_TIME_SCALE", Text: strconv.Itoa(int(c.TimeScale)), Is: real, Want: "1 in production"})
+}

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+
+	"github.com/sendtip/sendtip/kit/jobs"
+)
+
+// Queues: jobs that call the ledger and wallet, and jobs that wait for the rails.
+const (
+	QueueMoney = "money"
+	QueueRails = "rails"
+)
+
+func moneyOpts(queue string) river.InsertOpts {
+	o := jobs.MoneyOpts()
+	o.Queue = queue
+	return o
+}
+
+// PayArgs brings a stored withdrawal to the rail.
+type PayArgs struct {
+	WithdrawalID uuid.UUID `json:"withdrawal_id"`
+}
+
+// Kind names the job.
+func (PayArgs) Kind() string { return "banking.pay" }
+
+// InsertOpts make it one that is never given up.
+func (PayArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueRails) }
+
+// AskArgs watches over a withdrawal until the rail has said the end.
+type AskArgs struct {
+	WithdrawalID uuid.UUID `json:"withdrawal_id"`
+}
+
+// Kind names the job.
+func (AskArgs) Kind() string { return "banking.ask" }
+
+// InsertOpts make it one that is never given up.
+func (AskArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueRails) }
+
+// QuestionArgs asks the rail about a withdrawal once, because a message about it decides nothing by itself.
+type QuestionArgs struct {
+	WithdrawalID uuid.UUID `json:"withdrawal_id"`
+}
+
+// Kind names the job.
+func (QuestionArgs) Kind() string { return "banking.question" }
+
+// InsertOpts make it one that is never given up.
+func (QuestionArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueRails) }
+
+// SettleArgs books what a withdrawal's transitions lead to, in their order.
+type SettleArgs struct {
+	WithdrawalID uuid.UUID `json:"withdrawal_id"`
+}
+
+// Kind names the job.
+func (SettleArgs) Kind() string { return "banking.settle" }
+
+// InsertOpts make it one that is never given up.
+func (SettleArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueMoney) }
+
+// JudgeArgs judges a stored message of a provider.
+type JudgeArgs struct {
+	EventID uuid.UUID `json:"event_id"`
+}
+
+// Kind names the job.
+func (JudgeArgs) Kind() string { return "banking.judge" }
+
+// InsertOpts make it one that is never given up.
+func (JudgeArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueMoney) }

@@ -1,0 +1,90 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	bankingdb "github.com/sendtip/sendtip/generated/banking/db"
+	"github.com/sendtip/sendtip/kit/audit"
+	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/money"
+	"github.com/sendtip/sendtip/kit/pg"
+
+	"github.com/sendtip/sendtip/services/banking/internal/domain"
+)
+
+// QuoteInput asks what a withdrawal costs.
+type QuoteInput struct {
+	WalletID uuid.UUID
+	Amount   money.Money
+	Phone    string // E.164; "" is the customer's own
+}
+
+// Quote is a price and a destination, pinned until ExpiresAt.
+type Quote struct {
+	domain.Price
+
+	ID, WalletID      uuid.UUID
+	Rail, Phone, Name string // Name is masked; "" where nobody knows it
+	ExpiresAt         time.Time
+}
+
+// CreateWithdrawalQuote checks that the withdrawal could be made, finds who gets it, and pins price and destination for domain.QuoteLife.
+func (a *App) CreateWithdrawalQuote(ctx context.Context, in QuoteInput) (Quote, error) {
+	userID, err := auth.UserFrom(ctx)
+	if err != nil {
+		return Quote{}, err
+	}
+	if err := domain.CheckMpesaAmount(in.Amount); err != nil {
+		return Quote{}, err
+	}
+	owner, err := a.owner(ctx, userID, in.WalletID, in.Amount.Currency)
+	if err != nil {
+		return Quote{}, err
+	}
+	q := Quote{ID: newID(), WalletID: in.WalletID, Rail: domain.RailMpesa, Phone: in.Phone}
+	if q.Phone == "" {
+		if q.Phone, err = a.ownPhone(ctx, userID); err != nil {
+			return Quote{}, err
+		}
+		if q.Phone == "" {
+			return Quote{}, domain.ErrNoNumber
+		}
+	}
+	if err := domain.CheckMpesaPhone(q.Phone); err != nil {
+		return Quote{}, err
+	}
+	if q.Name, err = a.nameOf(ctx, q.Phone); err != nil {
+		return Quote{}, err
+	}
+	var version string
+	if q.Price, version, err = a.price(ctx, owner, in.Amount); err != nil {
+		return Quote{}, err
+	}
+	now := a.Now()
+	q.ExpiresAt = now.Add(domain.QuoteLife)
+	return q, a.insertQuote(ctx, q, userID, version, now)
+}
+
+func (a *App) insertQuote(ctx context.Context, q Quote, userID uuid.UUID, version string, now time.Time) error {
+	row := bankingdb.InsertWithdrawalQuoteParams{ID: q.ID, UserID: userID, WalletID: q.WalletID, Rail: q.Rail, Currency: q.Amount.Currency,
+		AmountMinor: q.Amount.Amount, FeeMinor: q.Fee.Amount, ExciseMinor: q.Excise.Amount, TariffVersion: version, CreatedAt: now,
+		ExpiresAt: q.ExpiresAt}
+	var err error
+	if row.DestinationSealed, err = a.sealText(sealDestination, q.ID, q.Phone); err != nil {
+		return err
+	}
+	if row.NameSealed, err = a.sealText(sealName, q.ID, q.Name); err != nil {
+		return err
+	}
+	return pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+		if err := a.q.InsertWithdrawalQuote(ctx, tx, row); err != nil {
+			return fmt.Errorf("insert quote: %w", err)
+		}
+		return audit.Record(ctx, tx, now, audit.Entry{Action: "withdrawal.quoted", ObjectType: "withdrawal_quote", ObjectID: q.ID.String()})
+	})
+}

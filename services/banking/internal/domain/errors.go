@@ -1,0 +1,27 @@
+package domain
+
+import "github.com/sendtip/sendtip/kit/fault"
+
+// Refusals that customers and operators may read. The codes are stable, and those that wallet has as well mean the same.
+var (
+	ErrRailCurrency    = fault.New(fault.Unprocessable, "rail_currency", "M-Pesa pays out Kenyan shillings only.")
+	ErrRailAmount      = fault.New(fault.Unprocessable, "rail_amount", "M-Pesa pays out whole shillings from 10 to 250,000.")
+	ErrRailPhone       = fault.New(fault.Unprocessable, "rail_phone", "This is not a Safaricom Kenya number.")
+	ErrInReview        = fault.New(fault.Unprocessable, "recipient_in_review", "This number cannot receive payments at the moment.")
+	ErrNoNumber        = fault.New(fault.Unprocessable, "no_phone_number", "Your account has no phone number that can be used; give one.")
+	ErrWalletNotOpen   = fault.New(fault.Unprocessable, "wallet_not_open", "The wallet is not open yet.")
+	ErrSuspended       = fault.New(fault.Forbidden, "customer_suspended", "Your account is suspended.")
+	ErrKycRequired     = fault.New(fault.Forbidden, "kyc_required", "Verify your identity first.")
+	ErrCurrency        = fault.New(fault.Unprocessable, "currency_mismatch", "The amount is not in the wallet's currency.")
+	ErrQuoteNotFound   = fault.New(fault.NotFound, "quote_not_found", "There is no such quote.")
+	ErrQuoteExpired    = fault.New(fault.Unprocessable, "quote_expired", "The quote has expired; request a new one.")
+	ErrQuoteSpent      = fault.New(fault.Conflict, "quote_spent", "The quote has already been used.")
+	ErrStepUpMissing   = fault.New(fault.Forbidden, "step_up_required", "Approve this payment with your PIN first.")
+	ErrStepUpMismatch  = fault.New(fault.Forbidden, "step_up_mismatch", "This approval is for a different payment.")
+	ErrStepUpExpired   = fault.New(fault.Forbidden, "step_up_expired", "The approval has expired; enter your PIN again.")
+	ErrStepUpUsed      = fault.New(fault.Forbidden, "step_up_used", "The approval has already been used; enter your PIN again.")
+	ErrNotCancellable  = fault.New(fault.Conflict, "not_cancellable", "The withdrawal has left and can no longer be cancelled.")
+	ErrNotInDoubt      = fault.New(fault.Conflict, "not_in_doubt", "The withdrawal is not in doubt.")
+	ErrReceiptUsed     = fault.New(fault.Conflict, "receipt_used", "Another withdrawal has this receipt.")
+	ErrReceiptRequired = fault.New(fault.Invalid, "receipt_required", "A payment needs the rail's receipt.")
+)

@@ -1,0 +1,68 @@
+package domain
+
+import "time"
+
+// Resends and questions about a withdrawal, by the time since it was first sent: the same request again twice, then questions after ten
+// minutes and hourly. After ResendUntil a repeat would be a new payment for a rail that forgets (Daraja keeps ids for a day; an hour is
+// safe).
+const (
+	firstAsk    = 45 * time.Second
+	secondAsk   = 2 * time.Minute
+	thirdAsk    = 10 * time.Minute
+	asksHourly  = time.Hour
+	ResendUntil = time.Hour
+	// DoubtAfter is when money whose fate is not known leaves the wallet: the answer to the third question has had its time.
+	DoubtAfter = 11 * time.Minute
+)
+
+// Ask is what to do about a withdrawal of which the rail has not said the end.
+type Ask string
+
+// What to do.
+const (
+	AskNothing Ask = ""
+	AskResend  Ask = "resend" // the same request, under the same id
+	AskStatus  Ask = "status"
+	AskDoubt   Ask = "doubt" // give up waiting
+)
+
+// Schedule is when a rail is asked. Speed divides every wait, for trials; 1 is real.
+type Schedule struct{ Speed int64 }
+
+// Scaled is a wait at the speed of the schedule.
+func (s Schedule) Scaled(d time.Duration) time.Duration { return d / time.Duration(max(s.Speed, 1)) }
+
+// Next says what to do about a withdrawal now, or how long to wait for it. asked is how often the rail was asked before.
+func (s Schedule) Next(w Withdrawal, now time.Time) (Ask, time.Duration) {
+	if !w.Status.Open() || w.FirstSentAt == nil {
+		return AskNothing, 0
+	}
+	age := now.Sub(*w.FirstSentAt)
+	if w.Status != InDoubt && age >= s.Scaled(DoubtAfter) && w.Asked >= 3 {
+		return AskDoubt, 0
+	}
+	due := s.due(w.Asked)
+	if age < due {
+		if doubt := s.Scaled(DoubtAfter); w.Status != InDoubt && w.Asked >= 3 && doubt < due {
+			due = doubt
+		}
+		return AskNothing, due - age
+	}
+	if w.Status == Unknown && w.Asked < 2 && age < s.Scaled(ResendUntil) {
+		return AskResend, 0
+	}
+	return AskStatus, 0
+}
+
+// due is the age at which the rail is asked for the next time.
+func (s Schedule) due(asked int32) time.Duration {
+	switch asked {
+	case 0:
+		return s.Scaled(firstAsk)
+	case 1:
+		return s.Scaled(secondAsk)
+	case 2:
+		return s.Scaled(thirdAsk)
+	}
+	return s.Scaled(asksHourly * time.Duration(asked-2))
+}

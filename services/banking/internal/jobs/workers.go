@@ -1,0 +1,35 @@
+// Package jobs maps River jobs to use cases. None of them is ever given up: they end when the outcome is known.
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	kitjobs "github.com/sendtip/sendtip/kit/jobs"
+
+	"github.com/sendtip/sendtip/services/banking/internal/app"
+)
+
+// Queues are how many jobs run at a time. Those of the rails wait for Safaricom most of the time.
+var Queues = map[string]int{app.QueueMoney: 8, app.QueueRails: 16}
+
+// Register adds the workers of this service.
+func Register(workers *river.Workers, a *app.App) {
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.PayArgs]) (time.Duration, error) {
+		return 0, a.Pay(ctx, j.Args.WithdrawalID)
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.AskArgs]) (time.Duration, error) {
+		return a.Ask(ctx, j.Args.WithdrawalID)
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.QuestionArgs]) (time.Duration, error) {
+		return 0, a.Question(ctx, j.Args.WithdrawalID)
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.SettleArgs]) (time.Duration, error) {
+		return 0, a.Settle(ctx, j.Args.WithdrawalID)
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.JudgeArgs]) (time.Duration, error) {
+		return a.JudgeMessage(ctx, j.Args.EventID)
+	})
+}

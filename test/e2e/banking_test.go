@@ -1,0 +1,102 @@
+package e2e_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/google/uuid"
+
+	bankingclient "github.com/sendtip/sendtip/generated/banking/client"
+	"github.com/sendtip/sendtip/sandbox/control"
+)
+
+// TestWithdrawals: each way in which M-Pesa ends a payout, or does not say how it ended, leaves the customer with the money once.
+func TestWithdrawals(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		script control.Script
+		want   string
+	}{
+		"paid":                       {control.Script{}, "paid"},
+		"no M-Pesa":                  {control.Script{B2C: "unregistered"}, "failed"},
+		"no float":                   {control.Script{B2C: "insufficient"}, "failed"},
+		"result lost":                {control.Script{Result: "lose"}, "paid"},
+		"result five times":          {control.Script{Result: "duplicate"}, "paid"},
+		"result altered":             {control.Script{Result: "alter"}, "paid"},
+		"forged":                     {control.Script{Result: "forge"}, "paid"},
+		"forged from their address":  {control.Script{Result: "forge_source"}, "paid"},
+		"answer lost":                {control.Script{OrderAnswer: "lose"}, "paid"},
+		"answer an error":            {control.Script{OrderAnswer: "error"}, "paid"},
+		"nothing done, spike arrest": {control.Script{OrderAnswer: "busy"}, "paid"},
+		"late in the queue":          {control.Script{Result: "queue_timeout"}, "paid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := shared(t)
+			amina := w.customer(t, "Amina", 1000_00)
+			before := balance(t, amina)
+			must(t, w.Sandbox.QueueScript(t.Context(), amina.Phone, c.script))
+			begun, err := amina.Withdraw(t.Context(), 200_00)
+			must(t, err)
+			done, err := amina.WaitWithdrawal(t.Context(), begun.ID, "paid", "failed", "returned")
+			must(t, err)
+			if done.Status != c.want {
+				t.Fatalf("%+v", done)
+			}
+			left := before
+			if c.want == "paid" {
+				left -= done.Total.Amount
+			}
+			eventually(t, "the booking", func() bool { return balance(t, amina) == left })
+		})
+	}
+}
+
+// TestWithdrawalOperations: a quote is spent once, and what was paid cannot be cancelled; lists show what there is.
+func TestWithdrawalOperations(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	amina, brian := w.customer(t, "Amina", 1000_00), w.customer(t, "Brian", 0)
+	quote, err := amina.WithdrawalQuote(t.Context(), 100_00)
+	must(t, err)
+	approval, err := amina.StepUpFor(t.Context(), "createWithdrawal", quote.ID)
+	must(t, err)
+	reference := "rent-" + uuid.NewString()
+	create := func(key string) *bankingclient.CreateWithdrawalResponse {
+		resp, err := amina.Banking.CreateWithdrawalWithResponse(t.Context(),
+			&bankingclient.CreateWithdrawalParams{IdempotencyKey: key, StepUpToken: approval},
+			bankingclient.CreateWithdrawalRequest{WithdrawalQuoteID: quote.ID, ClientReference: &reference})
+		must(t, err)
+		return resp
+	}
+	key := uuid.NewString()
+	made, again := create(key), create(key)
+	if made.JSON202 == nil || again.JSON202 == nil || made.JSON202.ID != again.JSON202.ID {
+		t.Fatalf("%d %s, again %d", made.StatusCode(), made.Body, again.StatusCode())
+	}
+	if resp := create(uuid.NewString()); resp.StatusCode() != http.StatusConflict {
+		t.Errorf("a spent quote: %d", resp.StatusCode())
+	}
+	id := made.JSON202.ID
+	_, err = amina.WaitWithdrawal(t.Context(), id, "paid")
+	must(t, err)
+	late, err := amina.Banking.CancelWithdrawalWithResponse(t.Context(), id)
+	must(t, err)
+	others, err := brian.Banking.GetWithdrawalWithResponse(t.Context(), id)
+	must(t, err)
+	if late.StatusCode() != http.StatusConflict || others.StatusCode() != http.StatusNotFound {
+		t.Errorf("cancelled late: %d, read by another: %d", late.StatusCode(), others.StatusCode())
+	}
+	list, err := amina.Banking.ListWithdrawalsWithResponse(t.Context(), &bankingclient.ListWithdrawalsParams{ClientReference: &reference})
+	must(t, err)
+	if list.JSON200 == nil || len(list.JSON200.Data) != 1 || list.JSON200.Data[0].ID != id {
+		t.Errorf("%d %s", list.StatusCode(), list.Body)
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
