@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,8 +44,9 @@ func TestRealContracts(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
+	numbers := []string{"confirmNumberChange", "rejectNumberClaim", "releaseNumberClaim", "cancelRecovery"} // move no money
 	for _, op := range set.Operations {
-		if op.StepUp && !op.Idempotent {
+		if op.StepUp && !op.Idempotent && !slices.Contains(numbers, op.ID) {
 			t.Errorf("%s moves money and has no Idempotency-Key", op.ID)
 		}
 	}

@@ -35,8 +35,8 @@ func TestCreateSession(t *testing.T) {
 	tokens, err := w.App.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
 	w.must(err)
 	claims := w.parse(tokens.Access, "at+jwt")
-	want := map[string]any{"sub": c.id.String(), "sid": tokens.SessionID.String(), "scope": "profile kyc wallet:read wallet:write",
-		"tier": 0.0, "env": "test"}
+	want := map[string]any{"sub": c.id.String(), "sid": tokens.SessionID.String(), "tier": 0.0, "env": "test",
+		"scope": "banking:read banking:write profile kyc wallet:read wallet:write"}
 	for k, v := range want {
 		if claims[k] != v {
 			t.Errorf("claim %s = %v, want %v", k, claims[k], v)

@@ -240,7 +240,7 @@ func TestRoleChange(t *testing.T) {
 	w.must(w.decide(one, a))
 	session, err := w.App.CreateSession(w.anyone(), app.SessionInput{Phone: phone, Pin: pin, Device: device})
 	w.must(err)
-	if scope, _ := w.rightsOf(session); scope != "profile kyc wallet:read wallet:write" {
+	if scope, _ := w.rightsOf(session); scope != "banking:read banking:write profile kyc wallet:read wallet:write" {
 		t.Errorf("a customer again: %s", scope)
 	}
 	if n := w.Count("SELECT count(*) FROM audit_log WHERE action = 'user.role_changed'"); n != 2 {
