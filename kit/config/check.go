@@ -19,6 +19,7 @@ import (
 //	https        in production the address must begin with https://
 //	tls          in production the address must begin with rediss://
 //	files        in production the folder must be absolute, or the server behind https://
+//	real         in production it must be 1: nothing runs faster there than in reality
 //	own          in production it must not be the sandbox's; own=x: nor x
 //	min=1        the number must not be smaller
 //	max=11       the text must not be longer, in characters
@@ -150,6 +151,10 @@ func wrong(kind, arg, text string, live bool) string {
 		if live && (strings.HasPrefix(text, sandboxPrefix) || arg != "" && text == arg) {
 			return " is the sandbox's: production needs your own"
 		}
+	case "real":
+		if live && text != "1" {
+			return " must be 1 in production"
+		}
 	case "min":
 		if v, err := strconv.Atoi(text); err != nil || v < n {
 			return " must be " + arg + " or more"
@@ -170,7 +175,7 @@ func wrong(kind, arg, text string, live bool) string {
 }
 
 // others are the rules that are no forms.
-var others = strings.Fields("required production absent with https tls own min max digits")
+var others = strings.Fields("required production absent with https tls own real min max digits")
 
 // rules reads the tag of a setting. A rule that there is not would judge nothing, unseen: that is a fault of the program.
 func rules(setting, tag string) []string {

@@ -25,6 +25,8 @@ type Config struct {
 	Pull bool `env:"SENDTIP_DARAJA_PULL" envDefault:"true"`
 	// the Safaricom number nominated for Pull Transactions; with it the short code is registered at the start
 	PullNumber string `env:"SENDTIP_DARAJA_PULL_NUMBER" is:"phone"`
+	// how much faster than in reality unanswered payments are asked about; for trials
+	TimeScale int32 `env:"SENDTIP_TIME_SCALE" envDefault:"1" is:"min=1 real"`
 }
 
 // LoadConfig reads and checks the settings.

@@ -169,7 +169,7 @@ func TestSpellings(t *testing.T) {
 
 var digits = regexp.MustCompile(`\b\d{6}\b`)
 
-// people are twenty who join, pay each other and read their statements; one has a new PIN, one says
+// people are twenty who join, pay each other and read their statements, and four who withdraw; one has a new PIN, one says
 // that a claimed number is hers, one is suspended.
 func people(t *testing.T, w *world.World, step func()) {
 	t.Helper()
@@ -191,6 +191,12 @@ func people(t *testing.T, w *world.World, step func()) {
 		must(err)
 		_, err = c.Statement(t.Context())
 		must(err)
+		if i%5 == 0 {
+			out, err := c.Withdraw(t.Context(), 20_00)
+			must(err)
+			_, err = c.WaitWithdrawal(t.Context(), out.ID, "paid")
+			must(err)
+		}
 		step()
 	}
 	c := all[0]

@@ -2,11 +2,15 @@ package e2e_test
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
 
+	"github.com/sendtip/sendtip/cmd/sendtip/journey"
 	bankingclient "github.com/sendtip/sendtip/generated/banking/client"
+	"github.com/sendtip/sendtip/generated/common"
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/sandbox/control"
 )
 
@@ -91,6 +95,69 @@ func TestWithdrawalOperations(t *testing.T) {
 	must(t, err)
 	if list.JSON200 == nil || len(list.JSON200.Data) != 1 || list.JSON200.Data[0].ID != id {
 		t.Errorf("%d %s", list.StatusCode(), list.Body)
+	}
+}
+
+// TestSettlement: what M-Pesa never had, and cannot say so, is in doubt; finance rejects one proposal, agrees on another, and the money is back.
+func TestSettlement(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	amina := w.customer(t, "Amina", 1000_00)
+	before := balance(t, amina)
+	must(t, w.Sandbox.SetPhoneScript(t.Context(), amina.Phone, control.Script{OrderAnswer: "error_before"}))
+	begun, err := amina.Withdraw(t.Context(), 200_00)
+	must(t, err)
+	doubt, err := amina.WaitWithdrawal(t.Context(), begun.ID, "in_doubt")
+	must(t, err)
+	eventually(t, "the money leaves the wallet", func() bool { return balance(t, amina) == before-doubt.Total.Amount })
+	w.sms(t, amina, "has not confirmed your withdrawal")
+	maker, checker := w.staff(t, scopes.RoleFinance), w.staff(t, scopes.RoleFinance)
+	seen, err := maker.Banking.ListWithdrawalsByStatusWithResponse(t.Context(), nil)
+	must(t, err)
+	if seen.JSON200 == nil || !slices.ContainsFunc(seen.JSON200.Data, func(o bankingclient.OperatorWithdrawal) bool { return o.ID == begun.ID }) {
+		t.Errorf("%d %s", seen.StatusCode(), seen.Body)
+	}
+	propose := func(c *journey.Customer, id uuid.UUID, outcome bankingclient.SettlementProposalOutcome) *bankingclient.ProposeSettlementResponse {
+		resp, err := c.Banking.ProposeSettlementWithResponse(t.Context(), id, bankingclient.SettlementProposal{Outcome: outcome,
+			Evidence: "Statement, page 4: no such payment.", Reason: "The statement shows it."})
+		must(t, err)
+		return resp
+	}
+	if resp := propose(maker, begun.ID, bankingclient.SettlementProposalOutcomePaid); resp.StatusCode() != http.StatusBadRequest {
+		t.Errorf("paid without a receipt: %d", resp.StatusCode())
+	}
+	if resp := propose(maker, uuid.New(), bankingclient.SettlementProposalOutcomeReturned); resp.StatusCode() != http.StatusNotFound {
+		t.Errorf("nothing: %d", resp.StatusCode())
+	}
+	first := propose(maker, begun.ID, bankingclient.SettlementProposalOutcomeReturned)
+	if first.JSON201 == nil {
+		t.Fatalf("%d %s", first.StatusCode(), first.Body)
+	}
+	rejected, err := checker.Banking.RejectBankingApprovalWithResponse(t.Context(), first.JSON201.ApprovalID,
+		common.ApprovalRejection{Reason: "Look again."})
+	must(t, err)
+	second := propose(maker, begun.ID, bankingclient.SettlementProposalOutcomeReturned)
+	if rejected.JSON200 == nil || second.JSON201 == nil {
+		t.Fatalf("%d, again %d", rejected.StatusCode(), second.StatusCode())
+	}
+	list, err := checker.Banking.ListBankingApprovalsWithResponse(t.Context(), nil)
+	must(t, err)
+	approve := func(c *journey.Customer) int {
+		resp, err := c.Banking.ApproveBankingApprovalWithResponse(t.Context(), second.JSON201.ApprovalID,
+			common.ApprovalDecision{Digest: second.JSON201.Digest})
+		must(t, err)
+		return resp.StatusCode()
+	}
+	alone, both, again := approve(maker), approve(checker), approve(checker)
+	if list.JSON200 == nil || alone != http.StatusForbidden || both != http.StatusOK || again != http.StatusOK {
+		t.Errorf("alone %d, both %d, again %d", alone, both, again)
+	}
+	_, err = amina.WaitWithdrawal(t.Context(), begun.ID, "returned")
+	must(t, err)
+	eventually(t, "the money is back", func() bool { return balance(t, amina) == before })
+	w.sms(t, amina, "The money is back in your wallet")
+	if resp := propose(maker, begun.ID, bankingclient.SettlementProposalOutcomeReturned); resp.StatusCode() != http.StatusConflict {
+		t.Errorf("settled: %d", resp.StatusCode())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	gatewayclient "github.com/sendtip/sendtip/generated/gateway/client"
+	"github.com/sendtip/sendtip/generated/scopes"
 	userclient "github.com/sendtip/sendtip/generated/user/client"
 )
 
@@ -45,6 +46,23 @@ func TestWhatIsMadeIsReadWithTheSameTimes(t *testing.T) {
 	if list, err := keys.ListAPIKeysWithResponse(t.Context(), nil); err != nil || list.JSON200 == nil {
 		t.Fatalf("list keys: %v %v", list, err)
 	}
+	out, err := amina.Withdraw(t.Context(), 20_00)
+	must(t, err)
+	_, err = amina.WaitWithdrawal(t.Context(), out.ID, "paid")
+	must(t, err)
+	change, err := w.ChangeNumber(t.Context(), brian)
+	must(t, err)
+	if read, err := brian.User.GetNumberChangeWithResponse(t.Context(), change.NumberChangeID); err != nil || read.JSON200 == nil {
+		t.Fatalf("read a change of number: %v %v", read, err)
+	}
+	next, err := w.NewCustomer("Next")
+	must(t, err)
+	asked, err := w.AskBack(t.Context(), amina, next)
+	must(t, err)
+	must(t, w.GiveBack(t.Context(), w.staff(t, scopes.RoleCompliance), w.staff(t, scopes.RoleCompliance), asked))
+	ask(t, amina, http.MethodGet, "/v1/me/recoveries", "", nil, http.StatusOK, "")
+	ask(t, amina, http.MethodPost, "/v1/me/recoveries/"+asked.ID.String()+"/cancellation", "",
+		approvedFor(t, amina, "cancelRecovery", asked.ID.String()), http.StatusOK, "")
 	if left := w.checker.Uncompared(); len(left) > 0 {
 		t.Errorf("nothing was made and read of %v", left)
 	}

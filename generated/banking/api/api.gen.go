@@ -518,8 +518,8 @@ type ListBankingApprovalsParamsState string
 
 // ListWithdrawalsByStatusParams defines parameters for ListWithdrawalsByStatus.
 type ListWithdrawalsByStatusParams struct {
-	// Status Only withdrawals in this state.
-	Status ListWithdrawalsByStatusParamsStatus `form:"status" json:"status"`
+	// Status Only withdrawals in this state; in_doubt when absent.
+	Status *ListWithdrawalsByStatusParamsStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -812,9 +812,9 @@ func (siw *ServerInterfaceWrapper) ListWithdrawalsByStatus(w http.ResponseWriter
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListWithdrawalsByStatusParams
 
-	// ------------- Required query parameter "status" -------------
+	// ------------- Optional query parameter "status" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, true, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {

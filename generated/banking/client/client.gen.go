@@ -518,8 +518,8 @@ type ListBankingApprovalsParamsState string
 
 // ListWithdrawalsByStatusParams defines parameters for ListWithdrawalsByStatus.
 type ListWithdrawalsByStatusParams struct {
-	// Status Only withdrawals in this state.
-	Status ListWithdrawalsByStatusParamsStatus `form:"status" json:"status"`
+	// Status Only withdrawals in this state; in_doubt when absent.
+	Status *ListWithdrawalsByStatusParamsStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// Limit Rows per page.
 	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1298,12 +1298,16 @@ func NewListWithdrawalsByStatusRequest(server string, params *ListWithdrawalsByS
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
 			}
+
 		}
 
 		if params.Limit != nil {

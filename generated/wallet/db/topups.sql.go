@@ -72,6 +72,19 @@ func (q *Queries) GetTopup(ctx context.Context, db DBTX, id uuid.UUID) (Topup, e
 	return i, err
 }
 
+const isLostTopup = `-- name: IsLostTopup :one
+SELECT EXISTS (SELECT FROM topups WHERE account_reference = $1 AND amount_minor = $2
+	AND status IN ('unknown', 'expired') AND created_at > $3)
+`
+
+// Whether a payment of this reference and amount is one of them.
+func (q *Queries) IsLostTopup(ctx context.Context, db DBTX, accountReference string, amountMinor int64, since time.Time) (bool, error) {
+	row := db.QueryRow(ctx, isLostTopup, accountReference, amountMinor, since)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const listTopups = `-- name: ListTopups :many
 SELECT id, user_id, wallet_id, currency, amount_minor, phone_sealed, account_reference, status, failure_code, checkout_sealed, checkout_index,
 	merchant_request_id, receipt, credit, ledger_transaction_id, created_at, prompted_at, updated_at, others_phone
@@ -182,6 +195,18 @@ func (q *Queries) LockTopupByReference(ctx context.Context, db DBTX, accountRefe
 		&i.OthersPhone,
 	)
 	return i, err
+}
+
+const oldestLostTopup = `-- name: OldestLostTopup :one
+SELECT created_at FROM topups WHERE status IN ('unknown', 'expired') AND created_at > $1 ORDER BY created_at LIMIT 1
+`
+
+// When the oldest top-up was made of which nobody said how it ended.
+func (q *Queries) OldestLostTopup(ctx context.Context, db DBTX, since time.Time) (time.Time, error) {
+	row := db.QueryRow(ctx, oldestLostTopup, since)
+	var created_at time.Time
+	err := row.Scan(&created_at)
+	return created_at, err
 }
 
 const openTopup = `-- name: OpenTopup :one

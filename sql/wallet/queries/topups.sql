@@ -57,3 +57,12 @@ SELECT count(*) FILTER (WHERE status = 'unknown') AS unknown, count(*) FILTER (W
 	COALESCE(sum(amount_minor) FILTER (WHERE status = 'unknown'), 0)::bigint AS unknown_minor,
 	COALESCE(extract(epoch FROM sqlc.arg(now)::timestamptz - min(updated_at) FILTER (WHERE credit = 'due')), 0)::float8 AS oldest_due_seconds
 FROM topups WHERE status IN ('requested', 'prompted', 'unknown') OR credit = 'due';
+
+-- name: OldestLostTopup :one
+-- When the oldest top-up was made of which nobody said how it ended.
+SELECT created_at FROM topups WHERE status IN ('unknown', 'expired') AND created_at > @since ORDER BY created_at LIMIT 1;
+
+-- name: IsLostTopup :one
+-- Whether a payment of this reference and amount is one of them.
+SELECT EXISTS (SELECT FROM topups WHERE account_reference = @account_reference AND amount_minor = @amount_minor
+	AND status IN ('unknown', 'expired') AND created_at > @since);

@@ -147,6 +147,7 @@ func secret(t ast.Expr) string {
 var words = map[string]string{
 	"required": "set", "production": "set in production", "absent": "absent in production", "with": "set with `%s`",
 	"own":   "your own in production",
+	"real":  "1 in production",
 	"https": "https in production", "tls": "`rediss://` in production", "min": "%s or more", "max": "%s characters at most",
 	"digits": "%s digits",
 	"url":    "an address", "listen": "`host:port` or `:port`", "hostport": "`host:port`", "database": "`postgres://…`",

@@ -13,7 +13,11 @@ import (
 // ListWithdrawalsByStatus answers GET /v1/banking/withdrawals.
 func (s *Server) ListWithdrawalsByStatus(ctx context.Context,
 	r bankingapi.ListWithdrawalsByStatusRequestObject) (bankingapi.ListWithdrawalsByStatusResponseObject, error) {
-	all, next, err := s.app.ListWithdrawalsByStatus(ctx, string(r.Params.Status), page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor})
+	status := bankingapi.ListWithdrawalsByStatusParamsStatusInDoubt
+	if r.Params.Status != nil {
+		status = *r.Params.Status
+	}
+	all, next, err := s.app.ListWithdrawalsByStatus(ctx, string(status), page.Request{Limit: r.Params.Limit, Cursor: r.Params.Cursor})
 	if err != nil {
 		return nil, err
 	}

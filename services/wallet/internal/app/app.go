@@ -50,6 +50,8 @@ type Deps struct {
 	PullNumber string // the number nominated for it; empty: the short code is registered already
 	PublicURL  string // where Safaricom reaches our hooks, without a slash at the end
 	Country    string // whose prices a caller without a country gets
+	// Speed divides the waits between questions to Safaricom, for trials; 0 and 1 are reality.
+	Speed int64
 	// SettleTimeout bounds one call to the ledger; zero means 5 s.
 	SettleTimeout time.Duration
 }
@@ -71,6 +73,9 @@ type App struct {
 
 	// Approvals are the changes that need two people.
 	Approvals *approve.Desk
+
+	pulledMu sync.Mutex
+	pulledTo time.Time // up to when Safaricom's books were read for lost top-ups
 
 	closings *together.Group[closing, bool]
 	metrics  metrics

@@ -32,6 +32,8 @@ const (
 	kindC2b = "c2b"
 	// kindClaim is a payment that Safaricom's books confirm.
 	kindClaim = "claim"
+	// kindPull is a payment in Safaricom's books of which nobody told us.
+	kindPull = "pull"
 )
 
 // ReceiveStkCallback stores the result of a prompt, sealed and once, and leaves the judgement to a job. A wrong token is 404.

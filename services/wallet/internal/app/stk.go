@@ -131,7 +131,7 @@ func (a *App) answerStk(ctx context.Context, id uuid.UUID, e domain.TopupEvent, 
 		if err != nil || e == domain.EventRefused {
 			return err
 		}
-		return a.watchStk(ctx, tx, id, domain.QueryFirst)
+		return a.watchStk(ctx, tx, id, a.scaled(domain.QueryFirst))
 	})
 }
 
@@ -161,6 +161,7 @@ func (a *App) QueryStk(ctx context.Context, id uuid.UUID) (time.Duration, error)
 	if t.PromptedAt != nil {
 		age = a.Now().Sub(*t.PromptedAt)
 	}
+	age = a.aged(age)
 	if event == "" {
 		event, failure = overdue(t.Status, age, answered), "no_answer"
 	}
@@ -176,7 +177,7 @@ func (a *App) QueryStk(ctx context.Context, id uuid.UUID) (time.Duration, error)
 	if !more {
 		return 0, nil
 	}
-	return wait, nil
+	return a.scaled(wait), nil
 }
 
 // takeAnswer applies what a query said.
