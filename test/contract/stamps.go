@@ -76,7 +76,7 @@ func (s *stamps) compare(operation string, value any, faults *[]string) {
 		}
 	case map[string]any:
 		var id string
-		for _, name := range []string{"user_id", "kyc_id", "id"} { // the last that is there is the thing's own
+		for _, name := range []string{"user_id", "kyc_id", "number_change_id", "recovery_id", "id"} { // the last that is there is the thing's own
 			if text, ok := v[name].(string); ok {
 				id = text
 			}
