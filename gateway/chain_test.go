@@ -451,7 +451,8 @@ func TestWebhook(t *testing.T) {
 	w.wallet.script(reply(200, `{"ResultCode":0}`))
 	secret := "KRUGKIDROVUWG2ZAMJZG653OEBTG66BA"
 	hook := ask{method: "POST", path: "/v1/hooks/st/" + secret + "/" + transferID, body: `{"a":1,"a":2} trailing`,
-		header: map[string]string{"Authorization": "Bearer x", "X-Paystack-Signature": "sig", "Sendtip-Identity": "forged", "Cookie": "x"}}
+		header: map[string]string{"Authorization": "Bearer x", "X-Paystack-Signature": "sig", "Sendtip-Identity": "forged", "Cookie": "x",
+			"Sendtip-On-Behalf-Of": "forged", "Sendtip-Other-Key": "1"}}
 	if got := w.do(hook); got.status != 200 || got.body != `{"ResultCode":0}` {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
@@ -462,6 +463,11 @@ func TestWebhook(t *testing.T) {
 	}
 	if s.principal.Subject != "provider:wallet-st" || len(s.principal.Scopes) != 0 {
 		t.Errorf("principal %+v", s.principal)
+	}
+	for name := range s.header { // what the gateway says of the caller, and nothing that the caller says
+		if strings.HasPrefix(name, "Sendtip-") && name != kitauth.IdentityHeader && name != kitauth.DelegationHeader {
+			t.Errorf("webhook arrived with %s: %s", name, s.header.Get(name))
+		}
 	}
 	if got := w.do(hook.with("Content-Type", "application/x-www-form-urlencoded").withBody("a=1&b=2")); got.status != 200 {
 		t.Errorf("form: %d", got.status)

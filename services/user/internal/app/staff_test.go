@@ -168,9 +168,10 @@ func TestStaffSessionEnds(t *testing.T) {
 	refresh := func(token, key string) (app.Tokens, error) {
 		return w.App.RefreshSession(w.anyone(), app.RefreshInput{Token: token, Device: device, IdempotencyKey: "0123456789abcdef" + key})
 	}
+	const step = 29*time.Minute + 36*time.Second // the last one is in the last minutes of the session
 	tokens, began := m.tokens, w.Now()
-	for i := 0; w.Now().Add(29 * time.Minute).Before(began.Add(domain.StaffSessionLife)); i++ {
-		w.Advance(29 * time.Minute)
+	for i := 0; w.Now().Add(step).Before(began.Add(domain.StaffSessionLife)); i++ {
+		w.Advance(step)
 		var err error
 		if tokens, err = refresh(tokens.Refresh, fmt.Sprint(i)); err != nil {
 			t.Fatalf("after %s: %v", w.Now().Sub(began), err)
@@ -179,7 +180,7 @@ func TestStaffSessionEnds(t *testing.T) {
 	if tokens.AccessExpires.After(began.Add(domain.StaffSessionLife)) {
 		t.Error("an access token outlives the session")
 	}
-	w.Advance(29 * time.Minute)
+	w.Advance(step)
 	_, err := refresh(tokens.Refresh, "late")
 	w.want(err, domain.ErrRefreshInvalid)
 	w.must(w.signInAs(m, w.totp(m, 0)))
@@ -503,7 +504,8 @@ func TestKycOverrideOvertaken(t *testing.T) {
 	}
 }
 
-// TestRequestsEndWithTheRole: what somebody proposed is withdrawn with the role that allowed it.
+// TestRequestsEndWithTheRole: what somebody proposed is withdrawn with the role that allowed it and with a suspension, and a token of
+// before gives no right that the new role has not.
 func TestRequestsEndWithTheRole(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -518,5 +520,17 @@ func TestRequestsEndWithTheRole(t *testing.T) {
 	w.want(w.decide(second, override), approve.ErrDecided)
 	if status := w.Text("SELECT status FROM kyc_verifications WHERE id = $1", k.ID); status != domain.KycRejected {
 		t.Errorf("the identity is %s", status)
+	}
+	moving, err := w.App.ProposeRole(one.ctx, second.id, scopes.RoleSupport, "Moves to support")
+	w.must(err)
+	w.must(w.decide(two, moving))
+	_, err = w.App.ProposeKycOverride(second.ctx, k.ID, "Original card seen")
+	w.want(err, fault.ErrForbidden)
+	joining, err := w.App.ProposeRole(two.ctx, first.id, scopes.RoleSupport, "Comes back")
+	w.must(err)
+	_, err = w.App.SuspendUser(one.ctx, two.id, "because")
+	w.must(err)
+	if state := w.Text("SELECT state FROM approvals WHERE id = $1", joining.ID); state != approve.Withdrawn {
+		t.Errorf("what a suspended admin proposed is %s", state)
 	}
 }
