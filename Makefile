@@ -4,7 +4,7 @@ SHELL := bash
 MODULES = $(shell scripts/modules.sh)
 SENDTIP = .bin/sendtip
 
-.PHONY: help up demo service generate verify lint test test-authz test-clock test-contract test-kafka test-mutants test-scaffold e2e bench bench-ledger check tidy build reset clean
+.PHONY: help up demo service generate verify lint test test-authz test-clock test-contract test-kafka test-mutants test-scaffold test-storm e2e bench bench-ledger check tidy build reset clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -61,6 +61,10 @@ test-contract: ## hold the running platform against its served contract (Schemat
 	@scripts/setup.sh tools contract python postgres
 	@go run ./test/fuzz -contract .cache/served.json $(if $(SEED),-seed $(SEED)) $(if $(SECONDS_OF),-seconds $(SECONDS_OF))
 	@scripts/test-clients.sh .cache/served.json
+
+test-storm: ## let M-Pesa misbehave and services be killed under 5,000 payments, and compare both sides (PAYMENTS=, SEED=)
+	@scripts/setup.sh go postgres
+	@go run ./test/storm $(if $(PAYMENTS),-payments $(PAYMENTS)) $(if $(SEED),-seed $(SEED))
 
 test-kafka: ## run the event tests and the journey on a real Apache Kafka broker
 	@scripts/setup.sh tools postgres kafka

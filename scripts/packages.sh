@@ -4,7 +4,7 @@
 # that the packages they drive do not show; race: all others)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-slow='/(test/(e2e|canary)|services/transactions/(check|crash|seed))$'
+slow='/(test/(e2e|canary|storm)|services/transactions/(check|crash|seed))$'
 first='/sendtip/(cmd/sendtip/platform|services/(transactions|wallet|user)/internal/app)$'
 patterns=()
 for m in $(scripts/modules.sh); do patterns+=("./$m/..."); done

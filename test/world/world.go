@@ -44,12 +44,20 @@ func Start(ctx context.Context, dir string, log io.Writer) (*World, error) {
 
 // StartAt is Start with a clock that the caller moves.
 func StartAt(ctx context.Context, dir string, log io.Writer, c *clock.Clock) (*World, error) {
+	return StartWith(ctx, dir, log, c, nil)
+}
+
+// StartWith is StartAt with options that the caller changes; change may be nil.
+func StartWith(ctx context.Context, dir string, log io.Writer, c *clock.Clock, change func(*platform.Options)) (*World, error) {
 	w := &World{Dir: dir, clock: c}
 	var err error
 	for range 5 { // another process may take a port between the look and the start
 		w.Ports = ports.Free()
-		w.Platform, err = platform.Start(ctx, platform.Options{Dir: dir, Ports: w.Ports, Log: log, Clock: c,
-			Environ: map[string]string{"SENDTIP_RATE_POLICIES": RatePolicies}})
+		o := platform.Options{Dir: dir, Ports: w.Ports, Log: log, Clock: c, Environ: map[string]string{"SENDTIP_RATE_POLICIES": RatePolicies}}
+		if change != nil {
+			change(&o)
+		}
+		w.Platform, err = platform.Start(ctx, o)
 		if err == nil {
 			break
 		}
