@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"github.com/sendtip/sendtip/providers/internal/wire"
+	"github.com/sendtip/sendtip/providers/safaricom"
 )
 
 // ProductionURL serves test and live alike: the key decides which of the two it is.
 const ProductionURL = "https://api.paystack.co"
 
 // KES is the currency of requests that name none.
-const KES = "KES"
+const KES = safaricom.Currency
 
 // The two modes of Paystack. A payment of another domain than the key's is none.
 const (
