@@ -33,12 +33,13 @@ const (
 	DefaultSMSUsername       = "sandbox"
 	DefaultSMSAPIKey         = "sendtip-sandbox-sms-key"
 	DefaultSMSSender         = "SENDTIP"
+	DefaultPaystackKey       = "sk_test_sendtip_sandbox_paystack_key"
 )
 
 // DefaultCertificate (PEM) is the one that initiators' passwords are encrypted for. It is the same in every sandbox.
 var DefaultCertificate = daraja.Certificate
 
-// defaultFloatMinor is what each account of the B2C short code holds at the start: KES 50,000,000.
+// defaultFloatMinor is what each account of the B2C short code, and Paystack, holds at the start: KES 50,000,000.
 const defaultFloatMinor = 50_000_000_00
 
 // ErrProduction is the refusal to run beside real money.
@@ -63,6 +64,10 @@ type Config struct {
 	Initiator         string `env:"SENDTIP_SANDBOX_MPESA_INITIATOR"`
 	InitiatorPassword string `env:"SENDTIP_SANDBOX_MPESA_INITIATOR_PASSWORD"`
 	FloatMinor        int64  // of each account of B2CShortCode at the start; 0 takes the default, a negative value means none
+
+	PaystackKey          string `env:"SENDTIP_SANDBOX_PAYSTACK_KEY"`         // sk_test_…
+	PaystackWebhookURL   string `env:"SENDTIP_SANDBOX_PAYSTACK_WEBHOOK_URL"` // where webhooks go; none if empty
+	PaystackBalanceMinor int64  // in KES at the start; 0 takes the default, a negative value means none
 
 	SmilePartnerID string `env:"SENDTIP_SANDBOX_SMILE_PARTNER_ID"`
 	SmileAPIKey    string `env:"SENDTIP_SANDBOX_SMILE_API_KEY"`
@@ -123,7 +128,7 @@ func (c Config) withDefaults() Config {
 		&c.ShortCode: DefaultShortCode, &c.Passkey: DefaultPasskey, &c.ConsumerKey: DefaultConsumerKey,
 		&c.ConsumerSecret: DefaultConsumerSecret, &c.SmilePartnerID: DefaultSmilePartnerID, &c.SmileAPIKey: DefaultSmileAPIKey,
 		&c.B2CShortCode: DefaultB2CShortCode, &c.Initiator: DefaultInitiator, &c.InitiatorPassword: DefaultInitiatorPassword,
-		&c.SMSUsername: DefaultSMSUsername, &c.SMSAPIKey: DefaultSMSAPIKey, &c.SMSSender: DefaultSMSSender,
+		&c.PaystackKey: DefaultPaystackKey, &c.SMSUsername: DefaultSMSUsername, &c.SMSAPIKey: DefaultSMSAPIKey, &c.SMSSender: DefaultSMSSender,
 	} {
 		if *value == "" {
 			*value = otherwise
@@ -144,8 +149,10 @@ func (c Config) withDefaults() Config {
 			*value = otherwise
 		}
 	}
-	if c.FloatMinor == 0 {
-		c.FloatMinor = defaultFloatMinor
+	for _, minor := range []*int64{&c.FloatMinor, &c.PaystackBalanceMinor} {
+		if *minor == 0 {
+			*minor = defaultFloatMinor
+		}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.NewTextHandler(io.Discard, nil))

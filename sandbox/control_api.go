@@ -37,6 +37,7 @@ func (s *Sandbox) controlRoutes(mux *http.ServeMux) {
 	api.HandleFunc("POST /sandbox/forgeries", s.forge)
 	api.HandleFunc("GET /sandbox/statement", s.getStatement)
 	s.organisationRoutes(api)
+	s.paystackRoutes(api)
 	api.HandleFunc("GET /sandbox/mails", func(w http.ResponseWriter, _ *http.Request) { writeList(w, s.world.Mails()) })
 	api.HandleFunc("GET /sandbox/deliveries", func(w http.ResponseWriter, _ *http.Request) { writeList(w, s.world.Deliveries()) })
 	api.HandleFunc("PUT /sandbox/sms-report-url", s.putReportURL)

@@ -1,4 +1,4 @@
-// Package sandbox is the outside world on one machine: local counterparts of M-Pesa (Daraja), Smile ID and Africa's
+// Package sandbox is the outside world on one machine: local counterparts of M-Pesa (Daraja), Paystack, Smile ID and Africa's
 // Talking with their wire shapes, a mail sink, and a page with telephones to tap on. Scripts make it misbehave the way
 // the real services do: lost, late, doubled, altered and forged callbacks, busy answers, broken connections. It keeps
 // its own statement, which is the truth about what was paid. Everything is in memory, apart from what a short code has registered.
@@ -19,6 +19,7 @@ import (
 	"github.com/sendtip/sendtip/sandbox/internal/daraja"
 	"github.com/sendtip/sendtip/sandbox/internal/mail"
 	"github.com/sendtip/sendtip/sandbox/internal/page"
+	"github.com/sendtip/sendtip/sandbox/internal/paystack"
 	"github.com/sendtip/sendtip/sandbox/internal/smileid"
 	"github.com/sendtip/sendtip/sandbox/internal/sms"
 	"github.com/sendtip/sendtip/sandbox/internal/world"
@@ -32,6 +33,7 @@ type Sandbox struct {
 	cfg     Config
 	world   *world.World
 	mpesa   *daraja.Server
+	pay     *paystack.Server
 	sms     *sms.Server
 	handler http.Handler
 }
@@ -63,12 +65,15 @@ func New(cfg Config) (*Sandbox, error) {
 	}
 	s := &Sandbox{
 		cfg: cfg, world: w, mpesa: mpesa,
+		pay: paystack.New(paystack.Options{SecretKey: cfg.PaystackKey, WebhookURL: cfg.PaystackWebhookURL, PublicURL: cfg.PublicURL,
+			BalanceMinor: max(0, cfg.PaystackBalanceMinor), AnswerDelay: cfg.STKAnswerDelay, ResultDelay: cfg.ResultDelay}, w),
 		sms: sms.New(sms.Options{
 			Username: cfg.SMSUsername, APIKey: cfg.SMSAPIKey, Sender: cfg.SMSSender, ReportURL: cfg.SMSReportURL, ReportDelay: cfg.SMSReportDelay,
 		}, w),
 	}
 	mux := http.NewServeMux()
 	s.mpesa.Routes(mux)
+	s.pay.Routes(mux)
 	s.sms.Routes(mux)
 	smileid.New(smileid.Options{PartnerID: cfg.SmilePartnerID, APIKey: cfg.SmileAPIKey, JobDelay: cfg.KYCDelay}, w).Routes(mux)
 	page.Routes(mux)

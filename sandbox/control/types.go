@@ -249,9 +249,10 @@ type Mail struct {
 // Delivery is one callback that the sandbox sent, or tried to. The address is left out: it holds a secret.
 type Delivery struct {
 	// stk, c2b_validation, c2b_confirmation, forgery, kyc, sms_report; of orders b2c, b2b, reversal, status, balance, order_timeout,
-	// order_forgery
-	Kind   string    `json:"kind"`
-	ID     string    `json:"id"`               // checkout id, receipt, job id, message id; of orders the OriginatorConversationID
+	// order_forgery; of Paystack the event's name
+	Kind string `json:"kind"`
+	// checkout id, receipt, job id, message id; of orders the OriginatorConversationID, of Paystack the reference
+	ID     string    `json:"id"`
 	Status int       `json:"status,omitempty"` // HTTP status; 0 if there was no answer
 	Lost   bool      `json:"lost,omitempty"`   // left out on purpose, by script
 	At     time.Time `json:"at"`

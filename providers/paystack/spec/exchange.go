@@ -7,12 +7,23 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
 )
+
+// shared is the description, read once: it is long.
+var shared = sync.OnceValues(func() (routers.Router, error) {
+	doc, err := Load()
+	if err != nil {
+		return nil, err
+	}
+	doc.Servers = nil // whatever the address, the paths are these
+	return legacy.NewRouter(doc, openapi3.DisableExamplesValidation(), openapi3.DisableSchemaDefaultsValidation())
+})
 
 // Checked holds every exchange of a client against the description.
 type Checked struct {
@@ -23,12 +34,7 @@ type Checked struct {
 
 // NewChecked wraps a transport (nil: the default one); report is told of each request and answer that does not fit.
 func NewChecked(next http.RoundTripper, report func(error)) (*Checked, error) {
-	doc, err := Load()
-	if err != nil {
-		return nil, err
-	}
-	doc.Servers = nil // whatever the address, the paths are these
-	router, err := legacy.NewRouter(doc, openapi3.DisableExamplesValidation(), openapi3.DisableSchemaDefaultsValidation())
+	router, err := shared()
 	if err != nil {
 		return nil, err
 	}

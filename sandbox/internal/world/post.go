@@ -60,7 +60,7 @@ type Callback struct {
 	Stranger    bool // it leaves from this machine's ordinary address, as anybody's would
 }
 
-// Post sends a callback once (no provider in this sandbox repeats one) and returns status and answer; status 0 means
+// Post sends a callback once (a provider that repeats one calls it again) and returns status and answer; status 0 means
 // that there was no answer.
 func (w *World) Post(ctx context.Context, c Callback) (int, []byte) {
 	select {

@@ -61,9 +61,22 @@ func (w *World) Storm() control.StormReport {
 
 // strike is what the storm does to a phone's next payment on a channel. Callers hold mu.
 func (w *World) strike(channel, msisdn string) control.Script {
+	scripts := strikes[channel]
+	return scripts[w.struck(channel, msisdn, func(kind string) bool { _, ok := scripts[kind]; return ok })]
+}
+
+// Strike is the kind that a storm does to an account's next payment on a channel of another provider, which knows some kinds; "" for none.
+func (w *World) Strike(channel, account string, knows func(kind string) bool) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.struck(channel, account, knows)
+}
+
+// struck is the kind that the storm draws, and counts. Callers hold mu.
+func (w *World) struck(channel, msisdn string, knows func(kind string) bool) string {
 	s := &w.storm
 	if len(s.Percent) == 0 {
-		return control.Script{}
+		return ""
 	}
 	turn := channel + msisdn
 	s.turns[turn]++
@@ -75,13 +88,13 @@ func (w *World) strike(channel, msisdn string) control.Script {
 		if draw -= s.Percent[kind]; draw >= 0 {
 			continue
 		}
-		script, ok := strikes[channel][kind]
-		if ok {
-			s.hits[channel+"."+kind]++
+		if !knows(kind) {
+			return ""
 		}
-		return script
+		s.hits[channel+"."+kind]++
+		return kind
 	}
-	return control.Script{}
+	return ""
 }
 
 // mixed spreads a hash over all its bits: those of texts that differ in the last letter only are close (the finalizer of splitmix64).
