@@ -181,14 +181,17 @@ func (s *Server) charge(w http.ResponseWriter, r *http.Request, in fields) {
 	s.after(w, r, p.script.Answer, http.StatusOK, "Charge attempted", data)
 }
 
-// follow answers a payment as its script says, and ends one that nobody answers in time (0: never).
+// follow answers a payment as its script says, and ends one that nobody answers in time (0: never). Which of the two it is does not depend
+// on how busy this machine is.
 func (s *Server) follow(p *payment, life time.Duration) {
-	if p.script.Charge == "pay" || p.script.Charge == "fail" {
+	delay := world.MS(p.script.DelayMS, s.opt.AnswerDelay)
+	if answers := p.script.Charge == "pay" || p.script.Charge == "fail"; answers && (life == 0 || delay < life) {
 		s.world.Go(func(ctx context.Context) {
-			if world.Pause(ctx, world.MS(p.script.DelayMS, s.opt.AnswerDelay)) {
+			if world.Pause(ctx, delay) {
 				_, _ = s.Answer(p.reference, p.script.Charge) // somebody was faster
 			}
 		})
+		return
 	}
 	if life == 0 {
 		return
