@@ -29,8 +29,12 @@ func TestValidate(t *testing.T) {
 		return Request{Reference: "a:post",
 			Body: Body{Action: ActionPost, Type: "transfer", Channel: "internal", Postings: []Posting{posting(alice, bob, 1)}}}
 	}
-	if err := Validate([]Request{good()}, false, time.Now()); err != nil {
-		t.Fatal(err)
+	longest := good()
+	longest.Reference = strings.Repeat("a", 64)
+	for _, r := range []Request{good(), longest} {
+		if err := Validate([]Request{r}, false, time.Now()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for name, c := range map[string]struct {
 		code, pointer string

@@ -719,7 +719,7 @@ func TestDeposits(t *testing.T) {
 	}
 }
 
-// TestClosedAccountGoesToSuspense proves that money for a wallet that cannot take it is booked, under its own reference.
+// TestClosedAccountGoesToSuspense proves that money for a wallet that cannot take it is booked, under its own reference, and no other.
 func TestClosedAccountGoesToSuspense(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
@@ -738,6 +738,15 @@ func TestClosedAccountGoesToSuspense(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := read(t, w, p, other.ID); got.Credit != domain.CreditSuspense || w.Ledger.Balance("suspense.KES") != 20000 {
+		t.Errorf("top-up is %+v", got)
+	}
+	later := topup(t, w, p, 300) // refused for now: the job asks again
+	callback(t, w, later.ID, testworld.StkSuccess(later.CheckoutRequestID, "R3", 300))
+	w.Ledger.RefuseFor(later.ID.String()+":credit", "batch_refused")
+	if _, err := w.App.CreditTopup(t.Context(), later.ID); err == nil {
+		t.Error("a refusal that may end otherwise must be repeated")
+	}
+	if got := read(t, w, p, later.ID); got.Credit != domain.CreditDue || w.Ledger.Balance("suspense.KES") != 20000 {
 		t.Errorf("top-up is %+v", got)
 	}
 	if e := w.PublishedOf("wallet.topup_succeeded"); len(e) != 0 {

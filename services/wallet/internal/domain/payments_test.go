@@ -36,6 +36,17 @@ func TestTransferLedgerRequest(t *testing.T) {
 	}
 }
 
+// TestNormalizeAccount: what people type finds the account, and no letter or digit of the alphabet is taken for another.
+func TestNormalizeAccount(t *testing.T) {
+	t.Parallel()
+	for typed, want := range map[string]string{"w018 234\u200babc-de": "WOIB234ABCDE", " #WZ79.": "WZ79", "@[`{/:\u2011é": "", "": "",
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567": "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"} {
+		if got := domain.NormalizeAccount(typed); got != want {
+			t.Errorf("%q is %q, want %q", typed, got, want)
+		}
+	}
+}
+
 func TestTransferRefusal(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]error{"insufficient_funds": domain.ErrInsufficientFunds, "over_maximum": domain.ErrRecipientLimit,
