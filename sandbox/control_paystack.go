@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 
 	"github.com/sendtip/sendtip/sandbox/control"
 )
@@ -31,8 +32,12 @@ func (s *Sandbox) paystackRoutes(api *http.ServeMux) {
 	api.HandleFunc("PUT /sandbox/paystack/accounts/{account}/script", s.paystackScript(func(r *http.Request, in control.PaystackScript) error {
 		return s.pay.SetAccountScript(r.PathValue("account"), in)
 	}))
-	api.HandleFunc("GET /sandbox/paystack/statement", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, s.pay.Statement())
+	api.HandleFunc("GET /sandbox/paystack/statement", func(w http.ResponseWriter, r *http.Request) {
+		out := s.pay.Statement()
+		if last, err := strconv.Atoi(r.URL.Query().Get("last")); err == nil && last >= 0 && last < len(out.Data) {
+			out.Data = out.Data[len(out.Data)-last:]
+		}
+		writeJSON(w, http.StatusOK, out)
 	})
 	api.HandleFunc("GET /sandbox/paystack/payments", func(w http.ResponseWriter, _ *http.Request) {
 		writeList(w, s.pay.Payments(maxPaystackShown))

@@ -422,6 +422,8 @@ func TestPage(t *testing.T) {
 	b := setup(t, nil)
 	for path, kind := range map[string]string{
 		"/": "text/html", "/phone/254712345678": "text/html", "/assets/app.css": "text/css", "/assets/index.js": "text/javascript",
+		"/paystack": "text/html", "/paystack/checkout/x": "text/html",
+		"/assets/paystack.js": "text/javascript", "/assets/checkout.js": "text/javascript",
 		"/assets/phone.js": "text/javascript", "/organisation/600997": "text/html", "/assets/organisation.js": "text/javascript",
 	} {
 		req, _ := http.NewRequestWithContext(limit(t), http.MethodGet, b.url+path, nil)
@@ -447,7 +449,7 @@ func TestPage(t *testing.T) {
 		t.Error("the prompt does not name the PIN")
 	}
 	// every time is Nairobi's, whatever the browser's zone
-	for _, path := range []string{"/assets/phone.js", "/assets/index.js", "/assets/organisation.js"} {
+	for _, path := range []string{"/assets/phone.js", "/assets/index.js", "/assets/organisation.js", "/assets/paystack.js"} {
 		times := 0
 		for line := range strings.Lines(b.page(t, path)) {
 			if strings.Contains(line, "toLocaleTimeString") || strings.Contains(line, "toLocaleDateString") ||

@@ -1,5 +1,6 @@
 // Package page serves the sandbox's web pages: the handsets, with prompts to tap on, the mails, the payments, and the organisations'
-// accounts. The pages only read and call the /sandbox API; nothing is rendered on the server, so nothing needs escaping there.
+// accounts, Paystack and its hosted pages. The pages only read and call the /sandbox API; nothing is rendered on the server, so nothing
+// needs escaping there.
 package page
 
 import (
@@ -20,6 +21,10 @@ func Routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /phone/{msisdn}", file("phone.html", "text/html; charset=utf-8"))
 	mux.HandleFunc("GET /organisation/{code}", file("organisation.html", "text/html; charset=utf-8"))
 	mux.HandleFunc("GET /assets/organisation.js", file("organisation.js", "text/javascript; charset=utf-8"))
+	mux.HandleFunc("GET /paystack", file("paystack.html", "text/html; charset=utf-8"))
+	mux.HandleFunc("GET /assets/paystack.js", file("paystack.js", "text/javascript; charset=utf-8"))
+	mux.HandleFunc("GET /paystack/checkout/{code}", file("checkout.html", "text/html; charset=utf-8"))
+	mux.HandleFunc("GET /assets/checkout.js", file("checkout.js", "text/javascript; charset=utf-8"))
 	mux.HandleFunc("GET /assets/app.css", file("app.css", "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /assets/index.js", file("index.js", "text/javascript; charset=utf-8"))
 	mux.HandleFunc("GET /assets/phone.js", file("phone.js", "text/javascript; charset=utf-8"))

@@ -321,8 +321,9 @@ func (p *payment) charged() map[string]any {
 
 func (p *payment) view() control.PaystackPayment {
 	return control.PaystackPayment{ID: p.id, Reference: p.reference, AccessCode: p.accessCode, Status: p.status, AmountMinor: p.amount,
-		RefundedMinor: p.refunded, Currency: p.currency, Channels: p.channels, Phone: p.phone, Receipt: p.receipt, CallbackURL: p.callbackURL,
-		At: p.createdAt}
+		RefundedMinor: p.refunded, Currency: p.currency, Channels: append([]string{}, p.channels...), Phone: p.phone, Receipt: p.receipt,
+		CallbackURL: p.callbackURL,
+		At:          p.createdAt}
 }
 
 // Checkout returns the payment of a hosted page.
