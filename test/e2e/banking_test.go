@@ -3,14 +3,19 @@ package e2e_test
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 
 	"github.com/sendtip/sendtip/cmd/sendtip/journey"
+	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	bankingclient "github.com/sendtip/sendtip/generated/banking/client"
 	"github.com/sendtip/sendtip/generated/common"
 	"github.com/sendtip/sendtip/generated/scopes"
+	"github.com/sendtip/sendtip/kit/config"
+	"github.com/sendtip/sendtip/kit/hook"
+	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/sandbox/control"
 )
 
@@ -158,6 +163,113 @@ func TestSettlement(t *testing.T) {
 	w.sms(t, amina, "The money is back in your wallet")
 	if resp := propose(maker, begun.ID, bankingclient.SettlementProposalOutcomeReturned); resp.StatusCode() != http.StatusConflict {
 		t.Errorf("settled: %d", resp.StatusCode())
+	}
+}
+
+// TestBankingRefuses: what cannot be withdrawn or settled is refused by name, and what comes to an address of M-Pesa's is taken as it is.
+func TestBankingRefuses(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	amina, brian := w.customer(t, "Amina", 1000_00), w.customer(t, "Brian", 0)
+	quotes := "/v1/withdrawal-quotes"
+	of := func(c *journey.Customer, minor string) string {
+		return `{"wallet_id":"` + c.WalletID.String() + `","amount":{"amount":` + minor + `,"currency":"KES"}}`
+	}
+	ask(t, amina, http.MethodPost, quotes, of(brian, "10000"), nil, http.StatusNotFound, "not_found")
+	ask(t, amina, http.MethodPost, quotes, of(amina, "10050"), nil, http.StatusUnprocessableEntity, "rail_amount")
+
+	quote, err := amina.WithdrawalQuote(t.Context(), 100_00)
+	must(t, err)
+	with := func(id uuid.UUID, more ...string) map[string]string {
+		header := approvedFor(t, amina, "createWithdrawal", id.String())
+		header["Idempotency-Key"] = key()
+		for i := 0; i < len(more); i += 2 {
+			header[more[i]] = more[i+1]
+		}
+		return header
+	}
+	create := func(id uuid.UUID) string { return `{"withdrawal_quote_id":"` + id.String() + `"}` }
+	none := uuid.New()
+	ask(t, amina, http.MethodPost, "/v1/withdrawals", create(none), with(none), http.StatusNotFound, "quote_not_found")
+	ask(t, amina, http.MethodPost, "/v1/withdrawals?unheard_of=1", create(quote.ID), with(quote.ID), http.StatusBadRequest, "invalid_request")
+	ask(t, amina, http.MethodPost, "/v1/withdrawals", create(quote.ID), with(quote.ID, "Content-Type", "text/plain"),
+		http.StatusUnsupportedMediaType, "unsupported_media_type")
+	header := with(quote.ID)
+	ask(t, amina, http.MethodPost, "/v1/withdrawals", create(quote.ID), header, http.StatusAccepted, "")
+	ask(t, amina, http.MethodPost, "/v1/withdrawals", create(none), header, http.StatusUnprocessableEntity, "idempotency_key_reused")
+
+	cancelled := false
+	for range 30 { // it leaves within milliseconds
+		begun, err := amina.Withdraw(t.Context(), 10_00)
+		must(t, err)
+		resp, err := amina.Banking.CancelWithdrawalWithResponse(t.Context(), begun.ID)
+		must(t, err)
+		if cancelled = resp.JSON200 != nil && resp.JSON200.Status == "cancelled"; cancelled {
+			break
+		}
+	}
+	if !cancelled {
+		t.Error("no withdrawal could be cancelled")
+	}
+}
+
+// TestSettlementRefuses: a decision needs what was shown, and is taken once.
+func TestSettlementRefuses(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	amina := w.customer(t, "Amina", 1000_00)
+	must(t, w.Sandbox.SetPhoneScript(t.Context(), amina.Phone, control.Script{OrderAnswer: "error_before"}))
+	begun, err := amina.Withdraw(t.Context(), 100_00)
+	must(t, err)
+	_, err = amina.WaitWithdrawal(t.Context(), begun.ID, "in_doubt")
+	must(t, err)
+	maker, checker := w.staff(t, scopes.RoleFinance), w.staff(t, scopes.RoleFinance)
+	settle := "/v1/banking/withdrawals/" + begun.ID.String() + "/settlement"
+	proposal := func(reason string) string {
+		return `{"outcome":"returned","evidence":"Page 4.","reason":"` + reason + `"}`
+	}
+	ask(t, maker, http.MethodPost, settle, proposal(`N\u0000`), nil, http.StatusUnprocessableEntity, "invalid_text")
+	resp, err := maker.Banking.ProposeSettlementWithResponse(t.Context(), begun.ID, bankingclient.SettlementProposal{Evidence: "Page 4.",
+		Outcome: bankingclient.SettlementProposalOutcomeReturned, Reason: "The statement shows it."})
+	must(t, err)
+	if resp.JSON201 == nil {
+		t.Fatalf("%d %s", resp.StatusCode(), resp.Body)
+	}
+	decision := "/v1/banking/approvals/" + resp.JSON201.ApprovalID.String()
+	other := `{"digest":"` + strings.Repeat("A", len(resp.JSON201.Digest)) + `"}`
+	ask(t, checker, http.MethodPost, decision+"/approval", other, nil, http.StatusConflict, "approval_changed")
+	ask(t, checker, http.MethodPost, decision+"/rejection", `{"reason":"N\u0000"}`, nil, http.StatusUnprocessableEntity, "invalid_text")
+	ask(t, checker, http.MethodPost, decision+"/approval", `{"digest":"`+resp.JSON201.Digest+`"}`, nil, http.StatusOK, "")
+	ask(t, checker, http.MethodPost, decision+"/rejection", `{"reason":"Too late."}`, nil, http.StatusConflict, "approval_decided")
+	_, err = amina.WaitWithdrawal(t.Context(), begun.ID, "returned")
+	must(t, err)
+
+	receipt := "SKL" + strings.ToUpper(uuid.NewString()[:7])
+	for i, status := range []int{http.StatusOK, http.StatusUnprocessableEntity} { // a receipt is of one withdrawal
+		c := w.customer(t, "Amina", 1000_00)
+		must(t, w.Sandbox.SetPhoneScript(t.Context(), c.Phone, control.Script{OrderAnswer: "error_before"}))
+		begun, err := c.Withdraw(t.Context(), 100_00)
+		must(t, err)
+		_, err = c.WaitWithdrawal(t.Context(), begun.ID, "in_doubt")
+		must(t, err)
+		resp, err := maker.Banking.ProposeSettlementWithResponse(t.Context(), begun.ID, bankingclient.SettlementProposal{Receipt: &receipt,
+			Evidence: "Page 4.", Outcome: bankingclient.SettlementProposalOutcomePaid, Reason: "The statement shows it."})
+		must(t, err)
+		if resp.JSON201 == nil {
+			t.Fatalf("%d: %d %s", i, resp.StatusCode(), resp.Body)
+		}
+		ask(t, checker, http.MethodPost, "/v1/banking/approvals/"+resp.JSON201.ApprovalID.String()+"/approval",
+			`{"digest":"`+resp.JSON201.Digest+`"}`, nil, status, "")
+	}
+	request := query[uuid.UUID](t, w, "banking", "SELECT id FROM rail_requests WHERE withdrawal_id = $1 LIMIT 1", begun.ID)
+	kek, err := w.p.Keys().Read(keys.Of("banking", keys.KEK))
+	must(t, err)
+	sealer, err := seal.New(config.NewSecret(kek).Bytes())
+	must(t, err)
+	address := hook.Address{Path: "/v1/hooks/br/", Token: "rail result"}.Secret(sealer, request.String())
+	for _, late := range []string{"", "/late"} { // a stranger's word, at the right address: kept, and believed by nobody
+		ask(t, amina, http.MethodPost, address+"/"+request.String()+late, `{"Result":{}}`, nil, http.StatusOK, "")
+		ask(t, amina, http.MethodPost, address+"/"+request.String()+late+"?x="+strings.Repeat("x", 20_000), `{"Result":{}}`, nil, http.StatusBadRequest, "uri_too_long")
 	}
 }
 

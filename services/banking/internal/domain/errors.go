@@ -22,6 +22,6 @@ var (
 	ErrStepUpUsed      = fault.New(fault.Forbidden, "step_up_used", "The approval has already been used; enter your PIN again.")
 	ErrNotCancellable  = fault.New(fault.Conflict, "not_cancellable", "The withdrawal has left and can no longer be cancelled.")
 	ErrNotInDoubt      = fault.New(fault.Conflict, "not_in_doubt", "The withdrawal is not in doubt.")
-	ErrReceiptUsed     = fault.New(fault.Conflict, "receipt_used", "Another withdrawal has this receipt.")
+	ErrReceiptUsed     = fault.New(fault.Unprocessable, "receipt_used", "Another withdrawal has this receipt.")
 	ErrReceiptRequired = fault.New(fault.Invalid, "receipt_required", "A payment needs the rail's receipt.")
 )
