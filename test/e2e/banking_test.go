@@ -103,7 +103,7 @@ func TestWithdrawalOperations(t *testing.T) {
 	}
 }
 
-// TestSettlement: what M-Pesa never had, and cannot say so, is in doubt; finance rejects one proposal, agrees on another, and the money is back.
+// TestSettlement: what M-Pesa never had is in doubt; finance rejects one proposal and agrees on another, and the money is back.
 func TestSettlement(t *testing.T) {
 	t.Parallel()
 	w := shared(t)
@@ -119,10 +119,12 @@ func TestSettlement(t *testing.T) {
 	maker, checker := w.staff(t, scopes.RoleFinance), w.staff(t, scopes.RoleFinance)
 	seen, err := maker.Banking.ListWithdrawalsByStatusWithResponse(t.Context(), nil)
 	must(t, err)
-	if seen.JSON200 == nil || !slices.ContainsFunc(seen.JSON200.Data, func(o bankingclient.OperatorWithdrawal) bool { return o.ID == begun.ID }) {
+	ours := func(o bankingclient.OperatorWithdrawal) bool { return o.ID == begun.ID }
+	if seen.JSON200 == nil || !slices.ContainsFunc(seen.JSON200.Data, ours) {
 		t.Errorf("%d %s", seen.StatusCode(), seen.Body)
 	}
-	propose := func(c *journey.Customer, id uuid.UUID, outcome bankingclient.SettlementProposalOutcome) *bankingclient.ProposeSettlementResponse {
+	type answer = *bankingclient.ProposeSettlementResponse
+	propose := func(c *journey.Customer, id uuid.UUID, outcome bankingclient.SettlementProposalOutcome) answer {
 		resp, err := c.Banking.ProposeSettlementWithResponse(t.Context(), id, bankingclient.SettlementProposal{Outcome: outcome,
 			Evidence: "Statement, page 4: no such payment.", Reason: "The statement shows it."})
 		must(t, err)
@@ -269,7 +271,8 @@ func TestSettlementRefuses(t *testing.T) {
 	address := hook.Address{Path: "/v1/hooks/br/", Token: "rail result"}.Secret(sealer, request.String())
 	for _, late := range []string{"", "/late"} { // a stranger's word, at the right address: kept, and believed by nobody
 		ask(t, amina, http.MethodPost, address+"/"+request.String()+late, `{"Result":{}}`, nil, http.StatusOK, "")
-		ask(t, amina, http.MethodPost, address+"/"+request.String()+late+"?x="+strings.Repeat("x", 20_000), `{"Result":{}}`, nil, http.StatusBadRequest, "uri_too_long")
+		long := address + "/" + request.String() + late + "?x=" + strings.Repeat("x", 20_000)
+		ask(t, amina, http.MethodPost, long, `{"Result":{}}`, nil, http.StatusBadRequest, "uri_too_long")
 	}
 }
 

@@ -92,7 +92,11 @@ func TestSettlementRefused(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = w.App.Approvals.Approve(checker, w.Pool, asked.ID, asked.Digest)
+		if _, err = w.App.Approvals.Approve(checker, w.Pool, asked.ID, asked.Digest); err != nil {
+			if _, err := w.App.Approvals.Reject(checker, w.Pool, asked.ID, "It cannot be."); err != nil {
+				t.Error(err)
+			}
+		}
 		return err
 	}
 	paid := app.Settlement{Outcome: "paid", Receipt: receipt, Evidence: "e"}
