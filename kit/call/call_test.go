@@ -3,6 +3,7 @@ package call_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -196,6 +197,21 @@ func TestBreaker(t *testing.T) {
 		}
 		<-time.After(20 * time.Millisecond) // between polls
 	}
+}
+
+// TestBreakersAreBounded: peers beyond the first 256 share a breaker, which opens as any other.
+func TestBreakersAreBounded(t *testing.T) {
+	t.Parallel()
+	d, _ := doer(t, 0, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	for i := range 300 {
+		if _, _, err := get(t.Context(), d, fmt.Sprintf("/v1/peer/%d", i)); err != nil {
+			if i < 256 {
+				t.Fatalf("call %d: %v", i, err)
+			}
+			return
+		}
+	}
+	t.Fatal("the shared breaker stays closed")
 }
 
 func TestBreakerIgnoresCallersWhoHangUp(t *testing.T) {
