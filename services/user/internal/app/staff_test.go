@@ -152,8 +152,12 @@ func TestTotpSignIn(t *testing.T) {
 	}
 	w.Advance(time.Hour) // whatever lock the seven others set
 	w.must(w.signInAs(m, w.totp(m, 0)))
+	counted := w.Counted("user_pin_refused_total", "totp")
 	for range domain.MaxPinTries {
 		w.want(w.signInAs(m, wrong(w.totp(m, 1))), domain.ErrTotpInvalid)
+	}
+	if n := w.Counted("user_pin_refused_total", "totp") - counted; n != domain.MaxPinTries {
+		t.Errorf("%d wrong codes counted", n)
 	}
 	w.want(w.signInAs(m, w.totp(m, 1)), domain.ErrTotpLocked)
 	w.Advance(domain.PinLock)
