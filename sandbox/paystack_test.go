@@ -225,6 +225,32 @@ func TestPaystackMobileMoney(t *testing.T) {
 	b.none(t)
 }
 
+// TestPaystackAbandoned is a customer who closes the page.
+func TestPaystackAbandoned(t *testing.T) {
+	t.Parallel()
+	b, p := paystackBench(t, nil)
+	if err := b.control.QueuePaystackScript(limit(t), control.PaystackScript{Charge: "abandon"}); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		request := hosted(n)
+		request.Channels = []string{paystack.BankTransfer}
+		if _, err := p.Initialize(limit(t), request); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := p.Verify(limit(t), ref(n)); err != nil || got.Status != "abandoned" || got.Outcome != paystack.Pending {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	if _, err := b.control.AnswerPaystack(limit(t), ref(2), "pay"); err != nil { // comes back and pays
+		t.Fatal(err)
+	}
+	if e := b.nextEvent(t); e.Transaction.Channel != paystack.BankTransfer || e.Transaction.Reference != ref(2) {
+		t.Errorf("%+v", e.Transaction)
+	}
+	b.none(t)
+}
+
 // waitPayment waits until a payment has a status at Paystack.
 func (b *bench) waitPayment(t *testing.T, reference, status string) {
 	t.Helper()
@@ -622,12 +648,18 @@ func TestPaystackDisputes(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.nextEvent(t)
+		if err := b.control.DisputePaystack(limit(t), ref(1), control.PaystackDispute{Action: "accept"}); err == nil {
+			t.Error("ended before it began")
+		}
 		for _, step := range []struct{ action, event, status string }{
 			{"create", paystack.DisputeCreated, "awaiting-merchant-feedback"},
 			{"remind", paystack.DisputeReminded, "awaiting-merchant-feedback"}, {action, paystack.DisputeResolved, "resolved"},
 		} {
 			if err := b.control.DisputePaystack(limit(t), ref(1), control.PaystackDispute{Action: step.action}); err != nil {
 				t.Fatal(err)
+			}
+			if err := b.control.DisputePaystack(limit(t), ref(1), control.PaystackDispute{Action: "create"}); err == nil {
+				t.Error("disputed twice")
 			}
 			e := b.nextEvent(t)
 			if e.Name != step.event || e.Dispute.Status != step.status || e.Dispute.AmountMinor != 150_00 ||
@@ -757,6 +789,14 @@ func TestPaystackQueries(t *testing.T) {
 	if _, err := p.Initialize(limit(t), hosted(2)); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := b.control.AnswerPaystack(limit(t), ref(2), "pay"); err != nil {
+		t.Fatal(err)
+	}
+	tx := b.nextEvent(t).Transaction
+	refund, err := p.Refund(limit(t), paystack.RefundRequest{Transaction: ref(2), AmountMinor: 1_00})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for way, busy := range map[string]bool{"throttled": true, "error": false, "lose": false} {
 		b.paystackScript(t, control.PaystackScript{Query: way})
 		for name, call := range map[string]func() error{
@@ -764,6 +804,8 @@ func TestPaystackQueries(t *testing.T) {
 			"charge":   func() error { _, err := p.GetCharge(limit(t), ref(2)); return err },
 			"transfer": func() error { _, err := p.VerifyTransfer(limit(t), ref(1)); return err },
 			"balance":  func() error { _, err := p.Balances(limit(t)); return err },
+			"refund":   func() error { _, err := p.GetRefund(limit(t), refund.ID); return err },
+			"refunds":  func() error { _, err := p.ListRefunds(limit(t), tx.ID, time.Time{}); return err },
 		} {
 			if err := call(); err == nil || paystack.Busy(err) != busy || paystack.NotFound(err) {
 				t.Errorf("%s: %s: %v", way, name, err)
