@@ -84,3 +84,27 @@ func (w *world) untilOneWaits(t testing.TB) {
 		}
 	}
 }
+
+// TestTreeWithAHole: where leaves are gone, nothing is shown or proved.
+func TestTreeWithAHole(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	alice := w.customer(t, "KES", 0)
+	for range 3 {
+		w.fund(t, alice.ID, 1)
+		w.sealAll(t)
+	}
+	if tile, err := w.LogTile(w.Ctx, 0, 0, 0); err != nil || len(tile.Hashes) != 3 {
+		t.Fatalf("%d hashes, %v", len(tile.Hashes), err)
+	}
+	if _, err := w.Connect(w.DB.AdminURL).Exec(t.Context(), "SET session_replication_role = replica; DELETE FROM sealed_batches WHERE "+
+		"first_index = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if tile, err := w.LogTile(w.Ctx, 0, 0, 0); err == nil {
+		t.Errorf("a tile of %d hashes", len(tile.Hashes))
+	}
+	if _, err := w.InclusionProof(w.Ctx, 0, nil); err == nil {
+		t.Error("a proof in a tree with a hole")
+	}
+}
