@@ -445,6 +445,18 @@ func TestRateLimits(t *testing.T) {
 	})
 }
 
+// TestRefusalsDoNotFillTheLog: anybody can cause them.
+func TestRefusalsDoNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	for range 60 {
+		refused(t, w.do(w.transfer().with("Idempotency-Key", "")), 400, "idempotency_key_required")
+	}
+	if n := strings.Count(w.log.String(), `"msg":"request"`); n == 0 || n > 30 {
+		t.Errorf("%d lines of 60 refusals", n)
+	}
+}
+
 func TestWebhook(t *testing.T) {
 	t.Parallel()
 	w := setup(t, func(w *world) { w.cfg.WebhookSources = Pairs{{"st", "196.201.214.0/24"}} })
