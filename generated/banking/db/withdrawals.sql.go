@@ -33,6 +33,17 @@ func (q *Queries) AnswerRailRequest(ctx context.Context, db DBTX, arg AnswerRail
 	return err
 }
 
+const askedSince = `-- name: AskedSince :one
+SELECT EXISTS (SELECT FROM rail_requests WHERE withdrawal_id = $1 AND kind = 'status' AND sent_at > $2)
+`
+
+func (q *Queries) AskedSince(ctx context.Context, db DBTX, withdrawalID uuid.UUID, since time.Time) (bool, error) {
+	row := db.QueryRow(ctx, askedSince, withdrawalID, since)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const closeRailRequest = `-- name: CloseRailRequest :exec
 UPDATE rail_requests SET closed_at = $1 WHERE id = $2 AND closed_at IS NULL
 `

@@ -66,6 +66,9 @@ WHERE withdrawal_id = @withdrawal_id AND seq = @seq AND done_at IS NULL;
 -- name: InsertRailRequest :exec
 INSERT INTO rail_requests (id, withdrawal_id, kind, sent_at) VALUES (@id, @withdrawal_id, @kind, @sent_at);
 
+-- name: AskedSince :one
+SELECT EXISTS (SELECT FROM rail_requests WHERE withdrawal_id = @withdrawal_id AND kind = 'status' AND sent_at > @since);
+
 -- name: GetPayRequest :one
 SELECT id, withdrawal_id, kind, sent_at, conversation_id, answer, answered_at, closed_at FROM rail_requests WHERE withdrawal_id = @withdrawal_id AND kind = 'pay';
 

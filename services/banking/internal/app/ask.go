@@ -55,7 +55,7 @@ func (a *App) Ask(ctx context.Context, id uuid.UUID) (time.Duration, error) {
 				return err
 			}
 		}
-		w.Asked++ // committed before it leaves: a crash costs one try, not the count
+		w.Asked = a.Schedule.Asked(w, a.Now()) // committed before it leaves: a crash costs one try, not the count
 		return a.save(ctx, tx, w)
 	})
 	if err != nil {
@@ -72,21 +72,32 @@ func (a *App) Ask(ctx context.Context, id uuid.UUID) (time.Duration, error) {
 	return time.Millisecond, err // and look at the schedule again
 }
 
-// Question asks the rail about a withdrawal once more than its schedule does: something was said about it that decides nothing by itself.
-func (a *App) Question(ctx context.Context, id uuid.UUID) error {
+// Question asks the rail about a withdrawal once more than its schedule does: something was said about it that decides nothing by itself. It
+// returns how long to wait when it was asked a moment ago.
+func (a *App) Question(ctx context.Context, id uuid.UUID) (wait time.Duration, err error) {
 	var w domain.Withdrawal
 	var request uuid.UUID
-	err := pg.InTx(ctx, a.Pool, func(tx pgx.Tx) (err error) {
-		if w, err = a.lock(ctx, tx, id); err != nil || w.FirstSentAt == nil {
+	pause := a.Schedule.Scaled(domain.QuestionPause)
+	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) (err error) {
+		wait, request = 0, uuid.Nil
+		if w, err = a.lock(ctx, tx, id); err != nil || !w.MayBeAsked() {
 			return err
+		}
+		recent, err := a.q.AskedSince(ctx, tx, id, a.Now().Add(-pause))
+		if err != nil {
+			return fmt.Errorf("last question: %w", err)
+		}
+		if recent {
+			wait = pause
+			return nil
 		}
 		request, err = a.insertQuestion(ctx, tx, id)
 		return err
 	})
-	if err != nil || w.FirstSentAt == nil {
-		return err
+	if err != nil || request == uuid.Nil {
+		return wait, err
 	}
-	return a.sendQuestion(ctx, w, request)
+	return 0, a.sendQuestion(ctx, w, request)
 }
 
 func (a *App) insertQuestion(ctx context.Context, tx pgx.Tx, withdrawal uuid.UUID) (uuid.UUID, error) {

@@ -11,6 +11,7 @@ import (
 const (
 	QueueMoney = "money"
 	QueueRails = "rails"
+	QueueAsk   = "ask" // payments never wait behind questions
 )
 
 func moneyOpts(queue string) river.InsertOpts {
@@ -39,7 +40,7 @@ type AskArgs struct {
 func (AskArgs) Kind() string { return "banking.ask" }
 
 // InsertOpts make it one that is never given up.
-func (AskArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueRails) }
+func (AskArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueAsk) }
 
 // QuestionArgs asks the rail about a withdrawal once, because a message about it decides nothing by itself.
 type QuestionArgs struct {
@@ -50,7 +51,7 @@ type QuestionArgs struct {
 func (QuestionArgs) Kind() string { return "banking.question" }
 
 // InsertOpts make it one that is never given up.
-func (QuestionArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueRails) }
+func (QuestionArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueAsk) }
 
 // SettleArgs books what a withdrawal's transitions lead to, in their order.
 type SettleArgs struct {

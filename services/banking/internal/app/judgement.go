@@ -61,7 +61,7 @@ func (a *App) judge(ctx context.Context, id uuid.UUID, receiptUsed bool) (wait t
 		if verdict, err = a.applyMessage(ctx, tx, row, request, body, receiptUsed); err != nil {
 			return err
 		}
-		if verdict.Asks() {
+		if verdict.Asks(domain.Asked{Pay: request.Kind == requestPay}) {
 			if _, err := a.Jobs.InsertTx(ctx, tx, QuestionArgs{WithdrawalID: withdrawal}, nil); err != nil {
 				return fmt.Errorf("enqueue: %w", err)
 			}

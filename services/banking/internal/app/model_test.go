@@ -100,7 +100,7 @@ func (r *reality) happens() {
 	case "late notice":
 		r.tell(testworld.Known(r.t.Context()), testworld.TimedOut(r.id, r.conversation()))
 	case "question":
-		r.run(func() { _ = r.w.App.Question(r.t.Context(), r.id) })
+		r.run(func() { _, _ = r.w.App.Question(r.t.Context(), r.id) })
 		r.answerQuestions()
 	case "pause":
 		r.w.Advance(time.Minute)
@@ -198,6 +198,9 @@ func (r *reality) heals() {
 			r.t.Fatal(err)
 		} else {
 			r.w.Advance(wait)
+		}
+		if _, err := r.w.App.Question(r.t.Context(), r.id); err != nil { // as a message would have it
+			r.t.Fatal(err)
 		}
 		r.answerQuestions()
 		r.w.Settle(r.id)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -110,9 +111,8 @@ func TestSettlementRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.App.Question(t.Context(), second.ID); err != nil {
-		t.Fatal(err)
-	}
+	w.Advance(time.Minute)
+	question(t, w, second.ID)
 	n := len(w.Mpesa.Questions())
 	answer(t, w, n, testworld.State(second.ID, testworld.Inquiry(n), "Completed", "SKL9Z9Z9Z9", 1000))
 	if _, err := w.App.Approvals.Approve(checker, w.Pool, asked.ID, asked.Digest); !errors.Is(err, domain.ErrNotInDoubt) {

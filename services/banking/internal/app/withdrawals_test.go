@@ -518,9 +518,7 @@ func TestPaidAfterAll(t *testing.T) {
 			if got := verdicts(w); got != "failed used" { // the address was used: M-Pesa is asked
 				t.Fatal(got)
 			}
-			if err := w.App.Question(t.Context(), made.ID); err != nil {
-				t.Fatal(err)
-			}
+			question(t, w, made.ID)
 			answer(t, w, 1, testworld.State(made.ID, testworld.Inquiry(1), "Completed", receipt, 1000))
 			w.Settle(made.ID)
 			want := [4]int64{1000, 20, 3, 0}
@@ -602,11 +600,12 @@ func TestQuestionsCountByTheirConversation(t *testing.T) {
 	w := testworld.New(t)
 	p := w.Person(5000)
 	made := w.Sent(p, 1000)
-	for range 2 {
-		if err := w.App.Question(t.Context(), made.ID); err != nil {
-			t.Fatal(err)
-		}
+	question(t, w, made.ID)
+	if wait, err := w.App.Question(t.Context(), made.ID); err != nil || wait != domain.QuestionPause || len(w.Mpesa.Questions()) != 1 {
+		t.Errorf("asked %d times, wait %v: %v", len(w.Mpesa.Questions()), wait, err)
 	}
+	w.Advance(domain.QuestionPause)
+	question(t, w, made.ID)
 	answer(t, w, 1, testworld.State(made.ID, testworld.Inquiry(2), "Completed", receipt, 1000)) // of another question
 	answer(t, w, 1, testworld.State(uuid.New(), testworld.Inquiry(1), "Completed", receipt, 1000))
 	answer(t, w, 1, testworld.State(made.ID, testworld.Inquiry(1), "Completed", receipt, 1))
@@ -614,9 +613,24 @@ func TestQuestionsCountByTheirConversation(t *testing.T) {
 	if got := verdicts(w); got != "other other amount nothing" || w.Read(p, made.ID).Status != domain.Accepted {
 		t.Errorf("%s: %+v", got, w.Read(p, made.ID))
 	}
+	if n := w.Count("SELECT count(*) FROM river_job WHERE kind = 'banking.question'"); n != 0 {
+		t.Errorf("answers to questions led to %d more", n)
+	}
 	answer(t, w, 2, testworld.State(made.ID, testworld.Inquiry(2), "Completed", receipt, 1000))
 	if got := w.Read(p, made.ID); got.Status != domain.Paid || got.Receipt != receipt {
 		t.Errorf("%+v", got)
+	}
+	w.Advance(time.Hour)
+	if wait, err := w.App.Question(t.Context(), made.ID); err != nil || wait != 0 || len(w.Mpesa.Questions()) != 2 {
+		t.Errorf("asked about what is paid: wait %v, %v", wait, err)
+	}
+}
+
+// question asks M-Pesa about a withdrawal now.
+func question(t *testing.T, w *testworld.World, id uuid.UUID) {
+	t.Helper()
+	if wait, err := w.App.Question(t.Context(), id); err != nil || wait != 0 {
+		t.Fatalf("wait %v: %v", wait, err)
 	}
 }
 

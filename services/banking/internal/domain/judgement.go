@@ -1,6 +1,10 @@
 package domain
 
-import "github.com/google/uuid"
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
 
 // Verdict is what a message of a rail was taken for.
 type Verdict string
@@ -25,8 +29,19 @@ func (v Verdict) Harmless() bool {
 	return v == VerdictPaid || v == VerdictFailed || v == VerdictAgain || v == VerdictNothing
 }
 
-// Asks says that the rail is asked, because the message decides nothing by itself and something may have happened.
-func (v Verdict) Asks() bool { return v != VerdictPaid && v != VerdictFailed && v != VerdictAgain }
+// Asks says that the rail is asked, because the message decides nothing by itself and something may have happened. The answer to a question
+// never leads to another one, whatever it says: the schedule has the next.
+func (v Verdict) Asks(q Asked) bool {
+	return q.Pay && v != VerdictPaid && v != VerdictFailed && v != VerdictAgain
+}
+
+// QuestionPause is how long no further question is sent besides the schedule's after one was.
+const QuestionPause = 30 * time.Second
+
+// MayBeAsked says whether a question about a withdrawal can change anything: the rail may still decide, or has told a failure.
+func (w Withdrawal) MayBeAsked() bool {
+	return w.FirstSentAt != nil && (w.Status.Open() || w.Status == Failed || w.Status == Returned)
+}
 
 // Said is what a message says about a withdrawal, in the rail's name.
 type Said struct {

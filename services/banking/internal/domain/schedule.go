@@ -54,6 +54,15 @@ func (s Schedule) Next(w Withdrawal, now time.Time) (Ask, time.Duration) {
 	return AskStatus, 0
 }
 
+// Asked is the count of a withdrawal that is asked about now: hours that were missed are not made up for.
+func (s Schedule) Asked(w Withdrawal, now time.Time) int32 {
+	asked := w.Asked + 1
+	if w.FirstSentAt != nil && asked > 3 {
+		asked = max(asked, int32(min(now.Sub(*w.FirstSentAt)/s.Scaled(asksHourly), 1<<20))+3)
+	}
+	return asked
+}
+
 // due is the age at which the rail is asked for the next time.
 func (s Schedule) due(asked int32) time.Duration {
 	switch asked {

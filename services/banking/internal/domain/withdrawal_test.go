@@ -193,4 +193,12 @@ func TestSchedule(t *testing.T) {
 	if what, _ := (domain.Schedule{Speed: 60}).Next(w, at.Add(750*time.Millisecond)); what != domain.AskResend {
 		t.Errorf("sixty times as fast: %s", what)
 	}
+	w.Status, w.Asked = domain.InDoubt, 3
+	if asked := s.Asked(w, at.Add(10*time.Hour)); asked != 13 { // the next question is due an hour later
+		t.Errorf("after an outage of ten hours the count is %d", asked)
+	}
+	if what, wait := s.Next(domain.Withdrawal{Status: domain.InDoubt, Asked: 13, FirstSentAt: &at}, at.Add(10*time.Hour)); what != domain.AskNothing ||
+		wait != time.Hour {
+		t.Errorf("%s in %v", what, wait)
+	}
 }

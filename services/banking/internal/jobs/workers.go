@@ -13,7 +13,7 @@ import (
 )
 
 // Queues are how many jobs run at a time. Those of the rails wait for Safaricom most of the time.
-var Queues = map[string]int{app.QueueMoney: 8, app.QueueRails: 16}
+var Queues = map[string]int{app.QueueMoney: 8, app.QueueRails: 16, app.QueueAsk: 4}
 
 // Register adds the workers of this service.
 func Register(workers *river.Workers, a *app.App) {
@@ -24,7 +24,7 @@ func Register(workers *river.Workers, a *app.App) {
 		return a.Ask(ctx, j.Args.WithdrawalID)
 	})
 	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.QuestionArgs]) (time.Duration, error) {
-		return 0, a.Question(ctx, j.Args.WithdrawalID)
+		return a.Question(ctx, j.Args.WithdrawalID)
 	})
 	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.SettleArgs]) (time.Duration, error) {
 		return 0, a.Settle(ctx, j.Args.WithdrawalID)
