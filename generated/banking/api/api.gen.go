@@ -198,6 +198,11 @@ type OperatorWithdrawal struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	ID externalRef0.UUID `json:"id"`
 
+	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
+	//
+	// Example: +254712345678
+	Phone externalRef0.Phone `json:"phone"`
+
 	// Rail The rail that the money leaves by: mpesa. Clients must accept values that are new to them.
 	//
 	// Example: mpesa
@@ -271,7 +276,7 @@ type SettlementProposal struct {
 	// Example: returned
 	Outcome SettlementProposalOutcome `json:"outcome"`
 
-	// Reason Why, for the person who decides; stored sealed.
+	// Reason Why, for the person who decides; at least three letters or digits; stored sealed.
 	//
 	// Example: Statement of 23 November.
 	Reason string `json:"reason"`
@@ -457,7 +462,7 @@ type WithdrawalTransition struct {
 	// Example: 2026-11-23T09:30:00Z
 	At externalRef0.Timestamp `json:"at"`
 
-	// Booked Where the money ended: wallet, suspense, receivable or nothing; absent while it is not booked or nothing moves.
+	// Booked Where the money ended: wallet (as it should), in_doubt, suspense, receivable or nothing; absent while it is not booked or nothing moves.
 	//
 	// Example: wallet
 	Booked *string `json:"booked,omitempty"`

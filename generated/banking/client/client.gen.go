@@ -198,6 +198,11 @@ type OperatorWithdrawal struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	ID externalRef0.UUID `json:"id"`
 
+	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
+	//
+	// Example: +254712345678
+	Phone externalRef0.Phone `json:"phone"`
+
 	// Rail The rail that the money leaves by: mpesa. Clients must accept values that are new to them.
 	//
 	// Example: mpesa
@@ -271,7 +276,7 @@ type SettlementProposal struct {
 	// Example: returned
 	Outcome SettlementProposalOutcome `json:"outcome"`
 
-	// Reason Why, for the person who decides; stored sealed.
+	// Reason Why, for the person who decides; at least three letters or digits; stored sealed.
 	//
 	// Example: Statement of 23 November.
 	Reason string `json:"reason"`
@@ -457,7 +462,7 @@ type WithdrawalTransition struct {
 	// Example: 2026-11-23T09:30:00Z
 	At externalRef0.Timestamp `json:"at"`
 
-	// Booked Where the money ended: wallet, suspense, receivable or nothing; absent while it is not booked or nothing moves.
+	// Booked Where the money ended: wallet (as it should), in_doubt, suspense, receivable or nothing; absent while it is not booked or nothing moves.
 	//
 	// Example: wallet
 	Booked *string `json:"booked,omitempty"`
@@ -686,14 +691,14 @@ type ClientInterface interface {
 
 	// ListWithdrawalsByStatus List withdrawals of all customers by their state
 	//
-	// For finance: what is in doubt, unknown or failed, newest first, without names and numbers; each reading is audited.
+	// For finance: what is in doubt, unknown or failed, newest first, with the number that the statement shows; each reading is audited.
 	//
 	// Corresponds with GET /v1/banking/withdrawals (the `ListWithdrawalsByStatus` operationId).
 	ListWithdrawalsByStatus(ctx context.Context, params *ListWithdrawalsByStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ProposeSettlementWithBody Propose how a withdrawal in doubt ended
 	//
-	// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned`. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
+	// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned` without one. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -702,7 +707,7 @@ type ClientInterface interface {
 
 	// ProposeSettlement Propose how a withdrawal in doubt ended
 	//
-	// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned`. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
+	// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned` without one. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -880,7 +885,7 @@ func (c *Client) RejectBankingApproval(ctx context.Context, approvalID externalR
 
 // ListWithdrawalsByStatus List withdrawals of all customers by their state
 //
-// For finance: what is in doubt, unknown or failed, newest first, without names and numbers; each reading is audited.
+// For finance: what is in doubt, unknown or failed, newest first, with the number that the statement shows; each reading is audited.
 //
 // Corresponds with GET /v1/banking/withdrawals (the `ListWithdrawalsByStatus` operationId).
 func (c *Client) ListWithdrawalsByStatus(ctx context.Context, params *ListWithdrawalsByStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -897,7 +902,7 @@ func (c *Client) ListWithdrawalsByStatus(ctx context.Context, params *ListWithdr
 
 // ProposeSettlementWithBody Propose how a withdrawal in doubt ended
 //
-// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned`. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
+// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned` without one. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
 //
 // Takes any type of body and a specified content type.
 //
@@ -916,7 +921,7 @@ func (c *Client) ProposeSettlementWithBody(ctx context.Context, withdrawalID Wit
 
 // ProposeSettlement Propose how a withdrawal in doubt ended
 //
-// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned`. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
+// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned` without one. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1820,7 +1825,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListWithdrawalsByStatusWithResponse List withdrawals of all customers by their state
 	//
-	// For finance: what is in doubt, unknown or failed, newest first, without names and numbers; each reading is audited.
+	// For finance: what is in doubt, unknown or failed, newest first, with the number that the statement shows; each reading is audited.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1829,7 +1834,7 @@ type ClientWithResponsesInterface interface {
 
 	// ProposeSettlementWithBodyWithResponse Propose how a withdrawal in doubt ended
 	//
-	// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned`. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
+	// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned` without one. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1838,7 +1843,7 @@ type ClientWithResponsesInterface interface {
 
 	// ProposeSettlementWithResponse Propose how a withdrawal in doubt ended
 	//
-	// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned`. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
+	// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned` without one. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3343,7 +3348,7 @@ func (c *ClientWithResponses) RejectBankingApprovalWithResponse(ctx context.Cont
 
 // ListWithdrawalsByStatusWithResponse List withdrawals of all customers by their state
 //
-// For finance: what is in doubt, unknown or failed, newest first, without names and numbers; each reading is audited.
+// For finance: what is in doubt, unknown or failed, newest first, with the number that the statement shows; each reading is audited.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3358,7 +3363,7 @@ func (c *ClientWithResponses) ListWithdrawalsByStatusWithResponse(ctx context.Co
 
 // ProposeSettlementWithBodyWithResponse Propose how a withdrawal in doubt ended
 //
-// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned`. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
+// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned` without one. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3373,7 +3378,7 @@ func (c *ClientWithResponses) ProposeSettlementWithBodyWithResponse(ctx context.
 
 // ProposeSettlementWithResponse Propose how a withdrawal in doubt ended
 //
-// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned`. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
+// For what neither a message nor a question has settled: `paid` with M-Pesa's receipt, or `returned` without one. The evidence is what the organisation's statement shows. Another person approves it (`approveBankingApproval`); nothing moves before that. 409 `not_in_doubt` for any other state.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

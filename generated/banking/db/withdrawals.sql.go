@@ -182,6 +182,23 @@ func (q *Queries) GetWithdrawal(ctx context.Context, db DBTX, id uuid.UUID) (Wit
 	return i, err
 }
 
+const getWithdrawalQuote = `-- name: GetWithdrawalQuote :one
+SELECT id, user_id, destination_sealed FROM withdrawal_quotes WHERE id = $1
+`
+
+type GetWithdrawalQuoteRow struct {
+	ID                uuid.UUID
+	UserID            uuid.UUID
+	DestinationSealed []byte
+}
+
+func (q *Queries) GetWithdrawalQuote(ctx context.Context, db DBTX, id uuid.UUID) (GetWithdrawalQuoteRow, error) {
+	row := db.QueryRow(ctx, getWithdrawalQuote, id)
+	var i GetWithdrawalQuoteRow
+	err := row.Scan(&i.ID, &i.UserID, &i.DestinationSealed)
+	return i, err
+}
+
 const insertRailRequest = `-- name: InsertRailRequest :exec
 INSERT INTO rail_requests (id, withdrawal_id, kind, sent_at) VALUES ($1, $2, $3, $4)
 `

@@ -68,7 +68,7 @@ CREATE TABLE withdrawal_transitions (
 	at                    timestamptz NOT NULL,
 	ledger_step           text        NOT NULL CHECK (ledger_step IN ('', 'capture', 'release', 'doubt', 'clear', 'return', 'late', 'undo')),
 	limit_step            text        NOT NULL CHECK (limit_step IN ('', 'commit', 'release')),
-	booked                text        NOT NULL DEFAULT '' CHECK (booked IN ('', 'nothing', 'wallet', 'suspense', 'receivable')),
+	booked                text        NOT NULL DEFAULT '' CHECK (booked IN ('', 'nothing', 'wallet', 'in_doubt', 'suspense', 'receivable')),
 	ledger_transaction_id uuid,
 	done_at               timestamptz, -- at once where nothing follows
 	PRIMARY KEY (withdrawal_id, seq),

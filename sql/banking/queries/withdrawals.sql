@@ -4,6 +4,9 @@ INSERT INTO withdrawal_quotes (id, user_id, wallet_id, rail, destination_sealed,
 VALUES (@id, @user_id, @wallet_id, @rail, @destination_sealed, @name_sealed, @currency, @amount_minor, @fee_minor, @excise_minor,
 	@tariff_version, @created_at, @expires_at);
 
+-- name: GetWithdrawalQuote :one
+SELECT id, user_id, destination_sealed FROM withdrawal_quotes WHERE id = @id;
+
 -- name: LockWithdrawalQuote :one
 SELECT q.id, q.user_id, q.wallet_id, q.rail, q.destination_sealed, q.name_sealed, q.currency, q.amount_minor, q.fee_minor, q.excise_minor,
 	q.tariff_version, q.created_at, q.expires_at

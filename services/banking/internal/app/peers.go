@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -122,6 +123,18 @@ func (a *App) ownPhone(ctx context.Context, userID uuid.UUID) (string, error) {
 		return "", peerFault("get contacts", call.Problem(answer.StatusCode(), answer.Body))
 	}
 	return text(answer.JSON200.Phone), nil
+}
+
+// credentialsChanged asks user when the customer's PIN, number or devices last changed; nil for never.
+func (a *App) credentialsChanged(ctx context.Context, userID uuid.UUID) (*time.Time, error) {
+	answer, err := a.Users.GetStandingWithResponse(ctx, userID)
+	if err != nil {
+		return nil, fmt.Errorf("get standing: %w", err)
+	}
+	if answer.JSON200 == nil {
+		return nil, peerFault("get standing", call.Problem(answer.StatusCode(), answer.Body))
+	}
+	return answer.JSON200.CredentialsChangedAt, nil
 }
 
 // nameOf asks user for the masked name of a number's customer; "" when it is nobody's.

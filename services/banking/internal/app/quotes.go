@@ -47,18 +47,7 @@ func (a *App) CreateWithdrawalQuote(ctx context.Context, in QuoteInput) (Quote, 
 		return Quote{}, err
 	}
 	q := Quote{ID: newID(), WalletID: in.WalletID, Rail: domain.RailMpesa, Phone: in.Phone}
-	if q.Phone == "" {
-		if q.Phone, err = a.ownPhone(ctx, userID); err != nil {
-			return Quote{}, err
-		}
-		if q.Phone == "" {
-			return Quote{}, domain.ErrNoNumber
-		}
-	}
-	if err := domain.CheckMpesaPhone(q.Phone); err != nil {
-		return Quote{}, err
-	}
-	if q.Name, err = a.nameOf(ctx, q.Phone); err != nil {
+	if q.Phone, q.Name, err = a.destination(ctx, userID, in.Phone); err != nil {
 		return Quote{}, err
 	}
 	var version string
@@ -87,4 +76,32 @@ func (a *App) insertQuote(ctx context.Context, q Quote, userID uuid.UUID, versio
 		}
 		return audit.Record(ctx, tx, now, audit.Entry{Action: "withdrawal.quoted", ObjectType: "withdrawal_quote", ObjectID: q.ID.String()})
 	})
+}
+
+// destination finds where a withdrawal goes, "" being the customer's own number, and refuses what may not be paid to now: a number that
+// changes hands, and another's number while the customer's credentials are new, for they may be a thief's.
+func (a *App) destination(ctx context.Context, userID uuid.UUID, phone string) (number, name string, err error) {
+	own, err := a.ownPhone(ctx, userID)
+	if err != nil {
+		return "", "", err
+	}
+	if phone == "" {
+		if phone = own; phone == "" {
+			return "", "", domain.ErrNoNumber
+		}
+	}
+	if err := domain.CheckMpesaPhone(phone); err != nil {
+		return "", "", err
+	}
+	if phone != own {
+		changed, err := a.credentialsChanged(ctx, userID)
+		if err != nil {
+			return "", "", err
+		}
+		if changed != nil && a.Now().Sub(*changed) < domain.CoolingPeriod {
+			return "", "", domain.ErrCooling
+		}
+	}
+	name, err = a.nameOf(ctx, phone)
+	return phone, name, err
 }

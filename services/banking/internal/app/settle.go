@@ -87,6 +87,9 @@ func (a *App) book(ctx context.Context, w domain.Withdrawal, step string, paid d
 	}
 	answer := a.post(ctx, w.Step(step, paid))
 	booked := domain.BookedWallet
+	if step == domain.StepDoubt {
+		booked = domain.BookedDoubt
+	}
 	if answer.IsRefused() {
 		instead, where, possible := w.Otherwise(step)
 		if !possible {

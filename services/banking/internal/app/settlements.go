@@ -12,6 +12,7 @@ import (
 	"github.com/sendtip/sendtip/kit/approve"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
 
@@ -31,6 +32,9 @@ type Settlement struct {
 func (s Settlement) check() error {
 	if s.Outcome == string(domain.Paid) && s.Receipt == "" {
 		return domain.ErrReceiptRequired.WithField("/receipt", "required", "A payment needs the rail's receipt.")
+	}
+	if s.Outcome != string(domain.Paid) && s.Receipt != "" {
+		return fault.ErrInvalid.WithField("/receipt", "contradiction", "What was not paid has no receipt.")
 	}
 	return nil
 }

@@ -43,6 +43,9 @@ func (a *App) CreateWithdrawal(ctx context.Context, in WithdrawalInput) (domain.
 	if stored != nil {
 		return w, stored.Decode(&w)
 	}
+	if err := a.destinationStands(ctx, userID, in.QuoteID); err != nil {
+		return w, err
+	}
 	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
 		stored, err := a.idem.Begin(ctx, tx, key, idem.Once)
 		if err != nil {
@@ -57,6 +60,24 @@ func (a *App) CreateWithdrawal(ctx context.Context, in WithdrawalInput) (domain.
 		return a.idem.Finish(ctx, tx, key, http.StatusAccepted, w)
 	})
 	return w, err
+}
+
+// destinationStands asks again whether a quote's number may be paid to: it may have begun to change hands since. Whose the quote is decides
+// openWithdrawal.
+func (a *App) destinationStands(ctx context.Context, userID, quote uuid.UUID) error {
+	q, err := a.q.GetWithdrawalQuote(ctx, a.Pool, quote)
+	if pg.IsNoRows(err) || err == nil && q.UserID != userID {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("get quote: %w", err)
+	}
+	phone, err := a.openText(sealDestination, q.ID, q.DestinationSealed)
+	if err != nil {
+		return err
+	}
+	_, _, err = a.destination(ctx, userID, phone)
+	return err
 }
 
 // openWithdrawal spends the quote and the approval, and writes the rows that let the job go on alone.

@@ -202,6 +202,44 @@ func TestWithdrawalQuoteRefused(t *testing.T) {
 	}
 }
 
+// TestDestination: nothing goes to a number that changes hands, also by a quote from before, nor to another's while credentials are new.
+func TestDestination(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	p := w.Person(5000)
+	in := app.QuoteInput{WalletID: p.WalletID, Amount: testworld.KES(1000)}
+	others := in
+	others.Phone = "+254722000111"
+	w.Users.Changed(w.Now())
+	if _, err := w.App.CreateWithdrawalQuote(w.As(p), others); !errors.Is(err, domain.ErrCooling) {
+		t.Errorf("to another's number: %v", err)
+	}
+	q, err := w.App.CreateWithdrawalQuote(w.As(p), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Advance(domain.CoolingPeriod)
+	later, err := w.App.CreateWithdrawalQuote(w.As(p), others)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Users.Changed(w.Now()) // since the quote
+	spend := func(id uuid.UUID) error {
+		_, err := w.App.CreateWithdrawal(w.Approve(w.As(p), id), app.WithdrawalInput{Key: uuid.NewString(), QuoteID: id})
+		return err
+	}
+	if err := spend(later.ID); !errors.Is(err, domain.ErrCooling) {
+		t.Errorf("by a quote from before: %v", err)
+	}
+	w.Users.Review()
+	if _, err := w.App.CreateWithdrawalQuote(w.As(p), in); !errors.Is(err, domain.ErrInReview) {
+		t.Errorf("a number that changes hands: %v", err)
+	}
+	if err := spend(q.ID); !errors.Is(err, domain.ErrInReview) || w.Text("SELECT count(*) FROM withdrawals") != "0" {
+		t.Errorf("by a quote from before: %v", err)
+	}
+}
+
 // TestQuoteAndApprovalAreSpentOnce: a quote makes one withdrawal, of its owner, approved by the PIN for just this quote, in its time.
 func TestQuoteAndApprovalAreSpentOnce(t *testing.T) {
 	t.Parallel()

@@ -47,6 +47,7 @@ type Booked string
 const (
 	BookedNothing    Booked = "nothing"    // there was nothing to book
 	BookedWallet     Booked = "wallet"     // as it should
+	BookedDoubt      Booked = "in_doubt"   // out of the wallet, until the rail has said the end
 	BookedSuspense   Booked = "suspense"   // the wallet cannot take it
 	BookedReceivable Booked = "receivable" // the wallet does not have it: the customer owes it
 )

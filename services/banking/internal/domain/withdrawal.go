@@ -13,6 +13,9 @@ import (
 	"github.com/sendtip/sendtip/providers/safaricom"
 )
 
+// CoolingPeriod is how long after a change of PIN, device or number nothing is paid to another's number.
+const CoolingPeriod = 24 * time.Hour
+
 // QuoteLife is how long a price is pinned.
 const QuoteLife = 5 * time.Minute
 

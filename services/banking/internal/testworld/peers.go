@@ -144,8 +144,10 @@ func (a *Wallet) ReleaseLimitReservation(_ context.Context,
 type Users struct {
 	userapi.StrictServerInterface
 
-	mu     sync.Mutex
-	nobody bool
+	mu      sync.Mutex
+	nobody  bool
+	review  bool
+	changed *time.Time
 }
 
 // Own is the number of every customer.
@@ -156,6 +158,28 @@ func (u *Users) Forget() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.nobody = true
+}
+
+// Review makes every number one that changes hands.
+func (u *Users) Review() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.review = true
+}
+
+// Changed makes everybody's credentials have changed at a time.
+func (u *Users) Changed(at time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.changed = &at
+}
+
+// GetStanding answers GET /v1/internal/users/{user_id}/standing.
+func (u *Users) GetStanding(_ context.Context, r userapi.GetStandingRequestObject) (userapi.GetStandingResponseObject, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return userapi.GetStanding200JSONResponse{UserID: r.UserID, Status: "active", Tier: 1, Country: "KE", Version: 1,
+		CredentialsChangedAt: u.changed}, nil
 }
 
 // GetContacts answers GET /v1/internal/users/{user_id}/contacts.
@@ -173,6 +197,11 @@ func (u *Users) GetContacts(context.Context, userapi.GetContactsRequestObject) (
 func (u *Users) LookupRecipient(_ context.Context, r userapi.LookupRecipientRequestObject) (userapi.LookupRecipientResponseObject, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.review {
+		return userapi.LookupRecipient404ApplicationProblemPlusJSONResponse{
+			NotFoundApplicationProblemPlusJSONResponse: common.NotFoundApplicationProblemPlusJSONResponse(problem(http.StatusNotFound,
+				"recipient_in_review"))}, nil
+	}
 	if u.nobody || r.Body.Phone != Own {
 		return userapi.LookupRecipient404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound()}, nil
 	}

@@ -286,7 +286,8 @@ func (a *App) EndNumberClaim(ctx context.Context, id uuid.UUID) (time.Duration, 
 			return err
 		}
 		now, was := a.Now(), facts(c)
-		next := was.Silent(now, u.Status == domain.StatusActive)
+		// Staff have no number change of their own to get another one by, and a stranger must not get theirs by waiting.
+		next := was.Silent(now, u.Status == domain.StatusActive && !isStaff(u.Role))
 		if next != was {
 			_, err = a.moveClaim(ctx, tx, c, next, nil)
 			return err

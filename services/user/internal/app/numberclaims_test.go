@@ -370,6 +370,21 @@ func TestSuspendedHolderIsNotSilent(t *testing.T) {
 	}
 }
 
+// TestStaffIsNotSilent: a member of staff cannot get another number, so nobody gets theirs by waiting.
+func TestStaffIsNotSilent(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	c, claim := w.claimed()
+	_, err := w.Pool.Exec(t.Context(), "UPDATE users SET role = 'support' WHERE id = $1", c.id)
+	w.must(err)
+	w.Advance(domain.NumberSilence)
+	_, err = w.App.EndNumberClaim(t.Context(), claim.ID)
+	w.must(err)
+	if state := w.Text("SELECT state FROM number_claims WHERE id = $1", claim.ID); state != "disputed" {
+		t.Errorf("the claim is %s", state)
+	}
+}
+
 // TestComplianceDecides: two people, on what was shown; nobody on their own number.
 func TestComplianceDecides(t *testing.T) {
 	t.Parallel()

@@ -145,7 +145,7 @@ func (a *App) insertRecovery(ctx context.Context, tx pgx.Tx, row userdb.InsertRe
 	if err := a.spendOtp(ctx, tx, row.ID); err != nil {
 		return err
 	}
-	if err := a.admit(ctx, tx, domain.RecoveriesOfIdentity, sub.IdentityKey()); err != nil {
+	if err := a.admit(ctx, tx, domain.RecoveriesOfIdentity, sub.PersonKey()); err != nil {
 		return err
 	}
 	if err := a.admit(ctx, tx, domain.RecoveriesOfDevice, device); err != nil {

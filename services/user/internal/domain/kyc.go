@@ -109,6 +109,11 @@ func (s Submission) IdentityKey() string {
 	return s.Country + "/" + kind.class + "/" + kind.normal(s.IDNumber)
 }
 
+// PersonKey is IdentityKey with what only who knows the person can add: whoever has but somebody's number must not use up their attempts.
+func (s Submission) PersonKey() string {
+	return s.IdentityKey() + "/" + strings.ToLower(s.FullName()) + "/" + s.DateOfBirth
+}
+
 // normal is a number in the form in which two writings of it are the same.
 func (k idKind) normal(number string) string {
 	number = strings.ToUpper(numberMarks.Replace(number))
