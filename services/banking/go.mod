@@ -3,10 +3,12 @@ module github.com/sendtip/sendtip/services/banking
 go 1.26.0
 
 replace (
+	github.com/sendtip/sendtip/clients => ../../clients
 	github.com/sendtip/sendtip/embedded => ../../embedded
 	github.com/sendtip/sendtip/generated => ../../generated
 	github.com/sendtip/sendtip/kit => ../../kit
 	github.com/sendtip/sendtip/openapi => ../../openapi
+	github.com/sendtip/sendtip/providers => ../../providers
 	github.com/sendtip/sendtip/sql => ../../sql
 )
 
@@ -14,11 +16,15 @@ require (
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/google/uuid v1.6.0
 	github.com/jackc/pgx/v5 v5.12.0
+	github.com/prometheus/client_golang v1.25.0
 	github.com/riverqueue/river v0.51.1
+	github.com/sendtip/sendtip/clients v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/generated v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/kit v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/openapi v0.0.0-00010101000000-000000000000
+	github.com/sendtip/sendtip/providers v0.0.0-00010101000000-000000000000
 	github.com/sendtip/sendtip/sql v0.0.0-00010101000000-000000000000
+	pgregory.net/rapid v1.3.0
 )
 
 require (
@@ -65,7 +71,6 @@ require (
 	github.com/pierrec/lz4/v4 v4.1.33 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
 	github.com/pressly/goose/v3 v3.29.0 // indirect
-	github.com/prometheus/client_golang v1.25.0 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
