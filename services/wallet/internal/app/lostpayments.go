@@ -39,8 +39,9 @@ func (a *App) FindLostLoop(ctx context.Context) error {
 	}
 }
 
-// FindLostPayments looks in Safaricom's books for the top-ups of which nobody said how they ended (the answer, the callback, the confirmation
-// and the query were all lost), as long as the books reach back. A payment of a top-up's reference and amount is that top-up's.
+// FindLostPayments looks in Safaricom's books for the top-ups of which nobody said how they ended (the answer, the callback, the
+// confirmation and the query were all lost), as long as the books reach back. A payment of a top-up's reference and amount is that
+// top-up's.
 func (a *App) FindLostPayments(ctx context.Context) error {
 	if !a.AskPull {
 		return nil
@@ -66,7 +67,8 @@ func (a *App) FindLostPayments(ctx context.Context) error {
 	return err
 }
 
-// readBooks calls each for every payment in the books between two times, within this minute's budget. It reports false when that ended first.
+// readBooks calls each for every payment in the books between two times, within this minute's budget.
+// It reports false when that ended first.
 func (a *App) readBooks(ctx context.Context, from, to time.Time, each func(r daraja.PulledTransaction) error) (whole bool, err error) {
 	for offset := 0; ; {
 		if ok, err := a.mayAsk(ctx); err != nil || !ok {

@@ -37,7 +37,8 @@ func TestLostPaymentIsFound(t *testing.T) {
 		w.Advance(5 * time.Minute)
 		find()
 	}
-	if got := read(t, w, p, lost.ID); got.Status != domain.TopupPaid || got.Receipt != "RLOST2" || w.Text("SELECT count(*) FROM receipts") != "1" {
+	if got := read(t, w, p, lost.ID); got.Status != domain.TopupPaid || got.Receipt != "RLOST2" ||
+		w.Text("SELECT count(*) FROM receipts") != "1" {
 		t.Errorf("%+v", got)
 	}
 	if wait, err := w.App.CreditTopup(t.Context(), lost.ID); err != nil || wait != 0 || w.Ledger.Balance(p.WalletID.String()) != 100_00 {
