@@ -38,9 +38,11 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 		}
 		a := app.New(app.Deps{
 			Parts: p, Ledger: ledger, Users: users, Mpesa: daraja.New(cfg.daraja(p.Now)),
-			ShortCode: cfg.ShortCode, PublicURL: string(cfg.PublicURL), AskPull: cfg.Pull, Speed: int64(cfg.TimeScale), PullNumber: cfg.PullNumber, Country: cfg.Country,
+			ShortCode: cfg.ShortCode, PublicURL: string(cfg.PublicURL), AskPull: cfg.Pull,
+			Speed: int64(cfg.TimeScale), PullNumber: cfg.PullNumber, Country: cfg.Country,
 		})
-		loops := []service.Loop{{Name: "housekeeping", Run: a.Housekeep}, {Name: "claims", Run: a.VerifyLoop}, {Name: "lost payments", Run: a.FindLostLoop},
+		loops := []service.Loop{{Name: "housekeeping", Run: a.Housekeep}, {Name: "claims", Run: a.VerifyLoop},
+			{Name: "lost payments", Run: a.FindLostLoop},
 			{Name: "standing", Run: a.ConfirmUnanswered}, {Name: "approvals", Run: a.Approvals.ExpireLoop(p.Pool, p.Log)}}
 		if cfg.RegisterC2b {
 			loops = append(loops, service.Loop{Name: "paybill", Run: service.Once(a.EnqueueRegisterC2b)})
