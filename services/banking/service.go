@@ -52,5 +52,6 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 
 func (c Config) daraja(now func() time.Time) daraja.Config {
 	return daraja.Config{BaseURL: c.DarajaURL, ConsumerKey: c.Consumer.Reveal(), ConsumerSecret: c.Secret.Reveal(), ShortCode: c.ShortCode,
-		Initiator: c.Initiator, InitiatorPassword: c.InitiatorPassword.Reveal(), Certificate: c.Certificate, PerSecond: int(c.PerSecond), Now: now}
+		Initiator: c.Initiator, InitiatorPassword: c.InitiatorPassword.Reveal(), Certificate: c.Certificate, PerSecond: int(c.PerSecond),
+		Now: now}
 }

@@ -72,8 +72,8 @@ func (a *App) Ask(ctx context.Context, id uuid.UUID) (time.Duration, error) {
 	return time.Millisecond, err // and look at the schedule again
 }
 
-// Question asks the rail about a withdrawal once more than its schedule does: something was said about it that decides nothing by itself. It
-// returns how long to wait when it was asked a moment ago.
+// Question asks the rail about a withdrawal once more than its schedule does: something was said about it that decides nothing by itself.
+// It returns how long to wait when it was asked a moment ago.
 func (a *App) Question(ctx context.Context, id uuid.UUID) (wait time.Duration, err error) {
 	var w domain.Withdrawal
 	var request uuid.UUID

@@ -4,10 +4,11 @@ import "github.com/sendtip/sendtip/kit/fault"
 
 // Refusals that customers and operators may read. The codes are stable, and those that wallet has as well mean the same.
 var (
-	ErrRailCurrency    = fault.New(fault.Unprocessable, "rail_currency", "M-Pesa pays out Kenyan shillings only.")
-	ErrRailAmount      = fault.New(fault.Unprocessable, "rail_amount", "M-Pesa pays out whole shillings from 10 to 250,000.")
-	ErrRailPhone       = fault.New(fault.Unprocessable, "rail_phone", "This is not a Safaricom Kenya number.")
-	ErrCooling         = fault.New(fault.Unprocessable, "cooling_period", "For 24 hours after a new PIN, phone or number, withdraw to your own number only.")
+	ErrRailCurrency = fault.New(fault.Unprocessable, "rail_currency", "M-Pesa pays out Kenyan shillings only.")
+	ErrRailAmount   = fault.New(fault.Unprocessable, "rail_amount", "M-Pesa pays out whole shillings from 10 to 250,000.")
+	ErrRailPhone    = fault.New(fault.Unprocessable, "rail_phone", "This is not a Safaricom Kenya number.")
+	ErrCooling      = fault.New(fault.Unprocessable, "cooling_period",
+		"For 24 hours after a new PIN, phone or number, withdraw to your own number only.")
 	ErrInReview        = fault.New(fault.Unprocessable, "recipient_in_review", "This number cannot receive payments at the moment.")
 	ErrNoNumber        = fault.New(fault.Unprocessable, "no_phone_number", "Your account has no phone number that can be used; give one.")
 	ErrWalletNotOpen   = fault.New(fault.Unprocessable, "wallet_not_open", "The wallet is not open yet.")
