@@ -154,6 +154,7 @@ func startKafka(ctx context.Context, t *testing.T) *kafka.Broker {
 	t.Helper()
 	broker, err := kafka.Start(ctx, kafka.Config{Dir: t.TempDir(), Topics: []kafka.Topic{
 		{Name: "sendtip.user.v1", Partitions: 6}, {Name: "sendtip.wallet.v1", Partitions: 6},
+		{Name: "sendtip.banking.v1", Partitions: 6},
 		{Name: "sendtip.notification.v1", Partitions: 6}, {Name: event.DeadTopic, Partitions: 6},
 	}})
 	if err != nil {

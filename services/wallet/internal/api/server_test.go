@@ -147,7 +147,7 @@ func TestAuthorization(t *testing.T) {
 			}
 		}
 	}
-	if operations != 28 {
+	if operations != 29 {
 		t.Errorf("%d operations walked", operations)
 	}
 }
