@@ -160,9 +160,19 @@ func (r *runner) build(ctx context.Context, pkg, program string, flags ...string
 	return output(ctx, r.root, "go", append(args, "./"+pkg)...)
 }
 
+// noFailFile is the flag of tests that draw with rapid.
+const noFailFile = "rapid.nofailfile"
+
 // testing runs the program of a package's tests where go test would.
 func (r *runner) testing(ctx context.Context, pkg, program string, limit time.Duration, flags ...string) (string, error) {
 	args := []string{"-test.failfast", "-test.paniconexit0", "-test.timeout", limit.String(), "-test.run", r.tests}
+	code, err := os.ReadFile(program)
+	if err != nil {
+		return "", fmt.Errorf("read the tests of %s: %w", pkg, err)
+	}
+	if bytes.Contains(code, []byte(noFailFile)) { // else rapid keeps what fails under a mutant, and every later run tries it again
+		args = append(args, "-"+noFailFile)
+	}
 	return output(ctx, filepath.Join(r.root, pkg), program, append(args, flags...)...)
 }
 
