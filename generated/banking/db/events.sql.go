@@ -12,27 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const getProviderEvent = `-- name: GetProviderEvent :one
-SELECT id, kind, request_id, body_hash, body_sealed, source, received_at, judged_at, verdict FROM provider_events WHERE id = $1
-`
-
-func (q *Queries) GetProviderEvent(ctx context.Context, db DBTX, id uuid.UUID) (ProviderEvent, error) {
-	row := db.QueryRow(ctx, getProviderEvent, id)
-	var i ProviderEvent
-	err := row.Scan(
-		&i.ID,
-		&i.Kind,
-		&i.RequestID,
-		&i.BodyHash,
-		&i.BodySealed,
-		&i.Source,
-		&i.ReceivedAt,
-		&i.JudgedAt,
-		&i.Verdict,
-	)
-	return i, err
-}
-
 const insertProviderEvent = `-- name: InsertProviderEvent :one
 INSERT INTO provider_events (id, kind, request_id, body_hash, body_sealed, source, received_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)

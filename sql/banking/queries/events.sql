@@ -6,8 +6,5 @@ ON CONFLICT ON CONSTRAINT provider_events_once DO NOTHING RETURNING id;
 -- name: LockProviderEvent :one
 SELECT id, kind, request_id, body_hash, body_sealed, source, received_at, judged_at, verdict FROM provider_events WHERE id = @id FOR UPDATE;
 
--- name: GetProviderEvent :one
-SELECT id, kind, request_id, body_hash, body_sealed, source, received_at, judged_at, verdict FROM provider_events WHERE id = @id;
-
 -- name: JudgeProviderEvent :exec
 UPDATE provider_events SET judged_at = @now, verdict = @verdict WHERE id = @id;

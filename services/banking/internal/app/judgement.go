@@ -61,7 +61,7 @@ func (a *App) judge(ctx context.Context, id uuid.UUID, receiptUsed bool) (wait t
 		if verdict, err = a.applyMessage(ctx, tx, row, request, body, receiptUsed); err != nil {
 			return err
 		}
-		if verdict.Asks(domain.Asked{Pay: request.Kind == requestPay}) {
+		if verdict.Asks(request.Kind == requestPay) {
 			if _, err := a.Jobs.InsertTx(ctx, tx, QuestionArgs{WithdrawalID: withdrawal}, nil); err != nil {
 				return fmt.Errorf("enqueue: %w", err)
 			}
@@ -89,7 +89,7 @@ func (a *App) applyMessage(ctx context.Context, tx pgx.Tx, row bankingdb.Provide
 	if !readable {
 		return domain.VerdictUnreadable, nil
 	}
-	asked := domain.Asked{ID: request.ID, Pay: request.Kind == requestPay, Conversation: text(request.ConversationID),
+	asked := domain.Asked{Pay: request.Kind == requestPay, Conversation: text(request.ConversationID),
 		Used: request.ClosedAt != nil}
 	verdict := domain.Judge(w, asked, said)
 	to := said.Leads(verdict, w.Status)

@@ -1,10 +1,6 @@
 package domain
 
-import (
-	"time"
-
-	"github.com/google/uuid"
-)
+import "time"
 
 // Verdict is what a message of a rail was taken for.
 type Verdict string
@@ -31,8 +27,8 @@ func (v Verdict) Harmless() bool {
 
 // Asks says that the rail is asked, because the message decides nothing by itself and something may have happened. The answer to a question
 // never leads to another one, whatever it says: the schedule has the next.
-func (v Verdict) Asks(q Asked) bool {
-	return q.Pay && v != VerdictPaid && v != VerdictFailed && v != VerdictAgain
+func (v Verdict) Asks(pay bool) bool {
+	return pay && v != VerdictPaid && v != VerdictFailed && v != VerdictAgain
 }
 
 // QuestionPause is how long no further question is sent besides the schedule's after one was.
@@ -56,7 +52,6 @@ type Said struct {
 
 // Asked is the request that a message is the result of.
 type Asked struct {
-	ID           uuid.UUID
 	Pay          bool   // the payment itself; else a question about it
 	Conversation string // as the rail's answer gave it; "" when that was lost
 	Used         bool   // a result was counted
