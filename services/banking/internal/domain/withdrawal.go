@@ -3,13 +3,12 @@
 package domain
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/sendtip/sendtip/kit/money"
+	"github.com/sendtip/sendtip/kit/stepup"
 	"github.com/sendtip/sendtip/providers/safaricom"
 )
 
@@ -194,12 +193,8 @@ func (w Withdrawal) Move(to Status, b Because, at time.Time) (Withdrawal, Transi
 	return w, t, true
 }
 
-// ApprovalHash is the hash of what a step-up token for createWithdrawal approves: base64url of SHA-256 over the operation and the quote's
-// id. user computes the same.
-func ApprovalHash(quoteID uuid.UUID) string {
-	sum := sha256.Sum256([]byte("createWithdrawal\nid=" + quoteID.String()))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
+// ApprovalHash is what a step-up token for the withdrawal of this quote carries.
+func ApprovalHash(quoteID uuid.UUID) string { return stepup.Hash("createWithdrawal", quoteID) }
 
 // CheckMpesaAmount refuses what M-Pesa does not pay out: other currencies, cents, less than KES 10, more than KES 250,000 (Daraja portal,
 // B2C, August 2026).

@@ -16,6 +16,7 @@ import (
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/page"
+	"github.com/sendtip/sendtip/kit/stepup"
 	"github.com/sendtip/sendtip/services/user/internal/app"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
@@ -51,7 +52,7 @@ func (w *world) claimsOf(c customer) []app.Claim {
 // approved is a customer's call with an approval of an operation on a claim.
 func (w *world) approved(c customer, operation string, id uuid.UUID) context.Context {
 	p := auth.From(c.ctx)
-	p.StepUp = &auth.StepUp{JTI: uuid.NewString(), Hash: domain.ObjectHash(operation, id), ExpiresAt: w.Now().Add(time.Minute)}
+	p.StepUp = &auth.StepUp{JTI: uuid.NewString(), Hash: stepup.Hash(operation, id), ExpiresAt: w.Now().Add(time.Minute)}
 	return auth.With(w.Context(), p)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/sendtip/sendtip/kit/auth"
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/pg"
+	"github.com/sendtip/sendtip/kit/stepup"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
 
@@ -100,7 +101,7 @@ func (a *App) spendStepUp(ctx context.Context, tx pgx.Tx, operation string, id u
 	switch {
 	case shown == nil:
 		return domain.ErrStepUpMissing
-	case shown.Hash != domain.ObjectHash(operation, id):
+	case shown.Hash != stepup.Hash(operation, id):
 		return domain.ErrStepUpMismatch
 	case !shown.ExpiresAt.After(a.Now()):
 		return domain.ErrStepUpExpired

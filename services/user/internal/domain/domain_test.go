@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/stepup"
 	"github.com/sendtip/sendtip/services/user/internal/domain"
 )
 
@@ -140,7 +141,7 @@ func TestStepUpHash(t *testing.T) {
 	}
 	reject, err1 := domain.StepUpHash("rejectNumberClaim", domain.StepUpSubject{ID: &quote})
 	release, err2 := domain.StepUpHash("releaseNumberClaim", domain.StepUpSubject{ID: &quote})
-	if err := errors.Join(err1, err2); err != nil || reject == release || reject != domain.ObjectHash("rejectNumberClaim", quote) {
+	if err := errors.Join(err1, err2); err != nil || reject == release || reject != stepup.Hash("rejectNumberClaim", quote) {
 		t.Errorf("approvals of two operations on one object: %q, %q, %v", reject, release, err)
 	}
 }

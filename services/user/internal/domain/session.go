@@ -2,14 +2,13 @@ package domain
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
 	"regexp"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/stepup"
 )
 
 // Lives of tokens (assurance.md section 5, JWT and refresh).
@@ -68,30 +67,19 @@ var stepUpOperations = map[string]bool{
 	"rejectNumberClaim": true, "releaseNumberClaim": true, "confirmNumberChange": true, "cancelRecovery": true,
 }
 
-// StepUpHash is the hash of what a step-up token approves: base64url of SHA-256 over the canonical string of the operation's
-// object. The operation's owner computes the same.
+// StepUpHash is the hash of what a step-up token approves (kit/stepup). The operation's owner computes the same.
 func StepUpHash(operation string, s StepUpSubject) (string, error) {
 	switch {
 	case operation == "createTransfer" && s.QuoteID == nil:
 		return "", fault.ErrInvalid.WithField("/approves/quote_id", "required", "A transfer is approved by its quote's id.")
 	case operation == "createTransfer":
-		return stepUpHash("quote_id=" + s.QuoteID.String()), nil
+		return stepup.OfQuote(*s.QuoteID), nil
 	case !stepUpOperations[operation]:
 		return "", ErrStepUpUnknown.WithField("/operation", "unknown", "The operation cannot be approved.")
 	case s.ID == nil:
 		return "", fault.ErrInvalid.WithField("/approves/id", "required", "This operation is approved by its object's id.")
 	}
-	return ObjectHash(operation, *s.ID), nil
-}
-
-// ObjectHash is what a step-up token for an operation on an object carries.
-func ObjectHash(operation string, id uuid.UUID) string {
-	return stepUpHash(operation + "\nid=" + id.String())
-}
-
-func stepUpHash(canonical string) string {
-	sum := sha256.Sum256([]byte(canonical))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	return stepup.Hash(operation, *s.ID), nil
 }
 
 // deviceID is what the contract takes for the id of a device.

@@ -1,14 +1,13 @@
 package domain
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/money"
+	"github.com/sendtip/sendtip/kit/stepup"
 )
 
 // QuoteLife is how long a quote pins price and recipient.
@@ -27,10 +26,7 @@ type Quote struct {
 }
 
 // ApprovalHash is what a step-up token for a transfer of this quote carries.
-func ApprovalHash(quoteID uuid.UUID) string {
-	sum := sha256.Sum256([]byte("quote_id=" + quoteID.String()))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
+func ApprovalHash(quoteID uuid.UUID) string { return stepup.OfQuote(quoteID) }
 
 // States of a transfer. Created means that the outcome is not known yet.
 const (
