@@ -400,10 +400,10 @@ func TestSealed(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	_, ctx := w.colleague()
-	a := w.mustPropose(ctx, "tea", 4711)
+	a := w.mustPropose(ctx, "tea", 471_147_114)
 	row := w.text("SELECT encode(payload_sealed, 'escape') || encode(reason_sealed, 'escape') || approvals::text FROM approvals WHERE id = $1",
 		a.ID)
-	for _, secret := range []string{"4711", "Amina"} {
+	for _, secret := range []string{"471147114", "Amina"} {
 		if bytes.Contains([]byte(row), []byte(secret)) {
 			t.Errorf("%s stands in the row", secret)
 		}

@@ -5,9 +5,11 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sendtip/sendtip/kit/audit"
+	"github.com/sendtip/sendtip/kit/event"
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/page"
 	"github.com/sendtip/sendtip/kit/pg"
@@ -27,6 +30,8 @@ const (
 	decisionPurpose = "approval.decision:"
 	digestPurpose   = "approval digest"
 )
+
+var errPayload = errors.New("payload does not fit its schema")
 
 // digest is a keyed hash, because a payload may be a thing that can be guessed.
 func digest(key []byte, a Approval) string {
@@ -142,11 +147,41 @@ func (d *Desk) expire(ctx context.Context, tx pgx.Tx, now time.Time, where strin
 			FOR UPDATE SKIP LOCKED)`, append([]any{now}, args...)...)
 }
 
-// Withdraw ends all open requests of a maker, in the transaction that takes the maker's right to propose: whoever was suspended because
-// somebody else acted for them leaves nothing behind that a colleague could approve.
-func (d *Desk) Withdraw(ctx context.Context, tx pgx.Tx, maker uuid.UUID) error {
-	_, err := d.end(ctx, tx, "UPDATE approvals SET state = 'withdrawn', decided_at = $1 WHERE state = 'open' AND maker = $2", d.Now(), maker)
+// Withdraw ends a maker's open requests, in the transaction that takes the right to propose. held are the scopes that the maker has now:
+// requests that they may still make stay. With none, all end: whoever was suspended because somebody else acted for them leaves nothing
+// behind that a colleague could approve.
+func (d *Desk) Withdraw(ctx context.Context, tx pgx.Tx, maker uuid.UUID, held ...string) error {
+	var kept []string
+	for name, a := range d.actions {
+		if slices.Contains(held, a.Propose) {
+			kept = append(kept, name)
+		}
+	}
+	_, err := d.end(ctx, tx, `UPDATE approvals SET state = 'withdrawn', decided_at = $1
+		WHERE state = 'open' AND maker = $2 AND NOT action = ANY (coalesce($3, '{}'::text[]))`, d.Now(), maker, kept)
 	return err
+}
+
+// HearUser is a handler of user.status_changed and user.role_changed, for services whose approvals staff propose: a suspended person's
+// requests end, and those beyond the scopes of a new role. A late event of a role does not end what was proposed by right of it.
+func (d *Desk) HearUser(ofRole func(role string) []string) event.Handler {
+	return func(ctx context.Context, tx pgx.Tx, e event.Event) error {
+		var p struct {
+			UserID uuid.UUID `json:"user_id"`
+			Status string    `json:"status"`
+			Role   string    `json:"role"`
+		}
+		if json.Unmarshal(e.Data, &p) != nil || p.UserID == uuid.Nil || p.Status == "" && p.Role == "" {
+			return event.Refuse(errPayload)
+		}
+		switch {
+		case p.Status == "suspended":
+			return d.Withdraw(ctx, tx, p.UserID)
+		case p.Role != "":
+			return d.Withdraw(ctx, tx, p.UserID, ofRole(p.Role)...)
+		}
+		return nil
+	}
 }
 
 // end runs a statement that ends requests, and tells of each.

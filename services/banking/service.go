@@ -18,6 +18,7 @@ import (
 	"github.com/sendtip/sendtip/services/banking/internal/api"
 	"github.com/sendtip/sendtip/services/banking/internal/app"
 	"github.com/sendtip/sendtip/services/banking/internal/domain"
+	"github.com/sendtip/sendtip/services/banking/internal/events"
 	"github.com/sendtip/sendtip/services/banking/internal/jobs"
 )
 
@@ -45,7 +46,8 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 			PublicURL: string(cfg.PublicURL), Schedule: domain.Schedule{Speed: int64(cfg.TimeScale)}})
 		return service.Own{
 			Mount: func(r chi.Router) { api.Mount(r, a) }, Work: func(w *river.Workers) { jobs.Register(w, a) }, Sealed: app.Sealed(p.Sealer),
-			Loops: []service.Loop{{Name: "housekeeping", Run: a.Housekeep}, {Name: "approvals", Run: a.Approvals.ExpireLoop(p.Pool, p.Log)}},
+			Events: service.Events{Topics: events.Topics, Handlers: events.Handlers(a)},
+			Loops:  []service.Loop{{Name: "housekeeping", Run: a.Housekeep}, {Name: "approvals", Run: a.Approvals.ExpireLoop(p.Pool, p.Log)}},
 		}, nil
 	})
 }

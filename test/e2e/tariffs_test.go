@@ -70,12 +70,12 @@ func TestRuleProposals(t *testing.T) {
 		tax, err := c.Wallet.ProposeTaxWithResponse(t.Context(), walletclient.TaxProposal{Country: safaricom.Country, Tax: "excise", RatePpm: 1,
 			EffectiveFrom: from, Reason: "Law."})
 		if err != nil || tax.StatusCode() != want {
-			t.Errorf("tax: %v, want %d", err, want)
+			t.Errorf("tax: %v %d %s, want %d", err, tax.StatusCode(), tax.Body, want)
 		}
 		limit, err := c.Wallet.ProposeLimitWithResponse(t.Context(), walletclient.LimitProposal{Country: safaricom.Country, Tier: 9,
 			Kind: "savings", Currency: safaricom.Currency, PerDayMinor: 2, PerMonthMinor: month, EffectiveFrom: from, Reason: "Agreed."})
 		if err != nil || limit.StatusCode() != want {
-			t.Errorf("limit: %v, want %d", err, want)
+			t.Errorf("limit: %v %d %s, want %d", err, limit.StatusCode(), limit.Body, want)
 		}
 		if limit.JSON201 == nil {
 			continue

@@ -105,11 +105,12 @@ func (c *Customer) Refresh(ctx context.Context) error {
 	return nil
 }
 
-// TotpCode is what the authenticator shows: a code that was not used yet, so at most three in half a minute.
+// TotpCode is what the authenticator shows: a code that was not used yet, so at most three in half a minute. Near the period's end the
+// code before this one is not taken: it would be stale before it arrives.
 func (c *Customer) TotpCode() (string, error) {
-	const period = 30
-	now := c.now().Unix() / period
-	c.totpStep = max(now-1, c.totpStep+1)
+	const period, travel = 30, 10
+	oldest := (c.now().Unix()+travel)/period - 1
+	c.totpStep = max(oldest, c.totpStep+1)
 	return hotp.GenerateCodeCustom(c.totpSecret, uint64(c.totpStep),
 		hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
 }

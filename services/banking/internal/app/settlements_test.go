@@ -36,7 +36,7 @@ func TestSettlement(t *testing.T) {
 			t.Parallel()
 			w := testworld.New(t)
 			p := w.Person(5000)
-			made := inDoubt(t, w, p)
+			made := w.InDoubt(p)
 			maker := finance(w)
 			if _, err := w.App.ProposeSettlement(w.As(p), made.ID, c.s, "The statement says so."); !errors.Is(err, fault.ErrForbidden) {
 				t.Errorf("a customer: %v", err)
@@ -78,7 +78,7 @@ func TestSettlementRefused(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
 	p := w.Person(5000)
-	first, second := inDoubt(t, w, p), inDoubt(t, w, p)
+	first, second := w.InDoubt(p), w.InDoubt(p)
 	maker, checker := finance(w), finance(w)
 	if _, err := w.App.ProposeSettlement(maker, first.ID, app.Settlement{Outcome: "paid", Evidence: "e"},
 		"The statement says so."); !errors.Is(err, domain.ErrReceiptRequired) {

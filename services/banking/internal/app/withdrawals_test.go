@@ -507,7 +507,7 @@ func TestDoubtReturns(t *testing.T) {
 			t.Parallel()
 			w := testworld.New(t)
 			p := w.Person(5000)
-			made := inDoubt(t, w, p)
+			made := w.InDoubt(p)
 			if closed {
 				w.Ledger.Refuse("return", "account_closed")
 			}
@@ -520,22 +520,6 @@ func TestDoubtReturns(t *testing.T) {
 			}
 		})
 	}
-}
-
-// inDoubt makes a withdrawal of KES 1,000 that the rail has accepted and said nothing more about; it was asked once.
-func inDoubt(t *testing.T, w *testworld.World, p testworld.Person) domain.Withdrawal {
-	t.Helper()
-	w.Mpesa.AnswerPay("lose")
-	made := w.Sent(p, 1000)
-	for w.Read(p, made.ID).Status != domain.InDoubt {
-		wait, err := w.App.Ask(t.Context(), made.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.Advance(wait)
-	}
-	w.Settle(made.ID)
-	return w.Read(p, made.ID)
 }
 
 // TestPaidAfterAll: a failure that the rail takes back is booked: from the wallet, or as what the customer owes when it is empty.

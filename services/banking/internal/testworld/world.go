@@ -158,6 +158,22 @@ func (w *World) Sent(p Person, shillings int64) domain.Withdrawal {
 	return w.Read(p, made.ID)
 }
 
+// InDoubt makes a withdrawal whose answers were all lost.
+func (w *World) InDoubt(p Person) domain.Withdrawal {
+	w.t.Helper()
+	w.Mpesa.AnswerPay("lose")
+	made := w.Sent(p, 1000)
+	for w.Read(p, made.ID).Status != domain.InDoubt {
+		wait, err := w.App.Ask(w.t.Context(), made.ID)
+		if err != nil {
+			w.t.Fatalf("ask: %v", err)
+		}
+		w.Advance(wait)
+	}
+	w.Settle(made.ID)
+	return w.Read(p, made.ID)
+}
+
 // Read is a withdrawal as its customer sees it.
 func (w *World) Read(p Person, id uuid.UUID) domain.Withdrawal {
 	w.t.Helper()

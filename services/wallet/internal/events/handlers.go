@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/generated/events"
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/event"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
@@ -73,12 +74,6 @@ func Handlers(a *app.App) map[string]event.Handler {
 			}
 			return a.AskStanding(ctx, tx, p.UserID) // likewise
 		},
-		"user.role_changed": func(ctx context.Context, tx pgx.Tx, e event.Event) error {
-			var p events.UserRoleChanged
-			if json.Unmarshal(e.Data, &p) != nil || p.UserID == uuid.Nil {
-				return event.Refuse(errPayload)
-			}
-			return a.Approvals.Withdraw(ctx, tx, p.UserID) // the right to propose went with the role
-		},
+		"user.role_changed": a.Approvals.HearUser(scopes.OfRole),
 	}
 }

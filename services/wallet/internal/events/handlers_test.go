@@ -207,27 +207,37 @@ func TestUnusablePayloadsAreRefused(t *testing.T) {
 	}
 }
 
-// TestRequestsEndWithTheRole: what somebody proposed is withdrawn when they are suspended or get another role.
+// TestRequestsEndWithTheRole: what somebody proposed is withdrawn when they are suspended or get a role that may not propose it. The late
+// news of the role that they proposed by changes nothing.
 func TestRequestsEndWithTheRole(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)
-	for name, e := range map[string]func(maker uuid.UUID) event.Event{
-		"suspended": func(maker uuid.UUID) event.Event { return status(w, maker, "suspended", 0, 2) },
-		"other role": func(maker uuid.UUID) event.Event {
-			return published(w, "user.role_changed", map[string]any{"user_id": maker, "role": "support", "version": 3})
-		},
+	role := func(name string) func(maker uuid.UUID) event.Event {
+		return func(maker uuid.UUID) event.Event {
+			return published(w, "user.role_changed", map[string]any{"user_id": maker, "role": name, "version": 3})
+		}
+	}
+	for i, c := range []struct {
+		name string
+		of   func(maker uuid.UUID) event.Event
+		want string
+	}{
+		{"suspended", func(maker uuid.UUID) event.Event { return status(w, maker, "suspended", 0, 2) }, approve.Withdrawn},
+		{"other role", role("support"), approve.Withdrawn},
+		{"reinstated", func(maker uuid.UUID) event.Event { return status(w, maker, "active", 0, 3) }, approve.Open},
+		{"late news", role("finance"), approve.Open},
 	} {
 		maker := uuid.Must(uuid.NewV7())
 		a, err := w.App.ProposeTax(w.User(maker, "admin:tariffs"), domain.TaxChange{Country: "KE", Tax: domain.TaxExcise, RatePPM: 200_000,
-			EffectiveFrom: w.Now().Add(time.Hour)}, "Finance Act")
+			EffectiveFrom: w.Now().Add(time.Duration(i+1) * time.Hour)}, "Finance Act")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := deliver(w, e(maker)); err != nil {
+		if err := deliver(w, c.of(maker)); err != nil {
 			t.Fatal(err)
 		}
-		if state := w.Text("SELECT state FROM approvals WHERE id = $1", a.ID); state != approve.Withdrawn {
-			t.Errorf("%s: the request is %s", name, state)
+		if state := w.Text("SELECT state FROM approvals WHERE id = $1", a.ID); state != c.want {
+			t.Errorf("%s: the request is %s", c.name, state)
 		}
 	}
 }
