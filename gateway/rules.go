@@ -92,7 +92,7 @@ func (c Config) checkNames(set *contract.Set) error {
 		}
 	}
 	for _, p := range c.WebhookSources {
-		if !slices.ContainsFunc(set.Operations, func(o *contract.Operation) bool { return strings.HasPrefix(o.Path, hooks+p.Name+"/") }) {
+		if !slices.ContainsFunc(set.Operations, func(o *contract.Operation) bool { return strings.HasPrefix(o.Path+"/", hooks+p.Name+"/") }) {
 			return fmt.Errorf("SENDTIP_WEBHOOK_SOURCES: there is no kind of hook %s", p.Name)
 		}
 	}

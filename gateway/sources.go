@@ -17,6 +17,9 @@ var safaricom = []string{
 	"196.201.212.69",
 }
 
+// paystack are the addresses that Paystack's documentation lists for webhooks, test and live. They are signed as well.
+var paystack = []string{"52.31.139.75", "52.49.173.169", "52.214.14.220"}
+
 // sources are where each kind of hook should come from: as configured, else as the provider has published. A kind of which nobody has said
 // anything is absent: all of its messages come from strangers, which is no alarm.
 func (c Config) sources() (map[string][]netip.Prefix, error) {
@@ -28,11 +31,11 @@ func (c Config) sources() (map[string][]netip.Prefix, error) {
 		}
 		out[p.Name] = append(out[p.Name], network)
 	}
-	for _, kind := range []string{"st", "cb", "br"} {
+	for kind, published := range map[string][]string{"st": safaricom, "cb": safaricom, "br": safaricom, "bp": paystack} {
 		if _, configured := out[kind]; configured {
 			continue
 		}
-		for _, text := range safaricom {
+		for _, text := range published {
 			a, err := netip.ParseAddr(text)
 			if err != nil {
 				return nil, err

@@ -3,6 +3,7 @@ package banking
 import (
 	"github.com/sendtip/sendtip/kit/config"
 	"github.com/sendtip/sendtip/providers/daraja"
+	"github.com/sendtip/sendtip/providers/paystack"
 )
 
 // Config is the service's settings.
@@ -22,7 +23,14 @@ type Config struct {
 	// Safaricom's certificate of the environment, in PEM: the password travels encrypted for it
 	Certificate string `env:"SENDTIP_B2C_CERTIFICATE" is:"required"`
 	// calls to Daraja per second at most
-	PerSecond int32 `env:"SENDTIP_B2C_PER_SECOND" envDefault:"10" is:"min=1"`
+	PerSecond   int32  `env:"SENDTIP_B2C_PER_SECOND" envDefault:"10" is:"min=1"`
+	PaystackURL string `env:"SENDTIP_PAYSTACK_URL" is:"required url https"` // Paystack's API
+	// of the business at Paystack: sk_live_… in production
+	PaystackKey config.Secret `env:"SENDTIP_PAYSTACK_SECRET_KEY" is:"required own"`
+	// the one before, while Paystack still signs with it
+	PaystackOld config.Secret `env:"SENDTIP_PAYSTACK_SECRET_KEY_PREVIOUS" is:"own"`
+	// calls to Paystack per second at most
+	PaystackPerSecond int32 `env:"SENDTIP_PAYSTACK_PER_SECOND" envDefault:"10" is:"min=1"`
 	// how much faster than in reality unanswered payments are asked about; for trials
 	TimeScale int32 `env:"SENDTIP_TIME_SCALE" envDefault:"1" is:"min=1 real"`
 }
@@ -36,5 +44,13 @@ func (c Config) Check() error {
 		_, err := daraja.ParseCertificate(pem)
 		return pem == "" || err == nil
 	}
-	return config.Check(config.Rule{Name: "SENDTIP_B2C_CERTIFICATE", Text: c.Certificate, Is: readable, Want: "a certificate in PEM"})
+	want := "a secret key of Paystack: sk_test_… or, in production, sk_live_…"
+	ofPaystack := func(key string) bool {
+		mode := paystack.Domain(key)
+		return mode == paystack.Live || mode == paystack.Test && !c.Common.Production()
+	}
+	return config.Check(
+		config.Rule{Name: "SENDTIP_B2C_CERTIFICATE", Text: c.Certificate, Is: readable, Want: "a certificate in PEM"},
+		config.Rule{Name: "SENDTIP_PAYSTACK_SECRET_KEY", Text: c.PaystackKey.Reveal(), Is: ofPaystack, Want: want},
+		config.Rule{Name: "SENDTIP_PAYSTACK_SECRET_KEY_PREVIOUS", Text: c.PaystackOld.Reveal(), Is: ofPaystack, Want: want})
 }

@@ -14,6 +14,7 @@ import (
 	walletclient "github.com/sendtip/sendtip/generated/wallet/client"
 	"github.com/sendtip/sendtip/kit/service"
 	"github.com/sendtip/sendtip/providers/daraja"
+	"github.com/sendtip/sendtip/providers/paystack"
 
 	"github.com/sendtip/sendtip/services/banking/internal/api"
 	"github.com/sendtip/sendtip/services/banking/internal/app"
@@ -43,6 +44,7 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 			return service.Own{}, fmt.Errorf("user client: %w", err)
 		}
 		a := app.New(app.Deps{Parts: p, Ledger: ledger, Wallets: wallets, Users: users, Mpesa: daraja.New(cfg.daraja(p.Now)),
+			Paystack: paystack.New(cfg.paystack(p.Now)), PaystackKeys: []string{cfg.PaystackKey.Reveal(), cfg.PaystackOld.Reveal()},
 			PublicURL: string(cfg.PublicURL), Schedule: domain.Schedule{Speed: int64(cfg.TimeScale)}})
 		return service.Own{
 			Mount: func(r chi.Router) { api.Mount(r, a) }, Work: func(w *river.Workers) { jobs.Register(w, a) }, Sealed: app.Sealed(p.Sealer),
@@ -50,6 +52,10 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 			Loops:  []service.Loop{{Name: "housekeeping", Run: a.Housekeep}, {Name: "approvals", Run: a.Approvals.ExpireLoop(p.Pool, p.Log)}},
 		}, nil
 	})
+}
+
+func (c Config) paystack(now func() time.Time) paystack.Config {
+	return paystack.Config{BaseURL: c.PaystackURL, SecretKey: c.PaystackKey.Reveal(), PerSecond: int(c.PaystackPerSecond), Now: now}
 }
 
 func (c Config) daraja(now func() time.Time) daraja.Config {

@@ -42,7 +42,8 @@ var ownership = map[string]row{
 	"getWithdrawal": owned("withdrawal_id"), "cancelWithdrawal": owned("withdrawal_id"),
 	"listWithdrawalsByStatus": role, "proposeSettlement": role,
 	"listBankingApprovals": role, "approveBankingApproval": role, "rejectBankingApproval": role,
-	"receiveRailResult": hooks, "receiveRailTimeout": hooks,
+	"receivePaystackEvent": hooks,
+	"receiveRailResult":    hooks, "receiveRailTimeout": hooks,
 
 	"listNotifications": self, "receiveSmsReport": hooks,
 

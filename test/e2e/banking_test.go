@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"crypto/sha256"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"github.com/sendtip/sendtip/kit/config"
 	"github.com/sendtip/sendtip/kit/hook"
 	"github.com/sendtip/sendtip/kit/seal"
+	"github.com/sendtip/sendtip/providers/paystack"
+	"github.com/sendtip/sendtip/sandbox"
 	"github.com/sendtip/sendtip/sandbox/control"
 )
 
@@ -274,6 +277,30 @@ func TestSettlementRefuses(t *testing.T) {
 		long := address + "/" + request.String() + late + "?x=" + strings.Repeat("x", 20_000)
 		ask(t, amina, http.MethodPost, long, `{"Result":{}}`, nil, http.StatusBadRequest, "uri_too_long")
 	}
+}
+
+// TestPaystackSigns: an event counts with the signature of its very bytes; it is stored once, whatever it is about.
+func TestPaystackSigns(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	stranger, err := w.NewCustomer("Nobody")
+	must(t, err)
+	event := `{"event":"subscription.create","data":{"id":"` + uuid.NewString() + `"}}`
+	signed := map[string]string{paystack.SignatureHeader: paystack.Sign(sandbox.DefaultPaystackKey, []byte(event))}
+	const address = "/v1/hooks/bp"
+	ask(t, stranger, http.MethodPost, address, event, nil, http.StatusUnauthorized, "signature_invalid")
+	ask(t, stranger, http.MethodPost, address, event+" ", signed, http.StatusUnauthorized, "signature_invalid")
+	ask(t, stranger, http.MethodPost, address, event, signed, http.StatusOK, "")
+	ask(t, stranger, http.MethodPost, address, event, signed, http.StatusOK, "")
+	ask(t, stranger, http.MethodPost, address+"?x="+strings.Repeat("x", 20_000), event, signed, http.StatusBadRequest, "uri_too_long")
+	if n := query[int](t, w, "banking", "SELECT count(*) FROM paystack_events WHERE body_hash = $1", hash(event)); n != 1 {
+		t.Errorf("stored %d times", n)
+	}
+}
+
+func hash(text string) []byte {
+	sum := sha256.Sum256([]byte(text))
+	return sum[:]
 }
 
 func must(t testing.TB, err error) {

@@ -102,7 +102,7 @@ func gatewayEnviron(e map[string]string, ports Ports, set keys.Set) error {
 	e["SENDTIP_INTERNAL_LISTEN"] = loopback(ports.Internal())
 	if e["SENDTIP_WEBHOOK_SOURCES"] == "" && e["SENDTIP_ENV"] != "production" {
 		// the sandbox sends from there, and nothing else does
-		e["SENDTIP_WEBHOOK_SOURCES"] = "st=127.0.0.2/32,cb=127.0.0.2/32,br=127.0.0.2/32,ky=127.0.0.2/32,sm=127.0.0.2/32"
+		e["SENDTIP_WEBHOOK_SOURCES"] = "st=127.0.0.2/32,cb=127.0.0.2/32,br=127.0.0.2/32,bp=127.0.0.2/32,ky=127.0.0.2/32,sm=127.0.0.2/32"
 	}
 	e["SENDTIP_DELEGATION_KEY"] = set.File(keys.Delegation)
 	var hashes, identities []string
@@ -136,6 +136,7 @@ func providerDefaults(ports Ports) map[string]string {
 		"SENDTIP_B2C_CONSUMER_KEY": sandbox.DefaultConsumerKey, "SENDTIP_B2C_CONSUMER_SECRET": sandbox.DefaultConsumerSecret,
 		"SENDTIP_B2C_SHORT_CODE": sandbox.DefaultB2CShortCode, "SENDTIP_B2C_INITIATOR": sandbox.DefaultInitiator,
 		"SENDTIP_B2C_INITIATOR_PASSWORD": sandbox.DefaultInitiatorPassword, "SENDTIP_B2C_CERTIFICATE": sandbox.DefaultCertificate,
+		"SENDTIP_PAYSTACK_URL": url, "SENDTIP_PAYSTACK_SECRET_KEY": sandbox.DefaultPaystackKey,
 		"SENDTIP_SMILEID_URL": url, "SENDTIP_SMILEID_PARTNER_ID": sandbox.DefaultSmilePartnerID,
 		"SENDTIP_SMILEID_API_KEY": sandbox.DefaultSmileAPIKey,
 		"SENDTIP_AT_URL":          url, "SENDTIP_AT_USERNAME": sandbox.DefaultSMSUsername, "SENDTIP_AT_API_KEY": sandbox.DefaultSMSAPIKey,

@@ -32,7 +32,8 @@ func startSandbox(ctx context.Context, o Options, set keys.Set, l *slog.Logger) 
 	}
 	speed, _ := strconv.ParseInt(o.Environ["SENDTIP_TIME_SCALE"], 10, 64) // the services that have it name what is no number
 	s, err := sandbox.New(sandbox.Config{Environment: o.Environ["SENDTIP_ENV"], SMSReportURL: reports,
-		Dir: filepath.Join(o.Dir, sandboxFolder), TimeScale: speed,
+		PaystackWebhookURL: "http://" + loopback(o.Ports.Of("gateway")) + "/v1/hooks/bp",
+		Dir:                filepath.Join(o.Dir, sandboxFolder), TimeScale: speed,
 		PublicURL: "http://" + loopback(o.Ports.Sandbox()), Script: script(o), Now: o.Clock.Now, Log: l.With("service", "sandbox")})
 	if err != nil {
 		return nil, err

@@ -72,11 +72,15 @@ var malformed = map[string][]string{
 	"SENDTIP_DARAJA_PULL":         {"maybe"},
 	"SENDTIP_DARAJA_PULL_NUMBER":  {"abc", "12"},
 
-	"SENDTIP_B2C_SHORT_CODE":         {"abc", "1"},
-	"SENDTIP_B2C_INITIATOR_PASSWORD": {noFile},
-	"SENDTIP_B2C_CERTIFICATE":        {"abc", "-----BEGIN CERTIFICATE-----"},
-	"SENDTIP_B2C_PER_SECOND":         {"abc", "0", "1.5"},
-	"SENDTIP_TIME_SCALE":             {"abc", "0", "-1"},
+	"SENDTIP_B2C_SHORT_CODE":               {"abc", "1"},
+	"SENDTIP_B2C_INITIATOR_PASSWORD":       {noFile},
+	"SENDTIP_B2C_CERTIFICATE":              {"abc", "-----BEGIN CERTIFICATE-----"},
+	"SENDTIP_PAYSTACK_URL":                 {"abc"},
+	"SENDTIP_PAYSTACK_SECRET_KEY":          {"abc", "pk_test_1", noFile},
+	"SENDTIP_PAYSTACK_SECRET_KEY_PREVIOUS": {"abc", noFile},
+	"SENDTIP_PAYSTACK_PER_SECOND":          {"abc", "0"},
+	"SENDTIP_B2C_PER_SECOND":               {"abc", "0", "1.5"},
+	"SENDTIP_TIME_SCALE":                   {"abc", "0", "-1"},
 
 	"SENDTIP_BRAND":     {"a name that is too long", "PESA{}", "Pesa €", "Ŵallet"},
 	"SENDTIP_AT_URL":    {"abc"},
@@ -105,7 +109,8 @@ var live = map[string]string{
 	"SENDTIP_B2C_SHORT_CODE":         "600124", "SENDTIP_B2C_CONSUMER_KEY": "k", "SENDTIP_B2C_CONSUMER_SECRET": "s",
 	"SENDTIP_B2C_INITIATOR":          "payer",
 	"SENDTIP_B2C_INITIATOR_PASSWORD": "p",
-	"SENDTIP_SMILEID_URL":            "https://api.smileidentity.com", "SENDTIP_SMILEID_API_KEY": "k",
+	"SENDTIP_PAYSTACK_URL":           "https://api.paystack.co", "SENDTIP_PAYSTACK_SECRET_KEY": "sk_live_1",
+	"SENDTIP_SMILEID_URL": "https://api.smileidentity.com", "SENDTIP_SMILEID_API_KEY": "k",
 	"SENDTIP_AT_URL": "https://api.africastalking.com", "SENDTIP_AT_USERNAME": "acme", "SENDTIP_AT_API_KEY": "k",
 }
 

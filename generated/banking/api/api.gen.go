@@ -536,6 +536,12 @@ type ListWithdrawalsByStatusParams struct {
 // ListWithdrawalsByStatusParamsStatus defines parameters for ListWithdrawalsByStatus.
 type ListWithdrawalsByStatusParamsStatus string
 
+// ReceivePaystackEventParams defines parameters for ReceivePaystackEvent.
+type ReceivePaystackEventParams struct {
+	// XPaystackSignature HMAC-SHA512 of the body's bytes, in hexadecimal. Without it, or with another one, the response is 401.
+	XPaystackSignature *string `json:"x-paystack-signature,omitempty"`
+}
+
 // ListWithdrawalsParams defines parameters for ListWithdrawals.
 type ListWithdrawalsParams struct {
 	// ClientReference Only withdrawals that carry this reference.
@@ -589,6 +595,9 @@ type ServerInterface interface {
 	// ProposeSettlement Propose how a withdrawal in doubt ended
 	// (POST /v1/banking/withdrawals/{withdrawal_id}/settlement)
 	ProposeSettlement(w http.ResponseWriter, r *http.Request, withdrawalID WithdrawalID)
+	// ReceivePaystackEvent Take an event from Paystack
+	// (POST /v1/hooks/bp)
+	ReceivePaystackEvent(w http.ResponseWriter, r *http.Request, params ReceivePaystackEventParams)
 	// ReceiveRailResult Take the result of a request to M-Pesa
 	// (POST /v1/hooks/br/{token}/{request_id})
 	ReceiveRailResult(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, requestID RequestID)
@@ -643,6 +652,12 @@ func (_ Unimplemented) ListWithdrawalsByStatus(w http.ResponseWriter, r *http.Re
 // ProposeSettlement Propose how a withdrawal in doubt ended
 // (POST /v1/banking/withdrawals/{withdrawal_id}/settlement)
 func (_ Unimplemented) ProposeSettlement(w http.ResponseWriter, r *http.Request, withdrawalID WithdrawalID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReceivePaystackEvent Take an event from Paystack
+// (POST /v1/hooks/bp)
+func (_ Unimplemented) ReceivePaystackEvent(w http.ResponseWriter, r *http.Request, params ReceivePaystackEventParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -884,6 +899,47 @@ func (siw *ServerInterfaceWrapper) ProposeSettlement(w http.ResponseWriter, r *h
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ProposeSettlement(w, r, withdrawalID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReceivePaystackEvent operation middleware
+func (siw *ServerInterfaceWrapper) ReceivePaystackEvent(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReceivePaystackEventParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "x-paystack-signature" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("x-paystack-signature")]; found {
+		var XPaystackSignature string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "x-paystack-signature", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "x-paystack-signature", valueList[0], &XPaystackSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "x-paystack-signature", Err: err})
+			return
+		}
+
+		params.XPaystackSignature = &XPaystackSignature
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReceivePaystackEvent(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1298,6 +1354,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/banking/approvals/{approval_id}/rejection", wrapper.RejectBankingApproval)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/hooks/bp", wrapper.ReceivePaystackEvent)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/hooks/br/{token}/{request_id}", wrapper.ReceiveRailResult)
@@ -2291,6 +2350,158 @@ type ProposeSettlement504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProposeSettlement504ApplicationProblemPlusJSONResponse) VisitProposeSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaystackEventRequestObject struct {
+	Params      ReceivePaystackEventParams
+	ContentType string
+	Body        io.Reader
+}
+
+type ReceivePaystackEventResponseObject interface {
+	VisitReceivePaystackEventResponse(w http.ResponseWriter) error
+}
+
+type ReceivePaystackEvent200JSONResponse ProviderReceipt
+
+func (response ReceivePaystackEvent200JSONResponse) VisitReceivePaystackEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaystackEvent400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaystackEvent400ApplicationProblemPlusJSONResponse) VisitReceivePaystackEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaystackEvent401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaystackEvent401ApplicationProblemPlusJSONResponse) VisitReceivePaystackEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaystackEvent408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaystackEvent408ApplicationProblemPlusJSONResponse) VisitReceivePaystackEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaystackEvent413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaystackEvent413ApplicationProblemPlusJSONResponse) VisitReceivePaystackEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaystackEvent429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaystackEvent429ApplicationProblemPlusJSONResponse) VisitReceivePaystackEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaystackEvent500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaystackEvent500ApplicationProblemPlusJSONResponse) VisitReceivePaystackEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaystackEvent503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaystackEvent503ApplicationProblemPlusJSONResponse) VisitReceivePaystackEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaystackEvent504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaystackEvent504ApplicationProblemPlusJSONResponse) VisitReceivePaystackEventResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3536,6 +3747,9 @@ type StrictServerInterface interface {
 	// ProposeSettlement Propose how a withdrawal in doubt ended
 	// (POST /v1/banking/withdrawals/{withdrawal_id}/settlement)
 	ProposeSettlement(ctx context.Context, request ProposeSettlementRequestObject) (ProposeSettlementResponseObject, error)
+	// ReceivePaystackEvent Take an event from Paystack
+	// (POST /v1/hooks/bp)
+	ReceivePaystackEvent(ctx context.Context, request ReceivePaystackEventRequestObject) (ReceivePaystackEventResponseObject, error)
 	// ReceiveRailResult Take the result of a request to M-Pesa
 	// (POST /v1/hooks/br/{token}/{request_id})
 	ReceiveRailResult(ctx context.Context, request ReceiveRailResultRequestObject) (ReceiveRailResultResponseObject, error)
@@ -3742,6 +3956,35 @@ func (sh *strictHandler) ProposeSettlement(w http.ResponseWriter, r *http.Reques
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ProposeSettlementResponseObject); ok {
 		if err := validResponse.VisitProposeSettlementResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReceivePaystackEvent operation middleware
+func (sh *strictHandler) ReceivePaystackEvent(w http.ResponseWriter, r *http.Request, params ReceivePaystackEventParams) {
+	var request ReceivePaystackEventRequestObject
+
+	request.Params = params
+	request.ContentType = r.Header.Get("Content-Type")
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReceivePaystackEvent(ctx, request.(ReceivePaystackEventRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReceivePaystackEvent")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReceivePaystackEventResponseObject); ok {
+		if err := validResponse.VisitReceivePaystackEventResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -536,6 +536,12 @@ type ListWithdrawalsByStatusParams struct {
 // ListWithdrawalsByStatusParamsStatus defines parameters for ListWithdrawalsByStatus.
 type ListWithdrawalsByStatusParamsStatus string
 
+// ReceivePaystackEventParams defines parameters for ReceivePaystackEvent.
+type ReceivePaystackEventParams struct {
+	// XPaystackSignature HMAC-SHA512 of the body's bytes, in hexadecimal. Without it, or with another one, the response is 401.
+	XPaystackSignature *string `json:"x-paystack-signature,omitempty"`
+}
+
 // ListWithdrawalsParams defines parameters for ListWithdrawals.
 type ListWithdrawalsParams struct {
 	// ClientReference Only withdrawals that carry this reference.
@@ -713,6 +719,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/banking/withdrawals/{withdrawal_id}/settlement (the `ProposeSettlement` operationId).
 	ProposeSettlement(ctx context.Context, withdrawalID WithdrawalID, body ProposeSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReceivePaystackEventWithBody Take an event from Paystack
+	//
+	// Paystack posts what became of payments, payouts, refunds and disputes here, once or several times, in any order. Only a body that is signed with the business's key is taken: it is stored sealed before the response is sent. What it says is a hint: Paystack is asked before anything is booked.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/hooks/bp (the `ReceivePaystackEvent` operationId).
+	ReceivePaystackEventWithBody(ctx context.Context, params *ReceivePaystackEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReceiveRailResultWithBody Take the result of a request to M-Pesa
 	//
@@ -928,6 +943,25 @@ func (c *Client) ProposeSettlementWithBody(ctx context.Context, withdrawalID Wit
 // Corresponds with POST /v1/banking/withdrawals/{withdrawal_id}/settlement (the `ProposeSettlement` operationId).
 func (c *Client) ProposeSettlement(ctx context.Context, withdrawalID WithdrawalID, body ProposeSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewProposeSettlementRequest(c.Server, withdrawalID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReceivePaystackEventWithBody Take an event from Paystack
+//
+// Paystack posts what became of payments, payouts, refunds and disputes here, once or several times, in any order. Only a body that is signed with the business's key is taken: it is stored sealed before the response is sent. What it says is a hint: Paystack is asked before anything is booked.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/hooks/bp (the `ReceivePaystackEvent` operationId).
+func (c *Client) ReceivePaystackEventWithBody(ctx context.Context, params *ReceivePaystackEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReceivePaystackEventRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1400,6 +1434,50 @@ func NewProposeSettlementRequestWithBody(server string, withdrawalID WithdrawalI
 	return req, nil
 }
 
+// NewReceivePaystackEventRequestWithBody constructs an http.Request for the ReceivePaystackEvent method, with any body, and a specified content type
+func NewReceivePaystackEventRequestWithBody(server string, params *ReceivePaystackEventParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/hooks/bp")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XPaystackSignature != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "x-paystack-signature", *params.XPaystackSignature, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("x-paystack-signature", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewReceiveRailResultRequestWithBody constructs an http.Request for the ReceiveRailResult method, with any body, and a specified content type
 func NewReceiveRailResultRequestWithBody(server string, token externalRef0.WebhookToken, requestID RequestID, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
@@ -1849,6 +1927,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/banking/withdrawals/{withdrawal_id}/settlement (the `ProposeSettlement` operationId).
 	ProposeSettlementWithResponse(ctx context.Context, withdrawalID WithdrawalID, body ProposeSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeSettlementResponse, error)
+
+	// ReceivePaystackEventWithBodyWithResponse Take an event from Paystack
+	//
+	// Paystack posts what became of payments, payouts, refunds and disputes here, once or several times, in any order. Only a body that is signed with the business's key is taken: it is stored sealed before the response is sent. What it says is a hint: Paystack is asked before anything is booked.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/hooks/bp (the `ReceivePaystackEvent` operationId).
+	ReceivePaystackEventWithBodyWithResponse(ctx context.Context, params *ReceivePaystackEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceivePaystackEventResponse, error)
 
 	// ReceiveRailResultWithBodyWithResponse Take the result of a request to M-Pesa
 	//
@@ -2516,6 +2603,103 @@ func (r ProposeSettlementResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ProposeSettlementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReceivePaystackEventResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProviderReceipt
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReceivePaystackEventResponse) GetJSON200() *ProviderReceipt {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReceivePaystackEventResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReceivePaystackEventResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ReceivePaystackEventResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ReceivePaystackEventResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReceivePaystackEventResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReceivePaystackEventResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReceivePaystackEventResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ReceivePaystackEventResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ReceivePaystackEventResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReceivePaystackEventResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReceivePaystackEventResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReceivePaystackEventResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3391,6 +3575,21 @@ func (c *ClientWithResponses) ProposeSettlementWithResponse(ctx context.Context,
 	return ParseProposeSettlementResponse(rsp)
 }
 
+// ReceivePaystackEventWithBodyWithResponse Take an event from Paystack
+//
+// Paystack posts what became of payments, payouts, refunds and disputes here, once or several times, in any order. Only a body that is signed with the business's key is taken: it is stored sealed before the response is sent. What it says is a hint: Paystack is asked before anything is booked.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/hooks/bp (the `ReceivePaystackEvent` operationId).
+func (c *ClientWithResponses) ReceivePaystackEventWithBodyWithResponse(ctx context.Context, params *ReceivePaystackEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceivePaystackEventResponse, error) {
+	rsp, err := c.ReceivePaystackEventWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReceivePaystackEventResponse(rsp)
+}
+
 // ReceiveRailResultWithBodyWithResponse Take the result of a request to M-Pesa
 //
 // Safaricom posts what became of a payment or of a question here: never, once or several times. The token is made for this request alone. The body is stored sealed before the response is sent, and judged afterwards; the response is the same whatever the body says.
@@ -4007,6 +4206,88 @@ func ParseProposeSettlementResponse(rsp *http.Response) (*ProposeSettlementRespo
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReceivePaystackEventResponse parses an HTTP response from a ReceivePaystackEventWithResponse call
+func ParseReceivePaystackEventResponse(rsp *http.Response) (*ReceivePaystackEventResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReceivePaystackEventResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProviderReceipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests

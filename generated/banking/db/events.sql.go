@@ -12,6 +12,30 @@ import (
 	"github.com/google/uuid"
 )
 
+const insertPaystackEvent = `-- name: InsertPaystackEvent :one
+INSERT INTO paystack_events (id, body_hash, body_sealed, received_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT ON CONSTRAINT paystack_events_once DO NOTHING RETURNING id
+`
+
+type InsertPaystackEventParams struct {
+	ID         uuid.UUID
+	BodyHash   []byte
+	BodySealed []byte
+	ReceivedAt time.Time
+}
+
+func (q *Queries) InsertPaystackEvent(ctx context.Context, db DBTX, arg InsertPaystackEventParams) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, insertPaystackEvent,
+		arg.ID,
+		arg.BodyHash,
+		arg.BodySealed,
+		arg.ReceivedAt,
+	)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
 const insertProviderEvent = `-- name: InsertProviderEvent :one
 INSERT INTO provider_events (id, kind, request_id, body_hash, body_sealed, source, received_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -43,6 +67,15 @@ func (q *Queries) InsertProviderEvent(ctx context.Context, db DBTX, arg InsertPr
 	return id, err
 }
 
+const judgePaystackEvent = `-- name: JudgePaystackEvent :exec
+UPDATE paystack_events SET judged_at = $1, verdict = $2 WHERE id = $3
+`
+
+func (q *Queries) JudgePaystackEvent(ctx context.Context, db DBTX, now *time.Time, verdict *string, iD uuid.UUID) error {
+	_, err := db.Exec(ctx, judgePaystackEvent, now, verdict, iD)
+	return err
+}
+
 const judgeProviderEvent = `-- name: JudgeProviderEvent :exec
 UPDATE provider_events SET judged_at = $1, verdict = $2 WHERE id = $3
 `
@@ -50,6 +83,24 @@ UPDATE provider_events SET judged_at = $1, verdict = $2 WHERE id = $3
 func (q *Queries) JudgeProviderEvent(ctx context.Context, db DBTX, now *time.Time, verdict *string, iD uuid.UUID) error {
 	_, err := db.Exec(ctx, judgeProviderEvent, now, verdict, iD)
 	return err
+}
+
+const lockPaystackEvent = `-- name: LockPaystackEvent :one
+SELECT id, body_hash, body_sealed, received_at, judged_at, verdict FROM paystack_events WHERE id = $1 FOR UPDATE
+`
+
+func (q *Queries) LockPaystackEvent(ctx context.Context, db DBTX, id uuid.UUID) (PaystackEvent, error) {
+	row := db.QueryRow(ctx, lockPaystackEvent, id)
+	var i PaystackEvent
+	err := row.Scan(
+		&i.ID,
+		&i.BodyHash,
+		&i.BodySealed,
+		&i.ReceivedAt,
+		&i.JudgedAt,
+		&i.Verdict,
+	)
+	return i, err
 }
 
 const lockProviderEvent = `-- name: LockProviderEvent :one

@@ -10,6 +10,15 @@ import (
 	"github.com/google/uuid"
 )
 
+type PaystackEvent struct {
+	ID         uuid.UUID
+	BodyHash   []byte
+	BodySealed []byte
+	ReceivedAt time.Time
+	JudgedAt   *time.Time
+	Verdict    *string
+}
+
 type ProviderEvent struct {
 	ID         uuid.UUID
 	Kind       string

@@ -82,6 +82,19 @@ func withdrawal(w domain.Withdrawal) bankingapi.Withdrawal {
 // stored is what a provider gets for every message that is kept.
 var stored = bankingapi.ProviderReceipt{ResultCode: 0, ResultDesc: "Accepted"}
 
+// ReceivePaystackEvent answers POST /v1/hooks/bp.
+func (s *Server) ReceivePaystackEvent(ctx context.Context,
+	r bankingapi.ReceivePaystackEventRequestObject) (bankingapi.ReceivePaystackEventResponseObject, error) {
+	body, err := hook.Read(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.app.ReceivePaystackEvent(ctx, text(r.Params.XPaystackSignature), body); err != nil {
+		return nil, err
+	}
+	return bankingapi.ReceivePaystackEvent200JSONResponse(stored), nil
+}
+
 // ReceiveRailResult answers POST /v1/hooks/br/{token}/{request_id}.
 func (s *Server) ReceiveRailResult(ctx context.Context,
 	r bankingapi.ReceiveRailResultRequestObject) (bankingapi.ReceiveRailResultResponseObject, error) {

@@ -27,6 +27,7 @@ import (
 	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/kit/service"
 	"github.com/sendtip/sendtip/providers/daraja"
+	"github.com/sendtip/sendtip/providers/paystack"
 
 	"github.com/sendtip/sendtip/services/banking/internal/domain"
 )
@@ -47,12 +48,15 @@ const (
 type Deps struct {
 	*service.Parts
 
-	Ledger    *transactionsclient.ClientWithResponses
-	Wallets   *walletclient.ClientWithResponses
-	Users     *userclient.ClientWithResponses
-	Mpesa     *daraja.Client // of the short code that pays out
-	PublicURL string         // where Safaricom reaches our hooks, without a slash at the end
-	Schedule  domain.Schedule
+	Ledger   *transactionsclient.ClientWithResponses
+	Wallets  *walletclient.ClientWithResponses
+	Users    *userclient.ClientWithResponses
+	Mpesa    *daraja.Client // of the short code that pays out
+	Paystack *paystack.Client
+	// PaystackKeys sign webhooks: the client's, and perhaps the one before.
+	PaystackKeys []string
+	PublicURL    string // where Safaricom reaches our hooks, without a slash at the end
+	Schedule     domain.Schedule
 }
 
 // App runs the use cases. It is safe for concurrent use.
@@ -63,7 +67,7 @@ type App struct {
 	pages  *page.Pager
 	ledger *ledger.Client
 
-	results *hook.Hook
+	results, events *hook.Hook
 
 	// Approvals are the decisions that need two people.
 	Approvals *approve.Desk
@@ -77,6 +81,7 @@ func New(d Deps) *App {
 	a := &App{Deps: d, q: bankingdb.New(), idem: idem.New(d.Sealer, d.Now), pages: page.New(d.Sealer), ledger: ledger.New(d.Ledger, 0),
 		metrics: newMetrics(), sampled: kitlog.Sampled(d.Log, d.Now)}
 	a.results = hook.New(railResults, d.Sealer, d.Pool, d.Jobs, a.metrics.messages.WithLabelValues(kindResult, "wrong_token"))
+	a.events = hook.New(paystackEvents, d.Sealer, d.Pool, d.Jobs, a.metrics.messages.WithLabelValues(kindEvent, "unsigned"))
 	a.Approvals = approve.New(approve.Config{Service: "banking", Sealer: d.Sealer, Now: d.Now, Actions: a.actions()})
 	d.Registry.MustRegister(a.metrics.all()...)
 	return a
@@ -87,6 +92,7 @@ func Sealed(s *seal.Sealer) []keycheck.Sealed {
 	return []keycheck.Sealed{
 		keycheck.Column(s, "withdrawals", "destination_sealed", sealDestination+":"),
 		keycheck.Column(s, "provider_events", "body_sealed", railResults.Sealed),
+		keycheck.Column(s, "paystack_events", "body_sealed", paystackEvents.Sealed),
 	}
 }
 

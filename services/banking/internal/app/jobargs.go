@@ -64,6 +64,17 @@ func (SettleArgs) Kind() string { return "banking.settle" }
 // InsertOpts make it one that is never given up.
 func (SettleArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueMoney) }
 
+// HearArgs judges a stored event of Paystack.
+type HearArgs struct {
+	EventID uuid.UUID `json:"event_id"`
+}
+
+// Kind names the job.
+func (HearArgs) Kind() string { return "banking.hear" }
+
+// InsertOpts make it one that is never given up.
+func (HearArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueMoney) }
+
 // JudgeArgs judges a stored message of a provider.
 type JudgeArgs struct {
 	EventID uuid.UUID `json:"event_id"`

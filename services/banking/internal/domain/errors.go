@@ -4,6 +4,7 @@ import "github.com/sendtip/sendtip/kit/fault"
 
 // Refusals that customers and operators may read. The codes are stable, and those that wallet has as well mean the same.
 var (
+	ErrUnsigned     = fault.New(fault.Unauthenticated, "signature_invalid", "The body is not signed with the key of this business.")
 	ErrRailCurrency = fault.New(fault.Unprocessable, "rail_currency", "M-Pesa pays out Kenyan shillings only.")
 	ErrRailAmount   = fault.New(fault.Unprocessable, "rail_amount", "M-Pesa pays out whole shillings from 10 to 250,000.")
 	ErrRailPhone    = fault.New(fault.Unprocessable, "rail_phone", "This is not a Safaricom Kenya number.")

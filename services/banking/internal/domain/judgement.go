@@ -18,11 +18,14 @@ const (
 	VerdictAmount     Verdict = "amount"     // another amount than was sent
 	VerdictReceipt    Verdict = "receipt"    // the receipt of another withdrawal
 	VerdictConflict   Verdict = "conflict"   // against what is known
+	VerdictHint       Verdict = "hint"       // the provider is asked about what it names
+	VerdictDomain     Verdict = "domain"     // of the provider's other mode, test or live
+	VerdictNobody     Verdict = "nobody"     // about a payment that is not ours
 )
 
 // Harmless says that no person needs to look.
 func (v Verdict) Harmless() bool {
-	return v == VerdictPaid || v == VerdictFailed || v == VerdictAgain || v == VerdictNothing
+	return v == VerdictPaid || v == VerdictFailed || v == VerdictAgain || v == VerdictNothing || v == VerdictHint
 }
 
 // Asks says that the rail is asked, because the message decides nothing by itself and something may have happened. The answer to a question

@@ -29,6 +29,9 @@ func Register(workers *river.Workers, a *app.App) {
 	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.SettleArgs]) (time.Duration, error) {
 		return 0, a.Settle(ctx, j.Args.WithdrawalID)
 	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.HearArgs]) (time.Duration, error) {
+		return a.Hear(ctx, j.Args.EventID)
+	})
 	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.JudgeArgs]) (time.Duration, error) {
 		return a.JudgeMessage(ctx, j.Args.EventID)
 	})

@@ -28,6 +28,7 @@ import (
 	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/openapi"
 	"github.com/sendtip/sendtip/providers/daraja"
+	"github.com/sendtip/sendtip/sandbox/control"
 	bankingsql "github.com/sendtip/sendtip/sql/banking"
 
 	"github.com/sendtip/sendtip/services/banking/internal/app"
@@ -44,6 +45,7 @@ type World struct {
 	Wallet *Wallet
 	Users  *Users
 	Mpesa  *Mpesa
+	Bank   *control.Client // of the sandbox, which is Paystack here
 
 	t testing.TB
 }
@@ -74,7 +76,8 @@ func New(t testing.TB) *World {
 	w.App = app.New(app.Deps{Parts: w.Parts, Ledger: ledger, Wallets: wallets, Users: users, PublicURL: "https://pay.example",
 		Mpesa: daraja.New(daraja.Config{BaseURL: w.Mpesa.URL, ConsumerKey: "k", ConsumerSecret: "s", ShortCode: "600984", Initiator: "tester",
 			InitiatorPassword: "p", Certificate: certificate(t), Now: w.Clock.Now,
-			HTTP: &http.Client{Transport: w.Mpesa, Timeout: 10 * time.Second}}), Schedule: domain.Schedule{Speed: 1}})
+			HTTP: &http.Client{Transport: w.Mpesa, Timeout: 10 * time.Second}}), Schedule: domain.Schedule{Speed: 1},
+		Paystack: w.startPaystack(t), PaystackKeys: []string{PaystackKey}})
 	jobs.Register(w.Workers, w.App)
 	return w
 }
