@@ -42,6 +42,7 @@ var ownership = map[string]row{
 	"getWithdrawal": owned("withdrawal_id"), "cancelWithdrawal": owned("withdrawal_id"),
 	"listWithdrawalsByStatus": role, "proposeSettlement": role,
 	"listBankingApprovals": role, "approveBankingApproval": role, "rejectBankingApproval": role,
+	"listBanks": role, "listBankAccounts": self, "createBankAccount": {given: []string{"/id"}}, "deleteBankAccount": owned("bank_account_id"),
 	"receivePaystackEvent": hooks,
 	"receiveRailResult":    hooks, "receiveRailTimeout": hooks,
 

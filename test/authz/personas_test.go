@@ -87,7 +87,7 @@ func (w *world) user(p persona, c *journey.Customer) {
 		return
 	}
 	w.people[len(w.people)-1].approve = func(o operation) (string, error) {
-		place := ownership[o.id].owned[0]
+		place := ownership[o.id].places()[0]
 		id := uuid.MustParse(w.objects[strings.TrimPrefix(place, "/")])
 		if place == "/quote_id" {
 			return c.StepUp(context.Background(), id)
@@ -101,6 +101,10 @@ func (w *world) gather() {
 	w.Helper()
 	expired, revoked, suspended := w.customer("Expired"), w.customer("Revoked"), w.customer("Suspended")
 	customer, other, agent := w.customer("Amina"), w.customer("Brian"), w.customer("Chebet")
+	w.clock.Set(w.clock.Offset() + 24*time.Hour) // no account is linked on a phone that is new
+	for _, c := range []*journey.Customer{revoked, suspended, customer, other} {
+		w.must(c.LogIn(w.Context()))
+	}
 	w.rows(customer, other)
 	w.clock.Set(w.clock.Offset() + 11*time.Minute)
 
@@ -220,6 +224,8 @@ func (w *world) rows(c, to *journey.Customer) {
 	w.must(err)
 	withdrawn, err := c.Withdraw(w.Context(), 20_00)
 	w.must(err)
+	account, err := c.LinkBankAccount(w.Context(), "68", "0123456789")
+	w.must(err)
 	sent, err := c.Send(w.Context(), to, 10_00)
 	w.must(err)
 	quote, err := c.Quote(w.Context(), to, 10_00)
@@ -231,6 +237,7 @@ func (w *world) rows(c, to *journey.Customer) {
 	claim, err := w.ClaimNumber(w.Context(), c)
 	w.must(err)
 	w.objects = map[string]string{"withdrawal_quote_id": priced.ID.String(), "withdrawal_id": withdrawn.ID.String(),
+		"bank_account_id": account.ID.String(), "id": uuid.NewString(),
 		"claim_id": claim.String(), "recipient_phone": to.Phone, "account_id": c.WalletID.String(),
 		"wallet_id": c.WalletID.String(),
 		"topup_id":  topup.String(), "transfer_id": sent.ID.String(), "kyc_id": c.KycID.String(), "quote_id": quote.JSON201.ID.String(),

@@ -153,10 +153,111 @@ func (e ListWithdrawalsByStatusParamsStatus) Valid() bool {
 	}
 }
 
+// Bank A bank that can be paid to.
+type Bank struct {
+	// Code The bank's code, from `GET /v1/banks`.
+	//
+	// Example: 68
+	Code BankCode `json:"code"`
+
+	// Name The bank's name.
+	//
+	// Example: Equity Bank Kenya Limited
+	Name BankName `json:"name"`
+}
+
+// BankAccount A linked account.
+type BankAccount struct {
+	// BankCode The bank's code, from `GET /v1/banks`.
+	//
+	// Example: 68
+	BankCode BankCode `json:"bank_code"`
+
+	// BankName The bank's name.
+	//
+	// Example: Equity Bank Kenya Limited
+	BankName BankName `json:"bank_name"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID externalRef0.UUID `json:"id"`
+
+	// LastFour The last four digits of the account's number.
+	//
+	// Example: 6789
+	LastFour LastFour `json:"last_four"`
+
+	// Name The owner's name.
+	//
+	// Example: Amina Wanjiru
+	Name string `json:"name"`
+
+	// NameChecked Whether the bank told the name; else the customer did.
+	//
+	// Example: true
+	NameChecked bool `json:"name_checked"`
+
+	// PayableFrom RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	PayableFrom externalRef0.Timestamp `json:"payable_from"`
+}
+
+// BankAccountList The customer's accounts.
+type BankAccountList struct {
+	// Data The accounts.
+	Data []BankAccount `json:"data"`
+}
+
+// BankCode The bank's code, from `GET /v1/banks`.
+//
+// Example: 68
+type BankCode = string
+
+// BankList The banks, by name.
+type BankList struct {
+	// Data The banks.
+	Data []Bank `json:"data"`
+}
+
+// BankName The bank's name.
+//
+// Example: Equity Bank Kenya Limited
+type BankName = string
+
 // ClientReference The client's own reference.
 //
 // Example: rent-november
 type ClientReference = string
+
+// CreateBankAccountRequest The account to link.
+type CreateBankAccountRequest struct {
+	// AccountNumber The account's number at the bank.
+	//
+	// Example: 0123456789
+	AccountNumber string `json:"account_number"`
+
+	// BankCode The bank's code, from `GET /v1/banks`.
+	//
+	// Example: 68
+	BankCode BankCode `json:"bank_code"`
+
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID externalRef0.UUID `json:"id"`
+
+	// Name The owner's name, for a bank that cannot tell it.
+	//
+	// Example: Amina Wanjiru
+	Name *string `json:"name,omitempty"`
+}
 
 // CreateWithdrawalRequest The quote to spend.
 type CreateWithdrawalRequest struct {
@@ -170,6 +271,11 @@ type CreateWithdrawalRequest struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	WithdrawalQuoteID externalRef0.UUID `json:"withdrawal_quote_id"`
 }
+
+// LastFour The last four digits of the account's number.
+//
+// Example: 6789
+type LastFour = string
 
 // MaskedName First name and initial of the customer who has the number; absent when nobody has.
 //
@@ -493,6 +599,11 @@ type WithdrawalTransition struct {
 	Status string `json:"status"`
 }
 
+// BankAccountID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type BankAccountID = externalRef0.UUID
+
 // RequestID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -505,6 +616,12 @@ type WithdrawalID = externalRef0.UUID
 
 // WithdrawalStatus defines model for WithdrawalStatus.
 type WithdrawalStatus string
+
+// CreateBankAccountParams defines parameters for CreateBankAccount.
+type CreateBankAccountParams struct {
+	// StepUpToken Token from `POST /v1/step-ups`, valid for 5 minutes and for what it approves only.
+	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
+}
 
 // ListBankingApprovalsParams defines parameters for ListBankingApprovals.
 type ListBankingApprovalsParams struct {
@@ -563,6 +680,9 @@ type CreateWithdrawalParams struct {
 	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
 }
 
+// CreateBankAccountJSONRequestBody defines body for CreateBankAccount for application/json ContentType.
+type CreateBankAccountJSONRequestBody = CreateBankAccountRequest
+
 // ApproveBankingApprovalJSONRequestBody defines body for ApproveBankingApproval for application/json ContentType.
 type ApproveBankingApprovalJSONRequestBody = externalRef0.ApprovalDecision
 
@@ -580,6 +700,15 @@ type CreateWithdrawalJSONRequestBody = CreateWithdrawalRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListBankAccounts List my bank accounts
+	// (GET /v1/bank-accounts)
+	ListBankAccounts(w http.ResponseWriter, r *http.Request)
+	// CreateBankAccount Link a bank account
+	// (POST /v1/bank-accounts)
+	CreateBankAccount(w http.ResponseWriter, r *http.Request, params CreateBankAccountParams)
+	// DeleteBankAccount Remove a bank account
+	// (DELETE /v1/bank-accounts/{bank_account_id})
+	DeleteBankAccount(w http.ResponseWriter, r *http.Request, bankAccountID BankAccountID)
 	// ListBankingApprovals List the decisions that wait for a second person
 	// (GET /v1/banking/approvals)
 	ListBankingApprovals(w http.ResponseWriter, r *http.Request, params ListBankingApprovalsParams)
@@ -595,6 +724,9 @@ type ServerInterface interface {
 	// ProposeSettlement Propose how a withdrawal in doubt ended
 	// (POST /v1/banking/withdrawals/{withdrawal_id}/settlement)
 	ProposeSettlement(w http.ResponseWriter, r *http.Request, withdrawalID WithdrawalID)
+	// ListBanks List the banks that can be paid to
+	// (GET /v1/banks)
+	ListBanks(w http.ResponseWriter, r *http.Request)
 	// ReceivePaystackEvent Take an event from Paystack
 	// (POST /v1/hooks/bp)
 	ReceivePaystackEvent(w http.ResponseWriter, r *http.Request, params ReceivePaystackEventParams)
@@ -625,6 +757,24 @@ type ServerInterface interface {
 
 type Unimplemented struct{}
 
+// ListBankAccounts List my bank accounts
+// (GET /v1/bank-accounts)
+func (_ Unimplemented) ListBankAccounts(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateBankAccount Link a bank account
+// (POST /v1/bank-accounts)
+func (_ Unimplemented) CreateBankAccount(w http.ResponseWriter, r *http.Request, params CreateBankAccountParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeleteBankAccount Remove a bank account
+// (DELETE /v1/bank-accounts/{bank_account_id})
+func (_ Unimplemented) DeleteBankAccount(w http.ResponseWriter, r *http.Request, bankAccountID BankAccountID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListBankingApprovals List the decisions that wait for a second person
 // (GET /v1/banking/approvals)
 func (_ Unimplemented) ListBankingApprovals(w http.ResponseWriter, r *http.Request, params ListBankingApprovalsParams) {
@@ -652,6 +802,12 @@ func (_ Unimplemented) ListWithdrawalsByStatus(w http.ResponseWriter, r *http.Re
 // ProposeSettlement Propose how a withdrawal in doubt ended
 // (POST /v1/banking/withdrawals/{withdrawal_id}/settlement)
 func (_ Unimplemented) ProposeSettlement(w http.ResponseWriter, r *http.Request, withdrawalID WithdrawalID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListBanks List the banks that can be paid to
+// (GET /v1/banks)
+func (_ Unimplemented) ListBanks(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -711,6 +867,91 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// ListBankAccounts operation middleware
+func (siw *ServerInterfaceWrapper) ListBankAccounts(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListBankAccounts(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateBankAccount operation middleware
+func (siw *ServerInterfaceWrapper) CreateBankAccount(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateBankAccountParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Step-Up-Token" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Step-Up-Token")]; found {
+		var StepUpToken externalRef0.StepUpToken
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Step-Up-Token", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Step-Up-Token", valueList[0], &StepUpToken, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Step-Up-Token", Err: err})
+			return
+		}
+
+		params.StepUpToken = StepUpToken
+
+	} else {
+		err := fmt.Errorf("Header parameter Step-Up-Token is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Step-Up-Token", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateBankAccount(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteBankAccount operation middleware
+func (siw *ServerInterfaceWrapper) DeleteBankAccount(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "bank_account_id" -------------
+	var bankAccountID BankAccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "bank_account_id", chi.URLParam(r, "bank_account_id"), &bankAccountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bank_account_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteBankAccount(w, r, bankAccountID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // ListBankingApprovals operation middleware
 func (siw *ServerInterfaceWrapper) ListBankingApprovals(w http.ResponseWriter, r *http.Request) {
@@ -899,6 +1140,20 @@ func (siw *ServerInterfaceWrapper) ProposeSettlement(w http.ResponseWriter, r *h
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ProposeSettlement(w, r, withdrawalID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListBanks operation middleware
+func (siw *ServerInterfaceWrapper) ListBanks(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListBanks(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1341,6 +1596,18 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/v1/withdrawals/{withdrawal_id}/cancellation", wrapper.CancelWithdrawal)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/banks", wrapper.ListBanks)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/bank-accounts", wrapper.ListBankAccounts)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/bank-accounts", wrapper.CreateBankAccount)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/bank-accounts/{bank_account_id}", wrapper.DeleteBankAccount)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/banking/withdrawals", wrapper.ListWithdrawalsByStatus)
 	})
 	r.Group(func(r chi.Router) {
@@ -1366,6 +1633,498 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 
 	return r
+}
+
+type ListBankAccountsRequestObject struct {
+}
+
+type ListBankAccountsResponseObject interface {
+	VisitListBankAccountsResponse(w http.ResponseWriter) error
+}
+
+type ListBankAccounts200JSONResponse BankAccountList
+
+func (response ListBankAccounts200JSONResponse) VisitListBankAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankAccounts400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListBankAccounts400ApplicationProblemPlusJSONResponse) VisitListBankAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankAccounts401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListBankAccounts401ApplicationProblemPlusJSONResponse) VisitListBankAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankAccounts403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListBankAccounts403ApplicationProblemPlusJSONResponse) VisitListBankAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankAccounts429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListBankAccounts429ApplicationProblemPlusJSONResponse) VisitListBankAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankAccounts500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListBankAccounts500ApplicationProblemPlusJSONResponse) VisitListBankAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankAccounts503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListBankAccounts503ApplicationProblemPlusJSONResponse) VisitListBankAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankAccounts504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListBankAccounts504ApplicationProblemPlusJSONResponse) VisitListBankAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBankAccountRequestObject struct {
+	Params CreateBankAccountParams
+	Body   *CreateBankAccountJSONRequestBody
+}
+
+type CreateBankAccountResponseObject interface {
+	VisitCreateBankAccountResponse(w http.ResponseWriter) error
+}
+
+type CreateBankAccount201JSONResponse BankAccount
+
+func (response CreateBankAccount201JSONResponse) VisitCreateBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBankAccount400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateBankAccount400ApplicationProblemPlusJSONResponse) VisitCreateBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBankAccount401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateBankAccount401ApplicationProblemPlusJSONResponse) VisitCreateBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBankAccount403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateBankAccount403ApplicationProblemPlusJSONResponse) VisitCreateBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBankAccount408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreateBankAccount408ApplicationProblemPlusJSONResponse) VisitCreateBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBankAccount409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateBankAccount409ApplicationProblemPlusJSONResponse) VisitCreateBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBankAccount413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateBankAccount413ApplicationProblemPlusJSONResponse) VisitCreateBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBankAccount415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateBankAccount415ApplicationProblemPlusJSONResponse) VisitCreateBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBankAccount422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateBankAccount422ApplicationProblemPlusJSONResponse) VisitCreateBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBankAccount429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateBankAccount429ApplicationProblemPlusJSONResponse) VisitCreateBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBankAccount500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CreateBankAccount500ApplicationProblemPlusJSONResponse) VisitCreateBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBankAccount503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateBankAccount503ApplicationProblemPlusJSONResponse) VisitCreateBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBankAccount504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreateBankAccount504ApplicationProblemPlusJSONResponse) VisitCreateBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteBankAccountRequestObject struct {
+	BankAccountID BankAccountID `json:"bank_account_id"`
+}
+
+type DeleteBankAccountResponseObject interface {
+	VisitDeleteBankAccountResponse(w http.ResponseWriter) error
+}
+
+type DeleteBankAccount204Response struct {
+}
+
+func (response DeleteBankAccount204Response) VisitDeleteBankAccountResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteBankAccount400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteBankAccount400ApplicationProblemPlusJSONResponse) VisitDeleteBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteBankAccount401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteBankAccount401ApplicationProblemPlusJSONResponse) VisitDeleteBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteBankAccount403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteBankAccount403ApplicationProblemPlusJSONResponse) VisitDeleteBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteBankAccount404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteBankAccount404ApplicationProblemPlusJSONResponse) VisitDeleteBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteBankAccount429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteBankAccount429ApplicationProblemPlusJSONResponse) VisitDeleteBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteBankAccount500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteBankAccount500ApplicationProblemPlusJSONResponse) VisitDeleteBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteBankAccount503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteBankAccount503ApplicationProblemPlusJSONResponse) VisitDeleteBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteBankAccount504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteBankAccount504ApplicationProblemPlusJSONResponse) VisitDeleteBankAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type ListBankingApprovalsRequestObject struct {
@@ -2350,6 +3109,139 @@ type ProposeSettlement504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProposeSettlement504ApplicationProblemPlusJSONResponse) VisitProposeSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBanksRequestObject struct {
+}
+
+type ListBanksResponseObject interface {
+	VisitListBanksResponse(w http.ResponseWriter) error
+}
+
+type ListBanks200JSONResponse BankList
+
+func (response ListBanks200JSONResponse) VisitListBanksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBanks400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListBanks400ApplicationProblemPlusJSONResponse) VisitListBanksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBanks401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListBanks401ApplicationProblemPlusJSONResponse) VisitListBanksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBanks403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListBanks403ApplicationProblemPlusJSONResponse) VisitListBanksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBanks429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListBanks429ApplicationProblemPlusJSONResponse) VisitListBanksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBanks500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListBanks500ApplicationProblemPlusJSONResponse) VisitListBanksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBanks503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListBanks503ApplicationProblemPlusJSONResponse) VisitListBanksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBanks504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListBanks504ApplicationProblemPlusJSONResponse) VisitListBanksResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3732,6 +4624,15 @@ func (response CancelWithdrawal504ApplicationProblemPlusJSONResponse) VisitCance
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListBankAccounts List my bank accounts
+	// (GET /v1/bank-accounts)
+	ListBankAccounts(ctx context.Context, request ListBankAccountsRequestObject) (ListBankAccountsResponseObject, error)
+	// CreateBankAccount Link a bank account
+	// (POST /v1/bank-accounts)
+	CreateBankAccount(ctx context.Context, request CreateBankAccountRequestObject) (CreateBankAccountResponseObject, error)
+	// DeleteBankAccount Remove a bank account
+	// (DELETE /v1/bank-accounts/{bank_account_id})
+	DeleteBankAccount(ctx context.Context, request DeleteBankAccountRequestObject) (DeleteBankAccountResponseObject, error)
 	// ListBankingApprovals List the decisions that wait for a second person
 	// (GET /v1/banking/approvals)
 	ListBankingApprovals(ctx context.Context, request ListBankingApprovalsRequestObject) (ListBankingApprovalsResponseObject, error)
@@ -3747,6 +4648,9 @@ type StrictServerInterface interface {
 	// ProposeSettlement Propose how a withdrawal in doubt ended
 	// (POST /v1/banking/withdrawals/{withdrawal_id}/settlement)
 	ProposeSettlement(ctx context.Context, request ProposeSettlementRequestObject) (ProposeSettlementResponseObject, error)
+	// ListBanks List the banks that can be paid to
+	// (GET /v1/banks)
+	ListBanks(ctx context.Context, request ListBanksRequestObject) (ListBanksResponseObject, error)
 	// ReceivePaystackEvent Take an event from Paystack
 	// (POST /v1/hooks/bp)
 	ReceivePaystackEvent(ctx context.Context, request ReceivePaystackEventRequestObject) (ReceivePaystackEventResponseObject, error)
@@ -3810,6 +4714,89 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictHTTPServerOptions
+}
+
+// ListBankAccounts operation middleware
+func (sh *strictHandler) ListBankAccounts(w http.ResponseWriter, r *http.Request) {
+	var request ListBankAccountsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBankAccounts(ctx, request.(ListBankAccountsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBankAccounts")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListBankAccountsResponseObject); ok {
+		if err := validResponse.VisitListBankAccountsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateBankAccount operation middleware
+func (sh *strictHandler) CreateBankAccount(w http.ResponseWriter, r *http.Request, params CreateBankAccountParams) {
+	var request CreateBankAccountRequestObject
+
+	request.Params = params
+
+	var body CreateBankAccountJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateBankAccount(ctx, request.(CreateBankAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateBankAccount")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateBankAccountResponseObject); ok {
+		if err := validResponse.VisitCreateBankAccountResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteBankAccount operation middleware
+func (sh *strictHandler) DeleteBankAccount(w http.ResponseWriter, r *http.Request, bankAccountID BankAccountID) {
+	var request DeleteBankAccountRequestObject
+
+	request.BankAccountID = bankAccountID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteBankAccount(ctx, request.(DeleteBankAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteBankAccount")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteBankAccountResponseObject); ok {
+		if err := validResponse.VisitDeleteBankAccountResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // ListBankingApprovals operation middleware
@@ -3956,6 +4943,30 @@ func (sh *strictHandler) ProposeSettlement(w http.ResponseWriter, r *http.Reques
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ProposeSettlementResponseObject); ok {
 		if err := validResponse.VisitProposeSettlementResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListBanks operation middleware
+func (sh *strictHandler) ListBanks(w http.ResponseWriter, r *http.Request) {
+	var request ListBanksRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBanks(ctx, request.(ListBanksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBanks")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListBanksResponseObject); ok {
+		if err := validResponse.VisitListBanksResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

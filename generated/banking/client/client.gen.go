@@ -153,10 +153,111 @@ func (e ListWithdrawalsByStatusParamsStatus) Valid() bool {
 	}
 }
 
+// Bank A bank that can be paid to.
+type Bank struct {
+	// Code The bank's code, from `GET /v1/banks`.
+	//
+	// Example: 68
+	Code BankCode `json:"code"`
+
+	// Name The bank's name.
+	//
+	// Example: Equity Bank Kenya Limited
+	Name BankName `json:"name"`
+}
+
+// BankAccount A linked account.
+type BankAccount struct {
+	// BankCode The bank's code, from `GET /v1/banks`.
+	//
+	// Example: 68
+	BankCode BankCode `json:"bank_code"`
+
+	// BankName The bank's name.
+	//
+	// Example: Equity Bank Kenya Limited
+	BankName BankName `json:"bank_name"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID externalRef0.UUID `json:"id"`
+
+	// LastFour The last four digits of the account's number.
+	//
+	// Example: 6789
+	LastFour LastFour `json:"last_four"`
+
+	// Name The owner's name.
+	//
+	// Example: Amina Wanjiru
+	Name string `json:"name"`
+
+	// NameChecked Whether the bank told the name; else the customer did.
+	//
+	// Example: true
+	NameChecked bool `json:"name_checked"`
+
+	// PayableFrom RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	PayableFrom externalRef0.Timestamp `json:"payable_from"`
+}
+
+// BankAccountList The customer's accounts.
+type BankAccountList struct {
+	// Data The accounts.
+	Data []BankAccount `json:"data"`
+}
+
+// BankCode The bank's code, from `GET /v1/banks`.
+//
+// Example: 68
+type BankCode = string
+
+// BankList The banks, by name.
+type BankList struct {
+	// Data The banks.
+	Data []Bank `json:"data"`
+}
+
+// BankName The bank's name.
+//
+// Example: Equity Bank Kenya Limited
+type BankName = string
+
 // ClientReference The client's own reference.
 //
 // Example: rent-november
 type ClientReference = string
+
+// CreateBankAccountRequest The account to link.
+type CreateBankAccountRequest struct {
+	// AccountNumber The account's number at the bank.
+	//
+	// Example: 0123456789
+	AccountNumber string `json:"account_number"`
+
+	// BankCode The bank's code, from `GET /v1/banks`.
+	//
+	// Example: 68
+	BankCode BankCode `json:"bank_code"`
+
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID externalRef0.UUID `json:"id"`
+
+	// Name The owner's name, for a bank that cannot tell it.
+	//
+	// Example: Amina Wanjiru
+	Name *string `json:"name,omitempty"`
+}
 
 // CreateWithdrawalRequest The quote to spend.
 type CreateWithdrawalRequest struct {
@@ -170,6 +271,11 @@ type CreateWithdrawalRequest struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	WithdrawalQuoteID externalRef0.UUID `json:"withdrawal_quote_id"`
 }
+
+// LastFour The last four digits of the account's number.
+//
+// Example: 6789
+type LastFour = string
 
 // MaskedName First name and initial of the customer who has the number; absent when nobody has.
 //
@@ -493,6 +599,11 @@ type WithdrawalTransition struct {
 	Status string `json:"status"`
 }
 
+// BankAccountID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type BankAccountID = externalRef0.UUID
+
 // RequestID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -505,6 +616,12 @@ type WithdrawalID = externalRef0.UUID
 
 // WithdrawalStatus defines model for WithdrawalStatus.
 type WithdrawalStatus string
+
+// CreateBankAccountParams defines parameters for CreateBankAccount.
+type CreateBankAccountParams struct {
+	// StepUpToken Token from `POST /v1/step-ups`, valid for 5 minutes and for what it approves only.
+	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
+}
 
 // ListBankingApprovalsParams defines parameters for ListBankingApprovals.
 type ListBankingApprovalsParams struct {
@@ -562,6 +679,9 @@ type CreateWithdrawalParams struct {
 	// StepUpToken Token from `POST /v1/step-ups`, valid for 5 minutes and for what it approves only.
 	StepUpToken externalRef0.StepUpToken `json:"Step-Up-Token"`
 }
+
+// CreateBankAccountJSONRequestBody defines body for CreateBankAccount for application/json ContentType.
+type CreateBankAccountJSONRequestBody = CreateBankAccountRequest
 
 // ApproveBankingApprovalJSONRequestBody defines body for ApproveBankingApproval for application/json ContentType.
 type ApproveBankingApprovalJSONRequestBody = externalRef0.ApprovalDecision
@@ -652,6 +772,38 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// ListBankAccounts List my bank accounts
+	//
+	// Those that are linked, of which only the last four digits are shown.
+	//
+	// Corresponds with GET /v1/bank-accounts (the `ListBankAccounts` operationId).
+	ListBankAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateBankAccountWithBody Link a bank account
+	//
+	// Links an account to withdraw to. The client chooses its `id` (a new UUID), and needs a `Step-Up-Token` for `createBankAccount` and that id. The name is the bank's where it can tell it, else `name`, marked as not checked (422 `account_name_required` without one). It can be paid to at once if the bank's name fits the customer's, else a day later (`payable_from`). The same account again, or the same request again, returns the account that there is; at most 5 can be linked (409 `too_many_bank_accounts`). For 24 hours after a new PIN, phone or number it is 422 `cooling_period`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/bank-accounts (the `CreateBankAccount` operationId).
+	CreateBankAccountWithBody(ctx context.Context, params *CreateBankAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateBankAccount Link a bank account
+	//
+	// Links an account to withdraw to. The client chooses its `id` (a new UUID), and needs a `Step-Up-Token` for `createBankAccount` and that id. The name is the bank's where it can tell it, else `name`, marked as not checked (422 `account_name_required` without one). It can be paid to at once if the bank's name fits the customer's, else a day later (`payable_from`). The same account again, or the same request again, returns the account that there is; at most 5 can be linked (409 `too_many_bank_accounts`). For 24 hours after a new PIN, phone or number it is 422 `cooling_period`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/bank-accounts (the `CreateBankAccount` operationId).
+	CreateBankAccount(ctx context.Context, params *CreateBankAccountParams, body CreateBankAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteBankAccount Remove a bank account
+	//
+	// What is on its way to it is still paid. Repeating it is harmless. Linked again, it is a new account.
+	//
+	// Corresponds with DELETE /v1/bank-accounts/{bank_account_id} (the `DeleteBankAccount` operationId).
+	DeleteBankAccount(ctx context.Context, bankAccountID BankAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListBankingApprovals List the decisions that wait for a second person
 	//
 	// The newest first, of the kinds that the caller may propose or approve; each reading is audited.
@@ -719,6 +871,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/banking/withdrawals/{withdrawal_id}/settlement (the `ProposeSettlement` operationId).
 	ProposeSettlement(ctx context.Context, withdrawalID WithdrawalID, body ProposeSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListBanks List the banks that can be paid to
+	//
+	// Kenya's, by name. The list is the provider's of the last day; while the provider cannot be asked it is the last one that is known.
+	//
+	// Corresponds with GET /v1/banks (the `ListBanks` operationId).
+	ListBanks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReceivePaystackEventWithBody Take an event from Paystack
 	//
@@ -803,6 +962,78 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/withdrawals/{withdrawal_id}/cancellation (the `CancelWithdrawal` operationId).
 	CancelWithdrawal(ctx context.Context, withdrawalID WithdrawalID, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// ListBankAccounts List my bank accounts
+//
+// Those that are linked, of which only the last four digits are shown.
+//
+// Corresponds with GET /v1/bank-accounts (the `ListBankAccounts` operationId).
+func (c *Client) ListBankAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListBankAccountsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateBankAccountWithBody Link a bank account
+//
+// Links an account to withdraw to. The client chooses its `id` (a new UUID), and needs a `Step-Up-Token` for `createBankAccount` and that id. The name is the bank's where it can tell it, else `name`, marked as not checked (422 `account_name_required` without one). It can be paid to at once if the bank's name fits the customer's, else a day later (`payable_from`). The same account again, or the same request again, returns the account that there is; at most 5 can be linked (409 `too_many_bank_accounts`). For 24 hours after a new PIN, phone or number it is 422 `cooling_period`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/bank-accounts (the `CreateBankAccount` operationId).
+func (c *Client) CreateBankAccountWithBody(ctx context.Context, params *CreateBankAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateBankAccountRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateBankAccount Link a bank account
+//
+// Links an account to withdraw to. The client chooses its `id` (a new UUID), and needs a `Step-Up-Token` for `createBankAccount` and that id. The name is the bank's where it can tell it, else `name`, marked as not checked (422 `account_name_required` without one). It can be paid to at once if the bank's name fits the customer's, else a day later (`payable_from`). The same account again, or the same request again, returns the account that there is; at most 5 can be linked (409 `too_many_bank_accounts`). For 24 hours after a new PIN, phone or number it is 422 `cooling_period`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/bank-accounts (the `CreateBankAccount` operationId).
+func (c *Client) CreateBankAccount(ctx context.Context, params *CreateBankAccountParams, body CreateBankAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateBankAccountRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteBankAccount Remove a bank account
+//
+// What is on its way to it is still paid. Repeating it is harmless. Linked again, it is a new account.
+//
+// Corresponds with DELETE /v1/bank-accounts/{bank_account_id} (the `DeleteBankAccount` operationId).
+func (c *Client) DeleteBankAccount(ctx context.Context, bankAccountID BankAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteBankAccountRequest(c.Server, bankAccountID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // ListBankingApprovals List the decisions that wait for a second person
@@ -943,6 +1174,23 @@ func (c *Client) ProposeSettlementWithBody(ctx context.Context, withdrawalID Wit
 // Corresponds with POST /v1/banking/withdrawals/{withdrawal_id}/settlement (the `ProposeSettlement` operationId).
 func (c *Client) ProposeSettlement(ctx context.Context, withdrawalID WithdrawalID, body ProposeSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewProposeSettlementRequest(c.Server, withdrawalID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListBanks List the banks that can be paid to
+//
+// Kenya's, by name. The list is the provider's of the last day; while the provider cannot be asked it is the last one that is known.
+//
+// Corresponds with GET /v1/banks (the `ListBanks` operationId).
+func (c *Client) ListBanks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListBanksRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -1135,6 +1383,120 @@ func (c *Client) CancelWithdrawal(ctx context.Context, withdrawalID WithdrawalID
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewListBankAccountsRequest constructs an http.Request for the ListBankAccounts method
+func NewListBankAccountsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/bank-accounts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateBankAccountRequest calls the generic CreateBankAccount builder with application/json body
+func NewCreateBankAccountRequest(server string, params *CreateBankAccountParams, body CreateBankAccountJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateBankAccountRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateBankAccountRequestWithBody constructs an http.Request for the CreateBankAccount method, with any body, and a specified content type
+func NewCreateBankAccountRequestWithBody(server string, params *CreateBankAccountParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/bank-accounts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Step-Up-Token", params.StepUpToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Step-Up-Token", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteBankAccountRequest constructs an http.Request for the DeleteBankAccount method
+func NewDeleteBankAccountRequest(server string, bankAccountID BankAccountID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bank_account_id", bankAccountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/bank-accounts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewListBankingApprovalsRequest constructs an http.Request for the ListBankingApprovals method
@@ -1430,6 +1792,33 @@ func NewProposeSettlementRequestWithBody(server string, withdrawalID WithdrawalI
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListBanksRequest constructs an http.Request for the ListBanks method
+func NewListBanksRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/banks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -1856,6 +2245,42 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ListBankAccountsWithResponse List my bank accounts
+	//
+	// Those that are linked, of which only the last four digits are shown.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/bank-accounts (the `ListBankAccounts` operationId).
+	ListBankAccountsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListBankAccountsResponse, error)
+
+	// CreateBankAccountWithBodyWithResponse Link a bank account
+	//
+	// Links an account to withdraw to. The client chooses its `id` (a new UUID), and needs a `Step-Up-Token` for `createBankAccount` and that id. The name is the bank's where it can tell it, else `name`, marked as not checked (422 `account_name_required` without one). It can be paid to at once if the bank's name fits the customer's, else a day later (`payable_from`). The same account again, or the same request again, returns the account that there is; at most 5 can be linked (409 `too_many_bank_accounts`). For 24 hours after a new PIN, phone or number it is 422 `cooling_period`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/bank-accounts (the `CreateBankAccount` operationId).
+	CreateBankAccountWithBodyWithResponse(ctx context.Context, params *CreateBankAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateBankAccountResponse, error)
+
+	// CreateBankAccountWithResponse Link a bank account
+	//
+	// Links an account to withdraw to. The client chooses its `id` (a new UUID), and needs a `Step-Up-Token` for `createBankAccount` and that id. The name is the bank's where it can tell it, else `name`, marked as not checked (422 `account_name_required` without one). It can be paid to at once if the bank's name fits the customer's, else a day later (`payable_from`). The same account again, or the same request again, returns the account that there is; at most 5 can be linked (409 `too_many_bank_accounts`). For 24 hours after a new PIN, phone or number it is 422 `cooling_period`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/bank-accounts (the `CreateBankAccount` operationId).
+	CreateBankAccountWithResponse(ctx context.Context, params *CreateBankAccountParams, body CreateBankAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateBankAccountResponse, error)
+
+	// DeleteBankAccountWithResponse Remove a bank account
+	//
+	// What is on its way to it is still paid. Repeating it is harmless. Linked again, it is a new account.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/bank-accounts/{bank_account_id} (the `DeleteBankAccount` operationId).
+	DeleteBankAccountWithResponse(ctx context.Context, bankAccountID BankAccountID, reqEditors ...RequestEditorFn) (*DeleteBankAccountResponse, error)
+
 	// ListBankingApprovalsWithResponse List the decisions that wait for a second person
 	//
 	// The newest first, of the kinds that the caller may propose or approve; each reading is audited.
@@ -1927,6 +2352,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/banking/withdrawals/{withdrawal_id}/settlement (the `ProposeSettlement` operationId).
 	ProposeSettlementWithResponse(ctx context.Context, withdrawalID WithdrawalID, body ProposeSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeSettlementResponse, error)
+
+	// ListBanksWithResponse List the banks that can be paid to
+	//
+	// Kenya's, by name. The list is the provider's of the last day; while the provider cannot be asked it is the last one that is known.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/banks (the `ListBanks` operationId).
+	ListBanksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListBanksResponse, error)
 
 	// ReceivePaystackEventWithBodyWithResponse Take an event from Paystack
 	//
@@ -2017,6 +2451,311 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/withdrawals/{withdrawal_id}/cancellation (the `CancelWithdrawal` operationId).
 	CancelWithdrawalWithResponse(ctx context.Context, withdrawalID WithdrawalID, reqEditors ...RequestEditorFn) (*CancelWithdrawalResponse, error)
+}
+
+type ListBankAccountsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BankAccountList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListBankAccountsResponse) GetJSON200() *BankAccountList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListBankAccountsResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListBankAccountsResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListBankAccountsResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListBankAccountsResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListBankAccountsResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListBankAccountsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListBankAccountsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListBankAccountsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListBankAccountsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListBankAccountsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListBankAccountsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateBankAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *BankAccount
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateBankAccountResponse) GetJSON201() *BankAccount {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateBankAccountResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateBankAccountResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateBankAccountResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CreateBankAccountResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateBankAccountResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateBankAccountResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreateBankAccountResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateBankAccountResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateBankAccountResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateBankAccountResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateBankAccountResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CreateBankAccountResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateBankAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateBankAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateBankAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateBankAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteBankAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteBankAccountResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteBankAccountResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteBankAccountResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteBankAccountResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteBankAccountResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteBankAccountResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteBankAccountResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r DeleteBankAccountResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteBankAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteBankAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteBankAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteBankAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type ListBankingApprovalsResponse struct {
@@ -2603,6 +3342,96 @@ func (r ProposeSettlementResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ProposeSettlementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListBanksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BankList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListBanksResponse) GetJSON200() *BankList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListBanksResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListBanksResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListBanksResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListBanksResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListBanksResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListBanksResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListBanksResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListBanksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListBanksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListBanksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListBanksResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3455,6 +4284,66 @@ func (r CancelWithdrawalResponse) ContentType() string {
 	return ""
 }
 
+// ListBankAccountsWithResponse List my bank accounts
+//
+// Those that are linked, of which only the last four digits are shown.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/bank-accounts (the `ListBankAccounts` operationId).
+func (c *ClientWithResponses) ListBankAccountsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListBankAccountsResponse, error) {
+	rsp, err := c.ListBankAccounts(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListBankAccountsResponse(rsp)
+}
+
+// CreateBankAccountWithBodyWithResponse Link a bank account
+//
+// Links an account to withdraw to. The client chooses its `id` (a new UUID), and needs a `Step-Up-Token` for `createBankAccount` and that id. The name is the bank's where it can tell it, else `name`, marked as not checked (422 `account_name_required` without one). It can be paid to at once if the bank's name fits the customer's, else a day later (`payable_from`). The same account again, or the same request again, returns the account that there is; at most 5 can be linked (409 `too_many_bank_accounts`). For 24 hours after a new PIN, phone or number it is 422 `cooling_period`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/bank-accounts (the `CreateBankAccount` operationId).
+func (c *ClientWithResponses) CreateBankAccountWithBodyWithResponse(ctx context.Context, params *CreateBankAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateBankAccountResponse, error) {
+	rsp, err := c.CreateBankAccountWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateBankAccountResponse(rsp)
+}
+
+// CreateBankAccountWithResponse Link a bank account
+//
+// Links an account to withdraw to. The client chooses its `id` (a new UUID), and needs a `Step-Up-Token` for `createBankAccount` and that id. The name is the bank's where it can tell it, else `name`, marked as not checked (422 `account_name_required` without one). It can be paid to at once if the bank's name fits the customer's, else a day later (`payable_from`). The same account again, or the same request again, returns the account that there is; at most 5 can be linked (409 `too_many_bank_accounts`). For 24 hours after a new PIN, phone or number it is 422 `cooling_period`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/bank-accounts (the `CreateBankAccount` operationId).
+func (c *ClientWithResponses) CreateBankAccountWithResponse(ctx context.Context, params *CreateBankAccountParams, body CreateBankAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateBankAccountResponse, error) {
+	rsp, err := c.CreateBankAccount(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateBankAccountResponse(rsp)
+}
+
+// DeleteBankAccountWithResponse Remove a bank account
+//
+// What is on its way to it is still paid. Repeating it is harmless. Linked again, it is a new account.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/bank-accounts/{bank_account_id} (the `DeleteBankAccount` operationId).
+func (c *ClientWithResponses) DeleteBankAccountWithResponse(ctx context.Context, bankAccountID BankAccountID, reqEditors ...RequestEditorFn) (*DeleteBankAccountResponse, error) {
+	rsp, err := c.DeleteBankAccount(ctx, bankAccountID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteBankAccountResponse(rsp)
+}
+
 // ListBankingApprovalsWithResponse List the decisions that wait for a second person
 //
 // The newest first, of the kinds that the caller may propose or approve; each reading is audited.
@@ -3573,6 +4462,21 @@ func (c *ClientWithResponses) ProposeSettlementWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseProposeSettlementResponse(rsp)
+}
+
+// ListBanksWithResponse List the banks that can be paid to
+//
+// Kenya's, by name. The list is the provider's of the last day; while the provider cannot be asked it is the last one that is known.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/banks (the `ListBanks` operationId).
+func (c *ClientWithResponses) ListBanksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListBanksResponse, error) {
+	rsp, err := c.ListBanks(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListBanksResponse(rsp)
 }
 
 // ReceivePaystackEventWithBodyWithResponse Take an event from Paystack
@@ -3723,6 +4627,269 @@ func (c *ClientWithResponses) CancelWithdrawalWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseCancelWithdrawalResponse(rsp)
+}
+
+// ParseListBankAccountsResponse parses an HTTP response from a ListBankAccountsWithResponse call
+func ParseListBankAccountsResponse(rsp *http.Response) (*ListBankAccountsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListBankAccountsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BankAccountList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateBankAccountResponse parses an HTTP response from a CreateBankAccountWithResponse call
+func ParseCreateBankAccountResponse(rsp *http.Response) (*CreateBankAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateBankAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest BankAccount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteBankAccountResponse parses an HTTP response from a DeleteBankAccountWithResponse call
+func ParseDeleteBankAccountResponse(rsp *http.Response) (*DeleteBankAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteBankAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
 }
 
 // ParseListBankingApprovalsResponse parses an HTTP response from a ListBankingApprovalsWithResponse call
@@ -4206,6 +5373,81 @@ func ParseProposeSettlementResponse(rsp *http.Response) (*ProposeSettlementRespo
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListBanksResponse parses an HTTP response from a ListBanksWithResponse call
+func ParseListBanksResponse(rsp *http.Response) (*ListBanksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListBanksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BankList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests

@@ -10,6 +10,28 @@ import (
 	"github.com/google/uuid"
 )
 
+type Bank struct {
+	Code   string
+	Name   string
+	SeenAt time.Time
+}
+
+type BankAccount struct {
+	ID            uuid.UUID
+	UserID        uuid.UUID
+	BankCode      string
+	BankName      string
+	NumberSealed  []byte
+	NumberIndex   []byte
+	LastFour      string
+	NameSealed    []byte
+	NameChecked   bool
+	PayableFrom   time.Time
+	CreatedAt     time.Time
+	DeletedAt     *time.Time
+	RecipientCode *string
+}
+
 type PaystackEvent struct {
 	ID         uuid.UUID
 	BodyHash   []byte

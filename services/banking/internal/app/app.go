@@ -91,6 +91,7 @@ func New(d Deps) *App {
 func Sealed(s *seal.Sealer) []keycheck.Sealed {
 	return []keycheck.Sealed{
 		keycheck.Column(s, "withdrawals", "destination_sealed", sealDestination+":"),
+		keycheck.Column(s, "bank_accounts", "number_sealed", sealAccountNumber+":"),
 		keycheck.Column(s, "provider_events", "body_sealed", railResults.Sealed),
 		keycheck.Column(s, "paystack_events", "body_sealed", paystackEvents.Sealed),
 	}

@@ -27,4 +27,10 @@ var (
 	ErrNotInDoubt      = fault.New(fault.Conflict, "not_in_doubt", "The withdrawal is not in doubt.")
 	ErrReceiptUsed     = fault.New(fault.Unprocessable, "receipt_used", "Another withdrawal has this receipt.")
 	ErrReceiptRequired = fault.New(fault.Invalid, "receipt_required", "A payment needs the rail's receipt.")
+
+	ErrBankUnknown         = fault.New(fault.Unprocessable, "bank_unknown", "There is no such bank; choose one of the list.")
+	ErrAccountNameRequired = fault.New(fault.Unprocessable, "account_name_required",
+		"The bank does not tell whose account this is; give the name.")
+	ErrTooManyAccounts = fault.New(fault.Conflict, "too_many_bank_accounts", "You have 5 bank accounts; remove one first.")
+	ErrAccountIDUsed   = fault.New(fault.Conflict, "bank_account_id_used", "This id is another account's; choose a new one.")
 )

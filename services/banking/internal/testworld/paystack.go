@@ -1,9 +1,11 @@
 package testworld
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sendtip/sendtip/kit/fault"
@@ -15,6 +17,23 @@ import (
 
 // PaystackKey is the business's key.
 const PaystackKey = sandbox.DefaultPaystackKey
+
+// OwnAccount is an account whose owner the bank calls by the name of every customer here.
+const OwnAccount = "0100100037"
+
+// line is what lies between here and Paystack.
+type line struct{ cut atomic.Bool }
+
+// RoundTrip implements http.RoundTripper.
+func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.cut.Load() {
+		return nil, errors.New("the line is cut")
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// PaystackDown breaks all connections to Paystack, or no more.
+func (w *World) PaystackDown(down bool) { w.line.cut.Store(down) }
 
 // startPaystack runs the sandbox, whose books are the other side's truth, and returns a client of Paystack each of whose exchanges is held
 // against the official description. Its webhooks go to the service as the gateway would send them.
@@ -43,7 +62,7 @@ func (w *World) startPaystack(t testing.TB) *paystack.Client {
 		hooks.Close()
 	})
 	w.Bank = control.New(server.URL, nil)
-	checked, err := spec.NewChecked(nil, func(err error) { t.Errorf("not as described: %v", err) })
+	checked, err := spec.NewChecked(&w.line, func(err error) { t.Errorf("not as described: %v", err) })
 	if err != nil {
 		t.Fatal(err)
 	}

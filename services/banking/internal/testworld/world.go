@@ -47,7 +47,8 @@ type World struct {
 	Mpesa  *Mpesa
 	Bank   *control.Client // of the sandbox, which is Paystack here
 
-	t testing.TB
+	t    testing.TB
+	line line
 }
 
 // New builds a world with an empty database.
@@ -127,9 +128,22 @@ func (w *World) As(p Person) context.Context { return w.User(p.UserID) }
 
 // Approve adds a step-up token for a quote.
 func (w *World) Approve(ctx context.Context, quoteID uuid.UUID) context.Context {
+	return w.ApproveHash(ctx, domain.ApprovalHash(quoteID))
+}
+
+// ApproveHash adds a step-up token for what has a hash.
+func (w *World) ApproveHash(ctx context.Context, hash string) context.Context {
 	p := auth.From(ctx)
-	p.StepUp = &auth.StepUp{JTI: uuid.NewString(), Hash: domain.ApprovalHash(quoteID), ExpiresAt: w.Now().Add(5 * time.Minute)}
+	p.StepUp = &auth.StepUp{JTI: uuid.NewString(), Hash: hash, ExpiresAt: w.Now().Add(5 * time.Minute)}
 	return auth.With(ctx, p)
+}
+
+// Exec changes rows behind the service's back.
+func (w *World) Exec(query string, args ...any) {
+	w.t.Helper()
+	if _, err := w.DB.Pool.Exec(w.t.Context(), query, args...); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // Known is a message of M-Pesa from one of its addresses; a context without it is a stranger's.

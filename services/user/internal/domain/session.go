@@ -64,6 +64,7 @@ type StepUpSubject struct{ QuoteID, ID *uuid.UUID }
 // stepUpOperations are those that are approved by an object's id.
 var stepUpOperations = map[string]bool{
 	"createWithdrawal":  true,
+	"createBankAccount": true,
 	"rejectNumberClaim": true, "releaseNumberClaim": true, "confirmNumberChange": true, "cancelRecovery": true,
 }
 

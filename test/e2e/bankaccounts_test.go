@@ -1,0 +1,69 @@
+package e2e_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sendtip/sendtip/cmd/sendtip/platform"
+	"github.com/sendtip/sendtip/kit/clock"
+)
+
+// herAccount is one that its bank in the sandbox says is Amina Wanjiku's: of a customer whose masked name is Amina W.
+const herAccount = "0100100037"
+
+// TestBankAccounts: an account is linked by PIN, shown by its last four digits, and removed by its owner.
+func TestBankAccounts(t *testing.T) {
+	t.Parallel()
+	c := clock.New(0)
+	w := start(t, func(o *platform.Options) { o.Clock = c })
+	amina, brian := w.customer(t, "Amina", 0), w.customer(t, "Brian", 0)
+	if _, err := amina.LinkBankAccount(t.Context(), "68", herAccount); err == nil || !strings.Contains(err.Error(), "cooling_period") {
+		t.Errorf("with a phone that is new: %v", err)
+	}
+	c.Set(c.Offset() + 24*time.Hour)
+	must(t, amina.LogIn(t.Context()))
+	must(t, brian.LogIn(t.Context()))
+	list, err := amina.Banking.ListBanksWithResponse(t.Context())
+	must(t, err)
+	if list.JSON200 == nil || len(list.JSON200.Data) != 10 {
+		t.Fatalf("%d %s", list.StatusCode(), list.Body)
+	}
+	account, err := amina.LinkBankAccount(t.Context(), "68", herAccount)
+	must(t, err)
+	if account.LastFour != "0037" || !account.NameChecked || account.Name != "AMINA WANJIKU" || !account.PayableFrom.Equal(account.CreatedAt) {
+		t.Errorf("%+v", account)
+	}
+	mine, err := amina.Banking.ListBankAccountsWithResponse(t.Context())
+	must(t, err)
+	if mine.JSON200 == nil || len(mine.JSON200.Data) != 1 || mine.JSON200.Data[0].ID != account.ID {
+		t.Errorf("%d %s", mine.StatusCode(), mine.Body)
+	}
+
+	const path = "/v1/bank-accounts"
+	body := func(id, bank string) string {
+		return `{"id":"` + id + `","bank_code":"` + bank + `","account_number":"0100100082"}`
+	}
+	id := uuid.NewString()
+	ask(t, amina, http.MethodPost, path, body(id, "68"), nil, http.StatusForbidden, "")
+	ask(t, amina, http.MethodPost, path, body("none", "68"), approvedFor(t, amina, "createBankAccount", id), http.StatusBadRequest,
+		"invalid_request")
+	ask(t, amina, http.MethodPost, path, body(id, "00"), approvedFor(t, amina, "createBankAccount", id), http.StatusUnprocessableEntity,
+		"bank_unknown")
+	text := approvedFor(t, amina, "createBankAccount", id)
+	text["Content-Type"] = "text/plain"
+	ask(t, amina, http.MethodPost, path, body(id, "68"), text, http.StatusUnsupportedMediaType, "unsupported_media_type")
+	used := account.ID.String()
+	ask(t, amina, http.MethodPost, path, body(used, "68"), approvedFor(t, amina, "createBankAccount", used), http.StatusConflict,
+		"bank_account_id_used")
+
+	ask(t, brian, http.MethodDelete, path+"/"+used, "", nil, http.StatusNotFound, "not_found")
+	ask(t, amina, http.MethodDelete, path+"/x", "", nil, http.StatusBadRequest, "invalid_request")
+	ask(t, amina, http.MethodDelete, path+"/"+used, "", nil, http.StatusNoContent, "")
+	long := "?x=" + strings.Repeat("x", 20_000)
+	ask(t, amina, http.MethodGet, path+long, "", nil, http.StatusBadRequest, "uri_too_long")
+	ask(t, amina, http.MethodGet, "/v1/banks"+long, "", nil, http.StatusBadRequest, "uri_too_long")
+}
