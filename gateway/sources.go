@@ -31,7 +31,7 @@ func (c Config) sources() (map[string][]netip.Prefix, error) {
 		}
 		out[p.Name] = append(out[p.Name], network)
 	}
-	for kind, published := range map[string][]string{"st": safaricom, "cb": safaricom, "br": safaricom, "bp": paystack} {
+	for kind, published := range map[string][]string{"st": safaricom, "cb": safaricom, "br": safaricom, "wr": safaricom, "bp": paystack} {
 		if _, configured := out[kind]; configured {
 			continue
 		}

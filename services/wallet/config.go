@@ -4,6 +4,7 @@ import (
 	"regexp"
 
 	"github.com/sendtip/sendtip/kit/config"
+	"github.com/sendtip/sendtip/providers/daraja"
 )
 
 // Config is the service's settings.
@@ -25,6 +26,14 @@ type Config struct {
 	Pull bool `env:"SENDTIP_DARAJA_PULL" envDefault:"true"`
 	// the Safaricom number nominated for Pull Transactions; with it the short code is registered at the start
 	PullNumber string `env:"SENDTIP_DARAJA_PULL_NUMBER" is:"phone"`
+	// the paybill's API user with the reversal, status and balance roles; without it nothing can be given back to a payer
+	Initiator string `env:"SENDTIP_DARAJA_INITIATOR"`
+	// their password at M-Pesa; it ends every 90 days
+	InitiatorPassword config.Secret `env:"SENDTIP_DARAJA_INITIATOR_PASSWORD" is:"own=Safaricom999!*!"`
+	// Safaricom's certificate of the environment, in PEM: the password travels encrypted for it
+	Certificate string `env:"SENDTIP_DARAJA_CERTIFICATE"`
+	// up to which amount one person with the right to approve decides alone about money in suspense, in minor units
+	SuspenseAloneMinor int32 `env:"SENDTIP_SUSPENSE_ALONE_MINOR" envDefault:"500000" is:"min=0"`
 	// how much faster than in reality unanswered payments are asked about; for trials
 	TimeScale int32 `env:"SENDTIP_TIME_SCALE" envDefault:"1" is:"min=1 real"`
 }
@@ -38,6 +47,11 @@ var refused = regexp.MustCompile(`(?i)m-?pesa|safaricom|exe|cmd|sql|query`)
 // Check are the rules that no other service has.
 func (c Config) Check() error {
 	allowed := func(t string) bool { return !refused.MatchString(t) }
-	return config.Check(config.Rule{Name: "SENDTIP_PUBLIC_URL", Text: string(c.PublicURL), Is: allowed,
-		Want: "without mpesa, safaricom, exe, cmd, sql, query: Safaricom refuses them"})
+	readable := func(pem string) bool {
+		_, err := daraja.ParseCertificate(pem)
+		return pem == "" || err == nil
+	}
+	return config.Check(config.Rule{Name: "SENDTIP_DARAJA_CERTIFICATE", Text: c.Certificate, Is: readable, Want: "a certificate in PEM"},
+		config.Rule{Name: "SENDTIP_PUBLIC_URL", Text: string(c.PublicURL), Is: allowed,
+			Want: "without mpesa, safaricom, exe, cmd, sql, query: Safaricom refuses them"})
 }

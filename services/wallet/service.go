@@ -40,6 +40,7 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 			Parts: p, Ledger: ledger, Users: users, Mpesa: daraja.New(cfg.daraja(p.Now)),
 			ShortCode: cfg.ShortCode, PublicURL: string(cfg.PublicURL), AskPull: cfg.Pull,
 			Speed: int64(cfg.TimeScale), PullNumber: cfg.PullNumber, Country: cfg.Country,
+			CanReverse: cfg.Initiator != "", SuspenseAloneMinor: int64(cfg.SuspenseAloneMinor),
 		})
 		loops := []service.Loop{{Name: "housekeeping", Run: a.Housekeep}, {Name: "claims", Run: a.VerifyLoop},
 			{Name: "lost payments", Run: a.FindLostLoop},
@@ -56,5 +57,6 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 
 func (c Config) daraja(now func() time.Time) daraja.Config {
 	return daraja.Config{BaseURL: c.DarajaURL, ConsumerKey: c.Consumer.Reveal(), ConsumerSecret: c.Password.Reveal(), ShortCode: c.ShortCode,
-		Passkey: c.Passkey.Reveal(), Now: now}
+		Passkey: c.Passkey.Reveal(), Now: now,
+		Initiator: c.Initiator, InitiatorPassword: c.InitiatorPassword.Reveal(), Certificate: c.Certificate}
 }

@@ -102,7 +102,7 @@ func gatewayEnviron(e map[string]string, ports Ports, set keys.Set) error {
 	e["SENDTIP_INTERNAL_LISTEN"] = loopback(ports.Internal())
 	if e["SENDTIP_WEBHOOK_SOURCES"] == "" && e["SENDTIP_ENV"] != "production" {
 		// the sandbox sends from there, and nothing else does
-		e["SENDTIP_WEBHOOK_SOURCES"] = "st=127.0.0.2/32,cb=127.0.0.2/32,br=127.0.0.2/32,bp=127.0.0.2/32,ky=127.0.0.2/32,sm=127.0.0.2/32"
+		e["SENDTIP_WEBHOOK_SOURCES"] = "st=127.0.0.2/32,cb=127.0.0.2/32,br=127.0.0.2/32,bp=127.0.0.2/32,wr=127.0.0.2/32,ky=127.0.0.2/32,sm=127.0.0.2/32"
 	}
 	e["SENDTIP_DELEGATION_KEY"] = set.File(keys.Delegation)
 	var hashes, identities []string
@@ -133,7 +133,9 @@ func providerDefaults(ports Ports) map[string]string {
 		"SENDTIP_DARAJA_URL": url, "SENDTIP_DARAJA_CONSUMER_KEY": sandbox.DefaultConsumerKey,
 		"SENDTIP_DARAJA_CONSUMER_SECRET": sandbox.DefaultConsumerSecret,
 		"SENDTIP_DARAJA_SHORT_CODE":      sandbox.DefaultShortCode, "SENDTIP_DARAJA_PASSKEY": sandbox.DefaultPasskey,
-		"SENDTIP_B2C_CONSUMER_KEY": sandbox.DefaultConsumerKey, "SENDTIP_B2C_CONSUMER_SECRET": sandbox.DefaultConsumerSecret,
+		"SENDTIP_DARAJA_INITIATOR": sandbox.DefaultInitiator, "SENDTIP_DARAJA_INITIATOR_PASSWORD": sandbox.DefaultInitiatorPassword,
+		"SENDTIP_DARAJA_CERTIFICATE": sandbox.DefaultCertificate,
+		"SENDTIP_B2C_CONSUMER_KEY":   sandbox.DefaultConsumerKey, "SENDTIP_B2C_CONSUMER_SECRET": sandbox.DefaultConsumerSecret,
 		"SENDTIP_B2C_SHORT_CODE": sandbox.DefaultB2CShortCode, "SENDTIP_B2C_INITIATOR": sandbox.DefaultInitiator,
 		"SENDTIP_B2C_INITIATOR_PASSWORD": sandbox.DefaultInitiatorPassword, "SENDTIP_B2C_CERTIFICATE": sandbox.DefaultCertificate,
 		"SENDTIP_PAYSTACK_URL": url, "SENDTIP_PAYSTACK_SECRET_KEY": sandbox.DefaultPaystackKey,

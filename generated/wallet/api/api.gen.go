@@ -18,6 +18,51 @@ import (
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
+// Defines values for SuspenseDecisionRequestAction.
+const (
+	SuspenseDecisionRequestActionMatch  SuspenseDecisionRequestAction = "match"
+	SuspenseDecisionRequestActionReturn SuspenseDecisionRequestAction = "return"
+)
+
+// Valid indicates whether the value is a known member of the SuspenseDecisionRequestAction enum.
+func (e SuspenseDecisionRequestAction) Valid() bool {
+	switch e {
+	case SuspenseDecisionRequestActionMatch:
+		return true
+	case SuspenseDecisionRequestActionReturn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SuspenseStatus.
+const (
+	SuspenseStatusMatched   SuspenseStatus = "matched"
+	SuspenseStatusMatching  SuspenseStatus = "matching"
+	SuspenseStatusOpen      SuspenseStatus = "open"
+	SuspenseStatusReturned  SuspenseStatus = "returned"
+	SuspenseStatusReturning SuspenseStatus = "returning"
+)
+
+// Valid indicates whether the value is a known member of the SuspenseStatus enum.
+func (e SuspenseStatus) Valid() bool {
+	switch e {
+	case SuspenseStatusMatched:
+		return true
+	case SuspenseStatusMatching:
+		return true
+	case SuspenseStatusOpen:
+		return true
+	case SuspenseStatusReturned:
+		return true
+	case SuspenseStatusReturning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListWalletApprovalsParamsState.
 const (
 	ListWalletApprovalsParamsStateApproved  ListWalletApprovalsParamsState = "approved"
@@ -39,6 +84,33 @@ func (e ListWalletApprovalsParamsState) Valid() bool {
 	case ListWalletApprovalsParamsStateRejected:
 		return true
 	case ListWalletApprovalsParamsStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListSuspenseParamsStatus.
+const (
+	ListSuspenseParamsStatusMatched   ListSuspenseParamsStatus = "matched"
+	ListSuspenseParamsStatusMatching  ListSuspenseParamsStatus = "matching"
+	ListSuspenseParamsStatusOpen      ListSuspenseParamsStatus = "open"
+	ListSuspenseParamsStatusReturned  ListSuspenseParamsStatus = "returned"
+	ListSuspenseParamsStatusReturning ListSuspenseParamsStatus = "returning"
+)
+
+// Valid indicates whether the value is a known member of the ListSuspenseParamsStatus enum.
+func (e ListSuspenseParamsStatus) Valid() bool {
+	switch e {
+	case ListSuspenseParamsStatusMatched:
+		return true
+	case ListSuspenseParamsStatusMatching:
+		return true
+	case ListSuspenseParamsStatusOpen:
+		return true
+	case ListSuspenseParamsStatusReturned:
+		return true
+	case ListSuspenseParamsStatusReturning:
 		return true
 	default:
 		return false
@@ -398,6 +470,148 @@ type RuleList struct {
 
 	// Taxes Rates on fees.
 	Taxes []TaxRow `json:"taxes"`
+}
+
+// SuspenseDecision The item after the decision, and the request that waits for a second person.
+type SuspenseDecision struct {
+	// Approval A change that one person proposes and another decides.
+	Approval *externalRef0.Approval `json:"approval,omitempty"`
+
+	// Item A pay-in that fits no wallet, and what became of it.
+	Item SuspenseItem `json:"item"`
+}
+
+// SuspenseDecisionRequest What shall become of money in suspense.
+type SuspenseDecisionRequest struct {
+	// Action To a wallet or back to the payer.
+	//
+	// Example: match
+	Action SuspenseDecisionRequestAction `json:"action"`
+
+	// Reason Why; it is kept sealed.
+	//
+	// Example: The customer showed the message.
+	Reason string `json:"reason"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID *externalRef0.UUID `json:"wallet_id,omitempty"`
+}
+
+// SuspenseDecisionRequestAction To a wallet or back to the payer.
+//
+// Example: match
+type SuspenseDecisionRequestAction string
+
+// SuspenseItem A pay-in that fits no wallet, and what became of it.
+type SuspenseItem struct {
+	// AgeS Seconds since it was booked to suspense.
+	//
+	// Example: 5400
+	AgeS int64 `json:"age_s"`
+
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// BillReference What the payer typed as the account.
+	//
+	// Example: WALLET 12
+	BillReference *string `json:"bill_reference,omitempty"`
+
+	// BookedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	BookedAt externalRef0.Timestamp `json:"booked_at"`
+
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID externalRef0.UUID `json:"id"`
+
+	// Payer The end of the payer's number, if the message shows it.
+	//
+	// Example: ***126
+	Payer *string `json:"payer,omitempty"`
+
+	// Receipt M-Pesa's receipt of the payment; absent while nobody has named it.
+	//
+	// Example: SKL1A2B3C4
+	Receipt *string `json:"receipt,omitempty"`
+
+	// Source deposit: nobody asked for the payment; topup: a customer did.
+	//
+	// Example: deposit
+	Source string `json:"source"`
+
+	// Status open, matching, matched, returning or returned. Clients must accept values that are new to them.
+	//
+	// Example: open
+	Status string `json:"status"`
+
+	// Transitions All that happened, in order.
+	Transitions []SuspenseTransition `json:"transitions"`
+
+	// Why no_owner: the account is nobody's; refused: the wallet could not take it.
+	//
+	// Example: no_owner
+	Why string `json:"why"`
+}
+
+// SuspensePage A page of money in suspense.
+type SuspensePage struct {
+	// Data The items, the oldest first.
+	Data []SuspenseItem `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
+// SuspenseTransition One change of state.
+type SuspenseTransition struct {
+	// At RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	At externalRef0.Timestamp `json:"at"`
+
+	// Evidence credit, person, people, ledger, answer, result or status.
+	//
+	// Example: credit
+	Evidence string `json:"evidence"`
+
+	// EvidenceID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	EvidenceID *externalRef0.UUID `json:"evidence_id,omitempty"`
+
+	// LedgerTransactionID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	LedgerTransactionID *externalRef0.UUID `json:"ledger_transaction_id,omitempty"`
+
+	// Reason Code of why it is open again.
+	//
+	// Example: account_frozen
+	Reason *string `json:"reason,omitempty"`
+
+	// Receipt M-Pesa's receipt of the reversal.
+	//
+	// Example: SKL9Z8Y7X6
+	Receipt *string `json:"receipt,omitempty"`
+
+	// Status The state that it led to.
+	//
+	// Example: open
+	Status string `json:"status"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID *externalRef0.UUID `json:"wallet_id,omitempty"`
 }
 
 // TariffBand The fee of amounts from one to another, both included.
@@ -909,10 +1123,23 @@ type WalletRequest struct {
 // Example: open
 type WalletStatus = string
 
+// RailRequestID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type RailRequestID = externalRef0.UUID
+
 // ReservationID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type ReservationID = externalRef0.UUID
+
+// SuspenseItemID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type SuspenseItemID = externalRef0.UUID
+
+// SuspenseStatus defines model for SuspenseStatus.
+type SuspenseStatus string
 
 // TopupID A UUIDv7 made by the service that owns the object.
 //
@@ -986,6 +1213,21 @@ type ListRulesParams struct {
 	Country externalRef0.Country `form:"country" json:"country"`
 }
 
+// ListSuspenseParams defines parameters for ListSuspense.
+type ListSuspenseParams struct {
+	// Status Only items in this state; without it, those that wait for a decision.
+	Status *ListSuspenseParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListSuspenseParamsStatus defines parameters for ListSuspense.
+type ListSuspenseParamsStatus string
+
 // OpenWalletParams defines parameters for OpenWallet.
 type OpenWalletParams struct {
 	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
@@ -1022,6 +1264,9 @@ type RejectWalletApprovalJSONRequestBody = externalRef0.ApprovalRejection
 // ProposeLimitJSONRequestBody defines body for ProposeLimit for application/json ContentType.
 type ProposeLimitJSONRequestBody = LimitProposal
 
+// DecideSuspenseJSONRequestBody defines body for DecideSuspense for application/json ContentType.
+type DecideSuspenseJSONRequestBody = SuspenseDecisionRequest
+
 // ProposeTariffJSONRequestBody defines body for ProposeTariff for application/json ContentType.
 type ProposeTariffJSONRequestBody = TariffProposal
 
@@ -1048,6 +1293,12 @@ type ServerInterface interface {
 	// ReceiveStkCallback Take the result of an STK prompt
 	// (POST /v1/hooks/st/{token}/{topup_id})
 	ReceiveStkCallback(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, topupID TopupID)
+	// ReceivePaybillResult Take the result of a request about the paybill
+	// (POST /v1/hooks/wr/{token}/{request_id})
+	ReceivePaybillResult(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, requestID RailRequestID)
+	// ReceivePaybillTimeout Take the notice that a request about the paybill waited too long
+	// (POST /v1/hooks/wr/{token}/{request_id}/late)
+	ReceivePaybillTimeout(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, requestID RailRequestID)
 	// PutLimitReservation Reserve a share of a customer's limit
 	// (PUT /v1/internal/limit-reservations/{reservation_id})
 	PutLimitReservation(w http.ResponseWriter, r *http.Request, reservationID ReservationID)
@@ -1105,6 +1356,12 @@ type ServerInterface interface {
 	// ListRules Read a country's prices, taxes and limits, those in force and those to come
 	// (GET /v1/wallet/rules)
 	ListRules(w http.ResponseWriter, r *http.Request, params ListRulesParams)
+	// ListSuspense List money in suspense
+	// (GET /v1/wallet/suspense-items)
+	ListSuspense(w http.ResponseWriter, r *http.Request, params ListSuspenseParams)
+	// DecideSuspense Decide what becomes of money in suspense
+	// (POST /v1/wallet/suspense-items/{item_id}/decision)
+	DecideSuspense(w http.ResponseWriter, r *http.Request, itemID SuspenseItemID)
 	// ProposeTariff Propose a price list
 	// (POST /v1/wallet/tariffs)
 	ProposeTariff(w http.ResponseWriter, r *http.Request)
@@ -1153,6 +1410,18 @@ func (_ Unimplemented) ReceiveC2BValidation(w http.ResponseWriter, r *http.Reque
 // ReceiveStkCallback Take the result of an STK prompt
 // (POST /v1/hooks/st/{token}/{topup_id})
 func (_ Unimplemented) ReceiveStkCallback(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, topupID TopupID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReceivePaybillResult Take the result of a request about the paybill
+// (POST /v1/hooks/wr/{token}/{request_id})
+func (_ Unimplemented) ReceivePaybillResult(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, requestID RailRequestID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReceivePaybillTimeout Take the notice that a request about the paybill waited too long
+// (POST /v1/hooks/wr/{token}/{request_id}/late)
+func (_ Unimplemented) ReceivePaybillTimeout(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, requestID RailRequestID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1267,6 +1536,18 @@ func (_ Unimplemented) ProposeLimit(w http.ResponseWriter, r *http.Request) {
 // ListRules Read a country's prices, taxes and limits, those in force and those to come
 // (GET /v1/wallet/rules)
 func (_ Unimplemented) ListRules(w http.ResponseWriter, r *http.Request, params ListRulesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListSuspense List money in suspense
+// (GET /v1/wallet/suspense-items)
+func (_ Unimplemented) ListSuspense(w http.ResponseWriter, r *http.Request, params ListSuspenseParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DecideSuspense Decide what becomes of money in suspense
+// (POST /v1/wallet/suspense-items/{item_id}/decision)
+func (_ Unimplemented) DecideSuspense(w http.ResponseWriter, r *http.Request, itemID SuspenseItemID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1415,6 +1696,76 @@ func (siw *ServerInterfaceWrapper) ReceiveStkCallback(w http.ResponseWriter, r *
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ReceiveStkCallback(w, r, token, topupID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReceivePaybillResult operation middleware
+func (siw *ServerInterfaceWrapper) ReceivePaybillResult(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "token" -------------
+	var token externalRef0.WebhookToken
+
+	err = runtime.BindStyledParameterWithOptions("simple", "token", chi.URLParam(r, "token"), &token, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "token", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "request_id" -------------
+	var requestID RailRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "request_id", chi.URLParam(r, "request_id"), &requestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "request_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReceivePaybillResult(w, r, token, requestID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReceivePaybillTimeout operation middleware
+func (siw *ServerInterfaceWrapper) ReceivePaybillTimeout(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "token" -------------
+	var token externalRef0.WebhookToken
+
+	err = runtime.BindStyledParameterWithOptions("simple", "token", chi.URLParam(r, "token"), &token, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "token", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "request_id" -------------
+	var requestID RailRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "request_id", chi.URLParam(r, "request_id"), &requestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "request_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReceivePaybillTimeout(w, r, token, requestID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2012,6 +2363,91 @@ func (siw *ServerInterfaceWrapper) ListRules(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// ListSuspense operation middleware
+func (siw *ServerInterfaceWrapper) ListSuspense(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSuspenseParams
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListSuspense(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DecideSuspense operation middleware
+func (siw *ServerInterfaceWrapper) DecideSuspense(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "item_id" -------------
+	var itemID SuspenseItemID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "item_id", chi.URLParam(r, "item_id"), &itemID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "item_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DecideSuspense(w, r, itemID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ProposeTariff operation middleware
 func (siw *ServerInterfaceWrapper) ProposeTariff(w http.ResponseWriter, r *http.Request) {
 
@@ -2288,6 +2724,18 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/hooks/cb/{token}/validation", wrapper.ReceiveC2BValidation)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/wallet/suspense-items", wrapper.ListSuspense)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/wallet/suspense-items/{item_id}/decision", wrapper.DecideSuspense)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/hooks/wr/{token}/{request_id}", wrapper.ReceivePaybillResult)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/hooks/wr/{token}/{request_id}/late", wrapper.ReceivePaybillTimeout)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/wallet/rules", wrapper.ListRules)
@@ -3165,6 +3613,312 @@ type ReceiveStkCallback504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReceiveStkCallback504ApplicationProblemPlusJSONResponse) VisitReceiveStkCallbackResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillResultRequestObject struct {
+	Token       externalRef0.WebhookToken `json:"token"`
+	RequestID   RailRequestID             `json:"request_id"`
+	ContentType string
+	Body        io.Reader
+}
+
+type ReceivePaybillResultResponseObject interface {
+	VisitReceivePaybillResultResponse(w http.ResponseWriter) error
+}
+
+type ReceivePaybillResult200JSONResponse ProviderReceipt
+
+func (response ReceivePaybillResult200JSONResponse) VisitReceivePaybillResultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillResult400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillResult400ApplicationProblemPlusJSONResponse) VisitReceivePaybillResultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillResult404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillResult404ApplicationProblemPlusJSONResponse) VisitReceivePaybillResultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillResult408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillResult408ApplicationProblemPlusJSONResponse) VisitReceivePaybillResultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillResult413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillResult413ApplicationProblemPlusJSONResponse) VisitReceivePaybillResultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillResult429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillResult429ApplicationProblemPlusJSONResponse) VisitReceivePaybillResultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillResult500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillResult500ApplicationProblemPlusJSONResponse) VisitReceivePaybillResultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillResult503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillResult503ApplicationProblemPlusJSONResponse) VisitReceivePaybillResultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillResult504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillResult504ApplicationProblemPlusJSONResponse) VisitReceivePaybillResultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillTimeoutRequestObject struct {
+	Token       externalRef0.WebhookToken `json:"token"`
+	RequestID   RailRequestID             `json:"request_id"`
+	ContentType string
+	Body        io.Reader
+}
+
+type ReceivePaybillTimeoutResponseObject interface {
+	VisitReceivePaybillTimeoutResponse(w http.ResponseWriter) error
+}
+
+type ReceivePaybillTimeout200JSONResponse ProviderReceipt
+
+func (response ReceivePaybillTimeout200JSONResponse) VisitReceivePaybillTimeoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillTimeout400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillTimeout400ApplicationProblemPlusJSONResponse) VisitReceivePaybillTimeoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillTimeout404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillTimeout404ApplicationProblemPlusJSONResponse) VisitReceivePaybillTimeoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillTimeout408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillTimeout408ApplicationProblemPlusJSONResponse) VisitReceivePaybillTimeoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillTimeout413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillTimeout413ApplicationProblemPlusJSONResponse) VisitReceivePaybillTimeoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillTimeout429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillTimeout429ApplicationProblemPlusJSONResponse) VisitReceivePaybillTimeoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillTimeout500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillTimeout500ApplicationProblemPlusJSONResponse) VisitReceivePaybillTimeoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillTimeout503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillTimeout503ApplicationProblemPlusJSONResponse) VisitReceivePaybillTimeoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceivePaybillTimeout504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ReceivePaybillTimeout504ApplicationProblemPlusJSONResponse) VisitReceivePaybillTimeoutResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6621,6 +7375,387 @@ func (response ListRules504ApplicationProblemPlusJSONResponse) VisitListRulesRes
 	return err
 }
 
+type ListSuspenseRequestObject struct {
+	Params ListSuspenseParams
+}
+
+type ListSuspenseResponseObject interface {
+	VisitListSuspenseResponse(w http.ResponseWriter) error
+}
+
+type ListSuspense200JSONResponse SuspensePage
+
+func (response ListSuspense200JSONResponse) VisitListSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuspense400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuspense400ApplicationProblemPlusJSONResponse) VisitListSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuspense401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuspense401ApplicationProblemPlusJSONResponse) VisitListSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuspense403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuspense403ApplicationProblemPlusJSONResponse) VisitListSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuspense422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuspense422ApplicationProblemPlusJSONResponse) VisitListSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuspense429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuspense429ApplicationProblemPlusJSONResponse) VisitListSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuspense500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuspense500ApplicationProblemPlusJSONResponse) VisitListSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuspense503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuspense503ApplicationProblemPlusJSONResponse) VisitListSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuspense504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuspense504ApplicationProblemPlusJSONResponse) VisitListSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideSuspenseRequestObject struct {
+	ItemID SuspenseItemID `json:"item_id"`
+	Body   *DecideSuspenseJSONRequestBody
+}
+
+type DecideSuspenseResponseObject interface {
+	VisitDecideSuspenseResponse(w http.ResponseWriter) error
+}
+
+type DecideSuspense200JSONResponse SuspenseDecision
+
+func (response DecideSuspense200JSONResponse) VisitDecideSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideSuspense400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DecideSuspense400ApplicationProblemPlusJSONResponse) VisitDecideSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideSuspense401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DecideSuspense401ApplicationProblemPlusJSONResponse) VisitDecideSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideSuspense403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DecideSuspense403ApplicationProblemPlusJSONResponse) VisitDecideSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideSuspense404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DecideSuspense404ApplicationProblemPlusJSONResponse) VisitDecideSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideSuspense408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response DecideSuspense408ApplicationProblemPlusJSONResponse) VisitDecideSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideSuspense409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DecideSuspense409ApplicationProblemPlusJSONResponse) VisitDecideSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideSuspense413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response DecideSuspense413ApplicationProblemPlusJSONResponse) VisitDecideSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideSuspense415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response DecideSuspense415ApplicationProblemPlusJSONResponse) VisitDecideSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideSuspense422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response DecideSuspense422ApplicationProblemPlusJSONResponse) VisitDecideSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideSuspense429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DecideSuspense429ApplicationProblemPlusJSONResponse) VisitDecideSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideSuspense500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response DecideSuspense500ApplicationProblemPlusJSONResponse) VisitDecideSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideSuspense503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DecideSuspense503ApplicationProblemPlusJSONResponse) VisitDecideSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideSuspense504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response DecideSuspense504ApplicationProblemPlusJSONResponse) VisitDecideSuspenseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ProposeTariffRequestObject struct {
 	Body *ProposeTariffJSONRequestBody
 }
@@ -7578,6 +8713,12 @@ type StrictServerInterface interface {
 	// ReceiveStkCallback Take the result of an STK prompt
 	// (POST /v1/hooks/st/{token}/{topup_id})
 	ReceiveStkCallback(ctx context.Context, request ReceiveStkCallbackRequestObject) (ReceiveStkCallbackResponseObject, error)
+	// ReceivePaybillResult Take the result of a request about the paybill
+	// (POST /v1/hooks/wr/{token}/{request_id})
+	ReceivePaybillResult(ctx context.Context, request ReceivePaybillResultRequestObject) (ReceivePaybillResultResponseObject, error)
+	// ReceivePaybillTimeout Take the notice that a request about the paybill waited too long
+	// (POST /v1/hooks/wr/{token}/{request_id}/late)
+	ReceivePaybillTimeout(ctx context.Context, request ReceivePaybillTimeoutRequestObject) (ReceivePaybillTimeoutResponseObject, error)
 	// PutLimitReservation Reserve a share of a customer's limit
 	// (PUT /v1/internal/limit-reservations/{reservation_id})
 	PutLimitReservation(ctx context.Context, request PutLimitReservationRequestObject) (PutLimitReservationResponseObject, error)
@@ -7635,6 +8776,12 @@ type StrictServerInterface interface {
 	// ListRules Read a country's prices, taxes and limits, those in force and those to come
 	// (GET /v1/wallet/rules)
 	ListRules(ctx context.Context, request ListRulesRequestObject) (ListRulesResponseObject, error)
+	// ListSuspense List money in suspense
+	// (GET /v1/wallet/suspense-items)
+	ListSuspense(ctx context.Context, request ListSuspenseRequestObject) (ListSuspenseResponseObject, error)
+	// DecideSuspense Decide what becomes of money in suspense
+	// (POST /v1/wallet/suspense-items/{item_id}/decision)
+	DecideSuspense(ctx context.Context, request DecideSuspenseRequestObject) (DecideSuspenseResponseObject, error)
 	// ProposeTariff Propose a price list
 	// (POST /v1/wallet/tariffs)
 	ProposeTariff(ctx context.Context, request ProposeTariffRequestObject) (ProposeTariffResponseObject, error)
@@ -7834,6 +8981,66 @@ func (sh *strictHandler) ReceiveStkCallback(w http.ResponseWriter, r *http.Reque
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ReceiveStkCallbackResponseObject); ok {
 		if err := validResponse.VisitReceiveStkCallbackResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReceivePaybillResult operation middleware
+func (sh *strictHandler) ReceivePaybillResult(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, requestID RailRequestID) {
+	var request ReceivePaybillResultRequestObject
+
+	request.Token = token
+	request.RequestID = requestID
+	request.ContentType = r.Header.Get("Content-Type")
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReceivePaybillResult(ctx, request.(ReceivePaybillResultRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReceivePaybillResult")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReceivePaybillResultResponseObject); ok {
+		if err := validResponse.VisitReceivePaybillResultResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReceivePaybillTimeout operation middleware
+func (sh *strictHandler) ReceivePaybillTimeout(w http.ResponseWriter, r *http.Request, token externalRef0.WebhookToken, requestID RailRequestID) {
+	var request ReceivePaybillTimeoutRequestObject
+
+	request.Token = token
+	request.RequestID = requestID
+	request.ContentType = r.Header.Get("Content-Type")
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReceivePaybillTimeout(ctx, request.(ReceivePaybillTimeoutRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReceivePaybillTimeout")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReceivePaybillTimeoutResponseObject); ok {
+		if err := validResponse.VisitReceivePaybillTimeoutResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -8374,6 +9581,65 @@ func (sh *strictHandler) ListRules(w http.ResponseWriter, r *http.Request, param
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListRulesResponseObject); ok {
 		if err := validResponse.VisitListRulesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSuspense operation middleware
+func (sh *strictHandler) ListSuspense(w http.ResponseWriter, r *http.Request, params ListSuspenseParams) {
+	var request ListSuspenseRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSuspense(ctx, request.(ListSuspenseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSuspense")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListSuspenseResponseObject); ok {
+		if err := validResponse.VisitListSuspenseResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DecideSuspense operation middleware
+func (sh *strictHandler) DecideSuspense(w http.ResponseWriter, r *http.Request, itemID SuspenseItemID) {
+	var request DecideSuspenseRequestObject
+
+	request.ItemID = itemID
+
+	var body DecideSuspenseJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DecideSuspense(ctx, request.(DecideSuspenseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DecideSuspense")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DecideSuspenseResponseObject); ok {
+		if err := validResponse.VisitDecideSuspenseResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

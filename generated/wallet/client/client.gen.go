@@ -18,6 +18,51 @@ import (
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
+// Defines values for SuspenseDecisionRequestAction.
+const (
+	SuspenseDecisionRequestActionMatch  SuspenseDecisionRequestAction = "match"
+	SuspenseDecisionRequestActionReturn SuspenseDecisionRequestAction = "return"
+)
+
+// Valid indicates whether the value is a known member of the SuspenseDecisionRequestAction enum.
+func (e SuspenseDecisionRequestAction) Valid() bool {
+	switch e {
+	case SuspenseDecisionRequestActionMatch:
+		return true
+	case SuspenseDecisionRequestActionReturn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SuspenseStatus.
+const (
+	SuspenseStatusMatched   SuspenseStatus = "matched"
+	SuspenseStatusMatching  SuspenseStatus = "matching"
+	SuspenseStatusOpen      SuspenseStatus = "open"
+	SuspenseStatusReturned  SuspenseStatus = "returned"
+	SuspenseStatusReturning SuspenseStatus = "returning"
+)
+
+// Valid indicates whether the value is a known member of the SuspenseStatus enum.
+func (e SuspenseStatus) Valid() bool {
+	switch e {
+	case SuspenseStatusMatched:
+		return true
+	case SuspenseStatusMatching:
+		return true
+	case SuspenseStatusOpen:
+		return true
+	case SuspenseStatusReturned:
+		return true
+	case SuspenseStatusReturning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListWalletApprovalsParamsState.
 const (
 	ListWalletApprovalsParamsStateApproved  ListWalletApprovalsParamsState = "approved"
@@ -39,6 +84,33 @@ func (e ListWalletApprovalsParamsState) Valid() bool {
 	case ListWalletApprovalsParamsStateRejected:
 		return true
 	case ListWalletApprovalsParamsStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListSuspenseParamsStatus.
+const (
+	ListSuspenseParamsStatusMatched   ListSuspenseParamsStatus = "matched"
+	ListSuspenseParamsStatusMatching  ListSuspenseParamsStatus = "matching"
+	ListSuspenseParamsStatusOpen      ListSuspenseParamsStatus = "open"
+	ListSuspenseParamsStatusReturned  ListSuspenseParamsStatus = "returned"
+	ListSuspenseParamsStatusReturning ListSuspenseParamsStatus = "returning"
+)
+
+// Valid indicates whether the value is a known member of the ListSuspenseParamsStatus enum.
+func (e ListSuspenseParamsStatus) Valid() bool {
+	switch e {
+	case ListSuspenseParamsStatusMatched:
+		return true
+	case ListSuspenseParamsStatusMatching:
+		return true
+	case ListSuspenseParamsStatusOpen:
+		return true
+	case ListSuspenseParamsStatusReturned:
+		return true
+	case ListSuspenseParamsStatusReturning:
 		return true
 	default:
 		return false
@@ -398,6 +470,148 @@ type RuleList struct {
 
 	// Taxes Rates on fees.
 	Taxes []TaxRow `json:"taxes"`
+}
+
+// SuspenseDecision The item after the decision, and the request that waits for a second person.
+type SuspenseDecision struct {
+	// Approval A change that one person proposes and another decides.
+	Approval *externalRef0.Approval `json:"approval,omitempty"`
+
+	// Item A pay-in that fits no wallet, and what became of it.
+	Item SuspenseItem `json:"item"`
+}
+
+// SuspenseDecisionRequest What shall become of money in suspense.
+type SuspenseDecisionRequest struct {
+	// Action To a wallet or back to the payer.
+	//
+	// Example: match
+	Action SuspenseDecisionRequestAction `json:"action"`
+
+	// Reason Why; it is kept sealed.
+	//
+	// Example: The customer showed the message.
+	Reason string `json:"reason"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID *externalRef0.UUID `json:"wallet_id,omitempty"`
+}
+
+// SuspenseDecisionRequestAction To a wallet or back to the payer.
+//
+// Example: match
+type SuspenseDecisionRequestAction string
+
+// SuspenseItem A pay-in that fits no wallet, and what became of it.
+type SuspenseItem struct {
+	// AgeS Seconds since it was booked to suspense.
+	//
+	// Example: 5400
+	AgeS int64 `json:"age_s"`
+
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// BillReference What the payer typed as the account.
+	//
+	// Example: WALLET 12
+	BillReference *string `json:"bill_reference,omitempty"`
+
+	// BookedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	BookedAt externalRef0.Timestamp `json:"booked_at"`
+
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID externalRef0.UUID `json:"id"`
+
+	// Payer The end of the payer's number, if the message shows it.
+	//
+	// Example: ***126
+	Payer *string `json:"payer,omitempty"`
+
+	// Receipt M-Pesa's receipt of the payment; absent while nobody has named it.
+	//
+	// Example: SKL1A2B3C4
+	Receipt *string `json:"receipt,omitempty"`
+
+	// Source deposit: nobody asked for the payment; topup: a customer did.
+	//
+	// Example: deposit
+	Source string `json:"source"`
+
+	// Status open, matching, matched, returning or returned. Clients must accept values that are new to them.
+	//
+	// Example: open
+	Status string `json:"status"`
+
+	// Transitions All that happened, in order.
+	Transitions []SuspenseTransition `json:"transitions"`
+
+	// Why no_owner: the account is nobody's; refused: the wallet could not take it.
+	//
+	// Example: no_owner
+	Why string `json:"why"`
+}
+
+// SuspensePage A page of money in suspense.
+type SuspensePage struct {
+	// Data The items, the oldest first.
+	Data []SuspenseItem `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
+// SuspenseTransition One change of state.
+type SuspenseTransition struct {
+	// At RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	At externalRef0.Timestamp `json:"at"`
+
+	// Evidence credit, person, people, ledger, answer, result or status.
+	//
+	// Example: credit
+	Evidence string `json:"evidence"`
+
+	// EvidenceID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	EvidenceID *externalRef0.UUID `json:"evidence_id,omitempty"`
+
+	// LedgerTransactionID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	LedgerTransactionID *externalRef0.UUID `json:"ledger_transaction_id,omitempty"`
+
+	// Reason Code of why it is open again.
+	//
+	// Example: account_frozen
+	Reason *string `json:"reason,omitempty"`
+
+	// Receipt M-Pesa's receipt of the reversal.
+	//
+	// Example: SKL9Z8Y7X6
+	Receipt *string `json:"receipt,omitempty"`
+
+	// Status The state that it led to.
+	//
+	// Example: open
+	Status string `json:"status"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID *externalRef0.UUID `json:"wallet_id,omitempty"`
 }
 
 // TariffBand The fee of amounts from one to another, both included.
@@ -909,10 +1123,23 @@ type WalletRequest struct {
 // Example: open
 type WalletStatus = string
 
+// RailRequestID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type RailRequestID = externalRef0.UUID
+
 // ReservationID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type ReservationID = externalRef0.UUID
+
+// SuspenseItemID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type SuspenseItemID = externalRef0.UUID
+
+// SuspenseStatus defines model for SuspenseStatus.
+type SuspenseStatus string
 
 // TopupID A UUIDv7 made by the service that owns the object.
 //
@@ -986,6 +1213,21 @@ type ListRulesParams struct {
 	Country externalRef0.Country `form:"country" json:"country"`
 }
 
+// ListSuspenseParams defines parameters for ListSuspense.
+type ListSuspenseParams struct {
+	// Status Only items in this state; without it, those that wait for a decision.
+	Status *ListSuspenseParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListSuspenseParamsStatus defines parameters for ListSuspense.
+type ListSuspenseParamsStatus string
+
 // OpenWalletParams defines parameters for OpenWallet.
 type OpenWalletParams struct {
 	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
@@ -1021,6 +1263,9 @@ type RejectWalletApprovalJSONRequestBody = externalRef0.ApprovalRejection
 
 // ProposeLimitJSONRequestBody defines body for ProposeLimit for application/json ContentType.
 type ProposeLimitJSONRequestBody = LimitProposal
+
+// DecideSuspenseJSONRequestBody defines body for DecideSuspense for application/json ContentType.
+type DecideSuspenseJSONRequestBody = SuspenseDecisionRequest
 
 // ProposeTariffJSONRequestBody defines body for ProposeTariff for application/json ContentType.
 type ProposeTariffJSONRequestBody = TariffProposal
@@ -1167,6 +1412,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
 	ReceiveStkCallbackWithBody(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReceivePaybillResultWithBody Take the result of a request about the paybill
+	//
+	// Safaricom posts what became of a reversal or of a question here: never, once or several times. The token is made for this request alone. The body is stored sealed before the response is sent, and judged afterwards; the response is the same whatever the body says.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/hooks/wr/{token}/{request_id} (the `ReceivePaybillResult` operationId).
+	ReceivePaybillResultWithBody(ctx context.Context, token externalRef0.WebhookToken, requestID RailRequestID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReceivePaybillTimeoutWithBody Take the notice that a request about the paybill waited too long
+	//
+	// Safaricom posts here when a request has expired in its queue. That says no outcome. Everything else is as for `receivePaybillResult`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/hooks/wr/{token}/{request_id}/late (the `ReceivePaybillTimeout` operationId).
+	ReceivePaybillTimeoutWithBody(ctx context.Context, token externalRef0.WebhookToken, requestID RailRequestID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutLimitReservationWithBody Reserve a share of a customer's limit
 	//
@@ -1389,6 +1652,31 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/wallet/rules (the `ListRules` operationId).
 	ListRules(ctx context.Context, params *ListRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListSuspense List money in suspense
+	//
+	// For finance: pay-ins that fit no wallet, or that the wallet could not take, in one state, the oldest first, with the masked payer and what the payer typed, as far as the message of the payment tells; each reading is audited.
+	//
+	// Corresponds with GET /v1/wallet/suspense-items (the `ListSuspense` operationId).
+	ListSuspense(ctx context.Context, params *ListSuspenseParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DecideSuspenseWithBody Decide what becomes of money in suspense
+	//
+	// `match` gives it to a wallet, as far as its customer's maximum allows (the rest is held there until there is room), and tells the customer; `return` has M-Pesa give it back to its payer. Up to a setting (KES 5,000) a person with `admin:rails:approve` decides alone; above it, or without that scope, the answer has an `approval` that another person approves (`approveWalletApproval`), and nothing moves before that. 409 `suspense_decided` when something else was decided; the same decision again is answered again. 422 `suspense_wallet` or `suspense_not_returnable` when it cannot be carried out. What definitely fails is open again, with the reason in its last transition.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/wallet/suspense-items/{item_id}/decision (the `DecideSuspense` operationId).
+	DecideSuspenseWithBody(ctx context.Context, itemID SuspenseItemID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DecideSuspense Decide what becomes of money in suspense
+	//
+	// `match` gives it to a wallet, as far as its customer's maximum allows (the rest is held there until there is room), and tells the customer; `return` has M-Pesa give it back to its payer. Up to a setting (KES 5,000) a person with `admin:rails:approve` decides alone; above it, or without that scope, the answer has an `approval` that another person approves (`approveWalletApproval`), and nothing moves before that. 409 `suspense_decided` when something else was decided; the same decision again is answered again. 422 `suspense_wallet` or `suspense_not_returnable` when it cannot be carried out. What definitely fails is open again, with the reason in its last transition.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/wallet/suspense-items/{item_id}/decision (the `DecideSuspense` operationId).
+	DecideSuspense(ctx context.Context, itemID SuspenseItemID, body DecideSuspenseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ProposeTariffWithBody Propose a price list
 	//
 	// The fees of one kind of payment in one currency, for all tiers or for one. The bands follow each other from 1 without holes or overlaps, and end within the highest limit per payment. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
@@ -1581,6 +1869,44 @@ func (c *Client) ReceiveC2BValidationWithBody(ctx context.Context, token externa
 // Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
 func (c *Client) ReceiveStkCallbackWithBody(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReceiveStkCallbackRequestWithBody(c.Server, token, topupID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReceivePaybillResultWithBody Take the result of a request about the paybill
+//
+// Safaricom posts what became of a reversal or of a question here: never, once or several times. The token is made for this request alone. The body is stored sealed before the response is sent, and judged afterwards; the response is the same whatever the body says.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/hooks/wr/{token}/{request_id} (the `ReceivePaybillResult` operationId).
+func (c *Client) ReceivePaybillResultWithBody(ctx context.Context, token externalRef0.WebhookToken, requestID RailRequestID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReceivePaybillResultRequestWithBody(c.Server, token, requestID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReceivePaybillTimeoutWithBody Take the notice that a request about the paybill waited too long
+//
+// Safaricom posts here when a request has expired in its queue. That says no outcome. Everything else is as for `receivePaybillResult`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/hooks/wr/{token}/{request_id}/late (the `ReceivePaybillTimeout` operationId).
+func (c *Client) ReceivePaybillTimeoutWithBody(ctx context.Context, token externalRef0.WebhookToken, requestID RailRequestID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReceivePaybillTimeoutRequestWithBody(c.Server, token, requestID, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2082,6 +2408,61 @@ func (c *Client) ListRules(ctx context.Context, params *ListRulesParams, reqEdit
 	return c.Client.Do(req)
 }
 
+// ListSuspense List money in suspense
+//
+// For finance: pay-ins that fit no wallet, or that the wallet could not take, in one state, the oldest first, with the masked payer and what the payer typed, as far as the message of the payment tells; each reading is audited.
+//
+// Corresponds with GET /v1/wallet/suspense-items (the `ListSuspense` operationId).
+func (c *Client) ListSuspense(ctx context.Context, params *ListSuspenseParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSuspenseRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DecideSuspenseWithBody Decide what becomes of money in suspense
+//
+// `match` gives it to a wallet, as far as its customer's maximum allows (the rest is held there until there is room), and tells the customer; `return` has M-Pesa give it back to its payer. Up to a setting (KES 5,000) a person with `admin:rails:approve` decides alone; above it, or without that scope, the answer has an `approval` that another person approves (`approveWalletApproval`), and nothing moves before that. 409 `suspense_decided` when something else was decided; the same decision again is answered again. 422 `suspense_wallet` or `suspense_not_returnable` when it cannot be carried out. What definitely fails is open again, with the reason in its last transition.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/wallet/suspense-items/{item_id}/decision (the `DecideSuspense` operationId).
+func (c *Client) DecideSuspenseWithBody(ctx context.Context, itemID SuspenseItemID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDecideSuspenseRequestWithBody(c.Server, itemID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DecideSuspense Decide what becomes of money in suspense
+//
+// `match` gives it to a wallet, as far as its customer's maximum allows (the rest is held there until there is room), and tells the customer; `return` has M-Pesa give it back to its payer. Up to a setting (KES 5,000) a person with `admin:rails:approve` decides alone; above it, or without that scope, the answer has an `approval` that another person approves (`approveWalletApproval`), and nothing moves before that. 409 `suspense_decided` when something else was decided; the same decision again is answered again. 422 `suspense_wallet` or `suspense_not_returnable` when it cannot be carried out. What definitely fails is open again, with the reason in its last transition.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/wallet/suspense-items/{item_id}/decision (the `DecideSuspense` operationId).
+func (c *Client) DecideSuspense(ctx context.Context, itemID SuspenseItemID, body DecideSuspenseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDecideSuspenseRequest(c.Server, itemID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ProposeTariffWithBody Propose a price list
 //
 // The fees of one kind of payment in one currency, for all tiers or for one. The bands follow each other from 1 without holes or overlaps, and end within the highest limit per payment. Another person decides (`POST /v1/wallet/approvals/{approval_id}/approval`), and the change is judged again then. It begins at least 60 s after the approval (422 `effective_too_soon`) and is never edited: the next one follows it. 409 `rule_exists` when one begins at that moment already.
@@ -2406,6 +2787,92 @@ func NewReceiveStkCallbackRequestWithBody(server string, token externalRef0.Webh
 	}
 
 	operationPath := fmt.Sprintf("/v1/hooks/st/%s/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReceivePaybillResultRequestWithBody constructs an http.Request for the ReceivePaybillResult method, with any body, and a specified content type
+func NewReceivePaybillResultRequestWithBody(server string, token externalRef0.WebhookToken, requestID RailRequestID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "token", token, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "request_id", requestID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/hooks/wr/%s/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReceivePaybillTimeoutRequestWithBody constructs an http.Request for the ReceivePaybillTimeout method, with any body, and a specified content type
+func NewReceivePaybillTimeoutRequestWithBody(server string, token externalRef0.WebhookToken, requestID RailRequestID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "token", token, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "request_id", requestID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/hooks/wr/%s/%s/late", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3297,6 +3764,131 @@ func NewListRulesRequest(server string, params *ListRulesParams) (*http.Request,
 	return req, nil
 }
 
+// NewListSuspenseRequest constructs an http.Request for the ListSuspense method
+func NewListSuspenseRequest(server string, params *ListSuspenseParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/wallet/suspense-items")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDecideSuspenseRequest calls the generic DecideSuspense builder with application/json body
+func NewDecideSuspenseRequest(server string, itemID SuspenseItemID, body DecideSuspenseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDecideSuspenseRequestWithBody(server, itemID, "application/json", bodyReader)
+}
+
+// NewDecideSuspenseRequestWithBody constructs an http.Request for the DecideSuspense method, with any body, and a specified content type
+func NewDecideSuspenseRequestWithBody(server string, itemID SuspenseItemID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "item_id", itemID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/wallet/suspense-items/%s/decision", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewProposeTariffRequest calls the generic ProposeTariff builder with application/json body
 func NewProposeTariffRequest(server string, body ProposeTariffJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3598,6 +4190,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/hooks/st/{token}/{topup_id} (the `ReceiveStkCallback` operationId).
 	ReceiveStkCallbackWithBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, topupID TopupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceiveStkCallbackResponse, error)
 
+	// ReceivePaybillResultWithBodyWithResponse Take the result of a request about the paybill
+	//
+	// Safaricom posts what became of a reversal or of a question here: never, once or several times. The token is made for this request alone. The body is stored sealed before the response is sent, and judged afterwards; the response is the same whatever the body says.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/hooks/wr/{token}/{request_id} (the `ReceivePaybillResult` operationId).
+	ReceivePaybillResultWithBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, requestID RailRequestID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceivePaybillResultResponse, error)
+
+	// ReceivePaybillTimeoutWithBodyWithResponse Take the notice that a request about the paybill waited too long
+	//
+	// Safaricom posts here when a request has expired in its queue. That says no outcome. Everything else is as for `receivePaybillResult`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/hooks/wr/{token}/{request_id}/late (the `ReceivePaybillTimeout` operationId).
+	ReceivePaybillTimeoutWithBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, requestID RailRequestID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceivePaybillTimeoutResponse, error)
+
 	// PutLimitReservationWithBodyWithResponse Reserve a share of a customer's limit
 	//
 	// Counts the amount towards the customer's limits of today and this month (local days of the customer's country) before the money moves, or refuses it with the limit's code. The id is that of the caller's own row; other services' ids are other reservations. A repeat is answered as before, a refusal too; the same id with another customer, kind or amount is 422 `reservation_differs`, and an id that was released is 409 `reservation_released`. A reservation never expires: commit or release it.
@@ -3840,6 +4450,33 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/wallet/rules (the `ListRules` operationId).
 	ListRulesWithResponse(ctx context.Context, params *ListRulesParams, reqEditors ...RequestEditorFn) (*ListRulesResponse, error)
+
+	// ListSuspenseWithResponse List money in suspense
+	//
+	// For finance: pay-ins that fit no wallet, or that the wallet could not take, in one state, the oldest first, with the masked payer and what the payer typed, as far as the message of the payment tells; each reading is audited.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/wallet/suspense-items (the `ListSuspense` operationId).
+	ListSuspenseWithResponse(ctx context.Context, params *ListSuspenseParams, reqEditors ...RequestEditorFn) (*ListSuspenseResponse, error)
+
+	// DecideSuspenseWithBodyWithResponse Decide what becomes of money in suspense
+	//
+	// `match` gives it to a wallet, as far as its customer's maximum allows (the rest is held there until there is room), and tells the customer; `return` has M-Pesa give it back to its payer. Up to a setting (KES 5,000) a person with `admin:rails:approve` decides alone; above it, or without that scope, the answer has an `approval` that another person approves (`approveWalletApproval`), and nothing moves before that. 409 `suspense_decided` when something else was decided; the same decision again is answered again. 422 `suspense_wallet` or `suspense_not_returnable` when it cannot be carried out. What definitely fails is open again, with the reason in its last transition.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/wallet/suspense-items/{item_id}/decision (the `DecideSuspense` operationId).
+	DecideSuspenseWithBodyWithResponse(ctx context.Context, itemID SuspenseItemID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DecideSuspenseResponse, error)
+
+	// DecideSuspenseWithResponse Decide what becomes of money in suspense
+	//
+	// `match` gives it to a wallet, as far as its customer's maximum allows (the rest is held there until there is room), and tells the customer; `return` has M-Pesa give it back to its payer. Up to a setting (KES 5,000) a person with `admin:rails:approve` decides alone; above it, or without that scope, the answer has an `approval` that another person approves (`approveWalletApproval`), and nothing moves before that. 409 `suspense_decided` when something else was decided; the same decision again is answered again. 422 `suspense_wallet` or `suspense_not_returnable` when it cannot be carried out. What definitely fails is open again, with the reason in its last transition.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/wallet/suspense-items/{item_id}/decision (the `DecideSuspense` operationId).
+	DecideSuspenseWithResponse(ctx context.Context, itemID SuspenseItemID, body DecideSuspenseJSONRequestBody, reqEditors ...RequestEditorFn) (*DecideSuspenseResponse, error)
 
 	// ProposeTariffWithBodyWithResponse Propose a price list
 	//
@@ -4428,6 +5065,200 @@ func (r ReceiveStkCallbackResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReceiveStkCallbackResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReceivePaybillResultResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProviderReceipt
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReceivePaybillResultResponse) GetJSON200() *ProviderReceipt {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReceivePaybillResultResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReceivePaybillResultResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ReceivePaybillResultResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ReceivePaybillResultResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReceivePaybillResultResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReceivePaybillResultResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReceivePaybillResultResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ReceivePaybillResultResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ReceivePaybillResultResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReceivePaybillResultResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReceivePaybillResultResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReceivePaybillResultResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReceivePaybillTimeoutResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProviderReceipt
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReceivePaybillTimeoutResponse) GetJSON200() *ProviderReceipt {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReceivePaybillTimeoutResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReceivePaybillTimeoutResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ReceivePaybillTimeoutResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ReceivePaybillTimeoutResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReceivePaybillTimeoutResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReceivePaybillTimeoutResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReceivePaybillTimeoutResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ReceivePaybillTimeoutResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ReceivePaybillTimeoutResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReceivePaybillTimeoutResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReceivePaybillTimeoutResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReceivePaybillTimeoutResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6529,6 +7360,235 @@ func (r ListRulesResponse) ContentType() string {
 	return ""
 }
 
+type ListSuspenseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SuspensePage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSuspenseResponse) GetJSON200() *SuspensePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListSuspenseResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListSuspenseResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListSuspenseResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListSuspenseResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListSuspenseResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListSuspenseResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListSuspenseResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListSuspenseResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSuspenseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSuspenseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSuspenseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSuspenseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DecideSuspenseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SuspenseDecision
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DecideSuspenseResponse) GetJSON200() *SuspenseDecision {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DecideSuspenseResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DecideSuspenseResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DecideSuspenseResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DecideSuspenseResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r DecideSuspenseResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DecideSuspenseResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r DecideSuspenseResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r DecideSuspenseResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DecideSuspenseResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DecideSuspenseResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DecideSuspenseResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DecideSuspenseResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r DecideSuspenseResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r DecideSuspenseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DecideSuspenseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DecideSuspenseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DecideSuspenseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ProposeTariffResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -7203,6 +8263,36 @@ func (c *ClientWithResponses) ReceiveStkCallbackWithBodyWithResponse(ctx context
 	return ParseReceiveStkCallbackResponse(rsp)
 }
 
+// ReceivePaybillResultWithBodyWithResponse Take the result of a request about the paybill
+//
+// Safaricom posts what became of a reversal or of a question here: never, once or several times. The token is made for this request alone. The body is stored sealed before the response is sent, and judged afterwards; the response is the same whatever the body says.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/hooks/wr/{token}/{request_id} (the `ReceivePaybillResult` operationId).
+func (c *ClientWithResponses) ReceivePaybillResultWithBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, requestID RailRequestID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceivePaybillResultResponse, error) {
+	rsp, err := c.ReceivePaybillResultWithBody(ctx, token, requestID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReceivePaybillResultResponse(rsp)
+}
+
+// ReceivePaybillTimeoutWithBodyWithResponse Take the notice that a request about the paybill waited too long
+//
+// Safaricom posts here when a request has expired in its queue. That says no outcome. Everything else is as for `receivePaybillResult`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/hooks/wr/{token}/{request_id}/late (the `ReceivePaybillTimeout` operationId).
+func (c *ClientWithResponses) ReceivePaybillTimeoutWithBodyWithResponse(ctx context.Context, token externalRef0.WebhookToken, requestID RailRequestID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReceivePaybillTimeoutResponse, error) {
+	rsp, err := c.ReceivePaybillTimeoutWithBody(ctx, token, requestID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReceivePaybillTimeoutResponse(rsp)
+}
+
 // PutLimitReservationWithBodyWithResponse Reserve a share of a customer's limit
 //
 // Counts the amount towards the customer's limits of today and this month (local days of the customer's country) before the money moves, or refuses it with the limit's code. The id is that of the caller's own row; other services' ids are other reservations. A repeat is answered as before, a refusal too; the same id with another customer, kind or amount is 422 `reservation_differs`, and an id that was released is 409 `reservation_released`. A reservation never expires: commit or release it.
@@ -7606,6 +8696,51 @@ func (c *ClientWithResponses) ListRulesWithResponse(ctx context.Context, params 
 		return nil, err
 	}
 	return ParseListRulesResponse(rsp)
+}
+
+// ListSuspenseWithResponse List money in suspense
+//
+// For finance: pay-ins that fit no wallet, or that the wallet could not take, in one state, the oldest first, with the masked payer and what the payer typed, as far as the message of the payment tells; each reading is audited.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/wallet/suspense-items (the `ListSuspense` operationId).
+func (c *ClientWithResponses) ListSuspenseWithResponse(ctx context.Context, params *ListSuspenseParams, reqEditors ...RequestEditorFn) (*ListSuspenseResponse, error) {
+	rsp, err := c.ListSuspense(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSuspenseResponse(rsp)
+}
+
+// DecideSuspenseWithBodyWithResponse Decide what becomes of money in suspense
+//
+// `match` gives it to a wallet, as far as its customer's maximum allows (the rest is held there until there is room), and tells the customer; `return` has M-Pesa give it back to its payer. Up to a setting (KES 5,000) a person with `admin:rails:approve` decides alone; above it, or without that scope, the answer has an `approval` that another person approves (`approveWalletApproval`), and nothing moves before that. 409 `suspense_decided` when something else was decided; the same decision again is answered again. 422 `suspense_wallet` or `suspense_not_returnable` when it cannot be carried out. What definitely fails is open again, with the reason in its last transition.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/wallet/suspense-items/{item_id}/decision (the `DecideSuspense` operationId).
+func (c *ClientWithResponses) DecideSuspenseWithBodyWithResponse(ctx context.Context, itemID SuspenseItemID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DecideSuspenseResponse, error) {
+	rsp, err := c.DecideSuspenseWithBody(ctx, itemID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDecideSuspenseResponse(rsp)
+}
+
+// DecideSuspenseWithResponse Decide what becomes of money in suspense
+//
+// `match` gives it to a wallet, as far as its customer's maximum allows (the rest is held there until there is room), and tells the customer; `return` has M-Pesa give it back to its payer. Up to a setting (KES 5,000) a person with `admin:rails:approve` decides alone; above it, or without that scope, the answer has an `approval` that another person approves (`approveWalletApproval`), and nothing moves before that. 409 `suspense_decided` when something else was decided; the same decision again is answered again. 422 `suspense_wallet` or `suspense_not_returnable` when it cannot be carried out. What definitely fails is open again, with the reason in its last transition.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/wallet/suspense-items/{item_id}/decision (the `DecideSuspense` operationId).
+func (c *ClientWithResponses) DecideSuspenseWithResponse(ctx context.Context, itemID SuspenseItemID, body DecideSuspenseJSONRequestBody, reqEditors ...RequestEditorFn) (*DecideSuspenseResponse, error) {
+	rsp, err := c.DecideSuspense(ctx, itemID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDecideSuspenseResponse(rsp)
 }
 
 // ProposeTariffWithBodyWithResponse Propose a price list
@@ -8103,6 +9238,170 @@ func ParseReceiveStkCallbackResponse(rsp *http.Response) (*ReceiveStkCallbackRes
 	}
 
 	response := &ReceiveStkCallbackResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProviderReceipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReceivePaybillResultResponse parses an HTTP response from a ReceivePaybillResultWithResponse call
+func ParseReceivePaybillResultResponse(rsp *http.Response) (*ReceivePaybillResultResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReceivePaybillResultResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProviderReceipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReceivePaybillTimeoutResponse parses an HTTP response from a ReceivePaybillTimeoutWithResponse call
+func ParseReceivePaybillTimeoutResponse(rsp *http.Response) (*ReceivePaybillTimeoutResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReceivePaybillTimeoutResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -9958,6 +11257,205 @@ func ParseListRulesResponse(rsp *http.Response) (*ListRulesResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSuspenseResponse parses an HTTP response from a ListSuspenseWithResponse call
+func ParseListSuspenseResponse(rsp *http.Response) (*ListSuspenseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSuspenseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SuspensePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDecideSuspenseResponse parses an HTTP response from a DecideSuspenseWithResponse call
+func ParseDecideSuspenseResponse(rsp *http.Response) (*DecideSuspenseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DecideSuspenseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SuspenseDecision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests

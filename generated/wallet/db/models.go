@@ -129,6 +129,35 @@ type QuestionBudget struct {
 	Used   int32
 }
 
+type RailMessage struct {
+	ID         uuid.UUID
+	Kind       string
+	RequestID  uuid.UUID
+	BodyHash   []byte
+	BodySealed []byte
+	Source     string
+	ReceivedAt time.Time
+	JudgedAt   *time.Time
+	Verdict    *string
+}
+
+type RailRequest struct {
+	ID             uuid.UUID
+	Kind           string
+	ItemID         *uuid.UUID
+	About          *uuid.UUID
+	Seq            int32
+	Named          string
+	SentAt         time.Time
+	ConversationID *string
+	OriginatorID   *string
+	Answer         string
+	AnsweredAt     *time.Time
+	Outcome        string
+	Reason         string
+	ClosedAt       *time.Time
+}
+
 type Receipt struct {
 	Receipt     string
 	TopupID     *uuid.UUID
@@ -143,6 +172,34 @@ type StepUp struct {
 	Jti        string
 	TransferID uuid.UUID
 	ExpiresAt  time.Time
+}
+
+type SuspenseItem struct {
+	ID          uuid.UUID
+	Source      string
+	Why         string
+	Currency    string
+	AmountMinor int64
+	Status      string
+	Seq         int32
+	BookedAt    time.Time
+}
+
+type SuspenseTransition struct {
+	ItemID              uuid.UUID
+	Seq                 int32
+	PreviousSeq         *int32
+	FromStatus          *string
+	ToStatus            string
+	Reason              string
+	WordsSealed         []byte
+	Evidence            string
+	EvidenceID          *uuid.UUID
+	WalletID            *uuid.UUID
+	Receipt             *string
+	LedgerTransactionID *uuid.UUID
+	At                  time.Time
+	DoneAt              *time.Time
 }
 
 type Tariff struct {

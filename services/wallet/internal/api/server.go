@@ -47,7 +47,9 @@ var needed = map[string][]string{
 	"ListRules": {scopes.AdminTariffs}, "ProposeTariff": {scopes.AdminTariffs}, "ProposeTax": {scopes.AdminTariffs},
 	"ProposeLimit": {scopes.AdminTariffs}, "ListWalletApprovals": {scopes.AdminTariffs}, "RejectWalletApproval": {scopes.AdminTariffs},
 	"ApproveWalletApproval": {scopes.AdminTariffsApprove},
-	"ReceiveStkCallback":    nil, "ReceiveC2BConfirmation": nil, "ReceiveC2BValidation": nil,
+	"ListSuspense":          {scopes.AdminRails}, "DecideSuspense": {scopes.AdminRails},
+	"ReceivePaybillResult": nil, "ReceivePaybillTimeout": nil,
+	"ReceiveStkCallback": nil, "ReceiveC2BConfirmation": nil, "ReceiveC2BValidation": nil,
 }
 
 func authorize(next walletapi.StrictHandlerFunc, operation string) walletapi.StrictHandlerFunc {

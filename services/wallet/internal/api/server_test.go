@@ -147,7 +147,7 @@ func TestAuthorization(t *testing.T) {
 			}
 		}
 	}
-	if operations != 29 {
+	if operations != 33 {
 		t.Errorf("%d operations walked", operations)
 	}
 }

@@ -49,7 +49,11 @@ type Deps struct {
 	AskPull    bool
 	PullNumber string // the number nominated for it; empty: the short code is registered already
 	PublicURL  string // where Safaricom reaches our hooks, without a slash at the end
-	Country    string // whose prices a caller without a country gets
+	// CanReverse says that the paybill's initiator is set, so that payments can be given back.
+	CanReverse bool
+	// SuspenseAloneMinor is up to which amount one person decides alone about money in suspense.
+	SuspenseAloneMinor int64
+	Country            string // whose prices a caller without a country gets
 	// Speed divides the waits between questions to Safaricom, for trials; 0 and 1 are reality.
 	Speed int64
 	// SettleTimeout bounds one call to the ledger; zero means 5 s.
@@ -64,7 +68,7 @@ type App struct {
 	pages  *page.Pager
 	ledger *ledger.Client
 
-	stk, c2b *hook.Hook
+	stk, c2b, rails *hook.Hook
 
 	rulesMu     sync.Mutex
 	rulesCache  domain.Rules
@@ -92,6 +96,7 @@ func New(d Deps) *App {
 		sampled: kitlog.Sampled(d.Log, d.Now)}
 	a.stk = hook.New(stkCallbacks, d.Sealer, d.Pool, d.Jobs, a.metrics.callbacks.WithLabelValues(kindStk, "wrong_token"))
 	a.c2b = hook.New(c2bCallbacks, d.Sealer, d.Pool, d.Jobs, a.metrics.callbacks.WithLabelValues(kindC2b, "wrong_token"))
+	a.rails = hook.New(railResults, d.Sealer, d.Pool, d.Jobs, a.metrics.callbacks.WithLabelValues(kindResult, "wrong_token"))
 	a.Approvals = approve.New(approve.Config{Service: "wallet", Sealer: d.Sealer, Now: d.Now, Actions: a.actions()})
 	a.closings = newClosings(a.commitClosings, d.Log)
 	d.Registry.MustRegister(a.metrics.all()...)

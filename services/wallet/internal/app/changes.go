@@ -36,7 +36,8 @@ func (a *App) actions() []approve.Action {
 		return approve.Action{Name: name, Propose: scopes.AdminTariffs, Approve: scopes.AdminTariffsApprove, Apply: apply}
 	}
 	return []approve.Action{of(actionTariff, applyChange[domain.TariffChange](a)), of(actionTax, applyChange[domain.TaxChange](a)),
-		of(actionLimit, applyChange[domain.LimitChange](a))}
+		of(actionLimit, applyChange[domain.LimitChange](a)),
+		{Name: actionSuspense, Propose: scopes.AdminRails, Approve: scopes.AdminRailsApprove, Apply: a.applySuspense}}
 }
 
 // ProposeTariff asks for a price list.

@@ -18,8 +18,14 @@ const pendingAlarm = 5 * time.Minute
 // reservedAlarm is the age of another service's reservation at which a person must look: none expires by itself.
 const reservedAlarm = 24 * time.Hour
 
+// suspenseAlarm is the age of money in suspense at which finance must have looked: its payer misses it.
+const suspenseAlarm = 3 * 24 * time.Hour
+
 type metrics struct {
 	alarms, transfers, topups, callbacks *prometheus.CounterVec
+	suspense                             *prometheus.CounterVec
+	suspenseOpen, suspenseMinor          prometheus.Gauge
+	suspenseAge                          prometheus.Gauge
 	pendingTransfers, pendingAge         prometheus.Gauge
 	unknownTopups, unknownMinor          prometheus.Gauge
 	dueCredits, dueAge                   prometheus.Gauge
@@ -51,6 +57,10 @@ func newMetrics() metrics {
 		openCases:        gauge("wallet_cases_open", "Messages and receipts that a person of finance must look at."),
 		reservations:     gauge("wallet_reservations_open", "Limits that other services reserved and neither committed nor released."),
 		reservationAge:   gauge("wallet_reservations_age_seconds", "Age of the oldest of them."),
+		suspense:         counter("wallet_suspense_total", "Money in suspense by the state it came to.", "status"),
+		suspenseOpen:     gauge("wallet_suspense_open", "Pay-ins in suspense that are neither matched nor returned."),
+		suspenseMinor:    gauge("wallet_suspense_open_minor", "Their value in minor units of the paybill's currency."),
+		suspenseAge:      gauge("wallet_suspense_age_seconds", "Age of the oldest of them."),
 		overdue:          gauge("wallet_sweep_overdue", "Rows that the sweep should have deleted two hours ago, counted up to 10,000."),
 		callbackSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "wallet_stk_callback_seconds",
 			Help: "From the prompt to its callback.", Buckets: []float64{1, 2, 5, 10, 20, 30, 60, 120, 300}}),
@@ -60,7 +70,7 @@ func newMetrics() metrics {
 func (m metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.alarms, m.transfers, m.topups, m.callbacks, m.pendingTransfers, m.pendingAge, m.unknownTopups,
 		m.unknownMinor, m.dueCredits, m.dueAge, m.openClaims, m.openCases, m.overdue, m.callbackSeconds,
-		m.reservations, m.reservationAge}
+		m.reservations, m.reservationAge, m.suspense, m.suspenseOpen, m.suspenseMinor, m.suspenseAge}
 }
 
 // Measure refreshes the gauges of what is not settled, and raises the alarm when something waits for too long.
@@ -86,6 +96,9 @@ func (a *App) Measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.measureSuspense(ctx); err != nil {
+		return err
+	}
 	a.metrics.reservations.Set(float64(reservations.Open))
 	a.metrics.reservationAge.Set(reservations.OldestSeconds)
 	a.metrics.overdue.Set(float64(overdue))
@@ -105,6 +118,21 @@ func (a *App) Measure(ctx context.Context) error {
 	}
 	if reservations.OldestSeconds > reservedAlarm.Seconds() {
 		a.alarm(ctx, "limit_reserved_too_long", "reservations", reservations.Open, "oldest_s", int(reservations.OldestSeconds))
+	}
+	return nil
+}
+
+// measureSuspense refreshes the gauges of money in suspense.
+func (a *App) measureSuspense(ctx context.Context) error {
+	s, err := a.q.CountSuspense(ctx, a.Pool, a.Now())
+	if err != nil {
+		return err
+	}
+	a.metrics.suspenseOpen.Set(float64(s.Waiting))
+	a.metrics.suspenseMinor.Set(float64(s.Minor))
+	a.metrics.suspenseAge.Set(s.OldestSeconds)
+	if s.OldestSeconds > suspenseAlarm.Seconds() {
+		a.alarm(ctx, "suspense_waits_too_long", "items", s.Waiting, "oldest_s", int(s.OldestSeconds))
 	}
 	return nil
 }

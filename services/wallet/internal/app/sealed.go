@@ -9,6 +9,7 @@ import (
 func Sealed(s *seal.Sealer) []keycheck.Sealed {
 	return []keycheck.Sealed{
 		keycheck.Column(s, "callbacks", "body_sealed", stkCallbacks.Sealed),
+		keycheck.Column(s, "rail_messages", "body_sealed", railResults.Sealed),
 		keycheck.Column(s, "transfer_quotes", "recipient_name_sealed", sealRecipientName+":"),
 	}
 }

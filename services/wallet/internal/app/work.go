@@ -131,6 +131,40 @@ func (RegisterC2bArgs) Kind() string { return "wallet.register_c2b" }
 // InsertOpts keeps one such job at a time.
 func (RegisterC2bArgs) InsertOpts() river.InsertOpts { return oneAtATime() }
 
+// SettleSuspenseArgs is the job that books what money in suspense has come to.
+type SettleSuspenseArgs struct {
+	ItemID uuid.UUID `json:"item_id"`
+}
+
+// Kind names the job.
+func (SettleSuspenseArgs) Kind() string { return "wallet.settle_suspense" }
+
+// InsertOpts makes it a job that is never given up.
+func (SettleSuspenseArgs) InsertOpts() river.InsertOpts { return moneyOn(QueueMoney) }
+
+// ReturnSuspenseArgs is the job that watches over money that is being returned.
+type ReturnSuspenseArgs struct {
+	ItemID uuid.UUID `json:"item_id"`
+	Once   bool      `json:"once,omitempty"` // what is due now; another job has the rest
+}
+
+// Kind names the job.
+func (ReturnSuspenseArgs) Kind() string { return "wallet.return_suspense" }
+
+// InsertOpts makes it a job that is never given up.
+func (ReturnSuspenseArgs) InsertOpts() river.InsertOpts { return moneyOn(QueueMpesa) }
+
+// JudgeRailMessageArgs is the job that decides what Safaricom says about a request of ours.
+type JudgeRailMessageArgs struct {
+	MessageID uuid.UUID `json:"message_id"`
+}
+
+// Kind names the job.
+func (JudgeRailMessageArgs) Kind() string { return "wallet.judge_rail_message" }
+
+// InsertOpts makes it a job that is never given up.
+func (JudgeRailMessageArgs) InsertOpts() river.InsertOpts { return moneyOn(QueueMoney) }
+
 // oneAtATime is for jobs at M-Pesa of which a second one with the same arguments would ask the same.
 func oneAtATime() river.InsertOpts {
 	o := moneyOn(QueueMpesa)

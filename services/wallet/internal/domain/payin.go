@@ -36,7 +36,8 @@ const (
 // Harmless says whether nobody has to look.
 func (v Verdict) Harmless() bool {
 	switch v {
-	case VerdictApplied, VerdictDuplicate, VerdictNoResult, VerdictDeposit:
+	case VerdictApplied, VerdictDuplicate, VerdictNoResult, VerdictDeposit, VerdictReturned, VerdictFailed, VerdictStanding,
+		VerdictNothing:
 		return true
 	}
 	return false

@@ -44,6 +44,19 @@ func Register(workers *river.Workers, a *app.App) {
 	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.CreditDepositArgs]) (time.Duration, error) {
 		return a.CreditDeposit(ctx, j.Args.DepositID)
 	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.SettleSuspenseArgs]) (time.Duration, error) {
+		return 0, a.SettleSuspense(ctx, j.Args.ItemID)
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.ReturnSuspenseArgs]) (time.Duration, error) {
+		wait, err := a.ReturnSuspense(ctx, j.Args.ItemID)
+		if j.Args.Once {
+			wait = 0
+		}
+		return wait, unknown(err)
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.JudgeRailMessageArgs]) (time.Duration, error) {
+		return a.JudgeRailMessage(ctx, j.Args.MessageID)
+	})
 	kitjobs.Add(workers, func(ctx context.Context, _ *river.Job[app.RegisterC2bArgs]) (time.Duration, error) {
 		return 0, unknown(a.RegisterC2b(ctx))
 	})

@@ -21,6 +21,10 @@ type Mpesa struct {
 	pulls  int
 	shut   bool // Pull Transactions refuses every question
 	before func()
+
+	reverseAnswer        string
+	crash                bool
+	reversals, questions []map[string]string
 }
 
 func newMpesa(t testing.TB) *Mpesa {
@@ -31,6 +35,8 @@ func newMpesa(t testing.TB) *Mpesa {
 	})
 	mux.HandleFunc("POST /mpesa/stkpush/v1/processrequest", m.stkPush)
 	mux.HandleFunc("POST /mpesa/stkpushquery/v1/query", m.stkQuery)
+	mux.HandleFunc("POST /mpesa/reversal/v1/request", m.reverse)
+	mux.HandleFunc("POST /mpesa/transactionstatus/v1/query", m.status)
 	mux.HandleFunc("POST /pulltransactions/v1/query", m.pull)
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)

@@ -5,6 +5,7 @@ package testworld
 import (
 	"context"
 	"io/fs"
+	"net/http"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/openapi"
 	"github.com/sendtip/sendtip/providers/daraja"
+	"github.com/sendtip/sendtip/sandbox"
 	walletsql "github.com/sendtip/sendtip/sql/wallet"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
@@ -91,6 +93,7 @@ func On(t testing.TB, db *pgtest.DB) *World {
 		t.Fatal(err)
 	}
 	w.Deps = app.Deps{Parts: w.Parts, Ledger: ledger, Users: users, Mpesa: w.Daraja(w.Mpesa.URL), ShortCode: ShortCode, AskPull: true,
+		CanReverse: true, SuspenseAloneMinor: 500_000,
 		PublicURL: "https://pay.example", Country: "KE", SettleTimeout: 2 * time.Second}
 	w.build()
 	return w
@@ -114,6 +117,8 @@ func (w *World) Rebuild(change func(*app.Deps)) {
 func (w *World) Daraja(url string) *daraja.Client {
 	return daraja.New(daraja.Config{ //nolint:gosec // public values of the sandbox
 		BaseURL: url, ConsumerKey: "sendtip-sandbox-consumer", ConsumerSecret: "sendtip-sandbox-consumer-secret",
+		Initiator: sandbox.DefaultInitiator, InitiatorPassword: sandbox.DefaultInitiatorPassword,
+		Certificate: sandbox.DefaultCertificate, HTTP: &http.Client{Transport: w.Mpesa},
 		ShortCode: ShortCode, Passkey: "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919", Now: w.Clock.Now,
 	})
 }
