@@ -7,6 +7,100 @@ import (
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
+// BankingDepositExpired banking.deposit_expired: nothing was paid in time; what comes later is credited all the same.
+type BankingDepositExpired struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// Channel How the money comes: page or mpesa. Consumers must accept values that are new to them.
+	Channel string `json:"channel"`
+
+	// DepositID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	DepositID externalRef0.UUID `json:"deposit_id"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+}
+
+// BankingDepositFailed banking.deposit_failed: nothing was paid; a page can still be paid, and then banking.deposit_paid follows.
+type BankingDepositFailed struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// Channel How the money comes: page or mpesa. Consumers must accept values that are new to them.
+	Channel string `json:"channel"`
+
+	// DepositID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	DepositID externalRef0.UUID `json:"deposit_id"`
+
+	// ReasonCode A stable code.
+	ReasonCode string `json:"reason_code"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+}
+
+// BankingDepositPaid banking.deposit_paid: the money has come, and the wallet has it, less fee and duty.
+type BankingDepositPaid struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// Channel How the money comes: page or mpesa. Consumers must accept values that are new to them.
+	Channel string `json:"channel"`
+
+	// DepositID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	DepositID externalRef0.UUID `json:"deposit_id"`
+
+	// Excise An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Excise externalRef0.Money `json:"excise"`
+
+	// Fee An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Fee externalRef0.Money `json:"fee"`
+
+	// Receipt The operator's receipt.
+	Receipt *string `json:"receipt,omitempty"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+}
+
 // BankingWithdrawalCancelled banking.withdrawal_cancelled: the customer has cancelled it before it left; all of the money is free again.
 type BankingWithdrawalCancelled struct {
 	// Amount An amount of one currency in integer minor units.

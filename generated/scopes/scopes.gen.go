@@ -61,9 +61,9 @@ const (
 	UsersStanding = "users:standing"
 	// UsersRevocations allows to read which sessions have ended.
 	UsersRevocations = "users:revocations"
-	// BankingRead allows to read one's own withdrawals.
+	// BankingRead allows to read one's own deposits and withdrawals.
 	BankingRead = "banking:read"
-	// BankingWrite allows to withdraw.
+	// BankingWrite allows to deposit and withdraw.
 	BankingWrite = "banking:write"
 	// AdminRails allows to read what the rails do, and propose how payments in doubt ended.
 	AdminRails = "admin:rails"

@@ -1,6 +1,8 @@
 package banking
 
 import (
+	"regexp"
+
 	"github.com/sendtip/sendtip/kit/config"
 	"github.com/sendtip/sendtip/providers/daraja"
 	"github.com/sendtip/sendtip/providers/paystack"
@@ -31,6 +33,8 @@ type Config struct {
 	PaystackOld config.Secret `env:"SENDTIP_PAYSTACK_SECRET_KEY_PREVIOUS" is:"own"`
 	// calls to Paystack per second at most
 	PaystackPerSecond int32 `env:"SENDTIP_PAYSTACK_PER_SECOND" envDefault:"10" is:"min=1"`
+	// where the addresses are that Paystack gets instead of customers' own: `<deposit id>@<domain>`; a domain of yours that takes no mail
+	EmailDomain string `env:"SENDTIP_DEPOSIT_EMAIL_DOMAIN" is:"required own=deposits.sendtip.example"`
 	// how much faster than in reality unanswered payments are asked about; for trials
 	TimeScale int32 `env:"SENDTIP_TIME_SCALE" envDefault:"1" is:"min=1 real"`
 }
@@ -49,7 +53,10 @@ func (c Config) Check() error {
 		mode := paystack.Domain(key)
 		return mode == paystack.Live || mode == paystack.Test && !c.Common.Production()
 	}
+	domain := regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
 	return config.Check(
+		config.Rule{Name: "SENDTIP_DEPOSIT_EMAIL_DOMAIN", Text: c.EmailDomain,
+			Is: func(s string) bool { return s == "" || len(s) <= 190 && domain.MatchString(s) }, Want: "a domain name in small letters"},
 		config.Rule{Name: "SENDTIP_B2C_CERTIFICATE", Text: c.Certificate, Is: readable, Want: "a certificate in PEM"},
 		config.Rule{Name: "SENDTIP_PAYSTACK_SECRET_KEY", Text: c.PaystackKey.Reveal(), Is: ofPaystack, Want: want},
 		config.Rule{Name: "SENDTIP_PAYSTACK_SECRET_KEY_PREVIOUS", Text: c.PaystackOld.Reveal(), Is: ofPaystack, Want: want})

@@ -45,7 +45,7 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 		}
 		a := app.New(app.Deps{Parts: p, Ledger: ledger, Wallets: wallets, Users: users, Mpesa: daraja.New(cfg.daraja(p.Now)),
 			Paystack: paystack.New(cfg.paystack(p.Now)), PaystackKeys: []string{cfg.PaystackKey.Reveal(), cfg.PaystackOld.Reveal()},
-			PublicURL: string(cfg.PublicURL), Schedule: domain.Schedule{Speed: int64(cfg.TimeScale)}})
+			EmailDomain: cfg.EmailDomain, PublicURL: string(cfg.PublicURL), Schedule: domain.Schedule{Speed: int64(cfg.TimeScale)}})
 		return service.Own{
 			Mount: func(r chi.Router) { api.Mount(r, a) }, Work: func(w *river.Workers) { jobs.Register(w, a) }, Sealed: app.Sealed(p.Sealer),
 			Events: service.Events{Topics: events.Topics, Handlers: events.Handlers(a)},

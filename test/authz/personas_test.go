@@ -226,6 +226,8 @@ func (w *world) rows(c, to *journey.Customer) {
 	w.must(err)
 	account, err := c.LinkBankAccount(w.Context(), "68", "0123456789")
 	w.must(err)
+	deposit, err := c.Deposit(w.Context(), 50_00, "page")
+	w.must(err)
 	sent, err := c.Send(w.Context(), to, 10_00)
 	w.must(err)
 	quote, err := c.Quote(w.Context(), to, 10_00)
@@ -238,11 +240,12 @@ func (w *world) rows(c, to *journey.Customer) {
 	w.must(err)
 	w.objects = map[string]string{"withdrawal_quote_id": priced.ID.String(), "withdrawal_id": withdrawn.ID.String(),
 		"bank_account_id": account.ID.String(), "id": uuid.NewString(),
-		"claim_id": claim.String(), "recipient_phone": to.Phone, "account_id": c.WalletID.String(),
+		"deposit_id": deposit.ID.String(),
+		"claim_id":   claim.String(), "recipient_phone": to.Phone, "account_id": c.WalletID.String(),
 		"wallet_id": c.WalletID.String(),
 		"topup_id":  topup.String(), "transfer_id": sent.ID.String(), "kyc_id": c.KycID.String(), "quote_id": quote.JSON201.ID.String(),
 		"transaction_id": statement[0].TransactionID.String(), "number_change_id": change.NumberChangeID.String()}
-	w.marks = []string{withdrawn.ID.String(), c.UserID.String(), c.WalletID.String(), topup.String(), c.KycID.String(), c.Phone[1:], c.Email,
+	w.marks = []string{deposit.ID.String(), withdrawn.ID.String(), c.UserID.String(), c.WalletID.String(), topup.String(), c.KycID.String(), c.Phone[1:], c.Email,
 		c.DepositAccount,
 		c.IDNumber, change.Phone[1:]}
 }

@@ -72,6 +72,13 @@ func (s *story) beginning() []step {
 			return m.Text, err
 		}},
 		{"her statement shows each movement", s.statement},
+		{"she deposits " + safaricom.Currency + " 320.00 by card on Paystack's page, and an SMS says so",
+			func(ctx context.Context) (string, error) {
+				return s.deposits(ctx, 320_00, "page", "320.00")
+			}},
+		{"she deposits " + safaricom.Currency + " 130.00 by a prompt of Paystack's on her phone", func(ctx context.Context) (string, error) {
+			return s.deposits(ctx, 130_00, "mpesa", "130.00")
+		}},
 		{"she withdraws " + safaricom.Currency + " 100.00 to M-Pesa, and an SMS says so", s.withdraws},
 		{"a withdrawal whose result M-Pesa loses is under way", s.loses},
 		{"the ledger sums to zero", s.CheckLedger},

@@ -18,6 +18,24 @@ import (
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
+// Defines values for CreateDepositRequestChannel.
+const (
+	CreateDepositRequestChannelMpesa CreateDepositRequestChannel = "mpesa"
+	CreateDepositRequestChannelPage  CreateDepositRequestChannel = "page"
+)
+
+// Valid indicates whether the value is a known member of the CreateDepositRequestChannel enum.
+func (e CreateDepositRequestChannel) Valid() bool {
+	switch e {
+	case CreateDepositRequestChannelMpesa:
+		return true
+	case CreateDepositRequestChannelPage:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SettlementProposalOutcome.
 const (
 	SettlementProposalOutcomePaid     SettlementProposalOutcome = "paid"
@@ -30,6 +48,39 @@ func (e SettlementProposalOutcome) Valid() bool {
 	case SettlementProposalOutcomePaid:
 		return true
 	case SettlementProposalOutcomeReturned:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DepositStatus.
+const (
+	DepositStatusBroken    DepositStatus = "broken"
+	DepositStatusExpired   DepositStatus = "expired"
+	DepositStatusFailed    DepositStatus = "failed"
+	DepositStatusPaid      DepositStatus = "paid"
+	DepositStatusRequested DepositStatus = "requested"
+	DepositStatusStored    DepositStatus = "stored"
+	DepositStatusWaiting   DepositStatus = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the DepositStatus enum.
+func (e DepositStatus) Valid() bool {
+	switch e {
+	case DepositStatusBroken:
+		return true
+	case DepositStatusExpired:
+		return true
+	case DepositStatusFailed:
+		return true
+	case DepositStatusPaid:
+		return true
+	case DepositStatusRequested:
+		return true
+	case DepositStatusStored:
+		return true
+	case DepositStatusWaiting:
 		return true
 	default:
 		return false
@@ -102,6 +153,39 @@ func (e ListBankingApprovalsParamsState) Valid() bool {
 	case ListBankingApprovalsParamsStateRejected:
 		return true
 	case ListBankingApprovalsParamsStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListDepositsByStatusParamsStatus.
+const (
+	ListDepositsByStatusParamsStatusBroken    ListDepositsByStatusParamsStatus = "broken"
+	ListDepositsByStatusParamsStatusExpired   ListDepositsByStatusParamsStatus = "expired"
+	ListDepositsByStatusParamsStatusFailed    ListDepositsByStatusParamsStatus = "failed"
+	ListDepositsByStatusParamsStatusPaid      ListDepositsByStatusParamsStatus = "paid"
+	ListDepositsByStatusParamsStatusRequested ListDepositsByStatusParamsStatus = "requested"
+	ListDepositsByStatusParamsStatusStored    ListDepositsByStatusParamsStatus = "stored"
+	ListDepositsByStatusParamsStatusWaiting   ListDepositsByStatusParamsStatus = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the ListDepositsByStatusParamsStatus enum.
+func (e ListDepositsByStatusParamsStatus) Valid() bool {
+	switch e {
+	case ListDepositsByStatusParamsStatusBroken:
+		return true
+	case ListDepositsByStatusParamsStatusExpired:
+		return true
+	case ListDepositsByStatusParamsStatusFailed:
+		return true
+	case ListDepositsByStatusParamsStatusPaid:
+		return true
+	case ListDepositsByStatusParamsStatusRequested:
+		return true
+	case ListDepositsByStatusParamsStatusStored:
+		return true
+	case ListDepositsByStatusParamsStatusWaiting:
 		return true
 	default:
 		return false
@@ -259,6 +343,29 @@ type CreateBankAccountRequest struct {
 	Name *string `json:"name,omitempty"`
 }
 
+// CreateDepositRequest What to deposit, and how.
+type CreateDepositRequest struct {
+	// Amount An amount above zero, as a client may ask for.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.PositiveMoney `json:"amount"`
+
+	// Channel A page of Paystack (card, mobile money, bank transfer), or M-Pesa on the customer's own number.
+	//
+	// Example: page
+	Channel CreateDepositRequestChannel `json:"channel"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+}
+
+// CreateDepositRequestChannel A page of Paystack (card, mobile money, bank transfer), or M-Pesa on the customer's own number.
+//
+// Example: page
+type CreateDepositRequestChannel string
+
 // CreateWithdrawalRequest The quote to spend.
 type CreateWithdrawalRequest struct {
 	// ClientReference The client's own reference.
@@ -272,6 +379,116 @@ type CreateWithdrawalRequest struct {
 	WithdrawalQuoteID externalRef0.UUID `json:"withdrawal_quote_id"`
 }
 
+// Deposit A deposit of a customer.
+type Deposit struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// Channel How the money comes: page or mpesa. Clients must accept values that are new to them.
+	//
+	// Example: page
+	Channel DepositChannel `json:"channel"`
+
+	// CheckoutURL Where the customer pays; while it is waiting.
+	//
+	// Example: https://checkout.paystack.com/3ni8kdavz62431k
+	CheckoutURL *string `json:"checkout_url,omitempty"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// Credit What the wallet gets, the amount less fee and duty.
+	Credit externalRef0.Money `json:"credit"`
+
+	// DisplayText What to show to the customer; while it is waiting.
+	//
+	// Example: Please complete authorization process on your mobile phone
+	DisplayText *string `json:"display_text,omitempty"`
+
+	// Excise An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Excise externalRef0.Money `json:"excise"`
+
+	// FailureCode Why it was not paid; a stable code.
+	//
+	// Example: payment_declined
+	FailureCode *string `json:"failure_code,omitempty"`
+
+	// Fee An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Fee externalRef0.Money `json:"fee"`
+
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID externalRef0.UUID `json:"id"`
+
+	// Receipt The operator's receipt, once it is paid, where there is one.
+	//
+	// Example: PS0000001A
+	Receipt *string `json:"receipt,omitempty"`
+
+	// Status stored, requested, waiting, paid, failed, expired or broken (another amount came; finance looks into it). A failed or expired one can still become paid. Clients must accept values that are new to them.
+	//
+	// Example: waiting
+	Status string `json:"status"`
+
+	// UpdatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	UpdatedAt externalRef0.Timestamp `json:"updated_at"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+}
+
+// DepositBreak A payment that is not the one that was asked for.
+type DepositBreak struct {
+	// AmountMinor What Paystack says was paid.
+	//
+	// Example: 15000
+	AmountMinor int64 `json:"amount_minor"`
+
+	// At RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	At externalRef0.Timestamp `json:"at"`
+
+	// Currency In which currency.
+	//
+	// Example: KES
+	Currency string `json:"currency"`
+
+	// Kind What differs: amount, currency, or domain (Paystack's test mode for its live one).
+	//
+	// Example: amount
+	Kind string `json:"kind"`
+}
+
+// DepositChannel How the money comes: page or mpesa. Clients must accept values that are new to them.
+//
+// Example: page
+type DepositChannel = string
+
+// DepositPage A page of deposits, newest first.
+type DepositPage struct {
+	// Data The deposits.
+	Data []Deposit `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
 // LastFour The last four digits of the account's number.
 //
 // Example: 6789
@@ -281,6 +498,72 @@ type LastFour = string
 //
 // Example: Amina W.
 type MaskedName = string
+
+// OperatorDeposit A deposit as finance sees it.
+type OperatorDeposit struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// Breaks What Paystack said that is not what was asked for.
+	Breaks []DepositBreak `json:"breaks"`
+
+	// Came What came, once it did.
+	Came *externalRef0.Money `json:"came,omitempty"`
+
+	// Channel How the money comes: page or mpesa. Clients must accept values that are new to them.
+	//
+	// Example: page
+	Channel DepositChannel `json:"channel"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// FailureCode Why it was not paid; a stable code.
+	//
+	// Example: payment_declined
+	FailureCode *string `json:"failure_code,omitempty"`
+
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID externalRef0.UUID `json:"id"`
+
+	// ProviderID Paystack's number of the payment.
+	//
+	// Example: 4110027
+	ProviderID *string `json:"provider_id,omitempty"`
+
+	// RailFee What Paystack keeps of it.
+	RailFee *externalRef0.Money `json:"rail_fee,omitempty"`
+
+	// Status Its state. Clients must accept values that are new to them.
+	//
+	// Example: broken
+	Status string `json:"status"`
+
+	// Transitions All that happened to it, in order.
+	Transitions []WithdrawalTransition `json:"transitions"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// OperatorDepositPage A page of deposits, newest first.
+type OperatorDepositPage struct {
+	// Data The deposits.
+	Data []OperatorDeposit `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
 
 // OperatorWithdrawal A withdrawal as finance sees it.
 type OperatorWithdrawal struct {
@@ -573,7 +856,7 @@ type WithdrawalTransition struct {
 	// Example: wallet
 	Booked *string `json:"booked,omitempty"`
 
-	// Evidence What shows it: request, limit, ledger, customer, send, answer, result, status, silence or people.
+	// Evidence What shows it: request, limit, ledger, customer, send, answer, result, status, verify, silence or people.
 	//
 	// Example: result
 	Evidence string `json:"evidence"`
@@ -603,6 +886,14 @@ type WithdrawalTransition struct {
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type BankAccountID = externalRef0.UUID
+
+// DepositID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type DepositID = externalRef0.UUID
+
+// DepositStatus defines model for DepositStatus.
+type DepositStatus string
 
 // RequestID A UUIDv7 made by the service that owns the object.
 //
@@ -638,6 +929,21 @@ type ListBankingApprovalsParams struct {
 // ListBankingApprovalsParamsState defines parameters for ListBankingApprovals.
 type ListBankingApprovalsParamsState string
 
+// ListDepositsByStatusParams defines parameters for ListDepositsByStatus.
+type ListDepositsByStatusParams struct {
+	// Status Only deposits in this state; broken when absent.
+	Status *ListDepositsByStatusParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListDepositsByStatusParamsStatus defines parameters for ListDepositsByStatus.
+type ListDepositsByStatusParamsStatus string
+
 // ListWithdrawalsByStatusParams defines parameters for ListWithdrawalsByStatus.
 type ListWithdrawalsByStatusParams struct {
 	// Status Only withdrawals in this state; in_doubt when absent.
@@ -652,6 +958,21 @@ type ListWithdrawalsByStatusParams struct {
 
 // ListWithdrawalsByStatusParamsStatus defines parameters for ListWithdrawalsByStatus.
 type ListWithdrawalsByStatusParamsStatus string
+
+// ListDepositsParams defines parameters for ListDeposits.
+type ListDepositsParams struct {
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateDepositParams defines parameters for CreateDeposit.
+type CreateDepositParams struct {
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
+	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
+}
 
 // ReceivePaystackEventParams defines parameters for ReceivePaystackEvent.
 type ReceivePaystackEventParams struct {
@@ -692,6 +1013,9 @@ type RejectBankingApprovalJSONRequestBody = externalRef0.ApprovalRejection
 // ProposeSettlementJSONRequestBody defines body for ProposeSettlement for application/json ContentType.
 type ProposeSettlementJSONRequestBody = SettlementProposal
 
+// CreateDepositJSONRequestBody defines body for CreateDeposit for application/json ContentType.
+type CreateDepositJSONRequestBody = CreateDepositRequest
+
 // CreateWithdrawalQuoteJSONRequestBody defines body for CreateWithdrawalQuote for application/json ContentType.
 type CreateWithdrawalQuoteJSONRequestBody = WithdrawalQuoteRequest
 
@@ -718,6 +1042,9 @@ type ServerInterface interface {
 	// RejectBankingApproval Reject a decision, or withdraw your own
 	// (POST /v1/banking/approvals/{approval_id}/rejection)
 	RejectBankingApproval(w http.ResponseWriter, r *http.Request, approvalID externalRef0.ApprovalID)
+	// ListDepositsByStatus List deposits of all customers by their state
+	// (GET /v1/banking/deposits)
+	ListDepositsByStatus(w http.ResponseWriter, r *http.Request, params ListDepositsByStatusParams)
 	// ListWithdrawalsByStatus List withdrawals of all customers by their state
 	// (GET /v1/banking/withdrawals)
 	ListWithdrawalsByStatus(w http.ResponseWriter, r *http.Request, params ListWithdrawalsByStatusParams)
@@ -727,6 +1054,15 @@ type ServerInterface interface {
 	// ListBanks List the banks that can be paid to
 	// (GET /v1/banks)
 	ListBanks(w http.ResponseWriter, r *http.Request)
+	// ListDeposits List my deposits
+	// (GET /v1/deposits)
+	ListDeposits(w http.ResponseWriter, r *http.Request, params ListDepositsParams)
+	// CreateDeposit Deposit money by card, bank transfer or M-Pesa
+	// (POST /v1/deposits)
+	CreateDeposit(w http.ResponseWriter, r *http.Request, params CreateDepositParams)
+	// GetDeposit Read a deposit
+	// (GET /v1/deposits/{deposit_id})
+	GetDeposit(w http.ResponseWriter, r *http.Request, depositID DepositID)
 	// ReceivePaystackEvent Take an event from Paystack
 	// (POST /v1/hooks/bp)
 	ReceivePaystackEvent(w http.ResponseWriter, r *http.Request, params ReceivePaystackEventParams)
@@ -793,6 +1129,12 @@ func (_ Unimplemented) RejectBankingApproval(w http.ResponseWriter, r *http.Requ
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListDepositsByStatus List deposits of all customers by their state
+// (GET /v1/banking/deposits)
+func (_ Unimplemented) ListDepositsByStatus(w http.ResponseWriter, r *http.Request, params ListDepositsByStatusParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListWithdrawalsByStatus List withdrawals of all customers by their state
 // (GET /v1/banking/withdrawals)
 func (_ Unimplemented) ListWithdrawalsByStatus(w http.ResponseWriter, r *http.Request, params ListWithdrawalsByStatusParams) {
@@ -808,6 +1150,24 @@ func (_ Unimplemented) ProposeSettlement(w http.ResponseWriter, r *http.Request,
 // ListBanks List the banks that can be paid to
 // (GET /v1/banks)
 func (_ Unimplemented) ListBanks(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListDeposits List my deposits
+// (GET /v1/deposits)
+func (_ Unimplemented) ListDeposits(w http.ResponseWriter, r *http.Request, params ListDepositsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateDeposit Deposit money by card, bank transfer or M-Pesa
+// (POST /v1/deposits)
+func (_ Unimplemented) CreateDeposit(w http.ResponseWriter, r *http.Request, params CreateDepositParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetDeposit Read a deposit
+// (GET /v1/deposits/{deposit_id})
+func (_ Unimplemented) GetDeposit(w http.ResponseWriter, r *http.Request, depositID DepositID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1064,6 +1424,65 @@ func (siw *ServerInterfaceWrapper) RejectBankingApproval(w http.ResponseWriter, 
 	handler.ServeHTTP(w, r)
 }
 
+// ListDepositsByStatus operation middleware
+func (siw *ServerInterfaceWrapper) ListDepositsByStatus(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDepositsByStatusParams
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListDepositsByStatus(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListWithdrawalsByStatus operation middleware
 func (siw *ServerInterfaceWrapper) ListWithdrawalsByStatus(w http.ResponseWriter, r *http.Request) {
 
@@ -1154,6 +1573,123 @@ func (siw *ServerInterfaceWrapper) ListBanks(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListBanks(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListDeposits operation middleware
+func (siw *ServerInterfaceWrapper) ListDeposits(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDepositsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListDeposits(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateDeposit operation middleware
+func (siw *ServerInterfaceWrapper) CreateDeposit(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateDepositParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey externalRef0.IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		err := fmt.Errorf("Header parameter Idempotency-Key is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Idempotency-Key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateDeposit(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetDeposit operation middleware
+func (siw *ServerInterfaceWrapper) GetDeposit(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "deposit_id" -------------
+	var depositID DepositID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deposit_id", chi.URLParam(r, "deposit_id"), &depositID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deposit_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetDeposit(w, r, depositID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1606,6 +2142,18 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Delete(options.BaseURL+"/v1/bank-accounts/{bank_account_id}", wrapper.DeleteBankAccount)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/deposits", wrapper.ListDeposits)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/deposits", wrapper.CreateDeposit)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/deposits/{deposit_id}", wrapper.GetDeposit)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/banking/deposits", wrapper.ListDepositsByStatus)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/banking/withdrawals", wrapper.ListWithdrawalsByStatus)
@@ -2739,6 +3287,156 @@ func (response RejectBankingApproval504ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type ListDepositsByStatusRequestObject struct {
+	Params ListDepositsByStatusParams
+}
+
+type ListDepositsByStatusResponseObject interface {
+	VisitListDepositsByStatusResponse(w http.ResponseWriter) error
+}
+
+type ListDepositsByStatus200JSONResponse OperatorDepositPage
+
+func (response ListDepositsByStatus200JSONResponse) VisitListDepositsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDepositsByStatus400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListDepositsByStatus400ApplicationProblemPlusJSONResponse) VisitListDepositsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDepositsByStatus401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDepositsByStatus401ApplicationProblemPlusJSONResponse) VisitListDepositsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDepositsByStatus403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDepositsByStatus403ApplicationProblemPlusJSONResponse) VisitListDepositsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDepositsByStatus422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListDepositsByStatus422ApplicationProblemPlusJSONResponse) VisitListDepositsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDepositsByStatus429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListDepositsByStatus429ApplicationProblemPlusJSONResponse) VisitListDepositsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDepositsByStatus500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListDepositsByStatus500ApplicationProblemPlusJSONResponse) VisitListDepositsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDepositsByStatus503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListDepositsByStatus503ApplicationProblemPlusJSONResponse) VisitListDepositsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDepositsByStatus504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListDepositsByStatus504ApplicationProblemPlusJSONResponse) VisitListDepositsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListWithdrawalsByStatusRequestObject struct {
 	Params ListWithdrawalsByStatusParams
 }
@@ -3242,6 +3940,551 @@ type ListBanks504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListBanks504ApplicationProblemPlusJSONResponse) VisitListBanksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDepositsRequestObject struct {
+	Params ListDepositsParams
+}
+
+type ListDepositsResponseObject interface {
+	VisitListDepositsResponse(w http.ResponseWriter) error
+}
+
+type ListDeposits200JSONResponse DepositPage
+
+func (response ListDeposits200JSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeposits400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeposits400ApplicationProblemPlusJSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeposits401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeposits401ApplicationProblemPlusJSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeposits403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeposits403ApplicationProblemPlusJSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeposits422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeposits422ApplicationProblemPlusJSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeposits429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeposits429ApplicationProblemPlusJSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeposits500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeposits500ApplicationProblemPlusJSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeposits503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeposits503ApplicationProblemPlusJSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeposits504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeposits504ApplicationProblemPlusJSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDepositRequestObject struct {
+	Params CreateDepositParams
+	Body   *CreateDepositJSONRequestBody
+}
+
+type CreateDepositResponseObject interface {
+	VisitCreateDepositResponse(w http.ResponseWriter) error
+}
+
+type CreateDeposit201JSONResponse Deposit
+
+func (response CreateDeposit201JSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeposit202JSONResponse Deposit
+
+func (response CreateDeposit202JSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeposit400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDeposit400ApplicationProblemPlusJSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeposit401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDeposit401ApplicationProblemPlusJSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeposit403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDeposit403ApplicationProblemPlusJSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeposit404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDeposit404ApplicationProblemPlusJSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeposit408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDeposit408ApplicationProblemPlusJSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeposit409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDeposit409ApplicationProblemPlusJSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeposit413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDeposit413ApplicationProblemPlusJSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeposit415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDeposit415ApplicationProblemPlusJSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeposit422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDeposit422ApplicationProblemPlusJSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeposit429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDeposit429ApplicationProblemPlusJSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeposit500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDeposit500ApplicationProblemPlusJSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeposit503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDeposit503ApplicationProblemPlusJSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeposit504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDeposit504ApplicationProblemPlusJSONResponse) VisitCreateDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDepositRequestObject struct {
+	DepositID DepositID `json:"deposit_id"`
+}
+
+type GetDepositResponseObject interface {
+	VisitGetDepositResponse(w http.ResponseWriter) error
+}
+
+type GetDeposit200JSONResponse Deposit
+
+func (response GetDeposit200JSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit400ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit401ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit403ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit404ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit429ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit500ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit503ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit504ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4642,6 +5885,9 @@ type StrictServerInterface interface {
 	// RejectBankingApproval Reject a decision, or withdraw your own
 	// (POST /v1/banking/approvals/{approval_id}/rejection)
 	RejectBankingApproval(ctx context.Context, request RejectBankingApprovalRequestObject) (RejectBankingApprovalResponseObject, error)
+	// ListDepositsByStatus List deposits of all customers by their state
+	// (GET /v1/banking/deposits)
+	ListDepositsByStatus(ctx context.Context, request ListDepositsByStatusRequestObject) (ListDepositsByStatusResponseObject, error)
 	// ListWithdrawalsByStatus List withdrawals of all customers by their state
 	// (GET /v1/banking/withdrawals)
 	ListWithdrawalsByStatus(ctx context.Context, request ListWithdrawalsByStatusRequestObject) (ListWithdrawalsByStatusResponseObject, error)
@@ -4651,6 +5897,15 @@ type StrictServerInterface interface {
 	// ListBanks List the banks that can be paid to
 	// (GET /v1/banks)
 	ListBanks(ctx context.Context, request ListBanksRequestObject) (ListBanksResponseObject, error)
+	// ListDeposits List my deposits
+	// (GET /v1/deposits)
+	ListDeposits(ctx context.Context, request ListDepositsRequestObject) (ListDepositsResponseObject, error)
+	// CreateDeposit Deposit money by card, bank transfer or M-Pesa
+	// (POST /v1/deposits)
+	CreateDeposit(ctx context.Context, request CreateDepositRequestObject) (CreateDepositResponseObject, error)
+	// GetDeposit Read a deposit
+	// (GET /v1/deposits/{deposit_id})
+	GetDeposit(ctx context.Context, request GetDepositRequestObject) (GetDepositResponseObject, error)
 	// ReceivePaystackEvent Take an event from Paystack
 	// (POST /v1/hooks/bp)
 	ReceivePaystackEvent(ctx context.Context, request ReceivePaystackEventRequestObject) (ReceivePaystackEventResponseObject, error)
@@ -4891,6 +6146,32 @@ func (sh *strictHandler) RejectBankingApproval(w http.ResponseWriter, r *http.Re
 	}
 }
 
+// ListDepositsByStatus operation middleware
+func (sh *strictHandler) ListDepositsByStatus(w http.ResponseWriter, r *http.Request, params ListDepositsByStatusParams) {
+	var request ListDepositsByStatusRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDepositsByStatus(ctx, request.(ListDepositsByStatusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDepositsByStatus")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListDepositsByStatusResponseObject); ok {
+		if err := validResponse.VisitListDepositsByStatusResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListWithdrawalsByStatus operation middleware
 func (sh *strictHandler) ListWithdrawalsByStatus(w http.ResponseWriter, r *http.Request, params ListWithdrawalsByStatusParams) {
 	var request ListWithdrawalsByStatusRequestObject
@@ -4967,6 +6248,91 @@ func (sh *strictHandler) ListBanks(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListBanksResponseObject); ok {
 		if err := validResponse.VisitListBanksResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListDeposits operation middleware
+func (sh *strictHandler) ListDeposits(w http.ResponseWriter, r *http.Request, params ListDepositsParams) {
+	var request ListDepositsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDeposits(ctx, request.(ListDepositsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDeposits")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListDepositsResponseObject); ok {
+		if err := validResponse.VisitListDepositsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateDeposit operation middleware
+func (sh *strictHandler) CreateDeposit(w http.ResponseWriter, r *http.Request, params CreateDepositParams) {
+	var request CreateDepositRequestObject
+
+	request.Params = params
+
+	var body CreateDepositJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateDeposit(ctx, request.(CreateDepositRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateDeposit")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateDepositResponseObject); ok {
+		if err := validResponse.VisitCreateDepositResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetDeposit operation middleware
+func (sh *strictHandler) GetDeposit(w http.ResponseWriter, r *http.Request, depositID DepositID) {
+	var request GetDepositRequestObject
+
+	request.DepositID = depositID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDeposit(ctx, request.(GetDepositRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDeposit")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetDepositResponseObject); ok {
+		if err := validResponse.VisitGetDepositResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

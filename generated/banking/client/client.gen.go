@@ -18,6 +18,24 @@ import (
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
+// Defines values for CreateDepositRequestChannel.
+const (
+	CreateDepositRequestChannelMpesa CreateDepositRequestChannel = "mpesa"
+	CreateDepositRequestChannelPage  CreateDepositRequestChannel = "page"
+)
+
+// Valid indicates whether the value is a known member of the CreateDepositRequestChannel enum.
+func (e CreateDepositRequestChannel) Valid() bool {
+	switch e {
+	case CreateDepositRequestChannelMpesa:
+		return true
+	case CreateDepositRequestChannelPage:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SettlementProposalOutcome.
 const (
 	SettlementProposalOutcomePaid     SettlementProposalOutcome = "paid"
@@ -30,6 +48,39 @@ func (e SettlementProposalOutcome) Valid() bool {
 	case SettlementProposalOutcomePaid:
 		return true
 	case SettlementProposalOutcomeReturned:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DepositStatus.
+const (
+	DepositStatusBroken    DepositStatus = "broken"
+	DepositStatusExpired   DepositStatus = "expired"
+	DepositStatusFailed    DepositStatus = "failed"
+	DepositStatusPaid      DepositStatus = "paid"
+	DepositStatusRequested DepositStatus = "requested"
+	DepositStatusStored    DepositStatus = "stored"
+	DepositStatusWaiting   DepositStatus = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the DepositStatus enum.
+func (e DepositStatus) Valid() bool {
+	switch e {
+	case DepositStatusBroken:
+		return true
+	case DepositStatusExpired:
+		return true
+	case DepositStatusFailed:
+		return true
+	case DepositStatusPaid:
+		return true
+	case DepositStatusRequested:
+		return true
+	case DepositStatusStored:
+		return true
+	case DepositStatusWaiting:
 		return true
 	default:
 		return false
@@ -102,6 +153,39 @@ func (e ListBankingApprovalsParamsState) Valid() bool {
 	case ListBankingApprovalsParamsStateRejected:
 		return true
 	case ListBankingApprovalsParamsStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListDepositsByStatusParamsStatus.
+const (
+	ListDepositsByStatusParamsStatusBroken    ListDepositsByStatusParamsStatus = "broken"
+	ListDepositsByStatusParamsStatusExpired   ListDepositsByStatusParamsStatus = "expired"
+	ListDepositsByStatusParamsStatusFailed    ListDepositsByStatusParamsStatus = "failed"
+	ListDepositsByStatusParamsStatusPaid      ListDepositsByStatusParamsStatus = "paid"
+	ListDepositsByStatusParamsStatusRequested ListDepositsByStatusParamsStatus = "requested"
+	ListDepositsByStatusParamsStatusStored    ListDepositsByStatusParamsStatus = "stored"
+	ListDepositsByStatusParamsStatusWaiting   ListDepositsByStatusParamsStatus = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the ListDepositsByStatusParamsStatus enum.
+func (e ListDepositsByStatusParamsStatus) Valid() bool {
+	switch e {
+	case ListDepositsByStatusParamsStatusBroken:
+		return true
+	case ListDepositsByStatusParamsStatusExpired:
+		return true
+	case ListDepositsByStatusParamsStatusFailed:
+		return true
+	case ListDepositsByStatusParamsStatusPaid:
+		return true
+	case ListDepositsByStatusParamsStatusRequested:
+		return true
+	case ListDepositsByStatusParamsStatusStored:
+		return true
+	case ListDepositsByStatusParamsStatusWaiting:
 		return true
 	default:
 		return false
@@ -259,6 +343,29 @@ type CreateBankAccountRequest struct {
 	Name *string `json:"name,omitempty"`
 }
 
+// CreateDepositRequest What to deposit, and how.
+type CreateDepositRequest struct {
+	// Amount An amount above zero, as a client may ask for.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.PositiveMoney `json:"amount"`
+
+	// Channel A page of Paystack (card, mobile money, bank transfer), or M-Pesa on the customer's own number.
+	//
+	// Example: page
+	Channel CreateDepositRequestChannel `json:"channel"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+}
+
+// CreateDepositRequestChannel A page of Paystack (card, mobile money, bank transfer), or M-Pesa on the customer's own number.
+//
+// Example: page
+type CreateDepositRequestChannel string
+
 // CreateWithdrawalRequest The quote to spend.
 type CreateWithdrawalRequest struct {
 	// ClientReference The client's own reference.
@@ -272,6 +379,116 @@ type CreateWithdrawalRequest struct {
 	WithdrawalQuoteID externalRef0.UUID `json:"withdrawal_quote_id"`
 }
 
+// Deposit A deposit of a customer.
+type Deposit struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// Channel How the money comes: page or mpesa. Clients must accept values that are new to them.
+	//
+	// Example: page
+	Channel DepositChannel `json:"channel"`
+
+	// CheckoutURL Where the customer pays; while it is waiting.
+	//
+	// Example: https://checkout.paystack.com/3ni8kdavz62431k
+	CheckoutURL *string `json:"checkout_url,omitempty"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// Credit What the wallet gets, the amount less fee and duty.
+	Credit externalRef0.Money `json:"credit"`
+
+	// DisplayText What to show to the customer; while it is waiting.
+	//
+	// Example: Please complete authorization process on your mobile phone
+	DisplayText *string `json:"display_text,omitempty"`
+
+	// Excise An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Excise externalRef0.Money `json:"excise"`
+
+	// FailureCode Why it was not paid; a stable code.
+	//
+	// Example: payment_declined
+	FailureCode *string `json:"failure_code,omitempty"`
+
+	// Fee An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Fee externalRef0.Money `json:"fee"`
+
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID externalRef0.UUID `json:"id"`
+
+	// Receipt The operator's receipt, once it is paid, where there is one.
+	//
+	// Example: PS0000001A
+	Receipt *string `json:"receipt,omitempty"`
+
+	// Status stored, requested, waiting, paid, failed, expired or broken (another amount came; finance looks into it). A failed or expired one can still become paid. Clients must accept values that are new to them.
+	//
+	// Example: waiting
+	Status string `json:"status"`
+
+	// UpdatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	UpdatedAt externalRef0.Timestamp `json:"updated_at"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+}
+
+// DepositBreak A payment that is not the one that was asked for.
+type DepositBreak struct {
+	// AmountMinor What Paystack says was paid.
+	//
+	// Example: 15000
+	AmountMinor int64 `json:"amount_minor"`
+
+	// At RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	At externalRef0.Timestamp `json:"at"`
+
+	// Currency In which currency.
+	//
+	// Example: KES
+	Currency string `json:"currency"`
+
+	// Kind What differs: amount, currency, or domain (Paystack's test mode for its live one).
+	//
+	// Example: amount
+	Kind string `json:"kind"`
+}
+
+// DepositChannel How the money comes: page or mpesa. Clients must accept values that are new to them.
+//
+// Example: page
+type DepositChannel = string
+
+// DepositPage A page of deposits, newest first.
+type DepositPage struct {
+	// Data The deposits.
+	Data []Deposit `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
 // LastFour The last four digits of the account's number.
 //
 // Example: 6789
@@ -281,6 +498,72 @@ type LastFour = string
 //
 // Example: Amina W.
 type MaskedName = string
+
+// OperatorDeposit A deposit as finance sees it.
+type OperatorDeposit struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// Breaks What Paystack said that is not what was asked for.
+	Breaks []DepositBreak `json:"breaks"`
+
+	// Came What came, once it did.
+	Came *externalRef0.Money `json:"came,omitempty"`
+
+	// Channel How the money comes: page or mpesa. Clients must accept values that are new to them.
+	//
+	// Example: page
+	Channel DepositChannel `json:"channel"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// FailureCode Why it was not paid; a stable code.
+	//
+	// Example: payment_declined
+	FailureCode *string `json:"failure_code,omitempty"`
+
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID externalRef0.UUID `json:"id"`
+
+	// ProviderID Paystack's number of the payment.
+	//
+	// Example: 4110027
+	ProviderID *string `json:"provider_id,omitempty"`
+
+	// RailFee What Paystack keeps of it.
+	RailFee *externalRef0.Money `json:"rail_fee,omitempty"`
+
+	// Status Its state. Clients must accept values that are new to them.
+	//
+	// Example: broken
+	Status string `json:"status"`
+
+	// Transitions All that happened to it, in order.
+	Transitions []WithdrawalTransition `json:"transitions"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// OperatorDepositPage A page of deposits, newest first.
+type OperatorDepositPage struct {
+	// Data The deposits.
+	Data []OperatorDeposit `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
 
 // OperatorWithdrawal A withdrawal as finance sees it.
 type OperatorWithdrawal struct {
@@ -573,7 +856,7 @@ type WithdrawalTransition struct {
 	// Example: wallet
 	Booked *string `json:"booked,omitempty"`
 
-	// Evidence What shows it: request, limit, ledger, customer, send, answer, result, status, silence or people.
+	// Evidence What shows it: request, limit, ledger, customer, send, answer, result, status, verify, silence or people.
 	//
 	// Example: result
 	Evidence string `json:"evidence"`
@@ -603,6 +886,14 @@ type WithdrawalTransition struct {
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type BankAccountID = externalRef0.UUID
+
+// DepositID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type DepositID = externalRef0.UUID
+
+// DepositStatus defines model for DepositStatus.
+type DepositStatus string
 
 // RequestID A UUIDv7 made by the service that owns the object.
 //
@@ -638,6 +929,21 @@ type ListBankingApprovalsParams struct {
 // ListBankingApprovalsParamsState defines parameters for ListBankingApprovals.
 type ListBankingApprovalsParamsState string
 
+// ListDepositsByStatusParams defines parameters for ListDepositsByStatus.
+type ListDepositsByStatusParams struct {
+	// Status Only deposits in this state; broken when absent.
+	Status *ListDepositsByStatusParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListDepositsByStatusParamsStatus defines parameters for ListDepositsByStatus.
+type ListDepositsByStatusParamsStatus string
+
 // ListWithdrawalsByStatusParams defines parameters for ListWithdrawalsByStatus.
 type ListWithdrawalsByStatusParams struct {
 	// Status Only withdrawals in this state; in_doubt when absent.
@@ -652,6 +958,21 @@ type ListWithdrawalsByStatusParams struct {
 
 // ListWithdrawalsByStatusParamsStatus defines parameters for ListWithdrawalsByStatus.
 type ListWithdrawalsByStatusParamsStatus string
+
+// ListDepositsParams defines parameters for ListDeposits.
+type ListDepositsParams struct {
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateDepositParams defines parameters for CreateDeposit.
+type CreateDepositParams struct {
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
+	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
+}
 
 // ReceivePaystackEventParams defines parameters for ReceivePaystackEvent.
 type ReceivePaystackEventParams struct {
@@ -691,6 +1012,9 @@ type RejectBankingApprovalJSONRequestBody = externalRef0.ApprovalRejection
 
 // ProposeSettlementJSONRequestBody defines body for ProposeSettlement for application/json ContentType.
 type ProposeSettlementJSONRequestBody = SettlementProposal
+
+// CreateDepositJSONRequestBody defines body for CreateDeposit for application/json ContentType.
+type CreateDepositJSONRequestBody = CreateDepositRequest
 
 // CreateWithdrawalQuoteJSONRequestBody defines body for CreateWithdrawalQuote for application/json ContentType.
 type CreateWithdrawalQuoteJSONRequestBody = WithdrawalQuoteRequest
@@ -847,6 +1171,13 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/banking/approvals/{approval_id}/rejection (the `RejectBankingApproval` operationId).
 	RejectBankingApproval(ctx context.Context, approvalID externalRef0.ApprovalID, body RejectBankingApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListDepositsByStatus List deposits of all customers by their state
+	//
+	// For finance, newest first: `broken` are those for which another amount or currency came than was asked for, whose money waits in `suspense.KES`. Each reading is audited.
+	//
+	// Corresponds with GET /v1/banking/deposits (the `ListDepositsByStatus` operationId).
+	ListDepositsByStatus(ctx context.Context, params *ListDepositsByStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListWithdrawalsByStatus List withdrawals of all customers by their state
 	//
 	// For finance: what is in doubt, unknown or failed, newest first, with the number that the statement shows; each reading is audited.
@@ -878,6 +1209,38 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/banks (the `ListBanks` operationId).
 	ListBanks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDeposits List my deposits
+	//
+	// Newest first.
+	//
+	// Corresponds with GET /v1/deposits (the `ListDeposits` operationId).
+	ListDeposits(ctx context.Context, params *ListDepositsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDepositWithBody Deposit money by card, bank transfer or M-Pesa
+	//
+	// With channel `page`, send the customer to `checkout_url`: a page of Paystack on which a card, mobile money or a bank transfer pays. With `mpesa`, the customer's own phone asks for the M-Pesa PIN; show `display_text`. The wallet is credited when Paystack has confirmed the payment: read the deposit, or wait for the message. 202 means that Paystack has not answered yet: read the deposit for the address. What is above a limit is 422 with the limit's code. A repeated request with the same Idempotency-Key returns the same deposit.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/deposits (the `CreateDeposit` operationId).
+	CreateDepositWithBody(ctx context.Context, params *CreateDepositParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDeposit Deposit money by card, bank transfer or M-Pesa
+	//
+	// With channel `page`, send the customer to `checkout_url`: a page of Paystack on which a card, mobile money or a bank transfer pays. With `mpesa`, the customer's own phone asks for the M-Pesa PIN; show `display_text`. The wallet is credited when Paystack has confirmed the payment: read the deposit, or wait for the message. 202 means that Paystack has not answered yet: read the deposit for the address. What is above a limit is 422 with the limit's code. A repeated request with the same Idempotency-Key returns the same deposit.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/deposits (the `CreateDeposit` operationId).
+	CreateDeposit(ctx context.Context, params *CreateDepositParams, body CreateDepositJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDeposit Read a deposit
+	//
+	// One of the caller's own.
+	//
+	// Corresponds with GET /v1/deposits/{deposit_id} (the `GetDeposit` operationId).
+	GetDeposit(ctx context.Context, depositID DepositID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReceivePaystackEventWithBody Take an event from Paystack
 	//
@@ -1129,6 +1492,23 @@ func (c *Client) RejectBankingApproval(ctx context.Context, approvalID externalR
 	return c.Client.Do(req)
 }
 
+// ListDepositsByStatus List deposits of all customers by their state
+//
+// For finance, newest first: `broken` are those for which another amount or currency came than was asked for, whose money waits in `suspense.KES`. Each reading is audited.
+//
+// Corresponds with GET /v1/banking/deposits (the `ListDepositsByStatus` operationId).
+func (c *Client) ListDepositsByStatus(ctx context.Context, params *ListDepositsByStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDepositsByStatusRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListWithdrawalsByStatus List withdrawals of all customers by their state
 //
 // For finance: what is in doubt, unknown or failed, newest first, with the number that the statement shows; each reading is audited.
@@ -1191,6 +1571,78 @@ func (c *Client) ProposeSettlement(ctx context.Context, withdrawalID WithdrawalI
 // Corresponds with GET /v1/banks (the `ListBanks` operationId).
 func (c *Client) ListBanks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListBanksRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDeposits List my deposits
+//
+// Newest first.
+//
+// Corresponds with GET /v1/deposits (the `ListDeposits` operationId).
+func (c *Client) ListDeposits(ctx context.Context, params *ListDepositsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDepositsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDepositWithBody Deposit money by card, bank transfer or M-Pesa
+//
+// With channel `page`, send the customer to `checkout_url`: a page of Paystack on which a card, mobile money or a bank transfer pays. With `mpesa`, the customer's own phone asks for the M-Pesa PIN; show `display_text`. The wallet is credited when Paystack has confirmed the payment: read the deposit, or wait for the message. 202 means that Paystack has not answered yet: read the deposit for the address. What is above a limit is 422 with the limit's code. A repeated request with the same Idempotency-Key returns the same deposit.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/deposits (the `CreateDeposit` operationId).
+func (c *Client) CreateDepositWithBody(ctx context.Context, params *CreateDepositParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDepositRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDeposit Deposit money by card, bank transfer or M-Pesa
+//
+// With channel `page`, send the customer to `checkout_url`: a page of Paystack on which a card, mobile money or a bank transfer pays. With `mpesa`, the customer's own phone asks for the M-Pesa PIN; show `display_text`. The wallet is credited when Paystack has confirmed the payment: read the deposit, or wait for the message. 202 means that Paystack has not answered yet: read the deposit for the address. What is above a limit is 422 with the limit's code. A repeated request with the same Idempotency-Key returns the same deposit.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/deposits (the `CreateDeposit` operationId).
+func (c *Client) CreateDeposit(ctx context.Context, params *CreateDepositParams, body CreateDepositJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDepositRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDeposit Read a deposit
+//
+// One of the caller's own.
+//
+// Corresponds with GET /v1/deposits/{deposit_id} (the `GetDeposit` operationId).
+func (c *Client) GetDeposit(ctx context.Context, depositID DepositID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDepositRequest(c.Server, depositID)
 	if err != nil {
 		return nil, err
 	}
@@ -1671,6 +2123,84 @@ func NewRejectBankingApprovalRequestWithBody(server string, approvalID externalR
 	return req, nil
 }
 
+// NewListDepositsByStatusRequest constructs an http.Request for the ListDepositsByStatus method
+func NewListDepositsByStatusRequest(server string, params *ListDepositsByStatusParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/banking/deposits")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListWithdrawalsByStatusRequest constructs an http.Request for the ListWithdrawalsByStatus method
 func NewListWithdrawalsByStatusRequest(server string, params *ListWithdrawalsByStatusParams) (*http.Request, error) {
 	var err error
@@ -1806,6 +2336,159 @@ func NewListBanksRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/v1/banks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListDepositsRequest constructs an http.Request for the ListDeposits method
+func NewListDepositsRequest(server string, params *ListDepositsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/deposits")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateDepositRequest calls the generic CreateDeposit builder with application/json body
+func NewCreateDepositRequest(server string, params *CreateDepositParams, body CreateDepositJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateDepositRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateDepositRequestWithBody constructs an http.Request for the CreateDeposit method, with any body, and a specified content type
+func NewCreateDepositRequestWithBody(server string, params *CreateDepositParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/deposits")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetDepositRequest constructs an http.Request for the GetDeposit method
+func NewGetDepositRequest(server string, depositID DepositID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "deposit_id", depositID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/deposits/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -2326,6 +3009,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/banking/approvals/{approval_id}/rejection (the `RejectBankingApproval` operationId).
 	RejectBankingApprovalWithResponse(ctx context.Context, approvalID externalRef0.ApprovalID, body RejectBankingApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectBankingApprovalResponse, error)
 
+	// ListDepositsByStatusWithResponse List deposits of all customers by their state
+	//
+	// For finance, newest first: `broken` are those for which another amount or currency came than was asked for, whose money waits in `suspense.KES`. Each reading is audited.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/banking/deposits (the `ListDepositsByStatus` operationId).
+	ListDepositsByStatusWithResponse(ctx context.Context, params *ListDepositsByStatusParams, reqEditors ...RequestEditorFn) (*ListDepositsByStatusResponse, error)
+
 	// ListWithdrawalsByStatusWithResponse List withdrawals of all customers by their state
 	//
 	// For finance: what is in doubt, unknown or failed, newest first, with the number that the statement shows; each reading is audited.
@@ -2361,6 +3053,42 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/banks (the `ListBanks` operationId).
 	ListBanksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListBanksResponse, error)
+
+	// ListDepositsWithResponse List my deposits
+	//
+	// Newest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/deposits (the `ListDeposits` operationId).
+	ListDepositsWithResponse(ctx context.Context, params *ListDepositsParams, reqEditors ...RequestEditorFn) (*ListDepositsResponse, error)
+
+	// CreateDepositWithBodyWithResponse Deposit money by card, bank transfer or M-Pesa
+	//
+	// With channel `page`, send the customer to `checkout_url`: a page of Paystack on which a card, mobile money or a bank transfer pays. With `mpesa`, the customer's own phone asks for the M-Pesa PIN; show `display_text`. The wallet is credited when Paystack has confirmed the payment: read the deposit, or wait for the message. 202 means that Paystack has not answered yet: read the deposit for the address. What is above a limit is 422 with the limit's code. A repeated request with the same Idempotency-Key returns the same deposit.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/deposits (the `CreateDeposit` operationId).
+	CreateDepositWithBodyWithResponse(ctx context.Context, params *CreateDepositParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDepositResponse, error)
+
+	// CreateDepositWithResponse Deposit money by card, bank transfer or M-Pesa
+	//
+	// With channel `page`, send the customer to `checkout_url`: a page of Paystack on which a card, mobile money or a bank transfer pays. With `mpesa`, the customer's own phone asks for the M-Pesa PIN; show `display_text`. The wallet is credited when Paystack has confirmed the payment: read the deposit, or wait for the message. 202 means that Paystack has not answered yet: read the deposit for the address. What is above a limit is 422 with the limit's code. A repeated request with the same Idempotency-Key returns the same deposit.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/deposits (the `CreateDeposit` operationId).
+	CreateDepositWithResponse(ctx context.Context, params *CreateDepositParams, body CreateDepositJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDepositResponse, error)
+
+	// GetDepositWithResponse Read a deposit
+	//
+	// One of the caller's own.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/deposits/{deposit_id} (the `GetDeposit` operationId).
+	GetDepositWithResponse(ctx context.Context, depositID DepositID, reqEditors ...RequestEditorFn) (*GetDepositResponse, error)
 
 	// ReceivePaystackEventWithBodyWithResponse Take an event from Paystack
 	//
@@ -3119,6 +3847,103 @@ func (r RejectBankingApprovalResponse) ContentType() string {
 	return ""
 }
 
+type ListDepositsByStatusResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OperatorDepositPage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDepositsByStatusResponse) GetJSON200() *OperatorDepositPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListDepositsByStatusResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListDepositsByStatusResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListDepositsByStatusResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListDepositsByStatusResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListDepositsByStatusResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListDepositsByStatusResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListDepositsByStatusResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListDepositsByStatusResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDepositsByStatusResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDepositsByStatusResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDepositsByStatusResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDepositsByStatusResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListWithdrawalsByStatusResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3432,6 +4257,339 @@ func (r ListBanksResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListBanksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListDepositsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DepositPage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDepositsResponse) GetJSON200() *DepositPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListDepositsResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListDepositsResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListDepositsResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListDepositsResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListDepositsResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListDepositsResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListDepositsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListDepositsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDepositsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDepositsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDepositsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDepositsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateDepositResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Deposit
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Deposit
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateDepositResponse) GetJSON201() *Deposit {
+	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CreateDepositResponse) GetJSON202() *Deposit {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateDepositResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateDepositResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateDepositResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CreateDepositResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CreateDepositResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateDepositResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateDepositResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreateDepositResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateDepositResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateDepositResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateDepositResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateDepositResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CreateDepositResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateDepositResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateDepositResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateDepositResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateDepositResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetDepositResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Deposit
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDepositResponse) GetJSON200() *Deposit {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetDepositResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetDepositResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetDepositResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetDepositResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetDepositResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetDepositResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetDepositResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetDepositResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDepositResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDepositResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDepositResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDepositResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4419,6 +5577,21 @@ func (c *ClientWithResponses) RejectBankingApprovalWithResponse(ctx context.Cont
 	return ParseRejectBankingApprovalResponse(rsp)
 }
 
+// ListDepositsByStatusWithResponse List deposits of all customers by their state
+//
+// For finance, newest first: `broken` are those for which another amount or currency came than was asked for, whose money waits in `suspense.KES`. Each reading is audited.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/banking/deposits (the `ListDepositsByStatus` operationId).
+func (c *ClientWithResponses) ListDepositsByStatusWithResponse(ctx context.Context, params *ListDepositsByStatusParams, reqEditors ...RequestEditorFn) (*ListDepositsByStatusResponse, error) {
+	rsp, err := c.ListDepositsByStatus(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDepositsByStatusResponse(rsp)
+}
+
 // ListWithdrawalsByStatusWithResponse List withdrawals of all customers by their state
 //
 // For finance: what is in doubt, unknown or failed, newest first, with the number that the statement shows; each reading is audited.
@@ -4477,6 +5650,66 @@ func (c *ClientWithResponses) ListBanksWithResponse(ctx context.Context, reqEdit
 		return nil, err
 	}
 	return ParseListBanksResponse(rsp)
+}
+
+// ListDepositsWithResponse List my deposits
+//
+// Newest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/deposits (the `ListDeposits` operationId).
+func (c *ClientWithResponses) ListDepositsWithResponse(ctx context.Context, params *ListDepositsParams, reqEditors ...RequestEditorFn) (*ListDepositsResponse, error) {
+	rsp, err := c.ListDeposits(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDepositsResponse(rsp)
+}
+
+// CreateDepositWithBodyWithResponse Deposit money by card, bank transfer or M-Pesa
+//
+// With channel `page`, send the customer to `checkout_url`: a page of Paystack on which a card, mobile money or a bank transfer pays. With `mpesa`, the customer's own phone asks for the M-Pesa PIN; show `display_text`. The wallet is credited when Paystack has confirmed the payment: read the deposit, or wait for the message. 202 means that Paystack has not answered yet: read the deposit for the address. What is above a limit is 422 with the limit's code. A repeated request with the same Idempotency-Key returns the same deposit.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/deposits (the `CreateDeposit` operationId).
+func (c *ClientWithResponses) CreateDepositWithBodyWithResponse(ctx context.Context, params *CreateDepositParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDepositResponse, error) {
+	rsp, err := c.CreateDepositWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDepositResponse(rsp)
+}
+
+// CreateDepositWithResponse Deposit money by card, bank transfer or M-Pesa
+//
+// With channel `page`, send the customer to `checkout_url`: a page of Paystack on which a card, mobile money or a bank transfer pays. With `mpesa`, the customer's own phone asks for the M-Pesa PIN; show `display_text`. The wallet is credited when Paystack has confirmed the payment: read the deposit, or wait for the message. 202 means that Paystack has not answered yet: read the deposit for the address. What is above a limit is 422 with the limit's code. A repeated request with the same Idempotency-Key returns the same deposit.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/deposits (the `CreateDeposit` operationId).
+func (c *ClientWithResponses) CreateDepositWithResponse(ctx context.Context, params *CreateDepositParams, body CreateDepositJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDepositResponse, error) {
+	rsp, err := c.CreateDeposit(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDepositResponse(rsp)
+}
+
+// GetDepositWithResponse Read a deposit
+//
+// One of the caller's own.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/deposits/{deposit_id} (the `GetDeposit` operationId).
+func (c *ClientWithResponses) GetDepositWithResponse(ctx context.Context, depositID DepositID, reqEditors ...RequestEditorFn) (*GetDepositResponse, error) {
+	rsp, err := c.GetDeposit(ctx, depositID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDepositResponse(rsp)
 }
 
 // ReceivePaystackEventWithBodyWithResponse Take an event from Paystack
@@ -5208,6 +6441,88 @@ func ParseRejectBankingApprovalResponse(rsp *http.Response) (*RejectBankingAppro
 	return response, nil
 }
 
+// ParseListDepositsByStatusResponse parses an HTTP response from a ListDepositsByStatusWithResponse call
+func ParseListDepositsByStatusResponse(rsp *http.Response) (*ListDepositsByStatusResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDepositsByStatusResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OperatorDepositPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListWithdrawalsByStatusResponse parses an HTTP response from a ListWithdrawalsByStatusWithResponse call
 func ParseListWithdrawalsByStatusResponse(rsp *http.Response) (*ListWithdrawalsByStatusResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -5448,6 +6763,294 @@ func ParseListBanksResponse(rsp *http.Response) (*ListBanksResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListDepositsResponse parses an HTTP response from a ListDepositsWithResponse call
+func ParseListDepositsResponse(rsp *http.Response) (*ListDepositsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDepositsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DepositPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateDepositResponse parses an HTTP response from a CreateDepositWithResponse call
+func ParseCreateDepositResponse(rsp *http.Response) (*CreateDepositResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateDepositResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Deposit
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Deposit
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetDepositResponse parses an HTTP response from a GetDepositWithResponse call
+func ParseGetDepositResponse(rsp *http.Response) (*GetDepositResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDepositResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Deposit
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests

@@ -32,6 +32,57 @@ type BankAccount struct {
 	RecipientCode *string
 }
 
+type Deposit struct {
+	ID            uuid.UUID
+	IdempotencyID uuid.UUID
+	UserID        uuid.UUID
+	WalletID      uuid.UUID
+	Channel       string
+	PhoneSealed   []byte
+	Currency      string
+	AmountMinor   int64
+	FeeMinor      int64
+	ExciseMinor   int64
+	TariffVersion string
+	Status        string
+	Seq           int32
+	FailureCode   string
+	CheckoutUrl   *string
+	DisplayText   *string
+	ProviderID    *string
+	Receipt       *string
+	CameMinor     *int64
+	RailFeeMinor  *int64
+	Asked         int32
+	FirstSentAt   *time.Time
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+}
+
+type DepositBreak struct {
+	DepositID   uuid.UUID
+	Kind        string
+	AmountMinor int64
+	Currency    string
+	At          time.Time
+}
+
+type DepositTransition struct {
+	DepositID           uuid.UUID
+	Seq                 int32
+	PreviousSeq         *int32
+	FromStatus          *string
+	ToStatus            string
+	Reason              string
+	Evidence            string
+	At                  time.Time
+	LedgerStep          string
+	LimitStep           string
+	Booked              string
+	LedgerTransactionID *uuid.UUID
+	DoneAt              *time.Time
+}
+
 type PaystackEvent struct {
 	ID         uuid.UUID
 	BodyHash   []byte

@@ -44,7 +44,7 @@ func TestOlderAccountsGetBooks(t *testing.T) {
 		if err := rows.Scan(&kind, &book, &n); err != nil {
 			t.Fatal(err)
 		}
-		if want := map[bool]string{true: "lending", false: "emoney"}[kind == "loan_receivable"]; book != want || n != map[bool]int{true: 22,
+		if want := map[bool]string{true: "lending", false: "emoney"}[kind == "loan_receivable"]; book != want || n != map[bool]int{true: 23,
 			false: 1}[kind == "system"] {
 			t.Errorf("%d of %s are in the book %s", n, kind, book)
 		}

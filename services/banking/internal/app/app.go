@@ -42,6 +42,8 @@ const closeTimeout = 5 * time.Second
 const (
 	sealDestination = "banking.destination"
 	sealName        = "banking.name"
+
+	sealDepositPhone = "banking.deposit_phone"
 )
 
 // Deps are what the use cases work with.
@@ -55,8 +57,10 @@ type Deps struct {
 	Paystack *paystack.Client
 	// PaystackKeys sign webhooks: the client's, and perhaps the one before.
 	PaystackKeys []string
-	PublicURL    string // where Safaricom reaches our hooks, without a slash at the end
-	Schedule     domain.Schedule
+	// EmailDomain is ours: the addresses that Paystack gets are there.
+	EmailDomain string
+	PublicURL   string // where Safaricom reaches our hooks, without a slash at the end
+	Schedule    domain.Schedule
 }
 
 // App runs the use cases. It is safe for concurrent use.
@@ -92,6 +96,7 @@ func Sealed(s *seal.Sealer) []keycheck.Sealed {
 	return []keycheck.Sealed{
 		keycheck.Column(s, "withdrawals", "destination_sealed", sealDestination+":"),
 		keycheck.Column(s, "bank_accounts", "number_sealed", sealAccountNumber+":"),
+		keycheck.Column(s, "deposits", "phone_sealed", sealDepositPhone+":"),
 		keycheck.Column(s, "provider_events", "body_sealed", railResults.Sealed),
 		keycheck.Column(s, "paystack_events", "body_sealed", paystackEvents.Sealed),
 	}

@@ -64,6 +64,50 @@ func (SettleArgs) Kind() string { return "banking.settle" }
 // InsertOpts make it one that is never given up.
 func (SettleArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueMoney) }
 
+// DepositArgs opens a stored deposit at Paystack, if the request that made it has not.
+type DepositArgs struct {
+	DepositID uuid.UUID `json:"deposit_id"`
+}
+
+// Kind names the job.
+func (DepositArgs) Kind() string { return "banking.deposit" }
+
+// InsertOpts make it one that is never given up.
+func (DepositArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueRails) }
+
+// AskDepositArgs asks Paystack about a deposit until money has come, or can be expected no more.
+type AskDepositArgs struct {
+	DepositID uuid.UUID `json:"deposit_id"`
+}
+
+// Kind names the job.
+func (AskDepositArgs) Kind() string { return "banking.ask_deposit" }
+
+// InsertOpts make it one that is never given up.
+func (AskDepositArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueAsk) }
+
+// VerifyDepositArgs asks Paystack about a deposit once, because something was said about it.
+type VerifyDepositArgs struct {
+	DepositID uuid.UUID `json:"deposit_id"`
+}
+
+// Kind names the job.
+func (VerifyDepositArgs) Kind() string { return "banking.verify_deposit" }
+
+// InsertOpts make it one that is never given up.
+func (VerifyDepositArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueRails) }
+
+// SettleDepositArgs books what a deposit's transitions lead to.
+type SettleDepositArgs struct {
+	DepositID uuid.UUID `json:"deposit_id"`
+}
+
+// Kind names the job.
+func (SettleDepositArgs) Kind() string { return "banking.settle_deposit" }
+
+// InsertOpts make it one that is never given up.
+func (SettleDepositArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueMoney) }
+
 // HearArgs judges a stored event of Paystack.
 type HearArgs struct {
 	EventID uuid.UUID `json:"event_id"`

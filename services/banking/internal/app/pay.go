@@ -59,12 +59,12 @@ func (a *App) holdMoney(ctx context.Context, w domain.Withdrawal) (domain.Withdr
 	} else if err != nil {
 		return w, jobs.Unknown(err)
 	}
-	refusal, err := a.reserve(ctx, w)
+	refusal, err := a.reserve(ctx, w.ID, w.UserID, domain.KindWithdrawal, w.Amount)
 	if err != nil {
 		return w, jobs.Unknown(err)
 	}
-	if refusal != "" {
-		w, _, err = a.decide(ctx, w.ID, domain.Failed, domain.Because{Evidence: domain.ByLimit, Reason: refusal}, nil)
+	if refusal != nil {
+		w, _, err = a.decide(ctx, w.ID, domain.Failed, domain.Because{Evidence: domain.ByLimit, Reason: refusal.Code}, nil)
 		return w, err
 	}
 	answer := a.post(ctx, w.Hold())

@@ -105,6 +105,8 @@ func (a *App) hear(ctx context.Context, tx pgx.Tx, body []byte) (domain.Verdict,
 		return domain.VerdictNothing, nil // of a product that we do not use
 	case mode != paystack.Domain(a.PaystackKeys[0]):
 		return domain.VerdictDomain, nil
+	case e.Transaction != nil:
+		return a.hearPayment(ctx, tx, reference)
 	}
 	return domain.VerdictNobody, nil
 }

@@ -21,9 +21,6 @@ import (
 	"github.com/sendtip/sendtip/services/banking/internal/domain"
 )
 
-// limitKind is what withdrawals count as, at the limits and in the tariffs.
-const limitKind = "withdrawal"
-
 // owner asks wallet whose a wallet is, and refuses what its customer may not do.
 func (a *App) owner(ctx context.Context, userID, walletID uuid.UUID, currency string) (walletclient.WalletOwner, error) {
 	answer, err := a.Wallets.GetWalletOwnerWithResponse(ctx, walletID)
@@ -49,9 +46,10 @@ func (a *App) owner(ctx context.Context, userID, walletID uuid.UUID, currency st
 	return o, nil
 }
 
-// price asks wallet what a withdrawal costs a customer.
-func (a *App) price(ctx context.Context, o walletclient.WalletOwner, amount money.Money) (p domain.Price, version string, err error) {
-	answer, err := a.Wallets.PriceOperationWithResponse(ctx, walletclient.PriceRequest{Country: o.Country, Kind: limitKind, Tier: o.Tier,
+// price asks wallet what a payment of a kind costs a customer.
+func (a *App) price(ctx context.Context, o walletclient.WalletOwner, kind string, amount money.Money) (p domain.Price, version string,
+	err error) {
+	answer, err := a.Wallets.PriceOperationWithResponse(ctx, walletclient.PriceRequest{Country: o.Country, Kind: kind, Tier: o.Tier,
 		Amount: common.PositiveMoney{Amount: amount.Amount, Currency: amount.Currency}})
 	if err != nil {
 		return p, "", fmt.Errorf("price: %w", err)
@@ -66,21 +64,21 @@ func (a *App) price(ctx context.Context, o walletclient.WalletOwner, amount mone
 	return domain.Price{Amount: amount, Fee: money.Money(got.Fee), Excise: money.Money(got.Excise)}, got.TariffVersion, nil
 }
 
-// reserve asks wallet for a share of the customer's limit. A refusal is final: wallet keeps it.
-func (a *App) reserve(ctx context.Context, w domain.Withdrawal) (refusal string, err error) {
-	answer, err := a.Wallets.PutLimitReservationWithResponse(ctx, w.ID, walletclient.LimitReservationRequest{UserID: w.UserID, Kind: limitKind,
-		Amount: common.PositiveMoney{Amount: w.Amount.Amount, Currency: w.Amount.Currency}})
+// reserve asks wallet for a share of the customer's limit, for the payment of a row. A refusal is final: wallet keeps it.
+func (a *App) reserve(ctx context.Context, id, userID uuid.UUID, kind string, amount money.Money) (refusal *fault.Error, err error) {
+	answer, err := a.Wallets.PutLimitReservationWithResponse(ctx, id, walletclient.LimitReservationRequest{UserID: userID, Kind: kind,
+		Amount: common.PositiveMoney{Amount: amount.Amount, Currency: amount.Currency}})
 	if err != nil {
-		return "", fmt.Errorf("reserve limit: %w", err)
+		return nil, fmt.Errorf("reserve limit: %w", err)
 	}
 	if answer.JSON200 != nil || answer.JSON201 != nil {
-		return "", nil
+		return nil, nil
 	}
 	problem := call.Problem(answer.StatusCode(), answer.Body)
 	if f, ok := fault.As(problem); ok && answer.StatusCode() == http.StatusUnprocessableEntity && isLimit(f.Code) {
-		return f.Code, nil
+		return fault.New(fault.Unprocessable, f.Code, f.Detail), nil
 	}
-	return "", fmt.Errorf("reserve limit: %w", problem)
+	return nil, fmt.Errorf("reserve limit: %w", problem)
 }
 
 func isLimit(code string) bool {
@@ -174,7 +172,7 @@ func peerFault(what string, err error) error {
 
 // post asks the ledger for a transaction. The request depends on stored rows only, so that every try sends the same.
 func (a *App) post(ctx context.Context, r domain.LedgerRequest) ledger.Answer {
-	body := transactionsclient.LedgerRequest{Reference: r.Reference, Action: transactionsclient.LedgerAction(r.Action), Type: limitKind,
+	body := transactionsclient.LedgerRequest{Reference: r.Reference, Action: transactionsclient.LedgerAction(r.Action), Type: r.Type,
 		Channel: transactionsclient.Channel(r.Channel), HoldID: r.HoldID}
 	for _, p := range r.Postings {
 		body.Postings = append(body.Postings, transactionsclient.PostingRequest{Source: p.Source, Destination: p.Destination,

@@ -51,7 +51,7 @@ func (a *App) CreateWithdrawalQuote(ctx context.Context, in QuoteInput) (Quote, 
 		return Quote{}, err
 	}
 	var version string
-	if q.Price, version, err = a.price(ctx, owner, in.Amount); err != nil {
+	if q.Price, version, err = a.price(ctx, owner, domain.KindWithdrawal, in.Amount); err != nil {
 		return Quote{}, err
 	}
 	now := a.Now()

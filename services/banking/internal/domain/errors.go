@@ -26,6 +26,12 @@ var (
 	ErrNotCancellable  = fault.New(fault.Conflict, "not_cancellable", "The withdrawal has left and can no longer be cancelled.")
 	ErrNotInDoubt      = fault.New(fault.Conflict, "not_in_doubt", "The withdrawal is not in doubt.")
 	ErrReceiptUsed     = fault.New(fault.Unprocessable, "receipt_used", "Another withdrawal has this receipt.")
+	ErrDepositCurrency = fault.New(fault.Unprocessable, "deposit_currency", "Deposits are in Kenyan shillings only.")
+	ErrDepositAmount   = fault.New(fault.Unprocessable, "deposit_amount", "Deposits are from 3 to 1,000,000 shillings.")
+	ErrPromptAmount    = fault.New(fault.Unprocessable, "prompt_amount", "M-Pesa pays whole shillings, at most 250,000.")
+	ErrDepositPrice    = fault.New(fault.Unprocessable, "deposit_price", "The fee is not less than the amount.")
+	ErrRailRefused     = fault.New(fault.Unprocessable, "rail_refused", "The payment provider refused this payment.")
+	ErrPageLost        = fault.New(fault.Unprocessable, "page_lost", "The payment page could not be opened; please start again.")
 	ErrReceiptRequired = fault.New(fault.Invalid, "receipt_required", "A payment needs the rail's receipt.")
 
 	ErrBankUnknown         = fault.New(fault.Unprocessable, "bank_unknown", "There is no such bank; choose one of the list.")

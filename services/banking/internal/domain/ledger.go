@@ -18,6 +18,12 @@ func railAccount(rail string) string { return "rail." + rail + ".b2c." }
 
 func doubtAccount(rail string) string { return "rail." + rail + ".in_doubt." }
 
+// Kinds of payments, at the limits, in the tariffs and at the ledger.
+const (
+	KindWithdrawal = "withdrawal"
+	KindDeposit    = "deposit"
+)
+
 // Posting moves an amount between two accounts, each an id or a code of the chart.
 type Posting struct {
 	Source, Destination string
@@ -28,6 +34,7 @@ type Posting struct {
 type LedgerRequest struct {
 	Reference string
 	Action    string // post, hold, capture or release
+	Type      string // what it is for; shown on statements
 	Channel   string
 	Postings  []Posting
 	HoldID    *uuid.UUID
@@ -122,7 +129,7 @@ func (w Withdrawal) backTo(destination, rail string) []Posting {
 }
 
 func (w Withdrawal) request(step, action string, postings []Posting) LedgerRequest {
-	return LedgerRequest{Reference: w.ID.String() + ":" + step, Action: action, Channel: w.Rail, Postings: postings}
+	return LedgerRequest{Reference: w.ID.String() + ":" + step, Action: action, Type: KindWithdrawal, Channel: w.Rail, Postings: postings}
 }
 
 func (w Withdrawal) ofHold(step, action string, postings []Posting) LedgerRequest {

@@ -75,3 +75,28 @@ func (s Schedule) due(asked int32) time.Duration {
 	}
 	return s.Scaled(asksHourly * time.Duration(asked-2))
 }
+
+// asksEnd is how long Paystack is asked about a deposit that nobody has paid: it repeats its own messages as long.
+const asksEnd = 72 * time.Hour
+
+// NextDeposit says how long to wait for the next question about a deposit; false: there is none any more.
+func (s Schedule) NextDeposit(d Deposit, now time.Time) (wait time.Duration, asks bool) {
+	if !d.MayCome() {
+		return 0, false
+	}
+	age := now.Sub(*d.FirstSentAt)
+	if age >= s.Scaled(asksEnd) && !d.Open() {
+		return 0, false
+	}
+	return max(s.due(d.Asked)-age, 0), true
+}
+
+// AskedDeposit is the count of a deposit that is asked about now: hours that were missed are not made up for.
+func (s Schedule) AskedDeposit(d Deposit, now time.Time) int32 {
+	return s.Asked(Withdrawal{Asked: d.Asked, FirstSentAt: d.FirstSentAt}, now)
+}
+
+// Over says that the customer's time is over.
+func (s Schedule) Over(d Deposit, now time.Time) bool {
+	return d.Open() && d.FirstSentAt != nil && now.Sub(*d.FirstSentAt) >= s.Scaled(d.Life())
+}

@@ -29,6 +29,18 @@ func Register(workers *river.Workers, a *app.App) {
 	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.SettleArgs]) (time.Duration, error) {
 		return 0, a.Settle(ctx, j.Args.WithdrawalID)
 	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.DepositArgs]) (time.Duration, error) {
+		return 0, a.OpenDeposit(ctx, j.Args.DepositID)
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.AskDepositArgs]) (time.Duration, error) {
+		return a.AskDeposit(ctx, j.Args.DepositID)
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.VerifyDepositArgs]) (time.Duration, error) {
+		return 0, a.VerifyDeposit(ctx, j.Args.DepositID)
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.SettleDepositArgs]) (time.Duration, error) {
+		return 0, a.SettleDeposit(ctx, j.Args.DepositID)
+	})
 	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.HearArgs]) (time.Duration, error) {
 		return a.Hear(ctx, j.Args.EventID)
 	})

@@ -1,11 +1,15 @@
 package testworld
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sendtip/sendtip/kit/fault"
@@ -21,19 +25,58 @@ const PaystackKey = sandbox.DefaultPaystackKey
 // OwnAccount is an account whose owner the bank calls by the name of every customer here.
 const OwnAccount = "0100100037"
 
-// line is what lies between here and Paystack.
-type line struct{ cut atomic.Bool }
+// Line is the connection to Paystack, which can be cut, and on which answers about payments can be changed.
+type Line struct {
+	mu    sync.Mutex
+	cut   bool
+	alter func(data map[string]any)
+}
 
-// RoundTrip implements http.RoundTripper.
-func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
-	if l.cut.Load() {
+// Cut breaks the connection before anything is sent, or no more.
+func (l *Line) Cut(cut bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = cut
+}
+
+// Alter changes what Paystack says about payments when it is asked; nil ends that.
+func (l *Line) Alter(change func(data map[string]any)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.alter = change
+}
+
+// RoundTrip sends a request.
+func (l *Line) RoundTrip(r *http.Request) (*http.Response, error) {
+	l.mu.Lock()
+	cut, alter := l.cut, l.alter
+	l.mu.Unlock()
+	if cut {
 		return nil, errors.New("the line is cut")
 	}
-	return http.DefaultTransport.RoundTrip(r)
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil || alter == nil || !strings.HasPrefix(r.URL.Path, "/transaction/verify/") || resp.StatusCode != http.StatusOK {
+		return resp, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var body map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
+		return nil, err
+	}
+	if data, ok := body["data"].(map[string]any); ok {
+		alter(data)
+	}
+	changed, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(changed)), int64(len(changed))
+	resp.Header.Del("Content-Length")
+	return resp, nil
 }
 
 // PaystackDown breaks all connections to Paystack, or no more.
-func (w *World) PaystackDown(down bool) { w.line.cut.Store(down) }
+func (w *World) PaystackDown(down bool) { w.Line.Cut(down) }
 
 // startPaystack runs the sandbox, whose books are the other side's truth, and returns a client of Paystack each of whose exchanges is held
 // against the official description. Its webhooks go to the service as the gateway would send them.
@@ -42,7 +85,7 @@ func (w *World) startPaystack(t testing.TB) *paystack.Client {
 	hooks := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err == nil {
-			err = w.App.ReceivePaystackEvent(r.Context(), r.Header.Get(paystack.SignatureHeader), body)
+			err = w.App.ReceivePaystackEvent(context.WithoutCancel(r.Context()), r.Header.Get(paystack.SignatureHeader), body)
 		}
 		if f, ok := fault.As(err); err != nil && (!ok || f.Kind != fault.Unauthenticated) {
 			t.Errorf("webhook: %v", err)
@@ -62,7 +105,8 @@ func (w *World) startPaystack(t testing.TB) *paystack.Client {
 		hooks.Close()
 	})
 	w.Bank = control.New(server.URL, nil)
-	checked, err := spec.NewChecked(&w.line, func(err error) { t.Errorf("not as described: %v", err) })
+	w.Line = &Line{}
+	checked, err := spec.NewChecked(w.Line, func(err error) { t.Errorf("not as described: %v", err) })
 	if err != nil {
 		t.Fatal(err)
 	}

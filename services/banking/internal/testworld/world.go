@@ -46,9 +46,9 @@ type World struct {
 	Users  *Users
 	Mpesa  *Mpesa
 	Bank   *control.Client // of the sandbox, which is Paystack here
+	Line   *Line           // to it
 
-	t    testing.TB
-	line line
+	t testing.TB
 }
 
 // New builds a world with an empty database.
@@ -78,7 +78,7 @@ func New(t testing.TB) *World {
 		Mpesa: daraja.New(daraja.Config{BaseURL: w.Mpesa.URL, ConsumerKey: "k", ConsumerSecret: "s", ShortCode: "600984", Initiator: "tester",
 			InitiatorPassword: "p", Certificate: certificate(t), Now: w.Clock.Now,
 			HTTP: &http.Client{Transport: w.Mpesa, Timeout: 10 * time.Second}}), Schedule: domain.Schedule{Speed: 1},
-		Paystack: w.startPaystack(t), PaystackKeys: []string{PaystackKey}})
+		Paystack: w.startPaystack(t), PaystackKeys: []string{PaystackKey}, EmailDomain: "deposits.example"})
 	jobs.Register(w.Workers, w.App)
 	return w
 }

@@ -30,6 +30,8 @@ var reasons = map[string]map[string]string{
 		"document_unreadable":      "the document could not be read",
 		"customer":                 "the change was cancelled in the app",
 		"pin_reset":                "a new PIN was set meanwhile",
+		"payment_declined":         "the payment was declined",
+		"page_lost":                "the payment page could not be opened",
 		"number_taken":             "the new number has another account",
 	},
 	"sw": {
@@ -58,6 +60,8 @@ var reasons = map[string]map[string]string{
 		"document_unreadable":      "hati haikusomeka",
 		"customer":                 "badiliko lilighairiwa kwenye app",
 		"pin_reset":                "PIN mpya iliwekwa",
+		"payment_declined":         "malipo yalikataliwa",
+		"page_lost":                "ukurasa wa malipo haukufunguka",
 		"number_taken":             "nambari mpya ina akaunti nyingine",
 	},
 }

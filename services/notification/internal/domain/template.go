@@ -26,6 +26,9 @@ const (
 	TopupSucceeded     Template = "topup_succeeded"
 	TopupFailed        Template = "topup_failed"
 	DepositReceived    Template = "deposit_received"
+	DepositPaid        Template = "deposit_paid"
+	DepositFailed      Template = "deposit_failed"
+	DepositExpired     Template = "deposit_expired"
 	TransferSent       Template = "transfer_sent"
 	TransferReceived   Template = "transfer_received"
 	TransferFailed     Template = "transfer_failed"
@@ -50,6 +53,7 @@ const (
 var All = []Template{
 	OTP, KycVerified, KycRejected, KycReviewNeeded, WalletOpened, TopupSucceeded, TopupFailed, DepositReceived,
 	TransferSent, TransferReceived, TransferFailed, WithdrawalPaid, WithdrawalFailed, WithdrawalInDoubt, WithdrawalReturned,
+	DepositPaid, DepositFailed, DepositExpired,
 	NumberChanging, NumberKept, NumberChanged, NumberLeft,
 	NumberClaimed, NumberDisputed, NumberConfirmed, NumberReleased,
 	RecoveryStarted, RecoveryEnded, Recovered,

@@ -28,6 +28,9 @@ var (
 		domain.TopupSucceeded:     {Reference: id, Amount: kes(25000), Receipt: "SKL1A2B3C4"},
 		domain.TopupFailed:        {Reference: id, Amount: kes(25000), ReasonCode: "cancelled_by_customer"},
 		domain.DepositReceived:    {Reference: id, Amount: kes(50000), Receipt: "SKL1A2B3C5"},
+		domain.DepositPaid:        {Reference: id, Amount: kes(100000), Fee: kes(1500), Excise: kes(225), Receipt: "PS0000001A"},
+		domain.DepositFailed:      {Reference: id, Amount: kes(100000), ReasonCode: "payment_declined"},
+		domain.DepositExpired:     {Reference: id, Amount: kes(100000)},
 		domain.TransferSent:       {Reference: id, Amount: kes(100000), Fee: kes(2300), Excise: kes(345)},
 		domain.TransferReceived:   {Reference: id, Amount: kes(100000)},
 		domain.TransferFailed:     {Reference: id, Amount: kes(100000), ReasonCode: "insufficient_funds"},
@@ -214,6 +217,52 @@ var golden = []struct {
 		subject: "You withdrew KES 1,000.00",
 		email: "Your withdrawal has been paid.\n\nAmount: KES 1,000.00\nFee: KES 15.00\nExcise duty: KES 2.25\nDate: 23/11/2026 12:30\n" +
 			"Receipt: SKL1A2B3C6\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.DepositPaid,
+		sms: "SENDTIP: We received your deposit of KES 1,000.00 on 23/11/2026 12:30. Fee KES 15.00, excise duty KES 2.25. Receipt " +
+			"PS0000001A.",
+		subject: "Deposit of KES 1,000.00",
+		email: "Your deposit has been added to your wallet.\n\nAmount: KES 1,000.00\nFee: KES 15.00\nExcise duty: KES 2.25\n" +
+			"Date: 23/11/2026 12:30\nReceipt: PS0000001A\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.DepositFailed,
+		sms:     "SENDTIP: Your deposit of KES 1,000.00 did not go through: the payment was declined. No money was added to your wallet.",
+		subject: "Deposit of KES 1,000.00 did not go through",
+		email: "Your deposit of KES 1,000.00 on 23/11/2026 12:30 did not go through: the payment was declined. No money was added to your " +
+			"wallet.\n\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.DepositExpired,
+		sms: "SENDTIP: Your deposit of KES 1,000.00 was not paid in time. If you have paid, the money is added as soon as we hear of it. " +
+			"Ref 3F6B2A1C0D4E.",
+		subject: "Deposit of KES 1,000.00 was not paid in time",
+		email: "Your deposit of KES 1,000.00 was not paid in time. If you have paid, the money is added to your wallet as soon as we hear " +
+			"of it.\n\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.DepositPaid,
+		sms: "SENDTIP: Umeweka KES 1,000.00 tarehe 23/11/2026 12:30. Ada KES 15.00, ushuru KES 2.25. Risiti " +
+			"PS0000001A.",
+		subject: "Umeweka KES 1,000.00",
+		email: "Pesa ulizoweka zimeingia kwenye pochi yako.\n\nKiasi: KES 1,000.00\nAda: KES 15.00\nUshuru wa bidhaa: KES 2.25\n" +
+			"Tarehe: 23/11/2026 12:30\nRisiti: PS0000001A\nNambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.DepositFailed,
+		sms:     "SENDTIP: Ombi la kuweka KES 1,000.00 halikufaulu: malipo yalikataliwa. Hakuna pesa zilizoongezwa kwenye pochi yako.",
+		subject: "Ombi la kuweka KES 1,000.00 halikufaulu",
+		email: "Ombi la kuweka KES 1,000.00 tarehe 23/11/2026 12:30 halikufaulu: malipo yalikataliwa. Hakuna pesa zilizoongezwa kwenye " +
+			"pochi yako.\n\nNambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.DepositExpired,
+		sms: "SENDTIP: Muda wa kulipa KES 1,000.00 umekwisha. Kama umelipa, pesa zitaingia kwenye pochi yako tukithibitisha. Kumb. " +
+			"3F6B2A1C0D4E.",
+		subject: "Muda wa kulipa KES 1,000.00 umekwisha",
+		email: "Muda wa kulipa KES 1,000.00 umekwisha. Kama umelipa, pesa zitaingia kwenye pochi yako mara tu tutakapothibitisha.\n\n" +
+			"Nambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "en", template: domain.WithdrawalFailed,

@@ -48,6 +48,9 @@ func readers() map[string]reader {
 		"wallet.transfer_completed":  read(transferCompleted),
 		"wallet.transfer_failed":     read(transferFailed),
 
+		"banking.deposit_paid":         read(depositPaid),
+		"banking.deposit_failed":       read(depositFailed),
+		"banking.deposit_expired":      read(depositExpired),
 		"banking.withdrawal_paid":      read(withdrawalPaid),
 		"banking.withdrawal_failed":    read(withdrawalFailed),
 		"banking.withdrawal_cancelled": read(withdrawalCancelled),

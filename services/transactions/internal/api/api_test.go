@@ -70,7 +70,7 @@ func TestJourney(t *testing.T) {
 	}
 	var system transactionsapi.SystemAccountList
 	w.call(t, "GET", "/v1/ledger/system-accounts", service, nil, &system)
-	if len(system.Data) != 22 || system.Totals[0].DebitsMinor != system.Totals[0].CreditsMinor {
+	if len(system.Data) != 23 || system.Totals[0].DebitsMinor != system.Totals[0].CreditsMinor {
 		t.Errorf("%+v", system.Totals)
 	}
 

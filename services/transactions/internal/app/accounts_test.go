@@ -98,7 +98,7 @@ func TestSystemAccounts(t *testing.T) {
 	alice := w.customer(t, "KES", 0)
 	w.fund(t, alice.ID, 500)
 	accounts, totals, err := w.ListSystemAccounts(w.Ctx)
-	if err != nil || len(accounts) != 22 {
+	if err != nil || len(accounts) != 23 {
 		t.Fatalf("%d accounts, %v", len(accounts), err)
 	}
 	for _, a := range accounts {
