@@ -760,6 +760,146 @@ type WalletOpened struct {
 	WalletID externalRef0.UUID `json:"wallet_id"`
 }
 
+// WalletRequestCancelled wallet.request_cancelled: a customer withdrew a request for money.
+type WalletRequestCancelled struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// ExpiresAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ExpiresAt externalRef0.Timestamp `json:"expires_at"`
+
+	// PayerUserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PayerUserID externalRef0.UUID `json:"payer_user_id"`
+
+	// PaymentRequestID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PaymentRequestID externalRef0.UUID `json:"payment_request_id"`
+
+	// RequesterUserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RequesterUserID externalRef0.UUID `json:"requester_user_id"`
+}
+
+// WalletRequestCreated wallet.request_created: a customer asks another for money.
+type WalletRequestCreated struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// ExpiresAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ExpiresAt externalRef0.Timestamp `json:"expires_at"`
+
+	// PayerUserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PayerUserID externalRef0.UUID `json:"payer_user_id"`
+
+	// PaymentRequestID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PaymentRequestID externalRef0.UUID `json:"payment_request_id"`
+
+	// RequesterUserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RequesterUserID externalRef0.UUID `json:"requester_user_id"`
+}
+
+// WalletRequestDeclined wallet.request_declined: a customer does not pay what was asked for.
+type WalletRequestDeclined struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// ExpiresAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ExpiresAt externalRef0.Timestamp `json:"expires_at"`
+
+	// PayerUserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PayerUserID externalRef0.UUID `json:"payer_user_id"`
+
+	// PaymentRequestID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PaymentRequestID externalRef0.UUID `json:"payment_request_id"`
+
+	// RequesterUserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RequesterUserID externalRef0.UUID `json:"requester_user_id"`
+}
+
+// WalletRequestExpired wallet.request_expired: a customer did not answer a request for money in time.
+type WalletRequestExpired struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// ExpiresAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ExpiresAt externalRef0.Timestamp `json:"expires_at"`
+
+	// PayerUserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PayerUserID externalRef0.UUID `json:"payer_user_id"`
+
+	// PaymentRequestID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PaymentRequestID externalRef0.UUID `json:"payment_request_id"`
+
+	// RequesterUserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RequesterUserID externalRef0.UUID `json:"requester_user_id"`
+}
+
+// WalletRequestReminded wallet.request_reminded: a customer reminds another of a request for money.
+type WalletRequestReminded struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// ExpiresAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ExpiresAt externalRef0.Timestamp `json:"expires_at"`
+
+	// PayerUserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PayerUserID externalRef0.UUID `json:"payer_user_id"`
+
+	// PaymentRequestID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PaymentRequestID externalRef0.UUID `json:"payment_request_id"`
+
+	// RequesterUserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	RequesterUserID externalRef0.UUID `json:"requester_user_id"`
+}
+
 // WalletTopupFailed wallet.topup_failed: a top-up ended without money.
 type WalletTopupFailed struct {
 	// Amount An amount of one currency in integer minor units.
@@ -828,6 +968,11 @@ type WalletTransferCompleted struct {
 	//
 	// Example: {"amount":25000,"currency":"KES"}
 	Fee externalRef0.Money `json:"fee"`
+
+	// PaymentRequestID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PaymentRequestID *externalRef0.UUID `json:"payment_request_id,omitempty"`
 
 	// RecipientUserID A UUIDv7 made by the service that owns the object.
 	//

@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -113,7 +114,7 @@ func (o operation) request(base string, objects map[string]string) (*http.Reques
 	for name, example := range o.params {
 		value := example
 		if slices.Contains(ownership[o.id].places(), name) {
-			value = objects[name]
+			value = cmp.Or(objects[o.id+" "+name], objects[name]) // of two sides of one object, the caller's own
 		}
 		path = strings.ReplaceAll(path, "{"+name+"}", url.PathEscape(value))
 	}

@@ -78,7 +78,10 @@ var ownership = map[string]row{
 	"releaseLimitReservation": role, "priceOperation": role,
 	"listWallets": self, "openWallet": self, "getWallet": owned("wallet_id"), "getLimits": self, "estimateFee": role, "listTopups": self,
 	"createTopup": owned("/wallet_id"), "liftMyPromptBlock": self, "liftPromptBlock": role, "getTopup": made("createTopup", "topup_id"),
-	"createTransferQuote": {owned: []string{"/wallet_id"}, given: []string{"/recipient_phone"}},
-	"listTransfers":       self, "createTransfer": owned("/quote_id"), "getTransfer": owned("transfer_id"),
+	"createTransferQuote":  {owned: []string{"/wallet_id"}, given: []string{"/recipient_phone"}},
+	"createPaymentRequest": {owned: []string{"/wallet_id"}, given: []string{"/payer_phone"}}, "listPaymentRequests": self,
+	"getPaymentRequest": owned("payment_request_id"), "cancelPaymentRequest": owned("payment_request_id"),
+	"remindPaymentRequest": owned("payment_request_id"), "declinePaymentRequest": owned("payment_request_id"),
+	"listTransfers": self, "createTransfer": owned("/quote_id"), "getTransfer": owned("transfer_id"),
 	"receiveStkCallback": hooks, "receiveC2bConfirmation": hooks, "receiveC2bValidation": hooks,
 }

@@ -232,6 +232,13 @@ func (w *world) rows(c, to *journey.Customer) {
 	w.must(err)
 	quote, err := c.Quote(w.Context(), to, 10_00)
 	w.must(err)
+	third, err := w.NewCustomer("Third") // whom c asks: the matrix asks as `to`, too, and a payer may read
+	w.must(err)
+	w.must(w.Join(w.Context(), third))
+	asked, err := c.Ask(w.Context(), third, 10_00)
+	w.must(err)
+	received, err := to.Ask(w.Context(), c, 10_00)
+	w.must(err)
 	change, err := w.ChangeNumber(w.Context(), c)
 	w.must(err)
 	statement, err := c.Statement(w.Context())
@@ -240,8 +247,9 @@ func (w *world) rows(c, to *journey.Customer) {
 	w.must(err)
 	w.objects = map[string]string{"withdrawal_quote_id": priced.ID.String(), "withdrawal_id": withdrawn.ID.String(),
 		"bank_account_id": account.ID.String(), "id": uuid.NewString(),
+		"payment_request_id": asked.ID.String(), "declinePaymentRequest payment_request_id": received.ID.String(),
 		"deposit_id": deposit.ID.String(),
-		"claim_id":   claim.String(), "recipient_phone": to.Phone, "account_id": c.WalletID.String(),
+		"claim_id":   claim.String(), "recipient_phone": to.Phone, "payer_phone": to.Phone, "account_id": c.WalletID.String(),
 		"wallet_id": c.WalletID.String(),
 		"topup_id":  topup.String(), "transfer_id": sent.ID.String(), "kyc_id": c.KycID.String(), "quote_id": quote.JSON201.ID.String(),
 		"transaction_id": statement[0].TransactionID.String(), "number_change_id": change.NumberChangeID.String()}

@@ -283,7 +283,7 @@ func TestTransferToSelf(t *testing.T) {
 		t.Errorf("by phone: %s %v", byPhone.Body, err)
 	}
 	byWallet, err := amina.Wallet.CreateTransferQuoteWithResponse(t.Context(), walletclient.TransferQuoteRequest{WalletID: amina.WalletID,
-		RecipientWalletID: &amina.WalletID, Amount: common.PositiveMoney{Amount: 10_00, Currency: "KES"}})
+		RecipientWalletID: &amina.WalletID, Amount: &common.PositiveMoney{Amount: 10_00, Currency: "KES"}})
 	if err != nil || refusalOf(byWallet.Body) != "recipient_is_sender" {
 		t.Errorf("by wallet: %s %v", byWallet.Body, err)
 	}

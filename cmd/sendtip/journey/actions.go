@@ -216,7 +216,7 @@ func (c *Customer) WaitTopUp(ctx context.Context, id uuid.UUID, states ...string
 // Quote prices a transfer to somebody's phone.
 func (c *Customer) Quote(ctx context.Context, to *Customer, minor int64) (*walletclient.CreateTransferQuoteResponse, error) {
 	return c.Wallet.CreateTransferQuoteWithResponse(ctx, walletclient.TransferQuoteRequest{WalletID: c.WalletID, RecipientPhone: &to.Phone,
-		Amount: common.PositiveMoney{Amount: minor, Currency: safaricom.Currency}})
+		Amount: &common.PositiveMoney{Amount: minor, Currency: safaricom.Currency}})
 }
 
 // StepUp approves a quote with the PIN.
@@ -248,11 +248,16 @@ func (c *Customer) Transfer(ctx context.Context, quote uuid.UUID, approval, key 
 
 // Send quotes, approves and makes a transfer; a 202 is followed until it is closed.
 func (c *Customer) Send(ctx context.Context, to *Customer, minor int64) (walletclient.Transfer, error) {
-	var none walletclient.Transfer
 	quote, err := c.Quote(ctx, to, minor)
 	if err != nil {
-		return none, err
+		return walletclient.Transfer{}, err
 	}
+	return c.spend(ctx, quote)
+}
+
+// spend approves and makes the transfer of a quote; a 202 is followed until it is closed.
+func (c *Customer) spend(ctx context.Context, quote *walletclient.CreateTransferQuoteResponse) (walletclient.Transfer, error) {
+	var none walletclient.Transfer
 	if quote.JSON201 == nil {
 		return none, refusal(quote.StatusCode(), quote.Body)
 	}

@@ -79,6 +79,7 @@ func (s *story) beginning() []step {
 		{"she deposits " + safaricom.Currency + " 130.00 by a prompt of Paystack's on her phone", func(ctx context.Context) (string, error) {
 			return s.deposits(ctx, 130_00, "mpesa", "130.00")
 		}},
+		{"she asks him for " + safaricom.Currency + " 50.00, and he pays", s.asks},
 		{"she withdraws " + safaricom.Currency + " 100.00 to M-Pesa, and an SMS says so", s.withdraws},
 		{"a withdrawal whose result M-Pesa loses is under way", s.loses},
 		{"the ledger sums to zero", s.CheckLedger},

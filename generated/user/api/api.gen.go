@@ -215,6 +215,11 @@ type Contacts struct {
 	// Example: en
 	Language externalRef0.Language `json:"language"`
 
+	// MaskedName The name as other customers see it; absent before the identity is verified.
+	//
+	// Example: Amina W.
+	MaskedName *string `json:"masked_name,omitempty"`
+
 	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
 	//
 	// Example: +254712345678

@@ -18,6 +18,24 @@ import (
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
+// Defines values for RequestDirectionFilter.
+const (
+	RequestDirectionFilterReceived RequestDirectionFilter = "received"
+	RequestDirectionFilterSent     RequestDirectionFilter = "sent"
+)
+
+// Valid indicates whether the value is a known member of the RequestDirectionFilter enum.
+func (e RequestDirectionFilter) Valid() bool {
+	switch e {
+	case RequestDirectionFilterReceived:
+		return true
+	case RequestDirectionFilterSent:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SuspenseDecisionRequestAction.
 const (
 	SuspenseDecisionRequestActionMatch  SuspenseDecisionRequestAction = "match"
@@ -400,6 +418,103 @@ type OperationPrice struct {
 // Example: transfer
 type PaymentKind = string
 
+// PaymentRequest A request for money as the caller sees it. `wallet_id`, `reminders_sent` and `remind_after` matter to the customer who asked; only that one gets `wallet_id` and `remind_after`.
+type PaymentRequest struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// ClosedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ClosedAt *externalRef0.Timestamp `json:"closed_at,omitempty"`
+
+	// CounterpartyName The other side's name with most letters hidden; absent while that customer is not verified.
+	//
+	// Example: Brian O.
+	CounterpartyName *string `json:"counterparty_name,omitempty"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// Direction sent: the caller asked; received: the caller was asked.
+	//
+	// Example: received
+	Direction string `json:"direction"`
+
+	// ExpiresAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ExpiresAt externalRef0.Timestamp `json:"expires_at"`
+
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID externalRef0.UUID `json:"id"`
+
+	// Note What the money is for; the payer reads it. No control characters and no link.
+	//
+	// Example: Lunch on Friday
+	Note *RequestNote `json:"note,omitempty"`
+
+	// RemindAfter RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	RemindAfter *externalRef0.Timestamp `json:"remind_after,omitempty"`
+
+	// RemindersSent How often the payer was reminded.
+	//
+	// Example: 0
+	RemindersSent int32 `json:"reminders_sent"`
+
+	// Status open; then paid, declined (by the payer), cancelled (by the one who asked) or expired. Clients must accept values that are new to them.
+	//
+	// Example: open
+	Status string `json:"status"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID *externalRef0.UUID `json:"wallet_id,omitempty"`
+}
+
+// PaymentRequestCreation Who is asked for how much, and into which wallet it shall be paid.
+type PaymentRequestCreation struct {
+	// Amount An amount above zero, as a client may ask for.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.PositiveMoney `json:"amount"`
+
+	// Note What the money is for; the payer reads it. No control characters and no link.
+	//
+	// Example: Lunch on Friday
+	Note *RequestNote `json:"note,omitempty"`
+
+	// PayerPhone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
+	//
+	// Example: +254712345678
+	PayerPhone externalRef0.Phone `json:"payer_phone"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+}
+
+// PaymentRequestList One page of requests.
+type PaymentRequestList struct {
+	// Data The requests, newest first.
+	Data []PaymentRequest `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
 // PriceRequest What to price, for a customer of which country and tier.
 type PriceRequest struct {
 	// Amount An amount above zero, as a client may ask for.
@@ -459,6 +574,16 @@ type ProviderVerdict struct {
 	// Example: Accepted
 	ResultDesc string `json:"ResultDesc"`
 }
+
+// RequestDirectionFilter Which side of a request the caller is on.
+//
+// Example: received
+type RequestDirectionFilter string
+
+// RequestNote What the money is for; the payer reads it. No control characters and no link.
+//
+// Example: Lunch on Friday
+type RequestNote = string
 
 // RuleList A country's prices, taxes and limits.
 type RuleList struct {
@@ -899,6 +1024,11 @@ type Transfer struct {
 	// Example: Rent November
 	Note *string `json:"note,omitempty"`
 
+	// PaymentRequestID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PaymentRequestID *externalRef0.UUID `json:"payment_request_id,omitempty"`
+
 	// QuoteID A UUIDv7 made by the service that owns the object.
 	//
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -968,6 +1098,11 @@ type TransferQuote struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	ID externalRef0.UUID `json:"id"`
 
+	// PaymentRequestID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PaymentRequestID *externalRef0.UUID `json:"payment_request_id,omitempty"`
+
 	// RecipientName The recipient's name with most letters hidden; absent when the recipient was given by wallet.
 	//
 	// Example: J*** M***
@@ -989,12 +1124,17 @@ type TransferQuote struct {
 	WalletID externalRef0.UUID `json:"wallet_id"`
 }
 
-// TransferQuoteRequest Who receives how much from which wallet. Send either recipient_phone or recipient_wallet_id.
+// TransferQuoteRequest Who receives how much from which wallet. Send one of recipient_phone, recipient_wallet_id and payment_request_id.
 type TransferQuoteRequest struct {
 	// Amount An amount above zero, as a client may ask for.
 	//
 	// Example: {"amount":25000,"currency":"KES"}
-	Amount externalRef0.PositiveMoney `json:"amount"`
+	Amount *externalRef0.PositiveMoney `json:"amount,omitempty"`
+
+	// PaymentRequestID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PaymentRequestID *externalRef0.UUID `json:"payment_request_id,omitempty"`
 
 	// RecipientPhone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
 	//
@@ -1123,10 +1263,20 @@ type WalletRequest struct {
 // Example: open
 type WalletStatus = string
 
+// PaymentRequestID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type PaymentRequestID = externalRef0.UUID
+
 // RailRequestID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type RailRequestID = externalRef0.UUID
+
+// RequestDirection Which side of a request the caller is on.
+//
+// Example: received
+type RequestDirection = RequestDirectionFilter
 
 // ReservationID A UUIDv7 made by the service that owns the object.
 //
@@ -1155,6 +1305,24 @@ type TransferID = externalRef0.UUID
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type WalletID = externalRef0.UUID
+
+// ListPaymentRequestsParams defines parameters for ListPaymentRequests.
+type ListPaymentRequestsParams struct {
+	// Direction Only requests that the customer made (sent) or received.
+	Direction *RequestDirection `form:"direction,omitempty" json:"direction,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreatePaymentRequestParams defines parameters for CreatePaymentRequest.
+type CreatePaymentRequestParams struct {
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
+	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
+}
 
 // ListTopupsParams defines parameters for ListTopups.
 type ListTopupsParams struct {
@@ -1246,6 +1414,9 @@ type PutLimitReservationJSONRequestBody = LimitReservationRequest
 // PriceOperationJSONRequestBody defines body for PriceOperation for application/json ContentType.
 type PriceOperationJSONRequestBody = PriceRequest
 
+// CreatePaymentRequestJSONRequestBody defines body for CreatePaymentRequest for application/json ContentType.
+type CreatePaymentRequestJSONRequestBody = PaymentRequestCreation
+
 // CreateTopupJSONRequestBody defines body for CreateTopup for application/json ContentType.
 type CreateTopupJSONRequestBody = TopupRequest
 
@@ -1317,6 +1488,24 @@ type ServerInterface interface {
 	// GetLimits Get my limits and how much of them I have used
 	// (GET /v1/limits)
 	GetLimits(w http.ResponseWriter, r *http.Request)
+	// ListPaymentRequests List the requests I made and received
+	// (GET /v1/payment-requests)
+	ListPaymentRequests(w http.ResponseWriter, r *http.Request, params ListPaymentRequestsParams)
+	// CreatePaymentRequest Ask another customer for money
+	// (POST /v1/payment-requests)
+	CreatePaymentRequest(w http.ResponseWriter, r *http.Request, params CreatePaymentRequestParams)
+	// GetPaymentRequest Read a request that I made or received
+	// (GET /v1/payment-requests/{payment_request_id})
+	GetPaymentRequest(w http.ResponseWriter, r *http.Request, paymentRequestID PaymentRequestID)
+	// CancelPaymentRequest Withdraw a request that I made
+	// (POST /v1/payment-requests/{payment_request_id}/cancellation)
+	CancelPaymentRequest(w http.ResponseWriter, r *http.Request, paymentRequestID PaymentRequestID)
+	// DeclinePaymentRequest Decline a request that I received
+	// (POST /v1/payment-requests/{payment_request_id}/decline)
+	DeclinePaymentRequest(w http.ResponseWriter, r *http.Request, paymentRequestID PaymentRequestID)
+	// RemindPaymentRequest Remind the payer of a request
+	// (POST /v1/payment-requests/{payment_request_id}/reminders)
+	RemindPaymentRequest(w http.ResponseWriter, r *http.Request, paymentRequestID PaymentRequestID)
 	// LiftMyPromptBlock Accept prompts from others again
 	// (POST /v1/prompt-block-lifts)
 	LiftMyPromptBlock(w http.ResponseWriter, r *http.Request)
@@ -1458,6 +1647,42 @@ func (_ Unimplemented) GetWalletOwner(w http.ResponseWriter, r *http.Request, wa
 // GetLimits Get my limits and how much of them I have used
 // (GET /v1/limits)
 func (_ Unimplemented) GetLimits(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListPaymentRequests List the requests I made and received
+// (GET /v1/payment-requests)
+func (_ Unimplemented) ListPaymentRequests(w http.ResponseWriter, r *http.Request, params ListPaymentRequestsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreatePaymentRequest Ask another customer for money
+// (POST /v1/payment-requests)
+func (_ Unimplemented) CreatePaymentRequest(w http.ResponseWriter, r *http.Request, params CreatePaymentRequestParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetPaymentRequest Read a request that I made or received
+// (GET /v1/payment-requests/{payment_request_id})
+func (_ Unimplemented) GetPaymentRequest(w http.ResponseWriter, r *http.Request, paymentRequestID PaymentRequestID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CancelPaymentRequest Withdraw a request that I made
+// (POST /v1/payment-requests/{payment_request_id}/cancellation)
+func (_ Unimplemented) CancelPaymentRequest(w http.ResponseWriter, r *http.Request, paymentRequestID PaymentRequestID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeclinePaymentRequest Decline a request that I received
+// (POST /v1/payment-requests/{payment_request_id}/decline)
+func (_ Unimplemented) DeclinePaymentRequest(w http.ResponseWriter, r *http.Request, paymentRequestID PaymentRequestID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RemindPaymentRequest Remind the payer of a request
+// (POST /v1/payment-requests/{payment_request_id}/reminders)
+func (_ Unimplemented) RemindPaymentRequest(w http.ResponseWriter, r *http.Request, paymentRequestID PaymentRequestID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1898,6 +2123,214 @@ func (siw *ServerInterfaceWrapper) GetLimits(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetLimits(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListPaymentRequests operation middleware
+func (siw *ServerInterfaceWrapper) ListPaymentRequests(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPaymentRequestsParams
+
+	// ------------- Optional query parameter "direction" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "direction", r.URL.Query(), &params.Direction, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "direction"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "direction", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPaymentRequests(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreatePaymentRequest operation middleware
+func (siw *ServerInterfaceWrapper) CreatePaymentRequest(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreatePaymentRequestParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey externalRef0.IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		err := fmt.Errorf("Header parameter Idempotency-Key is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Idempotency-Key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreatePaymentRequest(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetPaymentRequest operation middleware
+func (siw *ServerInterfaceWrapper) GetPaymentRequest(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payment_request_id" -------------
+	var paymentRequestID PaymentRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment_request_id", chi.URLParam(r, "payment_request_id"), &paymentRequestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "payment_request_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetPaymentRequest(w, r, paymentRequestID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelPaymentRequest operation middleware
+func (siw *ServerInterfaceWrapper) CancelPaymentRequest(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payment_request_id" -------------
+	var paymentRequestID PaymentRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment_request_id", chi.URLParam(r, "payment_request_id"), &paymentRequestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "payment_request_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelPaymentRequest(w, r, paymentRequestID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeclinePaymentRequest operation middleware
+func (siw *ServerInterfaceWrapper) DeclinePaymentRequest(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payment_request_id" -------------
+	var paymentRequestID PaymentRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment_request_id", chi.URLParam(r, "payment_request_id"), &paymentRequestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "payment_request_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeclinePaymentRequest(w, r, paymentRequestID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemindPaymentRequest operation middleware
+func (siw *ServerInterfaceWrapper) RemindPaymentRequest(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payment_request_id" -------------
+	var paymentRequestID PaymentRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment_request_id", chi.URLParam(r, "payment_request_id"), &paymentRequestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "payment_request_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemindPaymentRequest(w, r, paymentRequestID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2715,6 +3148,24 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/transfers/{transfer_id}", wrapper.GetTransfer)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/payment-requests", wrapper.ListPaymentRequests)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/payment-requests", wrapper.CreatePaymentRequest)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/payment-requests/{payment_request_id}", wrapper.GetPaymentRequest)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/payment-requests/{payment_request_id}/decline", wrapper.DeclinePaymentRequest)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/payment-requests/{payment_request_id}/cancellation", wrapper.CancelPaymentRequest)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/payment-requests/{payment_request_id}/reminders", wrapper.RemindPaymentRequest)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/hooks/st/{token}/{topup_id}", wrapper.ReceiveStkCallback)
@@ -4982,6 +5433,1035 @@ func (response GetLimits504ApplicationProblemPlusJSONResponse) VisitGetLimitsRes
 	return err
 }
 
+type ListPaymentRequestsRequestObject struct {
+	Params ListPaymentRequestsParams
+}
+
+type ListPaymentRequestsResponseObject interface {
+	VisitListPaymentRequestsResponse(w http.ResponseWriter) error
+}
+
+type ListPaymentRequests200JSONResponse PaymentRequestList
+
+func (response ListPaymentRequests200JSONResponse) VisitListPaymentRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentRequests400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListPaymentRequests400ApplicationProblemPlusJSONResponse) VisitListPaymentRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentRequests401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPaymentRequests401ApplicationProblemPlusJSONResponse) VisitListPaymentRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentRequests403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPaymentRequests403ApplicationProblemPlusJSONResponse) VisitListPaymentRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentRequests422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListPaymentRequests422ApplicationProblemPlusJSONResponse) VisitListPaymentRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentRequests429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListPaymentRequests429ApplicationProblemPlusJSONResponse) VisitListPaymentRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentRequests500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListPaymentRequests500ApplicationProblemPlusJSONResponse) VisitListPaymentRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentRequests503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListPaymentRequests503ApplicationProblemPlusJSONResponse) VisitListPaymentRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentRequests504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListPaymentRequests504ApplicationProblemPlusJSONResponse) VisitListPaymentRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentRequestRequestObject struct {
+	Params CreatePaymentRequestParams
+	Body   *CreatePaymentRequestJSONRequestBody
+}
+
+type CreatePaymentRequestResponseObject interface {
+	VisitCreatePaymentRequestResponse(w http.ResponseWriter) error
+}
+
+type CreatePaymentRequest201JSONResponse PaymentRequest
+
+func (response CreatePaymentRequest201JSONResponse) VisitCreatePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentRequest400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePaymentRequest400ApplicationProblemPlusJSONResponse) VisitCreatePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentRequest401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePaymentRequest401ApplicationProblemPlusJSONResponse) VisitCreatePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentRequest403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePaymentRequest403ApplicationProblemPlusJSONResponse) VisitCreatePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentRequest404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePaymentRequest404ApplicationProblemPlusJSONResponse) VisitCreatePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentRequest408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePaymentRequest408ApplicationProblemPlusJSONResponse) VisitCreatePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentRequest409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePaymentRequest409ApplicationProblemPlusJSONResponse) VisitCreatePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentRequest413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePaymentRequest413ApplicationProblemPlusJSONResponse) VisitCreatePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentRequest415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePaymentRequest415ApplicationProblemPlusJSONResponse) VisitCreatePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentRequest422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePaymentRequest422ApplicationProblemPlusJSONResponse) VisitCreatePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentRequest429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePaymentRequest429ApplicationProblemPlusJSONResponse) VisitCreatePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentRequest500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePaymentRequest500ApplicationProblemPlusJSONResponse) VisitCreatePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentRequest503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePaymentRequest503ApplicationProblemPlusJSONResponse) VisitCreatePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentRequest504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePaymentRequest504ApplicationProblemPlusJSONResponse) VisitCreatePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentRequestRequestObject struct {
+	PaymentRequestID PaymentRequestID `json:"payment_request_id"`
+}
+
+type GetPaymentRequestResponseObject interface {
+	VisitGetPaymentRequestResponse(w http.ResponseWriter) error
+}
+
+type GetPaymentRequest200JSONResponse PaymentRequest
+
+func (response GetPaymentRequest200JSONResponse) VisitGetPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentRequest400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentRequest400ApplicationProblemPlusJSONResponse) VisitGetPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentRequest401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentRequest401ApplicationProblemPlusJSONResponse) VisitGetPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentRequest403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentRequest403ApplicationProblemPlusJSONResponse) VisitGetPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentRequest404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentRequest404ApplicationProblemPlusJSONResponse) VisitGetPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentRequest429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentRequest429ApplicationProblemPlusJSONResponse) VisitGetPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentRequest500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentRequest500ApplicationProblemPlusJSONResponse) VisitGetPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentRequest503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentRequest503ApplicationProblemPlusJSONResponse) VisitGetPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentRequest504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GetPaymentRequest504ApplicationProblemPlusJSONResponse) VisitGetPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPaymentRequestRequestObject struct {
+	PaymentRequestID PaymentRequestID `json:"payment_request_id"`
+}
+
+type CancelPaymentRequestResponseObject interface {
+	VisitCancelPaymentRequestResponse(w http.ResponseWriter) error
+}
+
+type CancelPaymentRequest200JSONResponse PaymentRequest
+
+func (response CancelPaymentRequest200JSONResponse) VisitCancelPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPaymentRequest400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CancelPaymentRequest400ApplicationProblemPlusJSONResponse) VisitCancelPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPaymentRequest401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelPaymentRequest401ApplicationProblemPlusJSONResponse) VisitCancelPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPaymentRequest403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelPaymentRequest403ApplicationProblemPlusJSONResponse) VisitCancelPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPaymentRequest404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CancelPaymentRequest404ApplicationProblemPlusJSONResponse) VisitCancelPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPaymentRequest409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CancelPaymentRequest409ApplicationProblemPlusJSONResponse) VisitCancelPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPaymentRequest429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelPaymentRequest429ApplicationProblemPlusJSONResponse) VisitCancelPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPaymentRequest500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response CancelPaymentRequest500ApplicationProblemPlusJSONResponse) VisitCancelPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPaymentRequest503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CancelPaymentRequest503ApplicationProblemPlusJSONResponse) VisitCancelPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPaymentRequest504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CancelPaymentRequest504ApplicationProblemPlusJSONResponse) VisitCancelPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclinePaymentRequestRequestObject struct {
+	PaymentRequestID PaymentRequestID `json:"payment_request_id"`
+}
+
+type DeclinePaymentRequestResponseObject interface {
+	VisitDeclinePaymentRequestResponse(w http.ResponseWriter) error
+}
+
+type DeclinePaymentRequest200JSONResponse PaymentRequest
+
+func (response DeclinePaymentRequest200JSONResponse) VisitDeclinePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclinePaymentRequest400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeclinePaymentRequest400ApplicationProblemPlusJSONResponse) VisitDeclinePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclinePaymentRequest401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeclinePaymentRequest401ApplicationProblemPlusJSONResponse) VisitDeclinePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclinePaymentRequest403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeclinePaymentRequest403ApplicationProblemPlusJSONResponse) VisitDeclinePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclinePaymentRequest404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeclinePaymentRequest404ApplicationProblemPlusJSONResponse) VisitDeclinePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclinePaymentRequest409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeclinePaymentRequest409ApplicationProblemPlusJSONResponse) VisitDeclinePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclinePaymentRequest429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeclinePaymentRequest429ApplicationProblemPlusJSONResponse) VisitDeclinePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclinePaymentRequest500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response DeclinePaymentRequest500ApplicationProblemPlusJSONResponse) VisitDeclinePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclinePaymentRequest503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeclinePaymentRequest503ApplicationProblemPlusJSONResponse) VisitDeclinePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclinePaymentRequest504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response DeclinePaymentRequest504ApplicationProblemPlusJSONResponse) VisitDeclinePaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemindPaymentRequestRequestObject struct {
+	PaymentRequestID PaymentRequestID `json:"payment_request_id"`
+}
+
+type RemindPaymentRequestResponseObject interface {
+	VisitRemindPaymentRequestResponse(w http.ResponseWriter) error
+}
+
+type RemindPaymentRequest200JSONResponse PaymentRequest
+
+func (response RemindPaymentRequest200JSONResponse) VisitRemindPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemindPaymentRequest400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RemindPaymentRequest400ApplicationProblemPlusJSONResponse) VisitRemindPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemindPaymentRequest401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RemindPaymentRequest401ApplicationProblemPlusJSONResponse) VisitRemindPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemindPaymentRequest403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RemindPaymentRequest403ApplicationProblemPlusJSONResponse) VisitRemindPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemindPaymentRequest404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RemindPaymentRequest404ApplicationProblemPlusJSONResponse) VisitRemindPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemindPaymentRequest409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RemindPaymentRequest409ApplicationProblemPlusJSONResponse) VisitRemindPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemindPaymentRequest429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RemindPaymentRequest429ApplicationProblemPlusJSONResponse) VisitRemindPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemindPaymentRequest500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response RemindPaymentRequest500ApplicationProblemPlusJSONResponse) VisitRemindPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemindPaymentRequest503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RemindPaymentRequest503ApplicationProblemPlusJSONResponse) VisitRemindPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemindPaymentRequest504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response RemindPaymentRequest504ApplicationProblemPlusJSONResponse) VisitRemindPaymentRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LiftMyPromptBlockRequestObject struct {
 }
 
@@ -5754,6 +7234,22 @@ func (response CreateTransferQuote408ApplicationProblemPlusJSONResponse) VisitCr
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransferQuote409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTransferQuote409ApplicationProblemPlusJSONResponse) VisitCreateTransferQuoteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8737,6 +10233,24 @@ type StrictServerInterface interface {
 	// GetLimits Get my limits and how much of them I have used
 	// (GET /v1/limits)
 	GetLimits(ctx context.Context, request GetLimitsRequestObject) (GetLimitsResponseObject, error)
+	// ListPaymentRequests List the requests I made and received
+	// (GET /v1/payment-requests)
+	ListPaymentRequests(ctx context.Context, request ListPaymentRequestsRequestObject) (ListPaymentRequestsResponseObject, error)
+	// CreatePaymentRequest Ask another customer for money
+	// (POST /v1/payment-requests)
+	CreatePaymentRequest(ctx context.Context, request CreatePaymentRequestRequestObject) (CreatePaymentRequestResponseObject, error)
+	// GetPaymentRequest Read a request that I made or received
+	// (GET /v1/payment-requests/{payment_request_id})
+	GetPaymentRequest(ctx context.Context, request GetPaymentRequestRequestObject) (GetPaymentRequestResponseObject, error)
+	// CancelPaymentRequest Withdraw a request that I made
+	// (POST /v1/payment-requests/{payment_request_id}/cancellation)
+	CancelPaymentRequest(ctx context.Context, request CancelPaymentRequestRequestObject) (CancelPaymentRequestResponseObject, error)
+	// DeclinePaymentRequest Decline a request that I received
+	// (POST /v1/payment-requests/{payment_request_id}/decline)
+	DeclinePaymentRequest(ctx context.Context, request DeclinePaymentRequestRequestObject) (DeclinePaymentRequestResponseObject, error)
+	// RemindPaymentRequest Remind the payer of a request
+	// (POST /v1/payment-requests/{payment_request_id}/reminders)
+	RemindPaymentRequest(ctx context.Context, request RemindPaymentRequestRequestObject) (RemindPaymentRequestResponseObject, error)
 	// LiftMyPromptBlock Accept prompts from others again
 	// (POST /v1/prompt-block-lifts)
 	LiftMyPromptBlock(ctx context.Context, request LiftMyPromptBlockRequestObject) (LiftMyPromptBlockResponseObject, error)
@@ -9207,6 +10721,169 @@ func (sh *strictHandler) GetLimits(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetLimitsResponseObject); ok {
 		if err := validResponse.VisitGetLimitsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPaymentRequests operation middleware
+func (sh *strictHandler) ListPaymentRequests(w http.ResponseWriter, r *http.Request, params ListPaymentRequestsParams) {
+	var request ListPaymentRequestsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPaymentRequests(ctx, request.(ListPaymentRequestsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPaymentRequests")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPaymentRequestsResponseObject); ok {
+		if err := validResponse.VisitListPaymentRequestsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreatePaymentRequest operation middleware
+func (sh *strictHandler) CreatePaymentRequest(w http.ResponseWriter, r *http.Request, params CreatePaymentRequestParams) {
+	var request CreatePaymentRequestRequestObject
+
+	request.Params = params
+
+	var body CreatePaymentRequestJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreatePaymentRequest(ctx, request.(CreatePaymentRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreatePaymentRequest")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreatePaymentRequestResponseObject); ok {
+		if err := validResponse.VisitCreatePaymentRequestResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPaymentRequest operation middleware
+func (sh *strictHandler) GetPaymentRequest(w http.ResponseWriter, r *http.Request, paymentRequestID PaymentRequestID) {
+	var request GetPaymentRequestRequestObject
+
+	request.PaymentRequestID = paymentRequestID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPaymentRequest(ctx, request.(GetPaymentRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPaymentRequest")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetPaymentRequestResponseObject); ok {
+		if err := validResponse.VisitGetPaymentRequestResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelPaymentRequest operation middleware
+func (sh *strictHandler) CancelPaymentRequest(w http.ResponseWriter, r *http.Request, paymentRequestID PaymentRequestID) {
+	var request CancelPaymentRequestRequestObject
+
+	request.PaymentRequestID = paymentRequestID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelPaymentRequest(ctx, request.(CancelPaymentRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelPaymentRequest")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelPaymentRequestResponseObject); ok {
+		if err := validResponse.VisitCancelPaymentRequestResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeclinePaymentRequest operation middleware
+func (sh *strictHandler) DeclinePaymentRequest(w http.ResponseWriter, r *http.Request, paymentRequestID PaymentRequestID) {
+	var request DeclinePaymentRequestRequestObject
+
+	request.PaymentRequestID = paymentRequestID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeclinePaymentRequest(ctx, request.(DeclinePaymentRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeclinePaymentRequest")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeclinePaymentRequestResponseObject); ok {
+		if err := validResponse.VisitDeclinePaymentRequestResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemindPaymentRequest operation middleware
+func (sh *strictHandler) RemindPaymentRequest(w http.ResponseWriter, r *http.Request, paymentRequestID PaymentRequestID) {
+	var request RemindPaymentRequestRequestObject
+
+	request.PaymentRequestID = paymentRequestID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemindPaymentRequest(ctx, request.(RemindPaymentRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemindPaymentRequest")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemindPaymentRequestResponseObject); ok {
+		if err := validResponse.VisitRemindPaymentRequestResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

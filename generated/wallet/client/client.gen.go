@@ -18,6 +18,24 @@ import (
 	externalRef0 "github.com/sendtip/sendtip/generated/common"
 )
 
+// Defines values for RequestDirectionFilter.
+const (
+	RequestDirectionFilterReceived RequestDirectionFilter = "received"
+	RequestDirectionFilterSent     RequestDirectionFilter = "sent"
+)
+
+// Valid indicates whether the value is a known member of the RequestDirectionFilter enum.
+func (e RequestDirectionFilter) Valid() bool {
+	switch e {
+	case RequestDirectionFilterReceived:
+		return true
+	case RequestDirectionFilterSent:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SuspenseDecisionRequestAction.
 const (
 	SuspenseDecisionRequestActionMatch  SuspenseDecisionRequestAction = "match"
@@ -400,6 +418,103 @@ type OperationPrice struct {
 // Example: transfer
 type PaymentKind = string
 
+// PaymentRequest A request for money as the caller sees it. `wallet_id`, `reminders_sent` and `remind_after` matter to the customer who asked; only that one gets `wallet_id` and `remind_after`.
+type PaymentRequest struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// ClosedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ClosedAt *externalRef0.Timestamp `json:"closed_at,omitempty"`
+
+	// CounterpartyName The other side's name with most letters hidden; absent while that customer is not verified.
+	//
+	// Example: Brian O.
+	CounterpartyName *string `json:"counterparty_name,omitempty"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// Direction sent: the caller asked; received: the caller was asked.
+	//
+	// Example: received
+	Direction string `json:"direction"`
+
+	// ExpiresAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ExpiresAt externalRef0.Timestamp `json:"expires_at"`
+
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID externalRef0.UUID `json:"id"`
+
+	// Note What the money is for; the payer reads it. No control characters and no link.
+	//
+	// Example: Lunch on Friday
+	Note *RequestNote `json:"note,omitempty"`
+
+	// RemindAfter RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	RemindAfter *externalRef0.Timestamp `json:"remind_after,omitempty"`
+
+	// RemindersSent How often the payer was reminded.
+	//
+	// Example: 0
+	RemindersSent int32 `json:"reminders_sent"`
+
+	// Status open; then paid, declined (by the payer), cancelled (by the one who asked) or expired. Clients must accept values that are new to them.
+	//
+	// Example: open
+	Status string `json:"status"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID *externalRef0.UUID `json:"wallet_id,omitempty"`
+}
+
+// PaymentRequestCreation Who is asked for how much, and into which wallet it shall be paid.
+type PaymentRequestCreation struct {
+	// Amount An amount above zero, as a client may ask for.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.PositiveMoney `json:"amount"`
+
+	// Note What the money is for; the payer reads it. No control characters and no link.
+	//
+	// Example: Lunch on Friday
+	Note *RequestNote `json:"note,omitempty"`
+
+	// PayerPhone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
+	//
+	// Example: +254712345678
+	PayerPhone externalRef0.Phone `json:"payer_phone"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+}
+
+// PaymentRequestList One page of requests.
+type PaymentRequestList struct {
+	// Data The requests, newest first.
+	Data []PaymentRequest `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
 // PriceRequest What to price, for a customer of which country and tier.
 type PriceRequest struct {
 	// Amount An amount above zero, as a client may ask for.
@@ -459,6 +574,16 @@ type ProviderVerdict struct {
 	// Example: Accepted
 	ResultDesc string `json:"ResultDesc"`
 }
+
+// RequestDirectionFilter Which side of a request the caller is on.
+//
+// Example: received
+type RequestDirectionFilter string
+
+// RequestNote What the money is for; the payer reads it. No control characters and no link.
+//
+// Example: Lunch on Friday
+type RequestNote = string
 
 // RuleList A country's prices, taxes and limits.
 type RuleList struct {
@@ -899,6 +1024,11 @@ type Transfer struct {
 	// Example: Rent November
 	Note *string `json:"note,omitempty"`
 
+	// PaymentRequestID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PaymentRequestID *externalRef0.UUID `json:"payment_request_id,omitempty"`
+
 	// QuoteID A UUIDv7 made by the service that owns the object.
 	//
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -968,6 +1098,11 @@ type TransferQuote struct {
 	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 	ID externalRef0.UUID `json:"id"`
 
+	// PaymentRequestID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PaymentRequestID *externalRef0.UUID `json:"payment_request_id,omitempty"`
+
 	// RecipientName The recipient's name with most letters hidden; absent when the recipient was given by wallet.
 	//
 	// Example: J*** M***
@@ -989,12 +1124,17 @@ type TransferQuote struct {
 	WalletID externalRef0.UUID `json:"wallet_id"`
 }
 
-// TransferQuoteRequest Who receives how much from which wallet. Send either recipient_phone or recipient_wallet_id.
+// TransferQuoteRequest Who receives how much from which wallet. Send one of recipient_phone, recipient_wallet_id and payment_request_id.
 type TransferQuoteRequest struct {
 	// Amount An amount above zero, as a client may ask for.
 	//
 	// Example: {"amount":25000,"currency":"KES"}
-	Amount externalRef0.PositiveMoney `json:"amount"`
+	Amount *externalRef0.PositiveMoney `json:"amount,omitempty"`
+
+	// PaymentRequestID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	PaymentRequestID *externalRef0.UUID `json:"payment_request_id,omitempty"`
 
 	// RecipientPhone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
 	//
@@ -1123,10 +1263,20 @@ type WalletRequest struct {
 // Example: open
 type WalletStatus = string
 
+// PaymentRequestID A UUIDv7 made by the service that owns the object.
+//
+// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+type PaymentRequestID = externalRef0.UUID
+
 // RailRequestID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type RailRequestID = externalRef0.UUID
+
+// RequestDirection Which side of a request the caller is on.
+//
+// Example: received
+type RequestDirection = RequestDirectionFilter
 
 // ReservationID A UUIDv7 made by the service that owns the object.
 //
@@ -1155,6 +1305,24 @@ type TransferID = externalRef0.UUID
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
 type WalletID = externalRef0.UUID
+
+// ListPaymentRequestsParams defines parameters for ListPaymentRequests.
+type ListPaymentRequestsParams struct {
+	// Direction Only requests that the customer made (sent) or received.
+	Direction *RequestDirection `form:"direction,omitempty" json:"direction,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreatePaymentRequestParams defines parameters for CreatePaymentRequest.
+type CreatePaymentRequestParams struct {
+	// IdempotencyKey A key that the client makes once per intended operation and repeats on every retry (a UUID is best). A repeated request gets the stored response with `Idempotency-Replayed: true`; the same key with a different body is refused with 422 `idempotency_key_reused`; while the first request is still running, the response is 409 with Retry-After.
+	IdempotencyKey externalRef0.IdempotencyKey `json:"Idempotency-Key"`
+}
 
 // ListTopupsParams defines parameters for ListTopups.
 type ListTopupsParams struct {
@@ -1245,6 +1413,9 @@ type PutLimitReservationJSONRequestBody = LimitReservationRequest
 
 // PriceOperationJSONRequestBody defines body for PriceOperation for application/json ContentType.
 type PriceOperationJSONRequestBody = PriceRequest
+
+// CreatePaymentRequestJSONRequestBody defines body for CreatePaymentRequest for application/json ContentType.
+type CreatePaymentRequestJSONRequestBody = PaymentRequestCreation
 
 // CreateTopupJSONRequestBody defines body for CreateTopup for application/json ContentType.
 type CreateTopupJSONRequestBody = TopupRequest
@@ -1495,6 +1666,59 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/limits (the `GetLimits` operationId).
 	GetLimits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListPaymentRequests List the requests I made and received
+	//
+	// Newest first. With `direction`, only those that the customer made (`sent`) or received (`received`).
+	//
+	// Corresponds with GET /v1/payment-requests (the `ListPaymentRequests` operationId).
+	ListPaymentRequests(ctx context.Context, params *ListPaymentRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePaymentRequestWithBody Ask another customer for money
+	//
+	// Asks the customer with this phone for an amount to be paid into one of the caller's wallets. The payer gets a message with the caller's masked name and can pay (`createTransferQuote` with `payment_request_id`) or decline within 7 days. At most 3 requests to one customer (409 `request_limit_payer`) and 20 in total (409 `request_limit`) are open at a time. A note contains no link.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/payment-requests (the `CreatePaymentRequest` operationId).
+	CreatePaymentRequestWithBody(ctx context.Context, params *CreatePaymentRequestParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePaymentRequest Ask another customer for money
+	//
+	// Asks the customer with this phone for an amount to be paid into one of the caller's wallets. The payer gets a message with the caller's masked name and can pay (`createTransferQuote` with `payment_request_id`) or decline within 7 days. At most 3 requests to one customer (409 `request_limit_payer`) and 20 in total (409 `request_limit`) are open at a time. A note contains no link.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/payment-requests (the `CreatePaymentRequest` operationId).
+	CreatePaymentRequest(ctx context.Context, params *CreatePaymentRequestParams, body CreatePaymentRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPaymentRequest Read a request that I made or received
+	//
+	// For the customer who asked and for the one who was asked. Anybody else gets 404.
+	//
+	// Corresponds with GET /v1/payment-requests/{payment_request_id} (the `GetPaymentRequest` operationId).
+	GetPaymentRequest(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelPaymentRequest Withdraw a request that I made
+	//
+	// Only the customer who asked can withdraw it. While a payment is under way: 409 `request_being_paid`; a request that has ended: 409 `request_closed`. Repeating it is harmless.
+	//
+	// Corresponds with POST /v1/payment-requests/{payment_request_id}/cancellation (the `CancelPaymentRequest` operationId).
+	CancelPaymentRequest(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeclinePaymentRequest Decline a request that I received
+	//
+	// Only the customer who was asked can decline. The other one is told that, never why. While a payment of the request is under way: 409 `request_being_paid`; a request that has ended: 409 `request_closed`. Repeating it is harmless.
+	//
+	// Corresponds with POST /v1/payment-requests/{payment_request_id}/decline (the `DeclinePaymentRequest` operationId).
+	DeclinePaymentRequest(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemindPaymentRequest Remind the payer of a request
+	//
+	// At most 3 times (409 `reminder_limit`), and no sooner than 24 hours after the request or the last reminder (409 `reminder_too_soon`).
+	//
+	// Corresponds with POST /v1/payment-requests/{payment_request_id}/reminders (the `RemindPaymentRequest` operationId).
+	RemindPaymentRequest(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// LiftMyPromptBlock Accept prompts from others again
 	//
 	// After three prompts in a row were declined at a number, nobody else can send one to it for 30 days. This lifts the block for the customer's own number; without a block it changes nothing.
@@ -1536,7 +1760,7 @@ type ClientInterface interface {
 
 	// CreateTransferQuoteWithBody Price a transfer and fix its recipient
 	//
-	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
+	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone`, `recipient_wallet_id` and `payment_request_id`, and `amount` unless a request is paid: then recipient and amount are those of the request. A transfer of such a quote is refused before money moves if the request has ended since (409 `request_closed`) or another payment of it is under way (409 `request_being_paid`). The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1545,7 +1769,7 @@ type ClientInterface interface {
 
 	// CreateTransferQuote Price a transfer and fix its recipient
 	//
-	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
+	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone`, `recipient_wallet_id` and `payment_request_id`, and `amount` unless a request is paid: then recipient and amount are those of the request. A transfer of such a quote is refused before money moves if the request has ended since (409 `request_closed`) or another payment of it is under way (409 `request_being_paid`). The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2061,6 +2285,129 @@ func (c *Client) GetLimits(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
+// ListPaymentRequests List the requests I made and received
+//
+// Newest first. With `direction`, only those that the customer made (`sent`) or received (`received`).
+//
+// Corresponds with GET /v1/payment-requests (the `ListPaymentRequests` operationId).
+func (c *Client) ListPaymentRequests(ctx context.Context, params *ListPaymentRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPaymentRequestsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePaymentRequestWithBody Ask another customer for money
+//
+// Asks the customer with this phone for an amount to be paid into one of the caller's wallets. The payer gets a message with the caller's masked name and can pay (`createTransferQuote` with `payment_request_id`) or decline within 7 days. At most 3 requests to one customer (409 `request_limit_payer`) and 20 in total (409 `request_limit`) are open at a time. A note contains no link.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/payment-requests (the `CreatePaymentRequest` operationId).
+func (c *Client) CreatePaymentRequestWithBody(ctx context.Context, params *CreatePaymentRequestParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePaymentRequestRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePaymentRequest Ask another customer for money
+//
+// Asks the customer with this phone for an amount to be paid into one of the caller's wallets. The payer gets a message with the caller's masked name and can pay (`createTransferQuote` with `payment_request_id`) or decline within 7 days. At most 3 requests to one customer (409 `request_limit_payer`) and 20 in total (409 `request_limit`) are open at a time. A note contains no link.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/payment-requests (the `CreatePaymentRequest` operationId).
+func (c *Client) CreatePaymentRequest(ctx context.Context, params *CreatePaymentRequestParams, body CreatePaymentRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePaymentRequestRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPaymentRequest Read a request that I made or received
+//
+// For the customer who asked and for the one who was asked. Anybody else gets 404.
+//
+// Corresponds with GET /v1/payment-requests/{payment_request_id} (the `GetPaymentRequest` operationId).
+func (c *Client) GetPaymentRequest(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPaymentRequestRequest(c.Server, paymentRequestID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelPaymentRequest Withdraw a request that I made
+//
+// Only the customer who asked can withdraw it. While a payment is under way: 409 `request_being_paid`; a request that has ended: 409 `request_closed`. Repeating it is harmless.
+//
+// Corresponds with POST /v1/payment-requests/{payment_request_id}/cancellation (the `CancelPaymentRequest` operationId).
+func (c *Client) CancelPaymentRequest(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelPaymentRequestRequest(c.Server, paymentRequestID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeclinePaymentRequest Decline a request that I received
+//
+// Only the customer who was asked can decline. The other one is told that, never why. While a payment of the request is under way: 409 `request_being_paid`; a request that has ended: 409 `request_closed`. Repeating it is harmless.
+//
+// Corresponds with POST /v1/payment-requests/{payment_request_id}/decline (the `DeclinePaymentRequest` operationId).
+func (c *Client) DeclinePaymentRequest(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeclinePaymentRequestRequest(c.Server, paymentRequestID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemindPaymentRequest Remind the payer of a request
+//
+// At most 3 times (409 `reminder_limit`), and no sooner than 24 hours after the request or the last reminder (409 `reminder_too_soon`).
+//
+// Corresponds with POST /v1/payment-requests/{payment_request_id}/reminders (the `RemindPaymentRequest` operationId).
+func (c *Client) RemindPaymentRequest(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemindPaymentRequestRequest(c.Server, paymentRequestID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // LiftMyPromptBlock Accept prompts from others again
 //
 // After three prompts in a row were declined at a number, nobody else can send one to it for 30 days. This lifts the block for the customer's own number; without a block it changes nothing.
@@ -2152,7 +2499,7 @@ func (c *Client) GetTopup(ctx context.Context, topupID TopupID, reqEditors ...Re
 
 // CreateTransferQuoteWithBody Price a transfer and fix its recipient
 //
-// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
+// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone`, `recipient_wallet_id` and `payment_request_id`, and `amount` unless a request is paid: then recipient and amount are those of the request. A transfer of such a quote is refused before money moves if the request has ended since (409 `request_closed`) or another payment of it is under way (409 `request_being_paid`). The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2171,7 +2518,7 @@ func (c *Client) CreateTransferQuoteWithBody(ctx context.Context, contentType st
 
 // CreateTransferQuote Price a transfer and fix its recipient
 //
-// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
+// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone`, `recipient_wallet_id` and `payment_request_id`, and `amount` unless a request is paid: then recipient and amount are those of the request. A transfer of such a quote is refused before money moves if the request has ended since (409 `request_closed`) or another payment of it is under way (409 `request_being_paid`). The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3101,6 +3448,273 @@ func NewGetLimitsRequest(server string) (*http.Request, error) {
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListPaymentRequestsRequest constructs an http.Request for the ListPaymentRequests method
+func NewListPaymentRequestsRequest(server string, params *ListPaymentRequestsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payment-requests")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Direction != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "direction", *params.Direction, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreatePaymentRequestRequest calls the generic CreatePaymentRequest builder with application/json body
+func NewCreatePaymentRequestRequest(server string, params *CreatePaymentRequestParams, body CreatePaymentRequestJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePaymentRequestRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreatePaymentRequestRequestWithBody constructs an http.Request for the CreatePaymentRequest method, with any body, and a specified content type
+func NewCreatePaymentRequestRequestWithBody(server string, params *CreatePaymentRequestParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payment-requests")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetPaymentRequestRequest constructs an http.Request for the GetPaymentRequest method
+func NewGetPaymentRequestRequest(server string, paymentRequestID PaymentRequestID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "payment_request_id", paymentRequestID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payment-requests/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCancelPaymentRequestRequest constructs an http.Request for the CancelPaymentRequest method
+func NewCancelPaymentRequestRequest(server string, paymentRequestID PaymentRequestID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "payment_request_id", paymentRequestID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payment-requests/%s/cancellation", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeclinePaymentRequestRequest constructs an http.Request for the DeclinePaymentRequest method
+func NewDeclinePaymentRequestRequest(server string, paymentRequestID PaymentRequestID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "payment_request_id", paymentRequestID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payment-requests/%s/decline", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRemindPaymentRequestRequest constructs an http.Request for the RemindPaymentRequest method
+func NewRemindPaymentRequestRequest(server string, paymentRequestID PaymentRequestID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "payment_request_id", paymentRequestID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payment-requests/%s/reminders", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -4280,6 +4894,69 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/limits (the `GetLimits` operationId).
 	GetLimitsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetLimitsResponse, error)
 
+	// ListPaymentRequestsWithResponse List the requests I made and received
+	//
+	// Newest first. With `direction`, only those that the customer made (`sent`) or received (`received`).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/payment-requests (the `ListPaymentRequests` operationId).
+	ListPaymentRequestsWithResponse(ctx context.Context, params *ListPaymentRequestsParams, reqEditors ...RequestEditorFn) (*ListPaymentRequestsResponse, error)
+
+	// CreatePaymentRequestWithBodyWithResponse Ask another customer for money
+	//
+	// Asks the customer with this phone for an amount to be paid into one of the caller's wallets. The payer gets a message with the caller's masked name and can pay (`createTransferQuote` with `payment_request_id`) or decline within 7 days. At most 3 requests to one customer (409 `request_limit_payer`) and 20 in total (409 `request_limit`) are open at a time. A note contains no link.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/payment-requests (the `CreatePaymentRequest` operationId).
+	CreatePaymentRequestWithBodyWithResponse(ctx context.Context, params *CreatePaymentRequestParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePaymentRequestResponse, error)
+
+	// CreatePaymentRequestWithResponse Ask another customer for money
+	//
+	// Asks the customer with this phone for an amount to be paid into one of the caller's wallets. The payer gets a message with the caller's masked name and can pay (`createTransferQuote` with `payment_request_id`) or decline within 7 days. At most 3 requests to one customer (409 `request_limit_payer`) and 20 in total (409 `request_limit`) are open at a time. A note contains no link.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/payment-requests (the `CreatePaymentRequest` operationId).
+	CreatePaymentRequestWithResponse(ctx context.Context, params *CreatePaymentRequestParams, body CreatePaymentRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePaymentRequestResponse, error)
+
+	// GetPaymentRequestWithResponse Read a request that I made or received
+	//
+	// For the customer who asked and for the one who was asked. Anybody else gets 404.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/payment-requests/{payment_request_id} (the `GetPaymentRequest` operationId).
+	GetPaymentRequestWithResponse(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*GetPaymentRequestResponse, error)
+
+	// CancelPaymentRequestWithResponse Withdraw a request that I made
+	//
+	// Only the customer who asked can withdraw it. While a payment is under way: 409 `request_being_paid`; a request that has ended: 409 `request_closed`. Repeating it is harmless.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/payment-requests/{payment_request_id}/cancellation (the `CancelPaymentRequest` operationId).
+	CancelPaymentRequestWithResponse(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*CancelPaymentRequestResponse, error)
+
+	// DeclinePaymentRequestWithResponse Decline a request that I received
+	//
+	// Only the customer who was asked can decline. The other one is told that, never why. While a payment of the request is under way: 409 `request_being_paid`; a request that has ended: 409 `request_closed`. Repeating it is harmless.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/payment-requests/{payment_request_id}/decline (the `DeclinePaymentRequest` operationId).
+	DeclinePaymentRequestWithResponse(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*DeclinePaymentRequestResponse, error)
+
+	// RemindPaymentRequestWithResponse Remind the payer of a request
+	//
+	// At most 3 times (409 `reminder_limit`), and no sooner than 24 hours after the request or the last reminder (409 `reminder_too_soon`).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/payment-requests/{payment_request_id}/reminders (the `RemindPaymentRequest` operationId).
+	RemindPaymentRequestWithResponse(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*RemindPaymentRequestResponse, error)
+
 	// LiftMyPromptBlockWithResponse Accept prompts from others again
 	//
 	// After three prompts in a row were declined at a number, nobody else can send one to it for 30 days. This lifts the block for the customer's own number; without a block it changes nothing.
@@ -4327,7 +5004,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTransferQuoteWithBodyWithResponse Price a transfer and fix its recipient
 	//
-	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
+	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone`, `recipient_wallet_id` and `payment_request_id`, and `amount` unless a request is paid: then recipient and amount are those of the request. A transfer of such a quote is refused before money moves if the request has ended since (409 `request_closed`) or another payment of it is under way (409 `request_being_paid`). The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4336,7 +5013,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTransferQuoteWithResponse Price a transfer and fix its recipient
 	//
-	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
+	// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone`, `recipient_wallet_id` and `payment_request_id`, and `amount` unless a request is paid: then recipient and amount are those of the request. A transfer of such a quote is refused before money moves if the request has ended since (409 `request_closed`) or another payment of it is under way (409 `request_being_paid`). The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5910,6 +6587,644 @@ func (r GetLimitsResponse) ContentType() string {
 	return ""
 }
 
+type ListPaymentRequestsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PaymentRequestList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPaymentRequestsResponse) GetJSON200() *PaymentRequestList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPaymentRequestsResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPaymentRequestsResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPaymentRequestsResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListPaymentRequestsResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListPaymentRequestsResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListPaymentRequestsResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListPaymentRequestsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListPaymentRequestsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPaymentRequestsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPaymentRequestsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPaymentRequestsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPaymentRequestsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreatePaymentRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PaymentRequest
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreatePaymentRequestResponse) GetJSON201() *PaymentRequest {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreatePaymentRequestResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreatePaymentRequestResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreatePaymentRequestResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CreatePaymentRequestResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CreatePaymentRequestResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreatePaymentRequestResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreatePaymentRequestResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreatePaymentRequestResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreatePaymentRequestResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreatePaymentRequestResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreatePaymentRequestResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreatePaymentRequestResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CreatePaymentRequestResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r CreatePaymentRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreatePaymentRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreatePaymentRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreatePaymentRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetPaymentRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PaymentRequest
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPaymentRequestResponse) GetJSON200() *PaymentRequest {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetPaymentRequestResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetPaymentRequestResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetPaymentRequestResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetPaymentRequestResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetPaymentRequestResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetPaymentRequestResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetPaymentRequestResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r GetPaymentRequestResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPaymentRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPaymentRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPaymentRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPaymentRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CancelPaymentRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PaymentRequest
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CancelPaymentRequestResponse) GetJSON200() *PaymentRequest {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CancelPaymentRequestResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CancelPaymentRequestResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CancelPaymentRequestResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CancelPaymentRequestResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CancelPaymentRequestResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CancelPaymentRequestResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CancelPaymentRequestResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CancelPaymentRequestResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r CancelPaymentRequestResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelPaymentRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelPaymentRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelPaymentRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelPaymentRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeclinePaymentRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PaymentRequest
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeclinePaymentRequestResponse) GetJSON200() *PaymentRequest {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeclinePaymentRequestResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeclinePaymentRequestResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeclinePaymentRequestResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeclinePaymentRequestResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeclinePaymentRequestResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeclinePaymentRequestResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeclinePaymentRequestResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeclinePaymentRequestResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r DeclinePaymentRequestResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r DeclinePaymentRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeclinePaymentRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeclinePaymentRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeclinePaymentRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RemindPaymentRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PaymentRequest
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RemindPaymentRequestResponse) GetJSON200() *PaymentRequest {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RemindPaymentRequestResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RemindPaymentRequestResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RemindPaymentRequestResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RemindPaymentRequestResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RemindPaymentRequestResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RemindPaymentRequestResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RemindPaymentRequestResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RemindPaymentRequestResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r RemindPaymentRequestResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r RemindPaymentRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RemindPaymentRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RemindPaymentRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RemindPaymentRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type LiftMyPromptBlockResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6341,6 +7656,8 @@ type CreateTransferQuoteResponse struct {
 	ApplicationProblemJSON404 *externalRef0.NotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -6385,6 +7702,11 @@ func (r CreateTransferQuoteResponse) GetApplicationProblemJSON404() *externalRef
 // GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
 func (r CreateTransferQuoteResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
 	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateTransferQuoteResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -8413,6 +9735,111 @@ func (c *ClientWithResponses) GetLimitsWithResponse(ctx context.Context, reqEdit
 	return ParseGetLimitsResponse(rsp)
 }
 
+// ListPaymentRequestsWithResponse List the requests I made and received
+//
+// Newest first. With `direction`, only those that the customer made (`sent`) or received (`received`).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/payment-requests (the `ListPaymentRequests` operationId).
+func (c *ClientWithResponses) ListPaymentRequestsWithResponse(ctx context.Context, params *ListPaymentRequestsParams, reqEditors ...RequestEditorFn) (*ListPaymentRequestsResponse, error) {
+	rsp, err := c.ListPaymentRequests(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPaymentRequestsResponse(rsp)
+}
+
+// CreatePaymentRequestWithBodyWithResponse Ask another customer for money
+//
+// Asks the customer with this phone for an amount to be paid into one of the caller's wallets. The payer gets a message with the caller's masked name and can pay (`createTransferQuote` with `payment_request_id`) or decline within 7 days. At most 3 requests to one customer (409 `request_limit_payer`) and 20 in total (409 `request_limit`) are open at a time. A note contains no link.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/payment-requests (the `CreatePaymentRequest` operationId).
+func (c *ClientWithResponses) CreatePaymentRequestWithBodyWithResponse(ctx context.Context, params *CreatePaymentRequestParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePaymentRequestResponse, error) {
+	rsp, err := c.CreatePaymentRequestWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePaymentRequestResponse(rsp)
+}
+
+// CreatePaymentRequestWithResponse Ask another customer for money
+//
+// Asks the customer with this phone for an amount to be paid into one of the caller's wallets. The payer gets a message with the caller's masked name and can pay (`createTransferQuote` with `payment_request_id`) or decline within 7 days. At most 3 requests to one customer (409 `request_limit_payer`) and 20 in total (409 `request_limit`) are open at a time. A note contains no link.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/payment-requests (the `CreatePaymentRequest` operationId).
+func (c *ClientWithResponses) CreatePaymentRequestWithResponse(ctx context.Context, params *CreatePaymentRequestParams, body CreatePaymentRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePaymentRequestResponse, error) {
+	rsp, err := c.CreatePaymentRequest(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePaymentRequestResponse(rsp)
+}
+
+// GetPaymentRequestWithResponse Read a request that I made or received
+//
+// For the customer who asked and for the one who was asked. Anybody else gets 404.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/payment-requests/{payment_request_id} (the `GetPaymentRequest` operationId).
+func (c *ClientWithResponses) GetPaymentRequestWithResponse(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*GetPaymentRequestResponse, error) {
+	rsp, err := c.GetPaymentRequest(ctx, paymentRequestID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPaymentRequestResponse(rsp)
+}
+
+// CancelPaymentRequestWithResponse Withdraw a request that I made
+//
+// Only the customer who asked can withdraw it. While a payment is under way: 409 `request_being_paid`; a request that has ended: 409 `request_closed`. Repeating it is harmless.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/payment-requests/{payment_request_id}/cancellation (the `CancelPaymentRequest` operationId).
+func (c *ClientWithResponses) CancelPaymentRequestWithResponse(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*CancelPaymentRequestResponse, error) {
+	rsp, err := c.CancelPaymentRequest(ctx, paymentRequestID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelPaymentRequestResponse(rsp)
+}
+
+// DeclinePaymentRequestWithResponse Decline a request that I received
+//
+// Only the customer who was asked can decline. The other one is told that, never why. While a payment of the request is under way: 409 `request_being_paid`; a request that has ended: 409 `request_closed`. Repeating it is harmless.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/payment-requests/{payment_request_id}/decline (the `DeclinePaymentRequest` operationId).
+func (c *ClientWithResponses) DeclinePaymentRequestWithResponse(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*DeclinePaymentRequestResponse, error) {
+	rsp, err := c.DeclinePaymentRequest(ctx, paymentRequestID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeclinePaymentRequestResponse(rsp)
+}
+
+// RemindPaymentRequestWithResponse Remind the payer of a request
+//
+// At most 3 times (409 `reminder_limit`), and no sooner than 24 hours after the request or the last reminder (409 `reminder_too_soon`).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/payment-requests/{payment_request_id}/reminders (the `RemindPaymentRequest` operationId).
+func (c *ClientWithResponses) RemindPaymentRequestWithResponse(ctx context.Context, paymentRequestID PaymentRequestID, reqEditors ...RequestEditorFn) (*RemindPaymentRequestResponse, error) {
+	rsp, err := c.RemindPaymentRequest(ctx, paymentRequestID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRemindPaymentRequestResponse(rsp)
+}
+
 // LiftMyPromptBlockWithResponse Accept prompts from others again
 //
 // After three prompts in a row were declined at a number, nobody else can send one to it for 30 days. This lifts the block for the customer's own number; without a block it changes nothing.
@@ -8490,7 +9917,7 @@ func (c *ClientWithResponses) GetTopupWithResponse(ctx context.Context, topupID 
 
 // CreateTransferQuoteWithBodyWithResponse Price a transfer and fix its recipient
 //
-// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
+// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone`, `recipient_wallet_id` and `payment_request_id`, and `amount` unless a request is paid: then recipient and amount are those of the request. A transfer of such a quote is refused before money moves if the request has ended since (409 `request_closed`) or another payment of it is under way (409 `request_being_paid`). The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8505,7 +9932,7 @@ func (c *ClientWithResponses) CreateTransferQuoteWithBodyWithResponse(ctx contex
 
 // CreateTransferQuoteWithResponse Price a transfer and fix its recipient
 //
-// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone` and `recipient_wallet_id`. The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
+// Finds the recipient by phone or by wallet, checks that the transfer is possible, and fixes the price and the recipient for 5 minutes. Show the masked name and the total to the customer before asking for the PIN. Give exactly one of `recipient_phone`, `recipient_wallet_id` and `payment_request_id`, and `amount` unless a request is paid: then recipient and amount are those of the request. A transfer of such a quote is refused before money moves if the request has ended since (409 `request_closed`) or another payment of it is under way (409 `request_being_paid`). The name is returned only when a phone is given. While it is not clear whose a phone number is, it is refused (422 `recipient_in_review`), also when a transfer spends a quote from before.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10033,6 +11460,554 @@ func ParseGetLimitsResponse(rsp *http.Response) (*GetLimitsResponse, error) {
 	return response, nil
 }
 
+// ParseListPaymentRequestsResponse parses an HTTP response from a ListPaymentRequestsWithResponse call
+func ParseListPaymentRequestsResponse(rsp *http.Response) (*ListPaymentRequestsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPaymentRequestsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PaymentRequestList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreatePaymentRequestResponse parses an HTTP response from a CreatePaymentRequestWithResponse call
+func ParseCreatePaymentRequestResponse(rsp *http.Response) (*CreatePaymentRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreatePaymentRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PaymentRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetPaymentRequestResponse parses an HTTP response from a GetPaymentRequestWithResponse call
+func ParseGetPaymentRequestResponse(rsp *http.Response) (*GetPaymentRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPaymentRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PaymentRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCancelPaymentRequestResponse parses an HTTP response from a CancelPaymentRequestWithResponse call
+func ParseCancelPaymentRequestResponse(rsp *http.Response) (*CancelPaymentRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelPaymentRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PaymentRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeclinePaymentRequestResponse parses an HTTP response from a DeclinePaymentRequestWithResponse call
+func ParseDeclinePaymentRequestResponse(rsp *http.Response) (*DeclinePaymentRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeclinePaymentRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PaymentRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRemindPaymentRequestResponse parses an HTTP response from a RemindPaymentRequestWithResponse call
+func ParseRemindPaymentRequestResponse(rsp *http.Response) (*RemindPaymentRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RemindPaymentRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PaymentRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseLiftMyPromptBlockResponse parses an HTTP response from a LiftMyPromptBlockWithResponse call
 func ParseLiftMyPromptBlockResponse(rsp *http.Response) (*LiftMyPromptBlockResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -10447,6 +12422,13 @@ func ParseCreateTransferQuoteResponse(rsp *http.Response) (*CreateTransferQuoteR
 			return nil, err
 		}
 		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest externalRef0.PayloadTooLarge

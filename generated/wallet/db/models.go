@@ -115,6 +115,25 @@ type LimitUsage struct {
 	AmountMinor int64
 }
 
+type PaymentRequest struct {
+	ID                  uuid.UUID
+	RequesterID         uuid.UUID
+	WalletID            uuid.UUID
+	PayerID             uuid.UUID
+	RequesterNameSealed []byte
+	PayerNameSealed     []byte
+	Currency            string
+	AmountMinor         int64
+	NoteSealed          []byte
+	Status              string
+	TransferID          *uuid.UUID
+	Reminders           int16
+	AskedAt             time.Time
+	CreatedAt           time.Time
+	ExpiresAt           time.Time
+	ClosedAt            *time.Time
+}
+
 type PromptedPhone struct {
 	PhoneIndex   []byte
 	Recent       []time.Time
@@ -271,6 +290,7 @@ type Transfer struct {
 	LedgerTransactionID *uuid.UUID
 	CreatedAt           time.Time
 	ClosedAt            *time.Time
+	PaymentRequestID    *uuid.UUID
 }
 
 type TransferQuote struct {
@@ -288,6 +308,7 @@ type TransferQuote struct {
 	ExpiresAt           time.Time
 	TariffVersion       *string
 	ByPhone             bool
+	PaymentRequestID    *uuid.UUID
 }
 
 type Wallet struct {

@@ -27,6 +27,10 @@ WITH closed AS (
 	FROM settled s
 	WHERE $1 = 'failed' AND u.user_id = s.user_id AND u.kind = s.kind AND u.currency = s.currency
 		AND ((u.span = 'day' AND u.starts_on = s.day) OR (u.span = 'month' AND u.starts_on = s.month))
+), request AS (
+	UPDATE payment_requests p SET status = CASE WHEN $1 = 'completed' THEN 'paid' ELSE p.status END,
+		closed_at = CASE WHEN $1 = 'completed' THEN $4 ELSE p.closed_at END, transfer_id = CASE WHEN $1 = 'completed' THEN p.transfer_id END
+	FROM closed WHERE p.transfer_id = closed.id AND p.status = 'open'
 )
 SELECT closed.id FROM closed
 `
@@ -39,7 +43,7 @@ type CloseTransferParams struct {
 	ID                  uuid.UUID
 }
 
-// Ends a transfer that is still created and keeps or frees its reservation. No row comes back when another finisher was first.
+// Ends a transfer that is still created, keeps or frees its reservation, and pays or gives back the request that it is for. No row comes back when another finisher was first.
 func (q *Queries) CloseTransfer(ctx context.Context, db DBTX, arg CloseTransferParams) (uuid.UUID, error) {
 	row := db.QueryRow(ctx, closeTransfer,
 		arg.Status,
@@ -65,6 +69,9 @@ WITH input AS (
 ), settled AS (
 	UPDATE limit_reservations r SET status = 'committed', closed_at = c.closed_at FROM closed c
 	WHERE r.id = c.id AND r.service = 'wallet'
+), requests AS (
+	UPDATE payment_requests p SET status = 'paid', closed_at = c.closed_at FROM closed c
+	WHERE p.transfer_id = c.id AND p.transfer_id = ANY($1::uuid[]) AND p.status = 'open'
 )
 SELECT closed.id FROM closed
 `
@@ -122,7 +129,8 @@ func (q *Queries) CountPendingTransfers(ctx context.Context, db DBTX, now time.T
 
 const getTransfer = `-- name: GetTransfer :one
 SELECT id, quote_id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency, amount_minor, fee_minor,
-	excise_minor, status, failure_code, note_sealed, client_reference, idempotency_id, job_id, ledger_transaction_id, created_at, closed_at
+	excise_minor, status, failure_code, note_sealed, client_reference, idempotency_id, job_id, ledger_transaction_id, created_at, closed_at,
+	payment_request_id
 FROM transfers WHERE id = $1
 `
 
@@ -150,15 +158,16 @@ func (q *Queries) GetTransfer(ctx context.Context, db DBTX, id uuid.UUID) (Trans
 		&i.LedgerTransactionID,
 		&i.CreatedAt,
 		&i.ClosedAt,
+		&i.PaymentRequestID,
 	)
 	return i, err
 }
 
 const insertQuote = `-- name: InsertQuote :exec
 INSERT INTO transfer_quotes (id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency,
-	amount_minor, fee_minor, excise_minor, created_at, expires_at, tariff_version, by_phone)
+	amount_minor, fee_minor, excise_minor, created_at, expires_at, tariff_version, by_phone, payment_request_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7,
-	$8, $9, $10, $11, $12, $13::text, $14)
+	$8, $9, $10, $11, $12, $13::text, $14, $15)
 `
 
 type InsertQuoteParams struct {
@@ -176,6 +185,7 @@ type InsertQuoteParams struct {
 	ExpiresAt           time.Time
 	TariffVersion       string
 	ByPhone             bool
+	PaymentRequestID    *uuid.UUID
 }
 
 func (q *Queries) InsertQuote(ctx context.Context, db DBTX, arg InsertQuoteParams) error {
@@ -194,13 +204,15 @@ func (q *Queries) InsertQuote(ctx context.Context, db DBTX, arg InsertQuoteParam
 		arg.ExpiresAt,
 		arg.TariffVersion,
 		arg.ByPhone,
+		arg.PaymentRequestID,
 	)
 	return err
 }
 
 const listTransfers = `-- name: ListTransfers :many
 SELECT id, quote_id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency, amount_minor, fee_minor,
-	excise_minor, status, failure_code, note_sealed, client_reference, idempotency_id, job_id, ledger_transaction_id, created_at, closed_at
+	excise_minor, status, failure_code, note_sealed, client_reference, idempotency_id, job_id, ledger_transaction_id, created_at, closed_at,
+	payment_request_id
 FROM transfers WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
 `
 
@@ -234,6 +246,7 @@ func (q *Queries) ListTransfers(ctx context.Context, db DBTX, userID uuid.UUID, 
 			&i.LedgerTransactionID,
 			&i.CreatedAt,
 			&i.ClosedAt,
+			&i.PaymentRequestID,
 		); err != nil {
 			return nil, err
 		}
@@ -247,7 +260,8 @@ func (q *Queries) ListTransfers(ctx context.Context, db DBTX, userID uuid.UUID, 
 
 const listTransfersByReference = `-- name: ListTransfersByReference :many
 SELECT id, quote_id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency, amount_minor, fee_minor,
-	excise_minor, status, failure_code, note_sealed, client_reference, idempotency_id, job_id, ledger_transaction_id, created_at, closed_at
+	excise_minor, status, failure_code, note_sealed, client_reference, idempotency_id, job_id, ledger_transaction_id, created_at, closed_at,
+	payment_request_id
 FROM transfers WHERE user_id = $1 AND client_reference = $2::text AND id < $3 ORDER BY id DESC LIMIT $4
 `
 
@@ -293,6 +307,7 @@ func (q *Queries) ListTransfersByReference(ctx context.Context, db DBTX, arg Lis
 			&i.LedgerTransactionID,
 			&i.CreatedAt,
 			&i.ClosedAt,
+			&i.PaymentRequestID,
 		); err != nil {
 			return nil, err
 		}
@@ -310,7 +325,7 @@ SELECT q.id, q.user_id, q.wallet_id, q.recipient_user_id, q.recipient_wallet_id,
 	EXISTS (SELECT FROM transfers t WHERE t.quote_id = q.id) AS spent,
 	w.status AS wallet_status, s.status AS sender_status, s.tier AS sender_tier, s.country AS sender_country,
 	v.status AS recipient_wallet_status, r.status AS recipient_status, r.tier AS recipient_tier,
-	nextval('river_job_id_seq')::bigint AS job_id, q.by_phone, r.number AS recipient_number
+	nextval('river_job_id_seq')::bigint AS job_id, q.by_phone, r.number AS recipient_number, q.payment_request_id
 FROM transfer_quotes q
 JOIN wallets w ON w.id = q.wallet_id
 JOIN customers s ON s.user_id = w.user_id
@@ -343,6 +358,7 @@ type LockQuoteRow struct {
 	JobID                 int64
 	ByPhone               bool
 	RecipientNumber       string
+	PaymentRequestID      *uuid.UUID
 }
 
 // The quote with everything that the first step of a transfer judges, and the id for its job. The lock makes two spenders of one quote take turns.
@@ -372,6 +388,7 @@ func (q *Queries) LockQuote(ctx context.Context, db DBTX, id uuid.UUID) (LockQuo
 		&i.JobID,
 		&i.ByPhone,
 		&i.RecipientNumber,
+		&i.PaymentRequestID,
 	)
 	return i, err
 }
@@ -389,9 +406,10 @@ WITH step_up AS (
 	VALUES ($2, $4, 'transfer', $5, $7, $6, $8, 'reserved', $9)
 ), transfer AS (
 	INSERT INTO transfers (id, quote_id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency,
-		amount_minor, fee_minor, excise_minor, status, note_sealed, client_reference, idempotency_id, job_id, created_at)
+		amount_minor, fee_minor, excise_minor, status, note_sealed, client_reference, idempotency_id, job_id, created_at, payment_request_id)
 	VALUES ($2, $10, $4, $11, $12, $13, $14, $5,
-		$7, $15, $16, 'created', $17, $18, $19, $20, $9)
+		$7, $15, $16, 'created', $17, $18, $19, $20, $9,
+		$21)
 )
 SELECT COALESCE(sum(amount_minor) FILTER (WHERE span = 'day'), 0)::bigint AS used_day,
 	COALESCE(sum(amount_minor) FILTER (WHERE span = 'month'), 0)::bigint AS used_month
@@ -419,6 +437,7 @@ type OpenTransferParams struct {
 	ClientReference     *string
 	IdempotencyID       uuid.UUID
 	JobID               int64
+	PaymentRequestID    *uuid.UUID
 }
 
 type OpenTransferRow struct {
@@ -450,6 +469,7 @@ func (q *Queries) OpenTransfer(ctx context.Context, db DBTX, arg OpenTransferPar
 		arg.ClientReference,
 		arg.IdempotencyID,
 		arg.JobID,
+		arg.PaymentRequestID,
 	)
 	var i OpenTransferRow
 	err := row.Scan(&i.UsedDay, &i.UsedMonth)

@@ -1,8 +1,8 @@
 -- name: InsertQuote :exec
 INSERT INTO transfer_quotes (id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency,
-	amount_minor, fee_minor, excise_minor, created_at, expires_at, tariff_version, by_phone)
+	amount_minor, fee_minor, excise_minor, created_at, expires_at, tariff_version, by_phone, payment_request_id)
 VALUES (@id, @user_id, @wallet_id, @recipient_user_id, @recipient_wallet_id, @recipient_name_sealed, @currency,
-	@amount_minor, @fee_minor, @excise_minor, @created_at, @expires_at, sqlc.arg(tariff_version)::text, @by_phone);
+	@amount_minor, @fee_minor, @excise_minor, @created_at, @expires_at, sqlc.arg(tariff_version)::text, @by_phone, @payment_request_id);
 
 -- name: LockQuote :one
 -- The quote with everything that the first step of a transfer judges, and the id for its job. The lock makes two spenders of one quote take turns.
@@ -11,7 +11,7 @@ SELECT q.id, q.user_id, q.wallet_id, q.recipient_user_id, q.recipient_wallet_id,
 	EXISTS (SELECT FROM transfers t WHERE t.quote_id = q.id) AS spent,
 	w.status AS wallet_status, s.status AS sender_status, s.tier AS sender_tier, s.country AS sender_country,
 	v.status AS recipient_wallet_status, r.status AS recipient_status, r.tier AS recipient_tier,
-	nextval('river_job_id_seq')::bigint AS job_id, q.by_phone, r.number AS recipient_number
+	nextval('river_job_id_seq')::bigint AS job_id, q.by_phone, r.number AS recipient_number, q.payment_request_id
 FROM transfer_quotes q
 JOIN wallets w ON w.id = q.wallet_id
 JOIN customers s ON s.user_id = w.user_id
@@ -35,16 +35,17 @@ WITH step_up AS (
 	VALUES (@id, @user_id, 'transfer', @currency, @amount_minor, @day, @month, 'reserved', @created_at)
 ), transfer AS (
 	INSERT INTO transfers (id, quote_id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency,
-		amount_minor, fee_minor, excise_minor, status, note_sealed, client_reference, idempotency_id, job_id, created_at)
+		amount_minor, fee_minor, excise_minor, status, note_sealed, client_reference, idempotency_id, job_id, created_at, payment_request_id)
 	VALUES (@id, @quote_id, @user_id, @wallet_id, @recipient_user_id, @recipient_wallet_id, sqlc.narg(recipient_name_sealed), @currency,
-		@amount_minor, @fee_minor, @excise_minor, 'created', sqlc.narg(note_sealed), sqlc.narg(client_reference), @idempotency_id, @job_id, @created_at)
+		@amount_minor, @fee_minor, @excise_minor, 'created', sqlc.narg(note_sealed), sqlc.narg(client_reference), @idempotency_id, @job_id, @created_at,
+		@payment_request_id)
 )
 SELECT COALESCE(sum(amount_minor) FILTER (WHERE span = 'day'), 0)::bigint AS used_day,
 	COALESCE(sum(amount_minor) FILTER (WHERE span = 'month'), 0)::bigint AS used_month
 FROM usage;
 
 -- name: CloseTransfer :one
--- Ends a transfer that is still created and keeps or frees its reservation. No row comes back when another finisher was first.
+-- Ends a transfer that is still created, keeps or frees its reservation, and pays or gives back the request that it is for. No row comes back when another finisher was first.
 WITH closed AS (
 	UPDATE transfers t SET status = @status, failure_code = @failure_code, ledger_transaction_id = sqlc.narg(ledger_transaction_id), closed_at = @at
 	WHERE t.id = @id AND t.status = 'created'
@@ -58,6 +59,10 @@ WITH closed AS (
 	FROM settled s
 	WHERE @status = 'failed' AND u.user_id = s.user_id AND u.kind = s.kind AND u.currency = s.currency
 		AND ((u.span = 'day' AND u.starts_on = s.day) OR (u.span = 'month' AND u.starts_on = s.month))
+), request AS (
+	UPDATE payment_requests p SET status = CASE WHEN @status = 'completed' THEN 'paid' ELSE p.status END,
+		closed_at = CASE WHEN @status = 'completed' THEN @at ELSE p.closed_at END, transfer_id = CASE WHEN @status = 'completed' THEN p.transfer_id END
+	FROM closed WHERE p.transfer_id = closed.id AND p.status = 'open'
 )
 SELECT closed.id FROM closed;
 
@@ -75,22 +80,28 @@ WITH input AS (
 ), settled AS (
 	UPDATE limit_reservations r SET status = 'committed', closed_at = c.closed_at FROM closed c
 	WHERE r.id = c.id AND r.service = 'wallet'
+), requests AS (
+	UPDATE payment_requests p SET status = 'paid', closed_at = c.closed_at FROM closed c
+	WHERE p.transfer_id = c.id AND p.transfer_id = ANY(@ids::uuid[]) AND p.status = 'open'
 )
 SELECT closed.id FROM closed;
 
 -- name: GetTransfer :one
 SELECT id, quote_id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency, amount_minor, fee_minor,
-	excise_minor, status, failure_code, note_sealed, client_reference, idempotency_id, job_id, ledger_transaction_id, created_at, closed_at
+	excise_minor, status, failure_code, note_sealed, client_reference, idempotency_id, job_id, ledger_transaction_id, created_at, closed_at,
+	payment_request_id
 FROM transfers WHERE id = $1;
 
 -- name: ListTransfers :many
 SELECT id, quote_id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency, amount_minor, fee_minor,
-	excise_minor, status, failure_code, note_sealed, client_reference, idempotency_id, job_id, ledger_transaction_id, created_at, closed_at
+	excise_minor, status, failure_code, note_sealed, client_reference, idempotency_id, job_id, ledger_transaction_id, created_at, closed_at,
+	payment_request_id
 FROM transfers WHERE user_id = @user_id AND id < @before ORDER BY id DESC LIMIT @page_size;
 
 -- name: ListTransfersByReference :many
 SELECT id, quote_id, user_id, wallet_id, recipient_user_id, recipient_wallet_id, recipient_name_sealed, currency, amount_minor, fee_minor,
-	excise_minor, status, failure_code, note_sealed, client_reference, idempotency_id, job_id, ledger_transaction_id, created_at, closed_at
+	excise_minor, status, failure_code, note_sealed, client_reference, idempotency_id, job_id, ledger_transaction_id, created_at, closed_at,
+	payment_request_id
 FROM transfers WHERE user_id = @user_id AND client_reference = @client_reference::text AND id < @before ORDER BY id DESC LIMIT @page_size;
 
 -- name: SweepQuotes :execrows

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/google/uuid"
+
 	notificationdb "github.com/sendtip/sendtip/generated/notification/db"
 	"github.com/sendtip/sendtip/kit/call"
 	"github.com/sendtip/sendtip/providers/africastalking"
@@ -42,6 +44,9 @@ func (a *App) prepare(ctx context.Context, n notificationdb.Notification) (outgo
 	if c.FirstName != nil {
 		fill.FirstName = *c.FirstName
 	}
+	if fill.OtherName, err = a.otherName(ctx, fill.OtherID); err != nil {
+		return outgoing{}, "", err
+	}
 	out := outgoing{hasMail: c.Email != nil && domain.Template(n.Template).HasEmail()}
 	if c.Phone != nil {
 		out.address = *c.Phone
@@ -55,6 +60,23 @@ func (a *App) prepare(ctx context.Context, n notificationdb.Notification) (outgo
 	out.message, err = a.Texts.Render(domain.Template(n.Template), domain.Channel(n.Channel), c.Language, fill)
 	out.stored = out.message
 	return out, "", err
+}
+
+// otherName asks how others see a customer. One who is gone, or not verified, has no name to show.
+func (a *App) otherName(ctx context.Context, id uuid.UUID) (string, error) {
+	if id == uuid.Nil {
+		return "", nil
+	}
+	res, err := a.Users.GetContactsWithResponse(call.AsService(ctx), id)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("other's name: %w", err)
+	case res.StatusCode() == http.StatusNotFound, res.JSON200 != nil && res.JSON200.MaskedName == nil:
+		return "", nil
+	case res.JSON200 == nil:
+		return "", fmt.Errorf("other's name: %w", call.Problem(res.StatusCode(), res.Body))
+	}
+	return *res.JSON200.MaskedName, nil
 }
 
 // prepareFormer addresses a number that is its customer's no more: it is not among the contacts.

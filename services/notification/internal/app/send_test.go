@@ -401,3 +401,29 @@ func TestSendMessageAcceptedWithoutID(t *testing.T) {
 	}
 	w.mustBe(t, id, domain.Sent, "")
 }
+
+// TestSendMessageNamesTheOtherSide: a request shows who asks as others see them, asked for at the last moment; nobody's name is stored.
+func TestSendMessageNamesTheOtherSide(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ masked, want string }{
+		"verified": {"Amina W.", "SENDTIP: Amina W. asks you for KES 1,000.00."},
+		"nameless": {"", "SENDTIP: A customer asks you for KES 1,000.00."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			n := receipt()
+			w.peer.change(func(p *userPeer) {
+				n.Params.OtherID = p.user
+				if c.masked != "" {
+					p.contacts.MaskedName = &c.masked
+				}
+			})
+			n.Template, n.Params.Until = domain.RequestReceived, n.OccurredAt.Add(time.Hour)
+			w.send(t, w.queue(t, n))
+			if got := w.inbox(t, phone); len(got) != 1 || !strings.HasPrefix(got[0].Text, c.want) {
+				t.Errorf("the phone has %+v", got)
+			}
+		})
+	}
+}

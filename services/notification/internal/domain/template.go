@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/google/uuid"
+
 	"github.com/sendtip/sendtip/kit/country"
 	"github.com/sendtip/sendtip/kit/money"
 )
@@ -47,6 +49,10 @@ const (
 	RecoveryStarted    Template = "recovery_started"
 	RecoveryEnded      Template = "recovery_ended"
 	Recovered          Template = "recovered"
+	RequestReceived    Template = "request_received"
+	RequestReminded    Template = "request_reminded"
+	RequestDeclined    Template = "request_declined"
+	RequestExpired     Template = "request_expired"
 )
 
 // All lists every template.
@@ -57,6 +63,7 @@ var All = []Template{
 	NumberChanging, NumberKept, NumberChanged, NumberLeft,
 	NumberClaimed, NumberDisputed, NumberConfirmed, NumberReleased,
 	RecoveryStarted, RecoveryEnded, Recovered,
+	RequestReceived, RequestReminded, RequestDeclined, RequestExpired,
 }
 
 // HasEmail says whether the message also goes by e-mail. A one-time code proves that somebody holds the phone, and what is said to a number
@@ -84,6 +91,7 @@ type Params struct {
 	Purpose    string      `json:"purpose,omitempty"`
 	Tier       int64       `json:"tier,omitempty"`
 	Until      time.Time   `json:"until,omitzero"`
+	OtherID    uuid.UUID   `json:"other_id,omitzero"` // the other customer, whose masked name the text shows
 }
 
 // Stored returns the params as they are kept: without the control characters that no column can hold and no text should show, and with
@@ -118,6 +126,7 @@ type Fill struct {
 	Params
 	OccurredAt time.Time
 	FirstName  string
+	OtherName  string // masked; empty if that customer has none to show
 	Code       string
 	ExpiresAt  time.Time
 }
@@ -181,6 +190,7 @@ func (x *Texts) Render(t Template, c Channel, language string, f Fill) (Message,
 	}
 	f.Params = f.complete()
 	f.FirstName = strings.Join(strings.Fields(f.FirstName), " ") // one line, whatever was typed
+	f.OtherName = strings.Join(strings.Fields(f.OtherName), " ")
 	data := struct {
 		Fill
 		Brand string

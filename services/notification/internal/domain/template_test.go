@@ -7,12 +7,16 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"github.com/google/uuid"
+
 	"github.com/sendtip/sendtip/kit/money"
 
 	"github.com/sendtip/sendtip/services/notification/internal/domain"
 )
 
 const id = "01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e"
+
+var other = uuid.MustParse("01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4f")
 
 func kes(minor int64) money.Money { return money.Money{Amount: minor, Currency: "KES"} }
 
@@ -49,11 +53,19 @@ var (
 		domain.RecoveryStarted:    {},
 		domain.RecoveryEnded:      {},
 		domain.Recovered:          {},
+		domain.RequestReceived:    {Reference: id, Amount: kes(50000), Until: at.Add(7 * 24 * time.Hour), OtherID: other},
+		domain.RequestReminded:    {Reference: id, Amount: kes(50000), Until: at.Add(7 * 24 * time.Hour), OtherID: other},
+		domain.RequestDeclined:    {Reference: id, Amount: kes(50000), Until: at.Add(7 * 24 * time.Hour), OtherID: other},
+		domain.RequestExpired:     {Reference: id, Amount: kes(50000), Until: at.Add(7 * 24 * time.Hour), OtherID: other},
 	}
 )
 
 func fill(p domain.Params) domain.Fill {
-	return domain.Fill{Params: p, OccurredAt: at, FirstName: "Amina", Code: "482913", ExpiresAt: at.Add(5 * time.Minute)}
+	f := domain.Fill{Params: p, OccurredAt: at, FirstName: "Amina", Code: "482913", ExpiresAt: at.Add(5 * time.Minute)}
+	if p.OtherID != uuid.Nil {
+		f.OtherName = "Brian O."
+	}
+	return f
 }
 
 // golden is every message in every language, as a customer named Amina gets it on 23 November 2026 at 12:30 in Nairobi.
@@ -456,6 +468,64 @@ var golden = []struct {
 		sms:     "SENDTIP: Akaunti yako imerejeshwa. Ingia kwa nambari hii na PIN yako mpya.",
 		subject: "Akaunti yako imerejeshwa",
 		email:   "Akaunti yako ilirejeshwa tarehe 23/11/2026 12:30: ina PIN mpya, na vifaa vyote vya awali vimeondolewa.",
+	},
+	{
+		language: "en", template: domain.RequestReceived,
+		sms:     "SENDTIP: Brian O. asks you for KES 500.00. Pay or decline in the app by 30/11/2026 12:30. Ref 3F6B2A1C0D4E.",
+		subject: "Brian O. asks you for KES 500.00",
+		email: "Brian O. asks you for KES 500.00. You can pay or decline in the app by 30/11/2026 12:30. If you do not know the person, " +
+			"decline: you owe no answer.\n\n" +
+			"Reference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.RequestReminded,
+		sms:     "SENDTIP: Reminder: Brian O. asks you for KES 500.00. Pay or decline in the app by 30/11/2026 12:30. Ref 3F6B2A1C0D4E.",
+		subject: "Reminder: Brian O. asks you for KES 500.00",
+		email: "Reminder: Brian O. asks you for KES 500.00. You can pay or decline in the app by 30/11/2026 12:30.\n\n" +
+			"Reference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.RequestDeclined,
+		sms:     "SENDTIP: Brian O. has declined your request for KES 500.00. Ref 3F6B2A1C0D4E.",
+		subject: "Your request for KES 500.00 was declined",
+		email: "Brian O. has declined your request for KES 500.00.\n\n" +
+			"Reference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.RequestExpired,
+		sms:     "SENDTIP: Your request for KES 500.00 to Brian O. has expired without a payment. Ref 3F6B2A1C0D4E.",
+		subject: "Your request for KES 500.00 has expired",
+		email: "Your request for KES 500.00 to Brian O. has expired without a payment.\n\n" +
+			"Reference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.RequestReceived,
+		sms:     "SENDTIP: Brian O. anakuomba KES 500.00. Lipa au kataa kwenye app kabla ya 30/11/2026 12:30. Kumb. 3F6B2A1C0D4E.",
+		subject: "Brian O. anakuomba KES 500.00",
+		email: "Brian O. anakuomba KES 500.00. Unaweza kulipa au kukataa kwenye app kabla ya 30/11/2026 12:30. Ikiwa humfahamu mtu huyu, " +
+			"kataa: si lazima umjibu.\n\n" +
+			"Nambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.RequestReminded,
+		sms:     "SENDTIP: Kumbusho: Brian O. anakuomba KES 500.00. Lipa au kataa kwenye app kabla ya 30/11/2026 12:30. Kumb. 3F6B2A1C0D4E.",
+		subject: "Kumbusho: Brian O. anakuomba KES 500.00",
+		email: "Kumbusho: Brian O. anakuomba KES 500.00. Unaweza kulipa au kukataa kwenye app kabla ya 30/11/2026 12:30.\n\n" +
+			"Nambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.RequestDeclined,
+		sms:     "SENDTIP: Brian O. amekataa ombi lako la KES 500.00. Kumb. 3F6B2A1C0D4E.",
+		subject: "Ombi lako la KES 500.00 limekataliwa",
+		email: "Brian O. amekataa ombi lako la KES 500.00.\n\n" +
+			"Nambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.RequestExpired,
+		sms:     "SENDTIP: Muda wa ombi lako la KES 500.00 kwa Brian O. umeisha bila kulipwa. Kumb. 3F6B2A1C0D4E.",
+		subject: "Muda wa ombi lako la KES 500.00 umeisha",
+		email: "Muda wa ombi lako la KES 500.00 kwa Brian O. umeisha bila kulipwa.\n\n" +
+			"Nambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 }
 

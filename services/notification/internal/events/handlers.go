@@ -48,6 +48,11 @@ func readers() map[string]reader {
 		"wallet.transfer_completed":  read(transferCompleted),
 		"wallet.transfer_failed":     read(transferFailed),
 
+		"wallet.request_created":  read(requestCreated),
+		"wallet.request_reminded": read(requestReminded),
+		"wallet.request_declined": read(requestDeclined),
+		"wallet.request_expired":  read(requestExpired),
+
 		"banking.deposit_paid":         read(depositPaid),
 		"banking.deposit_failed":       read(depositFailed),
 		"banking.deposit_expired":      read(depositExpired),

@@ -146,6 +146,10 @@ func TestHandlers(t *testing.T) {
 				{"transfer_sent", "sms", alice, &alice, domain.Params{Reference: id, Amount: paid(100000), Fee: paid(2300), Excise: paid(345)}},
 				{"transfer_received", "sms", bob, &bob, domain.Params{Reference: id, Amount: paid(100000)}},
 			}},
+		"wallet.request_created":  {walletTopic, asked, []message{askedOf("request_received", bob, alice)}},
+		"wallet.request_reminded": {walletTopic, asked, []message{askedOf("request_reminded", bob, alice)}},
+		"wallet.request_declined": {walletTopic, asked, []message{askedOf("request_declined", alice, bob)}},
+		"wallet.request_expired":  {walletTopic, asked, []message{askedOf("request_expired", alice, bob)}},
 		"wallet.transfer_failed": {walletTopic,
 			payload.WalletTransferFailed{TransferID: object, SenderUserID: alice, SenderWalletID: wallet, Amount: kes(100000),
 				ReasonCode: "insufficient_funds"},
@@ -203,6 +207,17 @@ func TestHandlers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// asked is a request of Alice to Bob.
+var (
+	untilThen = time.Date(2026, 11, 30, 9, 30, 0, 0, time.UTC)
+	asked     = payload.WalletRequestCreated{PaymentRequestID: object, RequesterUserID: alice, PayerUserID: bob, Amount: kes(50000),
+		ExpiresAt: untilThen}
+)
+
+func askedOf(template string, to, other uuid.UUID) message {
+	return message{template, "sms", to, &to, domain.Params{Reference: object.String(), Amount: paid(50000), Until: untilThen, OtherID: other}}
 }
 
 func completed(recipient uuid.UUID) payload.WalletTransferCompleted {

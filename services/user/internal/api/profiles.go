@@ -52,7 +52,7 @@ func (s *Server) GetContacts(ctx context.Context, r userapi.GetContactsRequestOb
 		return nil, err
 	}
 	return userapi.GetContacts200JSONResponse{Phone: optional(p.Phone), Email: optional(userapi.Email(p.Email)), Language: p.Language,
-		FirstName: optional(p.FirstName)}, nil
+		FirstName: optional(p.FirstName), MaskedName: optional(p.MaskedName())}, nil
 }
 
 // GetStanding tells what a customer may do.

@@ -41,6 +41,8 @@ var needed = map[string][]string{
 	"EstimateFee": {scopes.WalletRead, scopes.TariffsRead},
 	"OpenWallet":  {scopes.WalletWrite}, "CreateTopup": {scopes.WalletWrite},
 	"CreateTransferQuote": {scopes.WalletWrite}, "CreateTransfer": {scopes.WalletWrite},
+	"CreatePaymentRequest": {scopes.WalletWrite}, "ListPaymentRequests": {scopes.WalletRead}, "GetPaymentRequest": {scopes.WalletRead},
+	"DeclinePaymentRequest": {scopes.WalletWrite}, "CancelPaymentRequest": {scopes.WalletWrite}, "RemindPaymentRequest": {scopes.WalletWrite},
 	"LiftMyPromptBlock": {scopes.WalletWrite}, "LiftPromptBlock": {scopes.AdminUsers},
 	"PutLimitReservation": {scopes.LimitsReserve}, "CommitLimitReservation": {scopes.LimitsReserve},
 	"ReleaseLimitReservation": {scopes.LimitsReserve}, "PriceOperation": {scopes.PricesRead}, "GetWalletOwner": {scopes.WalletsRead},

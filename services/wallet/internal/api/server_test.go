@@ -95,7 +95,8 @@ func TestAuthorization(t *testing.T) {
 	operations, bare := 0, w.api.Bare()
 	for path, item := range doc.Paths.Map() {
 		path = strings.NewReplacer("{wallet_id}", uuid.NewString(), "{topup_id}", uuid.NewString(), "{transfer_id}", uuid.NewString(),
-			"{reservation_id}", uuid.NewString(), "{approval_id}", uuid.NewString(),
+			"{reservation_id}", uuid.NewString(), "{payment_request_id}", uuid.NewString(), "{item_id}", uuid.NewString(),
+			"{request_id}", uuid.NewString(), "{approval_id}", uuid.NewString(),
 			"{token}", "abcdefghijklmnopqrstuvwxyz234567").Replace(path)
 		for method, op := range item.Operations() {
 			operations++
@@ -147,7 +148,7 @@ func TestAuthorization(t *testing.T) {
 			}
 		}
 	}
-	if operations != 33 {
+	if operations != 39 {
 		t.Errorf("%d operations walked", operations)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	walletapi "github.com/sendtip/sendtip/generated/wallet/api"
+	"github.com/sendtip/sendtip/kit/money"
 	"github.com/sendtip/sendtip/kit/page"
 
 	"github.com/sendtip/sendtip/services/wallet/internal/app"
@@ -13,12 +14,15 @@ import (
 // CreateTransferQuote answers POST /v1/transfer-quotes.
 func (s *Server) CreateTransferQuote(ctx context.Context,
 	r walletapi.CreateTransferQuoteRequestObject) (walletapi.CreateTransferQuoteResponseObject, error) {
-	m, err := amount(r.Body.Amount)
-	if err != nil {
-		return nil, err
+	var m money.Money // of a request's payment the request says it
+	if r.Body.Amount != nil {
+		var err error
+		if m, err = amount(*r.Body.Amount); err != nil {
+			return nil, err
+		}
 	}
 	q, err := s.app.CreateTransferQuote(ctx, app.QuoteInput{WalletID: r.Body.WalletID, RecipientPhone: text(r.Body.RecipientPhone),
-		RecipientWalletID: r.Body.RecipientWalletID, Amount: m})
+		RecipientWalletID: r.Body.RecipientWalletID, RequestID: r.Body.PaymentRequestID, Amount: m})
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +32,7 @@ func (s *Server) CreateTransferQuote(ctx context.Context,
 	}
 	return walletapi.CreateTransferQuote201JSONResponse{ID: q.ID, WalletID: q.WalletID, RecipientWalletID: q.RecipientWalletID,
 		RecipientName: optional(q.RecipientName), Amount: wire(q.Amount), Fee: wire(q.Fee), Excise: wire(q.Excise), Total: wire(total),
-		ExpiresAt: q.ExpiresAt}, nil
+		ExpiresAt: q.ExpiresAt, PaymentRequestID: q.RequestID}, nil
 }
 
 func transfer(t domain.Transfer) (walletapi.Transfer, error) {
@@ -43,7 +47,7 @@ func transfer(t domain.Transfer) (walletapi.Transfer, error) {
 	return walletapi.Transfer{ID: t.ID, QuoteID: t.QuoteID, WalletID: t.WalletID, RecipientWalletID: t.RecipientWalletID,
 		RecipientName: optional(t.RecipientName), Amount: wire(t.Amount), Fee: wire(t.Fee), Excise: wire(t.Excise), Total: wire(total),
 		Status: status, FailureCode: optional(t.FailureCode), Note: optional(t.Note), ClientReference: optional(t.ClientReference),
-		CreatedAt: t.CreatedAt, ClosedAt: t.ClosedAt}, nil
+		CreatedAt: t.CreatedAt, ClosedAt: t.ClosedAt, PaymentRequestID: t.RequestID}, nil
 }
 
 // CreateTransfer answers POST /v1/transfers: 201 completed, 202 pending.

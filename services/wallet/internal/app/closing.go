@@ -174,7 +174,8 @@ func transferEvent(t domain.Transfer) (event.Event, error) {
 	if t.Status == domain.TransferCompleted {
 		return event.New(topic, "wallet.transfer_completed", t.WalletID.String(), *t.ClosedAt, events.WalletTransferCompleted{
 			TransferID: t.ID, SenderUserID: t.UserID, RecipientUserID: t.RecipientUserID, SenderWalletID: t.WalletID,
-			RecipientWalletID: t.RecipientWalletID, Amount: wireMoney(t.Amount), Fee: wireMoney(t.Fee), Excise: wireMoney(t.Excise)})
+			RecipientWalletID: t.RecipientWalletID, Amount: wireMoney(t.Amount), Fee: wireMoney(t.Fee), Excise: wireMoney(t.Excise),
+			PaymentRequestID: t.RequestID})
 	}
 	return event.New(topic, "wallet.transfer_failed", t.WalletID.String(), *t.ClosedAt, events.WalletTransferFailed{
 		TransferID: t.ID, SenderUserID: t.UserID, SenderWalletID: t.WalletID, Amount: wireMoney(t.Amount), ReasonCode: t.FailureCode})

@@ -112,7 +112,7 @@ func (a *App) storeTransfer(ctx context.Context, tx pgx.Tx, q walletdb.LockQuote
 	if err := limit.CheckUsed(domain.Used{Day: used.UsedDay, Month: used.UsedMonth}); err != nil {
 		return domain.Transfer{}, err
 	}
-	return t, nil
+	return t, a.claimRequest(ctx, tx, t)
 }
 
 // judgeQuote checks ownership first, so that nobody learns anything about another's quote.
@@ -157,7 +157,7 @@ func (a *App) newTransfer(q walletdb.LockQuoteRow, o opening, now time.Time) (do
 		RecipientUserID: q.RecipientUserID, RecipientWalletID: q.RecipientWalletID, RecipientName: name,
 		Price:  domain.Price{Amount: in(q.AmountMinor), Fee: in(q.FeeMinor), Excise: in(q.ExciseMinor)},
 		Status: domain.TransferCreated, Note: o.Input.Note, ClientReference: o.Input.ClientReference,
-		IdempotencyID: o.IdempotencyID, CreatedAt: now,
+		IdempotencyID: o.IdempotencyID, CreatedAt: now, RequestID: q.PaymentRequestID,
 	}
 	note, err := a.sealText(sealNote, t.ID, t.Note)
 	if err != nil {
@@ -166,7 +166,8 @@ func (a *App) newTransfer(q walletdb.LockQuoteRow, o opening, now time.Time) (do
 	p := walletdb.OpenTransferParams{ID: t.ID, QuoteID: t.QuoteID, UserID: t.UserID, WalletID: t.WalletID, RecipientUserID: t.RecipientUserID,
 		RecipientWalletID: t.RecipientWalletID, Currency: q.Currency,
 		AmountMinor: q.AmountMinor, FeeMinor: q.FeeMinor, ExciseMinor: q.ExciseMinor,
-		NoteSealed: note, IdempotencyID: t.IdempotencyID, CreatedAt: now, RecipientNameSealed: q.RecipientNameSealed}
+		NoteSealed: note, IdempotencyID: t.IdempotencyID, CreatedAt: now, RecipientNameSealed: q.RecipientNameSealed,
+		PaymentRequestID: q.PaymentRequestID}
 	if t.ClientReference != "" {
 		p.ClientReference = &t.ClientReference
 	}
@@ -182,7 +183,7 @@ func (a *App) transfer(ctx context.Context, r walletdb.Transfer) domain.Transfer
 		RecipientWalletID: r.RecipientWalletID, RecipientName: name,
 		Price:  domain.Price{Amount: in(r.AmountMinor), Fee: in(r.FeeMinor), Excise: in(r.ExciseMinor)},
 		Status: r.Status, FailureCode: r.FailureCode, Note: note, IdempotencyID: r.IdempotencyID, JobID: r.JobID,
-		LedgerTransactionID: r.LedgerTransactionID, CreatedAt: r.CreatedAt, ClosedAt: r.ClosedAt}
+		LedgerTransactionID: r.LedgerTransactionID, CreatedAt: r.CreatedAt, ClosedAt: r.ClosedAt, RequestID: r.PaymentRequestID}
 	if r.ClientReference != nil {
 		t.ClientReference = *r.ClientReference
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -19,12 +20,32 @@ import (
 
 const sealRecipientName = "recipient name"
 
-// QuoteInput asks for the price of a transfer. Exactly one of RecipientPhone and RecipientWalletID is set.
+// QuoteInput asks for the price of a transfer. Exactly one of RecipientPhone, RecipientWalletID and RequestID is set, and Amount unless it
+// is a request's.
 type QuoteInput struct {
 	WalletID          uuid.UUID
 	RecipientPhone    string // E.164
 	RecipientWalletID *uuid.UUID
+	RequestID         *uuid.UUID
 	Amount            money.Money
+}
+
+func (in QuoteInput) check() error {
+	recipients := 0
+	for _, given := range []bool{in.RecipientPhone != "", in.RecipientWalletID != nil, in.RequestID != nil} {
+		if given {
+			recipients++
+		}
+	}
+	switch {
+	case recipients != 1:
+		return domain.ErrRecipientAmbiguous
+	case in.RequestID != nil && !in.Amount.IsZero():
+		return domain.ErrAmountPinned
+	case in.RequestID == nil && in.Amount.IsZero():
+		return domain.ErrAmountMissing
+	}
+	return nil
 }
 
 // CreateTransferQuote finds the recipient, checks that the transfer could be made, and pins price and recipient for domain.QuoteLife.
@@ -33,20 +54,30 @@ func (a *App) CreateTransferQuote(ctx context.Context, in QuoteInput) (domain.Qu
 	if err != nil {
 		return domain.Quote{}, err
 	}
-	if (in.RecipientPhone == "") == (in.RecipientWalletID == nil) {
-		return domain.Quote{}, domain.ErrRecipientAmbiguous
+	if err := in.check(); err != nil {
+		return domain.Quote{}, err
+	}
+	name := "" // as the request shows it
+	if in.RequestID != nil {
+		r, err := a.payable(ctx, userID, *in.RequestID)
+		if err != nil {
+			return domain.Quote{}, err
+		}
+		in.RecipientWalletID, in.Amount, name = &r.WalletID, r.Amount, r.RequesterName
 	}
 	price, err := a.priceTransfer(ctx, userID, in)
 	if err != nil {
 		return domain.Quote{}, err
 	}
-	to, name, err := a.recipientOf(ctx, userID, in)
+	to, found, err := a.recipientOf(ctx, userID, in)
 	if err != nil {
 		return domain.Quote{}, err
 	}
+	name = cmp.Or(found, name)
 	now := a.Now()
 	quote := domain.Quote{ID: newID(), UserID: userID, WalletID: in.WalletID, RecipientUserID: to.UserID, RecipientWalletID: to.ID,
-		RecipientName: name, Price: price, ExpiresAt: now.Add(domain.QuoteLife)}
+		RecipientName: name, Price: price, ExpiresAt: now.Add(domain.QuoteLife),
+		RequestID: in.RequestID}
 	sealed, err := a.sealText(sealRecipientName, quote.ID, name)
 	if err != nil {
 		return domain.Quote{}, err
@@ -55,7 +86,8 @@ func (a *App) CreateTransferQuote(ctx context.Context, in QuoteInput) (domain.Qu
 		err := a.q.InsertQuote(ctx, tx, walletdb.InsertQuoteParams{ID: quote.ID, UserID: userID, WalletID: quote.WalletID,
 			RecipientUserID: to.UserID, RecipientWalletID: to.ID, RecipientNameSealed: sealed, Currency: price.Amount.Currency,
 			AmountMinor: price.Amount.Amount, FeeMinor: price.Fee.Amount, ExciseMinor: price.Excise.Amount, CreatedAt: now,
-			ExpiresAt: quote.ExpiresAt, TariffVersion: price.Version, ByPhone: in.RecipientPhone != ""})
+			ExpiresAt: quote.ExpiresAt, TariffVersion: price.Version, ByPhone: in.RecipientPhone != "",
+			PaymentRequestID: in.RequestID})
 		if err != nil {
 			return fmt.Errorf("insert quote: %w", err)
 		}

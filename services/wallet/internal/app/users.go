@@ -36,6 +36,20 @@ func (a *App) findRecipient(ctx context.Context, phone string) (recipient, error
 	return recipient{}, peerFault("look up recipient", problem, domain.ErrRecipientMissing)
 }
 
+// maskedNameOf asks user how others see a customer; "" for one who is not verified, or where user does not say.
+func (a *App) maskedNameOf(ctx context.Context, userID uuid.UUID) (string, error) {
+	answer, err := a.Users.GetContactsWithResponse(ctx, userID)
+	if err != nil {
+		return "", fmt.Errorf("get contacts: %w", err)
+	}
+	if got := answer.JSON200; got != nil && got.MaskedName != nil {
+		return *got.MaskedName, nil
+	} else if got != nil || answer.StatusCode() == http.StatusForbidden {
+		return "", nil
+	}
+	return "", peerFault("get contacts", call.Problem(answer.StatusCode(), answer.Body), fault.ErrNotFound)
+}
+
 // errPhoneWithheld says that user does not let this service read contacts (the scope users:contacts is not granted): asking again is no
 // use.
 var errPhoneWithheld = errors.New("user does not tell this service the customer's number")

@@ -23,6 +23,7 @@ type Quote struct {
 	RecipientName     string // masked
 	Price
 	ExpiresAt time.Time
+	RequestID *uuid.UUID // the request for money that it pays
 }
 
 // ApprovalHash is what a step-up token for a transfer of this quote carries.
@@ -54,6 +55,7 @@ type Transfer struct {
 	LedgerTransactionID *uuid.UUID
 	CreatedAt           time.Time
 	ClosedAt            *time.Time
+	RequestID           *uuid.UUID // the request for money that it pays
 }
 
 // LedgerRequest is one transaction as the ledger shall post it. It depends on stored rows only, so that the inline call and the job

@@ -344,7 +344,8 @@ func (u *Users) GetContacts(_ context.Context, r userapi.GetContactsRequestObjec
 	}
 	for phone, id := range u.phones {
 		if id == r.UserID {
-			return userapi.GetContacts200JSONResponse{Phone: &phone, Language: "en"}, nil
+			name := "Amina W."
+			return userapi.GetContacts200JSONResponse{Phone: &phone, Language: "en", MaskedName: &name}, nil
 		}
 	}
 	return userapi.GetContacts404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound()}, nil
