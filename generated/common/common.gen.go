@@ -254,6 +254,74 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// RailHealth How an operation of a rail does. The figures are those of the last five minutes.
+type RailHealth struct {
+	// Failed Payments that it did not carry out, or of which it said nothing in time.
+	//
+	// Example: 3
+	Failed int32 `json:"failed"`
+
+	// InDoubt An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	InDoubt *Money `json:"in_doubt,omitempty"`
+
+	// MedianMs Median time in ms from the request until the rail said the end; 0 without payments.
+	//
+	// Example: 4100
+	MedianMs int64 `json:"median_ms"`
+
+	// Operation The operation.
+	//
+	// Example: mpesa.b2c
+	Operation string `json:"operation"`
+
+	// P95Ms The time in ms that 95 % of them stayed below.
+	//
+	// Example: 17000
+	P95Ms int64 `json:"p95_ms"`
+
+	// Reason Why it is not up: `failing`, or `no_float` where the rail has no money of ours left. Consumers must accept values that are new to them.
+	//
+	// Example: failing
+	Reason *string `json:"reason,omitempty"`
+
+	// Since RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	Since *Timestamp `json:"since,omitempty"`
+
+	// State `up`, `down` or `probing`. Consumers must accept values that are new to them.
+	//
+	// Example: up
+	State string `json:"state"`
+
+	// Succeeded Payments that the rail carried out.
+	//
+	// Example: 412
+	Succeeded int32 `json:"succeeded"`
+
+	// SwitchedOff People have switched it off, whatever its state is.
+	SwitchedOff bool `json:"switched_off"`
+}
+
+// RailList The operations of the rails.
+type RailList struct {
+	// Data One for each operation.
+	Data []RailHealth `json:"data"`
+}
+
+// RailSwitch A switch by hand.
+type RailSwitch struct {
+	// Off True closes the operation for new payments; false leaves it to what its payments come to.
+	Off bool `json:"off"`
+
+	// Reason Why, for the person who decides; at least three letters or digits; stored sealed.
+	//
+	// Example: Announced maintenance.
+	Reason string `json:"reason"`
+}
+
 // Timestamp RFC 3339, UTC.
 //
 // Example: 2026-11-23T09:30:00Z
@@ -282,6 +350,9 @@ type IdempotencyKey = string
 
 // Limit defines model for Limit.
 type Limit = int32
+
+// RailOperation defines model for RailOperation.
+type RailOperation = string
 
 // StepUpToken defines model for StepUpToken.
 type StepUpToken = string

@@ -130,6 +130,32 @@ type BankingWithdrawalCancelled struct {
 	WithdrawalID externalRef0.UUID `json:"withdrawal_id"`
 }
 
+// BankingWithdrawalDelayed banking.withdrawal_delayed: the rail is in trouble, and the withdrawal takes longer.
+type BankingWithdrawalDelayed struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// Rail The rail: mpesa. Consumers must accept values that are new to them.
+	Rail string `json:"rail"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+
+	// WalletID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WalletID externalRef0.UUID `json:"wallet_id"`
+
+	// WithdrawalID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	WithdrawalID externalRef0.UUID `json:"withdrawal_id"`
+}
+
 // BankingWithdrawalFailed banking.withdrawal_failed: it will not be paid; all of the money is free in the wallet again.
 type BankingWithdrawalFailed struct {
 	// Amount An amount of one currency in integer minor units.

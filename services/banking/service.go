@@ -49,7 +49,8 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 		return service.Own{
 			Mount: func(r chi.Router) { api.Mount(r, a) }, Work: func(w *river.Workers) { jobs.Register(w, a) }, Sealed: app.Sealed(p.Sealer),
 			Events: service.Events{Topics: events.Topics, Handlers: events.Handlers(a)},
-			Loops:  []service.Loop{{Name: "housekeeping", Run: a.Housekeep}, {Name: "approvals", Run: a.Approvals.ExpireLoop(p.Pool, p.Log)}},
+			Loops: []service.Loop{{Name: "housekeeping", Run: a.Housekeep}, {Name: "rails", Run: a.Rails.Loop(p.Pool)},
+				{Name: "approvals", Run: a.Approvals.ExpireLoop(p.Pool, p.Log)}},
 		}, nil
 	})
 }

@@ -45,6 +45,7 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 		loops := []service.Loop{{Name: "housekeeping", Run: a.Housekeep}, {Name: "claims", Run: a.VerifyLoop},
 			{Name: "lost payments", Run: a.FindLostLoop},
 			{Name: "requests", Run: a.ExpireRequestsLoop},
+			{Name: "rails", Run: a.Rails.Loop(p.Pool)},
 			{Name: "standing", Run: a.ConfirmUnanswered}, {Name: "approvals", Run: a.Approvals.ExpireLoop(p.Pool, p.Log)}}
 		if cfg.RegisterC2b {
 			loops = append(loops, service.Loop{Name: "paybill", Run: service.Once(a.EnqueueRegisterC2b)})

@@ -153,6 +153,8 @@ func judge(o operation, status int, code, detail string) verdict {
 	switch {
 	case status == http.StatusUnauthorized && slices.Contains(credentialCodes, code):
 		return unauthenticated
+	case o.webhook && status == http.StatusUnauthorized && code == "signature_invalid":
+		return hidden // it proves itself by a signature in place of a token in the path
 	case status == http.StatusForbidden && (code == "forbidden" || code == "agent_required"):
 		return forbidden
 	case status == http.StatusNotFound && detail == "There is no such path.":

@@ -44,6 +44,8 @@ var ownership = map[string]row{
 	"listWithdrawalsByStatus": role, "proposeSettlement": role,
 	"listBankingApprovals": role, "approveBankingApproval": role, "rejectBankingApproval": role,
 	"listBanks": role, "listBankAccounts": self, "createBankAccount": {given: []string{"/id"}}, "deleteBankAccount": owned("bank_account_id"),
+	"listBankingRails": role, "proposeBankingRailSwitch": role,
+	"listWalletRails": role, "proposeWalletRailSwitch": role,
 	"receivePaystackEvent": hooks,
 	"receiveRailResult":    hooks, "receiveRailTimeout": hooks,
 

@@ -31,7 +31,6 @@ func TestWithdrawals(t *testing.T) {
 	}{
 		"paid":                       {control.Script{}, "paid"},
 		"no M-Pesa":                  {control.Script{B2C: "unregistered"}, "failed"},
-		"no float":                   {control.Script{B2C: "insufficient"}, "failed"},
 		"result lost":                {control.Script{Result: "lose"}, "paid"},
 		"result five times":          {control.Script{Result: "duplicate"}, "paid"},
 		"result altered":             {control.Script{Result: "alter"}, "paid"},
@@ -276,6 +275,47 @@ func TestSettlementRefuses(t *testing.T) {
 		ask(t, amina, http.MethodPost, address+"/"+request.String()+late, `{"Result":{}}`, nil, http.StatusOK, "")
 		long := address + "/" + request.String() + late + "?x=" + strings.Repeat("x", 20_000)
 		ask(t, amina, http.MethodPost, long, `{"Result":{}}`, nil, http.StatusBadRequest, "uri_too_long")
+	}
+}
+
+// TestRails: without float no withdrawal is begun, and finance sees why.
+func TestRails(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil) // its own: the rail is closed
+	amina := w.customer(t, "Amina", 1000_00)
+	must(t, w.Sandbox.SetPhoneScript(t.Context(), amina.Phone, control.Script{B2C: "insufficient"}))
+	begun, err := amina.Withdraw(t.Context(), 100_00)
+	must(t, err)
+	_, err = amina.WaitWithdrawal(t.Context(), begun.ID, "failed")
+	must(t, err)
+	refused, err := amina.Banking.CreateWithdrawalQuoteWithResponse(t.Context(), bankingclient.WithdrawalQuoteRequest{WalletID: amina.WalletID,
+		Amount: common.PositiveMoney{Amount: 100_00, Currency: "KES"}})
+	must(t, err)
+	if after := refused.HTTPResponse.Header.Get("Retry-After"); refused.StatusCode() != http.StatusServiceUnavailable || after == "" {
+		t.Errorf("a quote: %d %s, again after %q", refused.StatusCode(), refused.Body, after)
+	}
+	seen, err := w.staff(t, scopes.RoleFinance).Banking.ListBankingRailsWithResponse(t.Context())
+	must(t, err)
+	if seen.JSON200 == nil || seen.JSON200.Data[0].State != "down" || *seen.JSON200.Data[0].Reason != "no_float" {
+		t.Errorf("%d %s", seen.StatusCode(), seen.Body)
+	}
+}
+
+// TestRailSwitchRefuses: who may not, what says nothing, and what waits already.
+func TestRailSwitchRefuses(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	amina := w.customer(t, "Amina", 0)
+	maker, checker := w.staff(t, scopes.RoleFinance), w.staff(t, scopes.RoleFinance)
+	ask(t, maker, http.MethodGet, "/v1/banking/rails", "", nil, http.StatusOK, "")
+	ask(t, amina, http.MethodGet, "/v1/banking/rails", "", nil, http.StatusForbidden, "forbidden")
+	ask(t, maker, http.MethodGet, "/v1/wallet/rails", "", nil, http.StatusOK, "")
+	for _, at := range []string{"/v1/banking/rails/mpesa.b2c/switches", "/v1/wallet/rails/mpesa.stk/switches"} {
+		ask(t, maker, http.MethodPost, at, `{"off":true,"reason":"Maintenance."}`, nil, http.StatusCreated, "")
+		ask(t, checker, http.MethodPost, at, `{"off":true,"reason":"Maintenance."}`, nil, http.StatusConflict, "approval_waiting")
+		ask(t, maker, http.MethodPost, at, `{"off":true,"reason":"N\u0000"}`, nil, http.StatusUnprocessableEntity, "invalid_text")
+		ask(t, amina, http.MethodPost, at, `{"off":true,"reason":"Maintenance."}`, nil, http.StatusForbidden, "forbidden")
+		ask(t, maker, http.MethodPost, at, `{"off":true}`, nil, http.StatusBadRequest, "invalid_request")
 	}
 }
 

@@ -85,7 +85,7 @@ func TestDepositOnPage(t *testing.T) {
 	must(t, err)
 	_, err = amina.WaitDeposit(t.Context(), id, "paid")
 	must(t, err)
-	w.sms(t, amina, "received your deposit")
+	w.sms(t, amina, "Deposited")
 	list, err := amina.Banking.ListDepositsWithResponse(t.Context(), nil)
 	must(t, err)
 	others, err := brian.Banking.GetDepositWithResponse(t.Context(), id)

@@ -23,7 +23,7 @@ func walk(t *testing.T, w *world) {
 
 func TestJourney(t *testing.T) {
 	t.Parallel()
-	walk(t, shared(t))
+	walk(t, start(t, nil)) // its own: it switches a rail off
 }
 
 // TestJourneyWithEachServiceAsItsOwnProcess builds each service's own main and runs it alone.

@@ -70,7 +70,7 @@ func (s *story) deposits(ctx context.Context, minor int64, channel, text string)
 	if d.Status != "paid" {
 		return "", fmt.Errorf("the deposit is %s", d.Status)
 	}
-	if _, err := s.sms(ctx, s.amina, "received your deposit", text); err != nil {
+	if _, err := s.sms(ctx, s.amina, "Deposited", text); err != nil {
 		return "", err
 	}
 	after, err := s.amina.Balance(ctx)

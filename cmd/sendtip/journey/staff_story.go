@@ -24,6 +24,7 @@ func (s *story) staff() []step {
 		{"an identity that was rejected is verified by two people", s.overridden},
 		{"one officer of finance proposes a price for tomorrow, another approves it", s.priced},
 		{"a payment to an account that nobody has is matched to her wallet", s.misdirected},
+		{"they switch payouts to M-Pesa off: withdrawals are refused with the time to try again; then on", s.switchedOff},
 	}
 }
 

@@ -18,6 +18,7 @@ type story struct {
 	amina, brian *Customer
 	admins       Admins
 	officer      *Customer
+	finance      [2]*Customer
 	rails        withdrawals
 }
 

@@ -65,6 +65,7 @@ func (s *story) priced(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	s.finance = [2]*Customer{maker, checker}
 	tomorrow := maker.now().Add(24 * time.Hour).UTC().Truncate(time.Second)
 	proposed, err := maker.ProposeTariff(ctx, "cash_out", tomorrow, walletclient.TariffBand{FromMinor: 1, UpToMinor: 250_000, FeeMinor: 29_00},
 		walletclient.TariffBand{FromMinor: 250_001, UpToMinor: 25_000_000, FeeMinor: 69_00})

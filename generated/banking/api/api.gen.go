@@ -1010,6 +1010,9 @@ type ApproveBankingApprovalJSONRequestBody = externalRef0.ApprovalDecision
 // RejectBankingApprovalJSONRequestBody defines body for RejectBankingApproval for application/json ContentType.
 type RejectBankingApprovalJSONRequestBody = externalRef0.ApprovalRejection
 
+// ProposeBankingRailSwitchJSONRequestBody defines body for ProposeBankingRailSwitch for application/json ContentType.
+type ProposeBankingRailSwitchJSONRequestBody = externalRef0.RailSwitch
+
 // ProposeSettlementJSONRequestBody defines body for ProposeSettlement for application/json ContentType.
 type ProposeSettlementJSONRequestBody = SettlementProposal
 
@@ -1045,6 +1048,12 @@ type ServerInterface interface {
 	// ListDepositsByStatus List deposits of all customers by their state
 	// (GET /v1/banking/deposits)
 	ListDepositsByStatus(w http.ResponseWriter, r *http.Request, params ListDepositsByStatusParams)
+	// ListBankingRails See how the rails do
+	// (GET /v1/banking/rails)
+	ListBankingRails(w http.ResponseWriter, r *http.Request)
+	// ProposeBankingRailSwitch Propose to switch an operation of a rail off, or on again
+	// (POST /v1/banking/rails/{operation}/switches)
+	ProposeBankingRailSwitch(w http.ResponseWriter, r *http.Request, operation externalRef0.RailOperation)
 	// ListWithdrawalsByStatus List withdrawals of all customers by their state
 	// (GET /v1/banking/withdrawals)
 	ListWithdrawalsByStatus(w http.ResponseWriter, r *http.Request, params ListWithdrawalsByStatusParams)
@@ -1132,6 +1141,18 @@ func (_ Unimplemented) RejectBankingApproval(w http.ResponseWriter, r *http.Requ
 // ListDepositsByStatus List deposits of all customers by their state
 // (GET /v1/banking/deposits)
 func (_ Unimplemented) ListDepositsByStatus(w http.ResponseWriter, r *http.Request, params ListDepositsByStatusParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListBankingRails See how the rails do
+// (GET /v1/banking/rails)
+func (_ Unimplemented) ListBankingRails(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ProposeBankingRailSwitch Propose to switch an operation of a rail off, or on again
+// (POST /v1/banking/rails/{operation}/switches)
+func (_ Unimplemented) ProposeBankingRailSwitch(w http.ResponseWriter, r *http.Request, operation externalRef0.RailOperation) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1474,6 +1495,46 @@ func (siw *ServerInterfaceWrapper) ListDepositsByStatus(w http.ResponseWriter, r
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListDepositsByStatus(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListBankingRails operation middleware
+func (siw *ServerInterfaceWrapper) ListBankingRails(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListBankingRails(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ProposeBankingRailSwitch operation middleware
+func (siw *ServerInterfaceWrapper) ProposeBankingRailSwitch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "operation" -------------
+	var operation externalRef0.RailOperation
+
+	err = runtime.BindStyledParameterWithOptions("simple", "operation", chi.URLParam(r, "operation"), &operation, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "operation", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ProposeBankingRailSwitch(w, r, operation)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2169,6 +2230,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/banking/approvals/{approval_id}/rejection", wrapper.RejectBankingApproval)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/banking/rails", wrapper.ListBankingRails)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/banking/rails/{operation}/switches", wrapper.ProposeBankingRailSwitch)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/hooks/bp", wrapper.ReceivePaystackEvent)
@@ -3426,6 +3493,370 @@ type ListDepositsByStatus504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDepositsByStatus504ApplicationProblemPlusJSONResponse) VisitListDepositsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankingRailsRequestObject struct {
+}
+
+type ListBankingRailsResponseObject interface {
+	VisitListBankingRailsResponse(w http.ResponseWriter) error
+}
+
+type ListBankingRails200JSONResponse externalRef0.RailList
+
+func (response ListBankingRails200JSONResponse) VisitListBankingRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankingRails400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListBankingRails400ApplicationProblemPlusJSONResponse) VisitListBankingRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankingRails401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListBankingRails401ApplicationProblemPlusJSONResponse) VisitListBankingRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankingRails403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListBankingRails403ApplicationProblemPlusJSONResponse) VisitListBankingRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankingRails429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListBankingRails429ApplicationProblemPlusJSONResponse) VisitListBankingRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankingRails500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListBankingRails500ApplicationProblemPlusJSONResponse) VisitListBankingRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankingRails503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListBankingRails503ApplicationProblemPlusJSONResponse) VisitListBankingRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBankingRails504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListBankingRails504ApplicationProblemPlusJSONResponse) VisitListBankingRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeBankingRailSwitchRequestObject struct {
+	Operation externalRef0.RailOperation `json:"operation"`
+	Body      *ProposeBankingRailSwitchJSONRequestBody
+}
+
+type ProposeBankingRailSwitchResponseObject interface {
+	VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error
+}
+
+type ProposeBankingRailSwitch201JSONResponse externalRef0.Approval
+
+func (response ProposeBankingRailSwitch201JSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeBankingRailSwitch400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeBankingRailSwitch400ApplicationProblemPlusJSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeBankingRailSwitch401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeBankingRailSwitch401ApplicationProblemPlusJSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeBankingRailSwitch403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeBankingRailSwitch403ApplicationProblemPlusJSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeBankingRailSwitch404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeBankingRailSwitch404ApplicationProblemPlusJSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeBankingRailSwitch408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeBankingRailSwitch408ApplicationProblemPlusJSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeBankingRailSwitch409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeBankingRailSwitch409ApplicationProblemPlusJSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeBankingRailSwitch413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeBankingRailSwitch413ApplicationProblemPlusJSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeBankingRailSwitch415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeBankingRailSwitch415ApplicationProblemPlusJSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeBankingRailSwitch422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeBankingRailSwitch422ApplicationProblemPlusJSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeBankingRailSwitch429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeBankingRailSwitch429ApplicationProblemPlusJSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeBankingRailSwitch500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeBankingRailSwitch500ApplicationProblemPlusJSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeBankingRailSwitch503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeBankingRailSwitch503ApplicationProblemPlusJSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeBankingRailSwitch504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeBankingRailSwitch504ApplicationProblemPlusJSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5888,6 +6319,12 @@ type StrictServerInterface interface {
 	// ListDepositsByStatus List deposits of all customers by their state
 	// (GET /v1/banking/deposits)
 	ListDepositsByStatus(ctx context.Context, request ListDepositsByStatusRequestObject) (ListDepositsByStatusResponseObject, error)
+	// ListBankingRails See how the rails do
+	// (GET /v1/banking/rails)
+	ListBankingRails(ctx context.Context, request ListBankingRailsRequestObject) (ListBankingRailsResponseObject, error)
+	// ProposeBankingRailSwitch Propose to switch an operation of a rail off, or on again
+	// (POST /v1/banking/rails/{operation}/switches)
+	ProposeBankingRailSwitch(ctx context.Context, request ProposeBankingRailSwitchRequestObject) (ProposeBankingRailSwitchResponseObject, error)
 	// ListWithdrawalsByStatus List withdrawals of all customers by their state
 	// (GET /v1/banking/withdrawals)
 	ListWithdrawalsByStatus(ctx context.Context, request ListWithdrawalsByStatusRequestObject) (ListWithdrawalsByStatusResponseObject, error)
@@ -6165,6 +6602,63 @@ func (sh *strictHandler) ListDepositsByStatus(w http.ResponseWriter, r *http.Req
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListDepositsByStatusResponseObject); ok {
 		if err := validResponse.VisitListDepositsByStatusResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListBankingRails operation middleware
+func (sh *strictHandler) ListBankingRails(w http.ResponseWriter, r *http.Request) {
+	var request ListBankingRailsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBankingRails(ctx, request.(ListBankingRailsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBankingRails")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListBankingRailsResponseObject); ok {
+		if err := validResponse.VisitListBankingRailsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ProposeBankingRailSwitch operation middleware
+func (sh *strictHandler) ProposeBankingRailSwitch(w http.ResponseWriter, r *http.Request, operation externalRef0.RailOperation) {
+	var request ProposeBankingRailSwitchRequestObject
+
+	request.Operation = operation
+
+	var body ProposeBankingRailSwitchJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeBankingRailSwitch(ctx, request.(ProposeBankingRailSwitchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeBankingRailSwitch")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ProposeBankingRailSwitchResponseObject); ok {
+		if err := validResponse.VisitProposeBankingRailSwitchResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -1010,6 +1010,9 @@ type ApproveBankingApprovalJSONRequestBody = externalRef0.ApprovalDecision
 // RejectBankingApprovalJSONRequestBody defines body for RejectBankingApproval for application/json ContentType.
 type RejectBankingApprovalJSONRequestBody = externalRef0.ApprovalRejection
 
+// ProposeBankingRailSwitchJSONRequestBody defines body for ProposeBankingRailSwitch for application/json ContentType.
+type ProposeBankingRailSwitchJSONRequestBody = externalRef0.RailSwitch
+
 // ProposeSettlementJSONRequestBody defines body for ProposeSettlement for application/json ContentType.
 type ProposeSettlementJSONRequestBody = SettlementProposal
 
@@ -1177,6 +1180,31 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/banking/deposits (the `ListDepositsByStatus` operationId).
 	ListDepositsByStatus(ctx context.Context, params *ListDepositsByStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListBankingRails See how the rails do
+	//
+	// For each operation of a rail: whether new payments may begin, and what became of those of the last five minutes. What customers did themselves (cancelled, wrong PIN, no funds) is not counted. Below half of at least 20 an operation is `down`; after a minute it is `probing` and lets one payment in twenty through, until most of five succeed.
+	//
+	// Corresponds with GET /v1/banking/rails (the `ListBankingRails` operationId).
+	ListBankingRails(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeBankingRailSwitchWithBody Propose to switch an operation of a rail off, or on again
+	//
+	// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveBankingApproval`); nothing changes before that.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/banking/rails/{operation}/switches (the `ProposeBankingRailSwitch` operationId).
+	ProposeBankingRailSwitchWithBody(ctx context.Context, operation externalRef0.RailOperation, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeBankingRailSwitch Propose to switch an operation of a rail off, or on again
+	//
+	// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveBankingApproval`); nothing changes before that.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/banking/rails/{operation}/switches (the `ProposeBankingRailSwitch` operationId).
+	ProposeBankingRailSwitch(ctx context.Context, operation externalRef0.RailOperation, body ProposeBankingRailSwitchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWithdrawalsByStatus List withdrawals of all customers by their state
 	//
@@ -1499,6 +1527,61 @@ func (c *Client) RejectBankingApproval(ctx context.Context, approvalID externalR
 // Corresponds with GET /v1/banking/deposits (the `ListDepositsByStatus` operationId).
 func (c *Client) ListDepositsByStatus(ctx context.Context, params *ListDepositsByStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListDepositsByStatusRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListBankingRails See how the rails do
+//
+// For each operation of a rail: whether new payments may begin, and what became of those of the last five minutes. What customers did themselves (cancelled, wrong PIN, no funds) is not counted. Below half of at least 20 an operation is `down`; after a minute it is `probing` and lets one payment in twenty through, until most of five succeed.
+//
+// Corresponds with GET /v1/banking/rails (the `ListBankingRails` operationId).
+func (c *Client) ListBankingRails(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListBankingRailsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeBankingRailSwitchWithBody Propose to switch an operation of a rail off, or on again
+//
+// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveBankingApproval`); nothing changes before that.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/banking/rails/{operation}/switches (the `ProposeBankingRailSwitch` operationId).
+func (c *Client) ProposeBankingRailSwitchWithBody(ctx context.Context, operation externalRef0.RailOperation, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeBankingRailSwitchRequestWithBody(c.Server, operation, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeBankingRailSwitch Propose to switch an operation of a rail off, or on again
+//
+// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveBankingApproval`); nothing changes before that.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/banking/rails/{operation}/switches (the `ProposeBankingRailSwitch` operationId).
+func (c *Client) ProposeBankingRailSwitch(ctx context.Context, operation externalRef0.RailOperation, body ProposeBankingRailSwitchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeBankingRailSwitchRequest(c.Server, operation, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2197,6 +2280,80 @@ func NewListDepositsByStatusRequest(server string, params *ListDepositsByStatusP
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewListBankingRailsRequest constructs an http.Request for the ListBankingRails method
+func NewListBankingRailsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/banking/rails")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProposeBankingRailSwitchRequest calls the generic ProposeBankingRailSwitch builder with application/json body
+func NewProposeBankingRailSwitchRequest(server string, operation externalRef0.RailOperation, body ProposeBankingRailSwitchJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeBankingRailSwitchRequestWithBody(server, operation, "application/json", bodyReader)
+}
+
+// NewProposeBankingRailSwitchRequestWithBody constructs an http.Request for the ProposeBankingRailSwitch method, with any body, and a specified content type
+func NewProposeBankingRailSwitchRequestWithBody(server string, operation externalRef0.RailOperation, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "operation", operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/banking/rails/%s/switches", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -3017,6 +3174,33 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/banking/deposits (the `ListDepositsByStatus` operationId).
 	ListDepositsByStatusWithResponse(ctx context.Context, params *ListDepositsByStatusParams, reqEditors ...RequestEditorFn) (*ListDepositsByStatusResponse, error)
+
+	// ListBankingRailsWithResponse See how the rails do
+	//
+	// For each operation of a rail: whether new payments may begin, and what became of those of the last five minutes. What customers did themselves (cancelled, wrong PIN, no funds) is not counted. Below half of at least 20 an operation is `down`; after a minute it is `probing` and lets one payment in twenty through, until most of five succeed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/banking/rails (the `ListBankingRails` operationId).
+	ListBankingRailsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListBankingRailsResponse, error)
+
+	// ProposeBankingRailSwitchWithBodyWithResponse Propose to switch an operation of a rail off, or on again
+	//
+	// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveBankingApproval`); nothing changes before that.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/banking/rails/{operation}/switches (the `ProposeBankingRailSwitch` operationId).
+	ProposeBankingRailSwitchWithBodyWithResponse(ctx context.Context, operation externalRef0.RailOperation, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeBankingRailSwitchResponse, error)
+
+	// ProposeBankingRailSwitchWithResponse Propose to switch an operation of a rail off, or on again
+	//
+	// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveBankingApproval`); nothing changes before that.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/banking/rails/{operation}/switches (the `ProposeBankingRailSwitch` operationId).
+	ProposeBankingRailSwitchWithResponse(ctx context.Context, operation externalRef0.RailOperation, body ProposeBankingRailSwitchJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeBankingRailSwitchResponse, error)
 
 	// ListWithdrawalsByStatusWithResponse List withdrawals of all customers by their state
 	//
@@ -3938,6 +4122,228 @@ func (r ListDepositsByStatusResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListDepositsByStatusResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListBankingRailsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *externalRef0.RailList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListBankingRailsResponse) GetJSON200() *externalRef0.RailList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListBankingRailsResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListBankingRailsResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListBankingRailsResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListBankingRailsResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListBankingRailsResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListBankingRailsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListBankingRailsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListBankingRailsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListBankingRailsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListBankingRailsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListBankingRailsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeBankingRailSwitchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeBankingRailSwitchResponse) GetJSON201() *externalRef0.Approval {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeBankingRailSwitchResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeBankingRailSwitchResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeBankingRailSwitchResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ProposeBankingRailSwitchResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ProposeBankingRailSwitchResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeBankingRailSwitchResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ProposeBankingRailSwitchResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ProposeBankingRailSwitchResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeBankingRailSwitchResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProposeBankingRailSwitchResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProposeBankingRailSwitchResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProposeBankingRailSwitchResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ProposeBankingRailSwitchResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeBankingRailSwitchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeBankingRailSwitchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeBankingRailSwitchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeBankingRailSwitchResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5592,6 +5998,51 @@ func (c *ClientWithResponses) ListDepositsByStatusWithResponse(ctx context.Conte
 	return ParseListDepositsByStatusResponse(rsp)
 }
 
+// ListBankingRailsWithResponse See how the rails do
+//
+// For each operation of a rail: whether new payments may begin, and what became of those of the last five minutes. What customers did themselves (cancelled, wrong PIN, no funds) is not counted. Below half of at least 20 an operation is `down`; after a minute it is `probing` and lets one payment in twenty through, until most of five succeed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/banking/rails (the `ListBankingRails` operationId).
+func (c *ClientWithResponses) ListBankingRailsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListBankingRailsResponse, error) {
+	rsp, err := c.ListBankingRails(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListBankingRailsResponse(rsp)
+}
+
+// ProposeBankingRailSwitchWithBodyWithResponse Propose to switch an operation of a rail off, or on again
+//
+// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveBankingApproval`); nothing changes before that.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/banking/rails/{operation}/switches (the `ProposeBankingRailSwitch` operationId).
+func (c *ClientWithResponses) ProposeBankingRailSwitchWithBodyWithResponse(ctx context.Context, operation externalRef0.RailOperation, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeBankingRailSwitchResponse, error) {
+	rsp, err := c.ProposeBankingRailSwitchWithBody(ctx, operation, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeBankingRailSwitchResponse(rsp)
+}
+
+// ProposeBankingRailSwitchWithResponse Propose to switch an operation of a rail off, or on again
+//
+// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveBankingApproval`); nothing changes before that.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/banking/rails/{operation}/switches (the `ProposeBankingRailSwitch` operationId).
+func (c *ClientWithResponses) ProposeBankingRailSwitchWithResponse(ctx context.Context, operation externalRef0.RailOperation, body ProposeBankingRailSwitchJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeBankingRailSwitchResponse, error) {
+	rsp, err := c.ProposeBankingRailSwitch(ctx, operation, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeBankingRailSwitchResponse(rsp)
+}
+
 // ListWithdrawalsByStatusWithResponse List withdrawals of all customers by their state
 //
 // For finance: what is in doubt, unknown or failed, newest first, with the number that the statement shows; each reading is audited.
@@ -6485,6 +6936,198 @@ func ParseListDepositsByStatusResponse(rsp *http.Response) (*ListDepositsByStatu
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListBankingRailsResponse parses an HTTP response from a ListBankingRailsWithResponse call
+func ParseListBankingRailsResponse(rsp *http.Response) (*ListBankingRailsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListBankingRailsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest externalRef0.RailList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeBankingRailSwitchResponse parses an HTTP response from a ProposeBankingRailSwitchWithResponse call
+func ParseProposeBankingRailSwitchResponse(rsp *http.Response) (*ProposeBankingRailSwitchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeBankingRailSwitchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -145,6 +145,11 @@ type Withdrawal struct {
 	UpdatedAt         time.Time
 }
 
+type WithdrawalDelay struct {
+	WithdrawalID uuid.UUID
+	ToldAt       time.Time
+}
+
 type WithdrawalQuote struct {
 	ID                uuid.UUID
 	UserID            uuid.UUID

@@ -1435,6 +1435,9 @@ type RejectWalletApprovalJSONRequestBody = externalRef0.ApprovalRejection
 // ProposeLimitJSONRequestBody defines body for ProposeLimit for application/json ContentType.
 type ProposeLimitJSONRequestBody = LimitProposal
 
+// ProposeWalletRailSwitchJSONRequestBody defines body for ProposeWalletRailSwitch for application/json ContentType.
+type ProposeWalletRailSwitchJSONRequestBody = externalRef0.RailSwitch
+
 // DecideSuspenseJSONRequestBody defines body for DecideSuspense for application/json ContentType.
 type DecideSuspenseJSONRequestBody = SuspenseDecisionRequest
 
@@ -1542,6 +1545,12 @@ type ServerInterface interface {
 	// ProposeLimit Propose what a tier may pay
 	// (POST /v1/wallet/limits)
 	ProposeLimit(w http.ResponseWriter, r *http.Request)
+	// ListWalletRails See how the rails do
+	// (GET /v1/wallet/rails)
+	ListWalletRails(w http.ResponseWriter, r *http.Request)
+	// ProposeWalletRailSwitch Propose to switch an operation of a rail off, or on again
+	// (POST /v1/wallet/rails/{operation}/switches)
+	ProposeWalletRailSwitch(w http.ResponseWriter, r *http.Request, operation externalRef0.RailOperation)
 	// ListRules Read a country's prices, taxes and limits, those in force and those to come
 	// (GET /v1/wallet/rules)
 	ListRules(w http.ResponseWriter, r *http.Request, params ListRulesParams)
@@ -1755,6 +1764,18 @@ func (_ Unimplemented) RejectWalletApproval(w http.ResponseWriter, r *http.Reque
 // ProposeLimit Propose what a tier may pay
 // (POST /v1/wallet/limits)
 func (_ Unimplemented) ProposeLimit(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListWalletRails See how the rails do
+// (GET /v1/wallet/rails)
+func (_ Unimplemented) ListWalletRails(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ProposeWalletRailSwitch Propose to switch an operation of a rail off, or on again
+// (POST /v1/wallet/rails/{operation}/switches)
+func (_ Unimplemented) ProposeWalletRailSwitch(w http.ResponseWriter, r *http.Request, operation externalRef0.RailOperation) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2763,6 +2784,46 @@ func (siw *ServerInterfaceWrapper) ProposeLimit(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// ListWalletRails operation middleware
+func (siw *ServerInterfaceWrapper) ListWalletRails(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListWalletRails(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ProposeWalletRailSwitch operation middleware
+func (siw *ServerInterfaceWrapper) ProposeWalletRailSwitch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "operation" -------------
+	var operation externalRef0.RailOperation
+
+	err = runtime.BindStyledParameterWithOptions("simple", "operation", chi.URLParam(r, "operation"), &operation, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "operation", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ProposeWalletRailSwitch(w, r, operation)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListRules operation middleware
 func (siw *ServerInterfaceWrapper) ListRules(w http.ResponseWriter, r *http.Request) {
 
@@ -3199,6 +3260,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/wallet/limits", wrapper.ProposeLimit)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/wallet/rails", wrapper.ListWalletRails)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/wallet/rails/{operation}/switches", wrapper.ProposeWalletRailSwitch)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/wallet/approvals", wrapper.ListWalletApprovals)
@@ -8737,6 +8804,370 @@ func (response ProposeLimit504ApplicationProblemPlusJSONResponse) VisitProposeLi
 	return err
 }
 
+type ListWalletRailsRequestObject struct {
+}
+
+type ListWalletRailsResponseObject interface {
+	VisitListWalletRailsResponse(w http.ResponseWriter) error
+}
+
+type ListWalletRails200JSONResponse externalRef0.RailList
+
+func (response ListWalletRails200JSONResponse) VisitListWalletRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletRails400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletRails400ApplicationProblemPlusJSONResponse) VisitListWalletRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletRails401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletRails401ApplicationProblemPlusJSONResponse) VisitListWalletRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletRails403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletRails403ApplicationProblemPlusJSONResponse) VisitListWalletRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletRails429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletRails429ApplicationProblemPlusJSONResponse) VisitListWalletRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletRails500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletRails500ApplicationProblemPlusJSONResponse) VisitListWalletRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletRails503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletRails503ApplicationProblemPlusJSONResponse) VisitListWalletRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWalletRails504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListWalletRails504ApplicationProblemPlusJSONResponse) VisitListWalletRailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeWalletRailSwitchRequestObject struct {
+	Operation externalRef0.RailOperation `json:"operation"`
+	Body      *ProposeWalletRailSwitchJSONRequestBody
+}
+
+type ProposeWalletRailSwitchResponseObject interface {
+	VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error
+}
+
+type ProposeWalletRailSwitch201JSONResponse externalRef0.Approval
+
+func (response ProposeWalletRailSwitch201JSONResponse) VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeWalletRailSwitch400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeWalletRailSwitch400ApplicationProblemPlusJSONResponse) VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeWalletRailSwitch401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeWalletRailSwitch401ApplicationProblemPlusJSONResponse) VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeWalletRailSwitch403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeWalletRailSwitch403ApplicationProblemPlusJSONResponse) VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeWalletRailSwitch404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeWalletRailSwitch404ApplicationProblemPlusJSONResponse) VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeWalletRailSwitch408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeWalletRailSwitch408ApplicationProblemPlusJSONResponse) VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeWalletRailSwitch409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeWalletRailSwitch409ApplicationProblemPlusJSONResponse) VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeWalletRailSwitch413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeWalletRailSwitch413ApplicationProblemPlusJSONResponse) VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeWalletRailSwitch415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeWalletRailSwitch415ApplicationProblemPlusJSONResponse) VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeWalletRailSwitch422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeWalletRailSwitch422ApplicationProblemPlusJSONResponse) VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeWalletRailSwitch429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeWalletRailSwitch429ApplicationProblemPlusJSONResponse) VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeWalletRailSwitch500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeWalletRailSwitch500ApplicationProblemPlusJSONResponse) VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeWalletRailSwitch503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeWalletRailSwitch503ApplicationProblemPlusJSONResponse) VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeWalletRailSwitch504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeWalletRailSwitch504ApplicationProblemPlusJSONResponse) VisitProposeWalletRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRulesRequestObject struct {
 	Params ListRulesParams
 }
@@ -10287,6 +10718,12 @@ type StrictServerInterface interface {
 	// ProposeLimit Propose what a tier may pay
 	// (POST /v1/wallet/limits)
 	ProposeLimit(ctx context.Context, request ProposeLimitRequestObject) (ProposeLimitResponseObject, error)
+	// ListWalletRails See how the rails do
+	// (GET /v1/wallet/rails)
+	ListWalletRails(ctx context.Context, request ListWalletRailsRequestObject) (ListWalletRailsResponseObject, error)
+	// ProposeWalletRailSwitch Propose to switch an operation of a rail off, or on again
+	// (POST /v1/wallet/rails/{operation}/switches)
+	ProposeWalletRailSwitch(ctx context.Context, request ProposeWalletRailSwitchRequestObject) (ProposeWalletRailSwitchResponseObject, error)
 	// ListRules Read a country's prices, taxes and limits, those in force and those to come
 	// (GET /v1/wallet/rules)
 	ListRules(ctx context.Context, request ListRulesRequestObject) (ListRulesResponseObject, error)
@@ -11232,6 +11669,63 @@ func (sh *strictHandler) ProposeLimit(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ProposeLimitResponseObject); ok {
 		if err := validResponse.VisitProposeLimitResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWalletRails operation middleware
+func (sh *strictHandler) ListWalletRails(w http.ResponseWriter, r *http.Request) {
+	var request ListWalletRailsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWalletRails(ctx, request.(ListWalletRailsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWalletRails")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListWalletRailsResponseObject); ok {
+		if err := validResponse.VisitListWalletRailsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ProposeWalletRailSwitch operation middleware
+func (sh *strictHandler) ProposeWalletRailSwitch(w http.ResponseWriter, r *http.Request, operation externalRef0.RailOperation) {
+	var request ProposeWalletRailSwitchRequestObject
+
+	request.Operation = operation
+
+	var body ProposeWalletRailSwitchJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeWalletRailSwitch(ctx, request.(ProposeWalletRailSwitchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeWalletRailSwitch")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ProposeWalletRailSwitchResponseObject); ok {
+		if err := validResponse.VisitProposeWalletRailSwitchResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -1435,6 +1435,9 @@ type RejectWalletApprovalJSONRequestBody = externalRef0.ApprovalRejection
 // ProposeLimitJSONRequestBody defines body for ProposeLimit for application/json ContentType.
 type ProposeLimitJSONRequestBody = LimitProposal
 
+// ProposeWalletRailSwitchJSONRequestBody defines body for ProposeWalletRailSwitch for application/json ContentType.
+type ProposeWalletRailSwitchJSONRequestBody = externalRef0.RailSwitch
+
 // DecideSuspenseJSONRequestBody defines body for DecideSuspense for application/json ContentType.
 type DecideSuspenseJSONRequestBody = SuspenseDecisionRequest
 
@@ -1868,6 +1871,31 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/wallet/limits (the `ProposeLimit` operationId).
 	ProposeLimit(ctx context.Context, body ProposeLimitJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWalletRails See how the rails do
+	//
+	// For each operation of a rail: whether new payments may begin, and what became of those of the last five minutes. What customers did themselves (cancelled, wrong PIN, no funds) is not counted. Below half of at least 20 an operation is `down`; after a minute it is `probing` and lets one payment in twenty through, until most of five succeed.
+	//
+	// Corresponds with GET /v1/wallet/rails (the `ListWalletRails` operationId).
+	ListWalletRails(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeWalletRailSwitchWithBody Propose to switch an operation of a rail off, or on again
+	//
+	// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveWalletApproval`); nothing changes before that.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/wallet/rails/{operation}/switches (the `ProposeWalletRailSwitch` operationId).
+	ProposeWalletRailSwitchWithBody(ctx context.Context, operation externalRef0.RailOperation, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeWalletRailSwitch Propose to switch an operation of a rail off, or on again
+	//
+	// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveWalletApproval`); nothing changes before that.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/wallet/rails/{operation}/switches (the `ProposeWalletRailSwitch` operationId).
+	ProposeWalletRailSwitch(ctx context.Context, operation externalRef0.RailOperation, body ProposeWalletRailSwitchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRules Read a country's prices, taxes and limits, those in force and those to come
 	//
@@ -2728,6 +2756,61 @@ func (c *Client) ProposeLimitWithBody(ctx context.Context, contentType string, b
 // Corresponds with POST /v1/wallet/limits (the `ProposeLimit` operationId).
 func (c *Client) ProposeLimit(ctx context.Context, body ProposeLimitJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewProposeLimitRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWalletRails See how the rails do
+//
+// For each operation of a rail: whether new payments may begin, and what became of those of the last five minutes. What customers did themselves (cancelled, wrong PIN, no funds) is not counted. Below half of at least 20 an operation is `down`; after a minute it is `probing` and lets one payment in twenty through, until most of five succeed.
+//
+// Corresponds with GET /v1/wallet/rails (the `ListWalletRails` operationId).
+func (c *Client) ListWalletRails(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWalletRailsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeWalletRailSwitchWithBody Propose to switch an operation of a rail off, or on again
+//
+// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveWalletApproval`); nothing changes before that.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/wallet/rails/{operation}/switches (the `ProposeWalletRailSwitch` operationId).
+func (c *Client) ProposeWalletRailSwitchWithBody(ctx context.Context, operation externalRef0.RailOperation, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeWalletRailSwitchRequestWithBody(c.Server, operation, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeWalletRailSwitch Propose to switch an operation of a rail off, or on again
+//
+// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveWalletApproval`); nothing changes before that.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/wallet/rails/{operation}/switches (the `ProposeWalletRailSwitch` operationId).
+func (c *Client) ProposeWalletRailSwitch(ctx context.Context, operation externalRef0.RailOperation, body ProposeWalletRailSwitchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeWalletRailSwitchRequest(c.Server, operation, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4328,6 +4411,80 @@ func NewProposeLimitRequestWithBody(server string, contentType string, body io.R
 	return req, nil
 }
 
+// NewListWalletRailsRequest constructs an http.Request for the ListWalletRails method
+func NewListWalletRailsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/wallet/rails")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProposeWalletRailSwitchRequest calls the generic ProposeWalletRailSwitch builder with application/json body
+func NewProposeWalletRailSwitchRequest(server string, operation externalRef0.RailOperation, body ProposeWalletRailSwitchJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeWalletRailSwitchRequestWithBody(server, operation, "application/json", bodyReader)
+}
+
+// NewProposeWalletRailSwitchRequestWithBody constructs an http.Request for the ProposeWalletRailSwitch method, with any body, and a specified content type
+func NewProposeWalletRailSwitchRequestWithBody(server string, operation externalRef0.RailOperation, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "operation", operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/wallet/rails/%s/switches", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListRulesRequest constructs an http.Request for the ListRules method
 func NewListRulesRequest(server string, params *ListRulesParams) (*http.Request, error) {
 	var err error
@@ -5118,6 +5275,33 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/wallet/limits (the `ProposeLimit` operationId).
 	ProposeLimitWithResponse(ctx context.Context, body ProposeLimitJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeLimitResponse, error)
+
+	// ListWalletRailsWithResponse See how the rails do
+	//
+	// For each operation of a rail: whether new payments may begin, and what became of those of the last five minutes. What customers did themselves (cancelled, wrong PIN, no funds) is not counted. Below half of at least 20 an operation is `down`; after a minute it is `probing` and lets one payment in twenty through, until most of five succeed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/wallet/rails (the `ListWalletRails` operationId).
+	ListWalletRailsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListWalletRailsResponse, error)
+
+	// ProposeWalletRailSwitchWithBodyWithResponse Propose to switch an operation of a rail off, or on again
+	//
+	// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveWalletApproval`); nothing changes before that.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/wallet/rails/{operation}/switches (the `ProposeWalletRailSwitch` operationId).
+	ProposeWalletRailSwitchWithBodyWithResponse(ctx context.Context, operation externalRef0.RailOperation, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeWalletRailSwitchResponse, error)
+
+	// ProposeWalletRailSwitchWithResponse Propose to switch an operation of a rail off, or on again
+	//
+	// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveWalletApproval`); nothing changes before that.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/wallet/rails/{operation}/switches (the `ProposeWalletRailSwitch` operationId).
+	ProposeWalletRailSwitchWithResponse(ctx context.Context, operation externalRef0.RailOperation, body ProposeWalletRailSwitchJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeWalletRailSwitchResponse, error)
 
 	// ListRulesWithResponse Read a country's prices, taxes and limits, those in force and those to come
 	//
@@ -8592,6 +8776,228 @@ func (r ProposeLimitResponse) ContentType() string {
 	return ""
 }
 
+type ListWalletRailsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *externalRef0.RailList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWalletRailsResponse) GetJSON200() *externalRef0.RailList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListWalletRailsResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListWalletRailsResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListWalletRailsResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListWalletRailsResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListWalletRailsResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListWalletRailsResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListWalletRailsResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWalletRailsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWalletRailsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWalletRailsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWalletRailsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeWalletRailSwitchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeWalletRailSwitchResponse) GetJSON201() *externalRef0.Approval {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeWalletRailSwitchResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeWalletRailSwitchResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeWalletRailSwitchResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ProposeWalletRailSwitchResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ProposeWalletRailSwitchResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeWalletRailSwitchResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ProposeWalletRailSwitchResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ProposeWalletRailSwitchResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeWalletRailSwitchResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProposeWalletRailSwitchResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProposeWalletRailSwitchResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProposeWalletRailSwitchResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ProposeWalletRailSwitchResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeWalletRailSwitchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeWalletRailSwitchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeWalletRailSwitchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeWalletRailSwitchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRulesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -10108,6 +10514,51 @@ func (c *ClientWithResponses) ProposeLimitWithResponse(ctx context.Context, body
 		return nil, err
 	}
 	return ParseProposeLimitResponse(rsp)
+}
+
+// ListWalletRailsWithResponse See how the rails do
+//
+// For each operation of a rail: whether new payments may begin, and what became of those of the last five minutes. What customers did themselves (cancelled, wrong PIN, no funds) is not counted. Below half of at least 20 an operation is `down`; after a minute it is `probing` and lets one payment in twenty through, until most of five succeed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/wallet/rails (the `ListWalletRails` operationId).
+func (c *ClientWithResponses) ListWalletRailsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListWalletRailsResponse, error) {
+	rsp, err := c.ListWalletRails(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWalletRailsResponse(rsp)
+}
+
+// ProposeWalletRailSwitchWithBodyWithResponse Propose to switch an operation of a rail off, or on again
+//
+// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveWalletApproval`); nothing changes before that.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/wallet/rails/{operation}/switches (the `ProposeWalletRailSwitch` operationId).
+func (c *ClientWithResponses) ProposeWalletRailSwitchWithBodyWithResponse(ctx context.Context, operation externalRef0.RailOperation, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeWalletRailSwitchResponse, error) {
+	rsp, err := c.ProposeWalletRailSwitchWithBody(ctx, operation, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeWalletRailSwitchResponse(rsp)
+}
+
+// ProposeWalletRailSwitchWithResponse Propose to switch an operation of a rail off, or on again
+//
+// Switched off, no new payment begins there (503 `rail_unavailable`); those under way go on. Switched on, the operation is what its payments make of it. Another person approves the change (`approveWalletApproval`); nothing changes before that.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/wallet/rails/{operation}/switches (the `ProposeWalletRailSwitch` operationId).
+func (c *ClientWithResponses) ProposeWalletRailSwitchWithResponse(ctx context.Context, operation externalRef0.RailOperation, body ProposeWalletRailSwitchJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeWalletRailSwitchResponse, error) {
+	rsp, err := c.ProposeWalletRailSwitch(ctx, operation, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeWalletRailSwitchResponse(rsp)
 }
 
 // ListRulesWithResponse Read a country's prices, taxes and limits, those in force and those to come
@@ -13129,6 +13580,198 @@ func ParseProposeLimitResponse(rsp *http.Response) (*ProposeLimitResponse, error
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListWalletRailsResponse parses an HTTP response from a ListWalletRailsWithResponse call
+func ParseListWalletRailsResponse(rsp *http.Response) (*ListWalletRailsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWalletRailsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest externalRef0.RailList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeWalletRailSwitchResponse parses an HTTP response from a ProposeWalletRailSwitchWithResponse call
+func ParseProposeWalletRailSwitchResponse(rsp *http.Response) (*ProposeWalletRailSwitchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeWalletRailSwitchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest externalRef0.RequestTimeout

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sendtip/sendtip/clients/approvals"
+	"github.com/sendtip/sendtip/clients/rails"
 	bankingapi "github.com/sendtip/sendtip/generated/banking/api"
 	"github.com/sendtip/sendtip/kit/page"
 
@@ -46,6 +47,24 @@ func (s *Server) ProposeSettlement(ctx context.Context,
 	}
 	out, err := approvals.Answer(a)
 	return bankingapi.ProposeSettlement201JSONResponse(out), err
+}
+
+// ListBankingRails answers GET /v1/banking/rails.
+func (s *Server) ListBankingRails(ctx context.Context,
+	_ bankingapi.ListBankingRailsRequestObject) (bankingapi.ListBankingRailsResponseObject, error) {
+	all, doubt, err := s.app.ListRails(ctx)
+	return bankingapi.ListBankingRails200JSONResponse(rails.List(all, doubt)), err
+}
+
+// ProposeBankingRailSwitch answers POST /v1/banking/rails/{operation}/switches.
+func (s *Server) ProposeBankingRailSwitch(ctx context.Context,
+	r bankingapi.ProposeBankingRailSwitchRequestObject) (bankingapi.ProposeBankingRailSwitchResponseObject, error) {
+	a, err := s.app.ProposeRailSwitch(ctx, r.Operation, r.Body.Off, r.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	out, err := approvals.Answer(a)
+	return bankingapi.ProposeBankingRailSwitch201JSONResponse(out), err
 }
 
 // ListBankingApprovals lists the decisions that need two people.

@@ -24,6 +24,7 @@ import (
 	kitlog "github.com/sendtip/sendtip/kit/log"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/page"
+	"github.com/sendtip/sendtip/kit/rail"
 	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/kit/service"
 	"github.com/sendtip/sendtip/providers/daraja"
@@ -76,6 +77,9 @@ type App struct {
 	// Approvals are the decisions that need two people.
 	Approvals *approve.Desk
 
+	// Rails is the watch over the operations of the rails.
+	Rails *rail.Watch
+
 	metrics metrics
 	sampled *slog.Logger // for what strangers cause: they must not fill the log
 }
@@ -86,6 +90,7 @@ func New(d Deps) *App {
 		metrics: newMetrics(), sampled: kitlog.Sampled(d.Log, d.Now)}
 	a.results = hook.New(railResults, d.Sealer, d.Pool, d.Jobs, a.metrics.messages.WithLabelValues(kindResult, "wrong_token"))
 	a.events = hook.New(paystackEvents, d.Sealer, d.Pool, d.Jobs, a.metrics.messages.WithLabelValues(kindEvent, "unsigned"))
+	a.Rails = rail.New(rail.Config{Operations: domain.Operations, Now: d.Now, Log: d.Log, Changed: a.railChanged}, d.Registry)
 	a.Approvals = approve.New(approve.Config{Service: "banking", Sealer: d.Sealer, Now: d.Now, Actions: a.actions()})
 	d.Registry.MustRegister(a.metrics.all()...)
 	return a

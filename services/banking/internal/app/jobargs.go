@@ -119,6 +119,17 @@ func (HearArgs) Kind() string { return "banking.hear" }
 // InsertOpts make it one that is never given up.
 func (HearArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueMoney) }
 
+// TellDelaysArgs tells the customers who wait for an operation that is down.
+type TellDelaysArgs struct {
+	Operation string `json:"operation"`
+}
+
+// Kind names the job.
+func (TellDelaysArgs) Kind() string { return "banking.tell_delays" }
+
+// InsertOpts make it one that is never given up.
+func (TellDelaysArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueMoney) }
+
 // JudgeArgs judges a stored message of a provider.
 type JudgeArgs struct {
 	EventID uuid.UUID `json:"event_id"`

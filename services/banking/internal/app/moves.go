@@ -46,6 +46,9 @@ func (a *App) move(ctx context.Context, tx pgx.Tx, w domain.Withdrawal, to domai
 	if err := a.save(ctx, tx, next); err != nil {
 		return w, false, err
 	}
+	if err := a.mark(ctx, tx, next, t); err != nil {
+		return w, false, err
+	}
 	a.metrics.withdrawals.WithLabelValues(w.Rail, string(to)).Inc()
 	if follows {
 		if _, err := a.Jobs.InsertTx(ctx, tx, SettleArgs{WithdrawalID: w.ID}, nil); err != nil {

@@ -42,6 +42,9 @@ func (a *App) CreateWithdrawalQuote(ctx context.Context, in QuoteInput) (Quote, 
 	if err := domain.CheckMpesaAmount(in.Amount); err != nil {
 		return Quote{}, err
 	}
+	if err := a.Rails.Admit(ctx, a.Pool, domain.Operation(domain.RailMpesa)); err != nil {
+		return Quote{}, err
+	}
 	owner, err := a.owner(ctx, userID, in.WalletID, in.Amount.Currency)
 	if err != nil {
 		return Quote{}, err

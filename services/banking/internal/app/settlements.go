@@ -41,7 +41,10 @@ func (s Settlement) check() error {
 
 // actions are what this service's approvals do.
 func (a *App) actions() []approve.Action {
-	return []approve.Action{{Name: actionSettle, Propose: scopes.AdminRails, Approve: scopes.AdminRailsApprove, Apply: a.applySettlement}}
+	return []approve.Action{
+		{Name: actionSettle, Propose: scopes.AdminRails, Approve: scopes.AdminRailsApprove, Apply: a.applySettlement},
+		a.Rails.Action(scopes.AdminRails, scopes.AdminRailsApprove),
+	}
 }
 
 // operator lets only a person with the right on.

@@ -21,6 +21,9 @@ const QuoteLife = 5 * time.Minute
 // RailMpesa is M-Pesa B2C.
 const RailMpesa = "mpesa"
 
+// Rails are all of them.
+var Rails = []string{RailMpesa}
+
 // Status is a state of a withdrawal.
 type Status string
 

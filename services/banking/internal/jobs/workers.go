@@ -44,6 +44,9 @@ func Register(workers *river.Workers, a *app.App) {
 	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.HearArgs]) (time.Duration, error) {
 		return a.Hear(ctx, j.Args.EventID)
 	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.TellDelaysArgs]) (time.Duration, error) {
+		return 0, a.TellDelays(ctx, j.Args.Operation)
+	})
 	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.JudgeArgs]) (time.Duration, error) {
 		return a.JudgeMessage(ctx, j.Args.EventID)
 	})

@@ -38,6 +38,7 @@ const (
 	WithdrawalFailed   Template = "withdrawal_failed"
 	WithdrawalInDoubt  Template = "withdrawal_in_doubt"
 	WithdrawalReturned Template = "withdrawal_returned"
+	WithdrawalDelayed  Template = "withdrawal_delayed"
 	NumberChanging     Template = "number_changing"
 	NumberKept         Template = "number_kept"
 	NumberChanged      Template = "number_changed"
@@ -60,6 +61,7 @@ var All = []Template{
 	OTP, KycVerified, KycRejected, KycReviewNeeded, WalletOpened, TopupSucceeded, TopupFailed, DepositReceived,
 	TransferSent, TransferReceived, TransferFailed, WithdrawalPaid, WithdrawalFailed, WithdrawalInDoubt, WithdrawalReturned,
 	DepositPaid, DepositFailed, DepositExpired,
+	WithdrawalDelayed,
 	NumberChanging, NumberKept, NumberChanged, NumberLeft,
 	NumberClaimed, NumberDisputed, NumberConfirmed, NumberReleased,
 	RecoveryStarted, RecoveryEnded, Recovered,

@@ -41,6 +41,7 @@ var (
 		domain.WithdrawalPaid:     {Reference: id, Amount: kes(100000), Fee: kes(1500), Excise: kes(225), Receipt: "SKL1A2B3C6"},
 		domain.WithdrawalFailed:   {Reference: id, Amount: kes(100000), ReasonCode: "receiver_not_registered"},
 		domain.WithdrawalInDoubt:  {Reference: id, Amount: kes(100000)},
+		domain.WithdrawalDelayed:  {Reference: id, Amount: kes(100000)},
 		domain.WithdrawalReturned: {Reference: id, Amount: kes(100000), ReasonCode: "rail_did_not_pay"},
 		domain.NumberChanging:     {},
 		domain.NumberKept:         {ReasonCode: "customer"},
@@ -232,7 +233,7 @@ var golden = []struct {
 	},
 	{
 		language: "en", template: domain.DepositPaid,
-		sms: "SENDTIP: We received your deposit of KES 1,000.00 on 23/11/2026 12:30. Fee KES 15.00, excise duty KES 2.25. Receipt " +
+		sms: "SENDTIP: Deposited KES 1,000.00 on 23/11/2026 12:30. Fee KES 15.00, excise duty KES 2.25. Receipt " +
 			"PS0000001A.",
 		subject: "Deposit of KES 1,000.00",
 		email: "Your deposit has been added to your wallet.\n\nAmount: KES 1,000.00\nFee: KES 15.00\nExcise duty: KES 2.25\n" +
@@ -290,6 +291,21 @@ var golden = []struct {
 		email: "M-Pesa has not confirmed your withdrawal of KES 1,000.00 yet. Please do not repeat it. We keep asking, and tell you how it " +
 			"ended: " +
 			"either you have the money at M-Pesa, or it comes back to your wallet.\n\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "en", template: domain.WithdrawalDelayed,
+		sms: "SENDTIP: Your withdrawal of KES 1,000.00 takes longer than usual. Please do not repeat it: your money is safe, and we tell you " +
+			"when it is paid.",
+		subject: "Withdrawal of KES 1,000.00 takes longer",
+		email: "Your withdrawal of KES 1,000.00 takes longer than usual, because payments are being delayed at the moment. Please do not " +
+			"repeat it. Your money is safe, and we tell you when it is paid.\n\nReference: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
+	},
+	{
+		language: "sw", template: domain.WithdrawalDelayed,
+		sms:     "SENDTIP: Ombi la kutoa KES 1,000.00 linachelewa. Tafadhali usirudie: pesa zako ziko salama, tutakujulisha zikilipwa.",
+		subject: "Ombi la kutoa KES 1,000.00 linachelewa",
+		email: "Ombi lako la kutoa KES 1,000.00 linachelewa kwa sababu malipo yana ucheleweshaji kwa sasa. Tafadhali usirudie. Pesa zako ziko " +
+			"salama, na tutakujulisha zikilipwa.\n\nNambari ya kumbukumbu: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e",
 	},
 	{
 		language: "en", template: domain.WithdrawalReturned,

@@ -47,6 +47,14 @@ func withdrawalEnded(t domain.Template, e events.BankingWithdrawalFailed) ([]app
 	return one(t, e.UserID, domain.Params{Reference: e.WithdrawalID.String(), Amount: m, ReasonCode: e.ReasonCode})
 }
 
+func withdrawalDelayed(e events.BankingWithdrawalDelayed) ([]app.Notice, error) {
+	m, err := amount(e.Amount)
+	if err != nil {
+		return nil, err
+	}
+	return one(domain.WithdrawalDelayed, e.UserID, domain.Params{Reference: e.WithdrawalID.String(), Amount: m})
+}
+
 func withdrawalInDoubt(e events.BankingWithdrawalInDoubt) ([]app.Notice, error) {
 	m, err := amount(e.Amount)
 	if err != nil {

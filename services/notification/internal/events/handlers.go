@@ -59,6 +59,7 @@ func readers() map[string]reader {
 		"banking.withdrawal_paid":      read(withdrawalPaid),
 		"banking.withdrawal_failed":    read(withdrawalFailed),
 		"banking.withdrawal_cancelled": read(withdrawalCancelled),
+		"banking.withdrawal_delayed":   read(withdrawalDelayed),
 		"banking.withdrawal_in_doubt":  read(withdrawalInDoubt),
 		"banking.withdrawal_returned":  read(withdrawalReturned),
 		"banking.withdrawal_reversed":  read(withdrawalReversed),

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sendtip/sendtip/clients/approvals"
+	"github.com/sendtip/sendtip/clients/rails"
 	walletapi "github.com/sendtip/sendtip/generated/wallet/api"
 	"github.com/sendtip/sendtip/kit/page"
 
@@ -81,6 +82,24 @@ func (s *Server) ProposeLimit(ctx context.Context, r walletapi.ProposeLimitReque
 	}
 	out, err := approvals.Answer(a)
 	return walletapi.ProposeLimit201JSONResponse(out), err
+}
+
+// ListWalletRails answers GET /v1/wallet/rails.
+func (s *Server) ListWalletRails(ctx context.Context, _ walletapi.ListWalletRailsRequestObject) (walletapi.ListWalletRailsResponseObject,
+	error) {
+	all, err := s.app.ListRails(ctx)
+	return walletapi.ListWalletRails200JSONResponse(rails.List(all, nil)), err
+}
+
+// ProposeWalletRailSwitch answers POST /v1/wallet/rails/{operation}/switches.
+func (s *Server) ProposeWalletRailSwitch(ctx context.Context,
+	r walletapi.ProposeWalletRailSwitchRequestObject) (walletapi.ProposeWalletRailSwitchResponseObject, error) {
+	a, err := s.app.ProposeRailSwitch(ctx, r.Operation, r.Body.Off, r.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	out, err := approvals.Answer(a)
+	return walletapi.ProposeWalletRailSwitch201JSONResponse(out), err
 }
 
 // ListWalletApprovals lists the changes that need two people.

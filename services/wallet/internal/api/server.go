@@ -51,6 +51,7 @@ var needed = map[string][]string{
 	"ApproveWalletApproval": {scopes.AdminTariffsApprove},
 	"ListSuspense":          {scopes.AdminRails}, "DecideSuspense": {scopes.AdminRails},
 	"ReceivePaybillResult": nil, "ReceivePaybillTimeout": nil,
+	"ListWalletRails": {scopes.AdminRails}, "ProposeWalletRailSwitch": {scopes.AdminRails},
 	"ReceiveStkCallback": nil, "ReceiveC2BConfirmation": nil, "ReceiveC2BValidation": nil,
 }
 

@@ -96,7 +96,7 @@ func TestAuthorization(t *testing.T) {
 	for path, item := range doc.Paths.Map() {
 		path = strings.NewReplacer("{wallet_id}", uuid.NewString(), "{topup_id}", uuid.NewString(), "{transfer_id}", uuid.NewString(),
 			"{reservation_id}", uuid.NewString(), "{payment_request_id}", uuid.NewString(), "{item_id}", uuid.NewString(),
-			"{request_id}", uuid.NewString(), "{approval_id}", uuid.NewString(),
+			"{request_id}", uuid.NewString(), "{approval_id}", uuid.NewString(), "{operation}", "mpesa.stk",
 			"{token}", "abcdefghijklmnopqrstuvwxyz234567").Replace(path)
 		for method, op := range item.Operations() {
 			operations++
@@ -148,7 +148,7 @@ func TestAuthorization(t *testing.T) {
 			}
 		}
 	}
-	if operations != 39 {
+	if operations != 41 {
 		t.Errorf("%d operations walked", operations)
 	}
 }

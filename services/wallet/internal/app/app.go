@@ -24,6 +24,7 @@ import (
 	kitlog "github.com/sendtip/sendtip/kit/log"
 	"github.com/sendtip/sendtip/kit/outbox"
 	"github.com/sendtip/sendtip/kit/page"
+	"github.com/sendtip/sendtip/kit/rail"
 	"github.com/sendtip/sendtip/kit/service"
 	"github.com/sendtip/sendtip/kit/together"
 	"github.com/sendtip/sendtip/providers/daraja"
@@ -75,6 +76,9 @@ type App struct {
 	rulesLoaded time.Time // on the monotonic clock
 	rulesAt     time.Time // by the platform's clock
 
+	// Rails is the watch over M-Pesa's prompts.
+	Rails *rail.Watch
+
 	// Approvals are the changes that need two people.
 	Approvals *approve.Desk
 
@@ -97,6 +101,7 @@ func New(d Deps) *App {
 	a.stk = hook.New(stkCallbacks, d.Sealer, d.Pool, d.Jobs, a.metrics.callbacks.WithLabelValues(kindStk, "wrong_token"))
 	a.c2b = hook.New(c2bCallbacks, d.Sealer, d.Pool, d.Jobs, a.metrics.callbacks.WithLabelValues(kindC2b, "wrong_token"))
 	a.rails = hook.New(railResults, d.Sealer, d.Pool, d.Jobs, a.metrics.callbacks.WithLabelValues(kindResult, "wrong_token"))
+	a.Rails = rail.New(rail.Config{Operations: []string{domain.OperationStk}, Now: d.Now, Log: d.Log}, d.Registry)
 	a.Approvals = approve.New(approve.Config{Service: "wallet", Sealer: d.Sealer, Now: d.Now, Actions: a.actions()})
 	a.closings = newClosings(a.commitClosings, d.Log)
 	d.Registry.MustRegister(a.metrics.all()...)

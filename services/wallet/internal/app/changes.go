@@ -35,7 +35,8 @@ func (a *App) actions() []approve.Action {
 	of := func(name string, apply func(ctx context.Context, tx pgx.Tx, approval approve.Approval) error) approve.Action {
 		return approve.Action{Name: name, Propose: scopes.AdminTariffs, Approve: scopes.AdminTariffsApprove, Apply: apply}
 	}
-	return []approve.Action{of(actionTariff, applyChange[domain.TariffChange](a)), of(actionTax, applyChange[domain.TaxChange](a)),
+	return []approve.Action{a.Rails.Action(scopes.AdminRails, scopes.AdminRailsApprove),
+		of(actionTariff, applyChange[domain.TariffChange](a)), of(actionTax, applyChange[domain.TaxChange](a)),
 		of(actionLimit, applyChange[domain.LimitChange](a)),
 		{Name: actionSuspense, Propose: scopes.AdminRails, Approve: scopes.AdminRailsApprove, Apply: a.applySuspense}}
 }

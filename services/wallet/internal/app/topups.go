@@ -56,6 +56,9 @@ func (a *App) CreateTopup(ctx context.Context, in TopupInput) (domain.Topup, err
 	if stored != nil {
 		return t, stored.Decode(&t)
 	}
+	if err := a.Rails.Admit(ctx, a.Pool, domain.OperationStk); err != nil {
+		return domain.Topup{}, err
+	}
 	facts, err := a.topupFacts(ctx, userID, in)
 	if err != nil {
 		return domain.Topup{}, err
@@ -263,6 +266,9 @@ func (a *App) moveTopup(ctx context.Context, tx pgx.Tx, t domain.Topup, e domain
 			Service: domain.OwnReservations}); err != nil {
 			return t, false, fmt.Errorf("settle limit: %w", err)
 		}
+	}
+	if err := a.markRail(ctx, tx, t, e, failure); err != nil {
+		return t, false, err
 	}
 	a.metrics.topups.WithLabelValues(string(next.Status)).Inc()
 	if err := a.endPrompt(ctx, tx, next); err != nil {
