@@ -32,6 +32,8 @@ type Config struct {
 	InitiatorPassword config.Secret `env:"SENDTIP_DARAJA_INITIATOR_PASSWORD" is:"own=Safaricom999!*!"`
 	// Safaricom's certificate of the environment, in PEM: the password travels encrypted for it
 	Certificate string `env:"SENDTIP_DARAJA_CERTIFICATE"`
+	// how often the short code's balances are asked for, in seconds; 0 is never
+	BalanceEvery int32 `env:"SENDTIP_BALANCE_EVERY_S" envDefault:"3600" is:"min=0"`
 	// up to which amount one person with the right to approve decides alone about money in suspense, in minor units
 	SuspenseAloneMinor int32 `env:"SENDTIP_SUSPENSE_ALONE_MINOR" envDefault:"500000" is:"min=0"`
 	// how much faster than in reality unanswered payments are asked about; for trials

@@ -40,12 +40,14 @@ func New(ctx context.Context, cfg Config, host service.Host) (*service.Service, 
 			Parts: p, Ledger: ledger, Users: users, Mpesa: daraja.New(cfg.daraja(p.Now)),
 			ShortCode: cfg.ShortCode, PublicURL: string(cfg.PublicURL), AskPull: cfg.Pull,
 			Speed: int64(cfg.TimeScale), PullNumber: cfg.PullNumber, Country: cfg.Country,
-			CanReverse: cfg.Initiator != "", SuspenseAloneMinor: int64(cfg.SuspenseAloneMinor),
+			BalanceEvery: time.Duration(cfg.BalanceEvery) * time.Second,
+			CanReverse:   cfg.Initiator != "", SuspenseAloneMinor: int64(cfg.SuspenseAloneMinor),
 		})
 		loops := []service.Loop{{Name: "housekeeping", Run: a.Housekeep}, {Name: "claims", Run: a.VerifyLoop},
 			{Name: "lost payments", Run: a.FindLostLoop},
 			{Name: "requests", Run: a.ExpireRequestsLoop},
 			{Name: "rails", Run: a.Rails.Loop(p.Pool)},
+			{Name: "balances", Run: a.BalanceLoop},
 			{Name: "standing", Run: a.ConfirmUnanswered}, {Name: "approvals", Run: a.Approvals.ExpireLoop(p.Pool, p.Log)}}
 		if cfg.RegisterC2b {
 			loops = append(loops, service.Loop{Name: "paybill", Run: service.Once(a.EnqueueRegisterC2b)})

@@ -73,7 +73,7 @@ var ownership = map[string]row{
 	"listUserApprovals": role, "approveUserApproval": role, "rejectUserApproval": role,
 	"lookupRecipient": role, "getContacts": role, "getStanding": role, "takeOtp": role, "listRevocations": role, "receiveKycCallback": hooks,
 
-	"listSuspense": role, "decideSuspense": role, "receivePaybillResult": hooks, "receivePaybillTimeout": hooks,
+	"listSuspense": role, "decideSuspense": role, "listRailBalances": role, "receivePaybillResult": hooks, "receivePaybillTimeout": hooks,
 	"getWalletOwner": role,
 	"listRules":      role, "proposeTariff": role, "proposeTax": role, "proposeLimit": role, "listWalletApprovals": role,
 	"approveWalletApproval": role, "rejectWalletApproval": role, "putLimitReservation": role, "commitLimitReservation": role,

@@ -100,9 +100,16 @@ func TestSuspenseRefuses(t *testing.T) {
 	ask(t, finance, http.MethodPost, here, to(amina.WalletID), nil, http.StatusOK, "")
 	ask(t, finance, http.MethodPost, here, `{"action":"return","reason":"The payer wrote."}`, nil, http.StatusConflict, "suspense_decided")
 	eventually(t, "the money is in the wallet", func() bool { return balance(t, amina) == 50_00 })
+	ask(t, amina, http.MethodGet, "/v1/wallet/rail-balances", "", nil, http.StatusForbidden, "forbidden")
+	ask(t, finance, http.MethodGet, "/v1/wallet/rail-balances?unheard_of=1", "", nil, http.StatusBadRequest, "invalid_request")
 	for _, late := range []string{"", "/late"} {
 		path := "/v1/hooks/wr/" + "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/" + uuid.NewString() + late
 		ask(t, finance, http.MethodPost, path, "{}", nil, http.StatusNotFound, "not_found")
 		ask(t, finance, http.MethodPost, path+"?unheard_of=1", "{}", nil, http.StatusNotFound, "not_found")
 	}
+	eventually(t, "Safaricom says what the paybill holds", func() bool {
+		b, err := finance.Wallet.ListRailBalancesWithResponse(t.Context())
+		must(t, err)
+		return b.JSON200 != nil && len(b.JSON200.Data) > 0
+	})
 }

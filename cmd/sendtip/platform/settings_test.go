@@ -74,6 +74,7 @@ var malformed = map[string][]string{
 
 	"SENDTIP_DARAJA_INITIATOR_PASSWORD": {noFile},
 	"SENDTIP_DARAJA_CERTIFICATE":        {"abc", "-----BEGIN CERTIFICATE-----"},
+	"SENDTIP_BALANCE_EVERY_S":           {"abc", "-1", "1.5"},
 	"SENDTIP_SUSPENSE_ALONE_MINOR":      {"abc", "-1", "1.5"},
 
 	"SENDTIP_B2C_SHORT_CODE":               {"abc", "1"},

@@ -575,6 +575,60 @@ type ProviderVerdict struct {
 	ResultDesc string `json:"ResultDesc"`
 }
 
+// RailBalance What one account of a short code held.
+type RailBalance struct {
+	// Account Safaricom's name of the account: Utility, Working, Charges Paid and others.
+	//
+	// Example: Utility Account
+	Account string `json:"account"`
+
+	// AsOf RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AsOf externalRef0.Timestamp `json:"as_of"`
+
+	// Available An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Available externalRef0.Money `json:"available"`
+
+	// Current An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Current externalRef0.Money `json:"current"`
+
+	// Reserved An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Reserved externalRef0.Money `json:"reserved"`
+
+	// ShortCode The paybill.
+	//
+	// Example: 174379
+	ShortCode string `json:"short_code"`
+
+	// Uncleared An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Uncleared externalRef0.Money `json:"uncleared"`
+}
+
+// RailBalances What Safaricom and the ledger say that the paybill holds.
+type RailBalances struct {
+	// Data The latest balance of each account.
+	Data []RailBalance `json:"data"`
+
+	// LedgerAccount The ledger's account.
+	//
+	// Example: rail.mpesa.paybill.KES
+	LedgerAccount string `json:"ledger_account"`
+
+	// LedgerBalance An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	LedgerBalance externalRef0.Money `json:"ledger_balance"`
+}
+
 // RequestDirectionFilter Which side of a request the caller is on.
 //
 // Example: received
@@ -1545,6 +1599,9 @@ type ServerInterface interface {
 	// ProposeLimit Propose what a tier may pay
 	// (POST /v1/wallet/limits)
 	ProposeLimit(w http.ResponseWriter, r *http.Request)
+	// ListRailBalances Read what the paybill's accounts hold
+	// (GET /v1/wallet/rail-balances)
+	ListRailBalances(w http.ResponseWriter, r *http.Request)
 	// ListWalletRails See how the rails do
 	// (GET /v1/wallet/rails)
 	ListWalletRails(w http.ResponseWriter, r *http.Request)
@@ -1764,6 +1821,12 @@ func (_ Unimplemented) RejectWalletApproval(w http.ResponseWriter, r *http.Reque
 // ProposeLimit Propose what a tier may pay
 // (POST /v1/wallet/limits)
 func (_ Unimplemented) ProposeLimit(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListRailBalances Read what the paybill's accounts hold
+// (GET /v1/wallet/rail-balances)
+func (_ Unimplemented) ListRailBalances(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2784,6 +2847,20 @@ func (siw *ServerInterfaceWrapper) ProposeLimit(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// ListRailBalances operation middleware
+func (siw *ServerInterfaceWrapper) ListRailBalances(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRailBalances(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListWalletRails operation middleware
 func (siw *ServerInterfaceWrapper) ListWalletRails(w http.ResponseWriter, r *http.Request) {
 
@@ -3236,6 +3313,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/hooks/cb/{token}/validation", wrapper.ReceiveC2BValidation)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/wallet/rail-balances", wrapper.ListRailBalances)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/wallet/suspense-items", wrapper.ListSuspense)
@@ -8804,6 +8884,139 @@ func (response ProposeLimit504ApplicationProblemPlusJSONResponse) VisitProposeLi
 	return err
 }
 
+type ListRailBalancesRequestObject struct {
+}
+
+type ListRailBalancesResponseObject interface {
+	VisitListRailBalancesResponse(w http.ResponseWriter) error
+}
+
+type ListRailBalances200JSONResponse RailBalances
+
+func (response ListRailBalances200JSONResponse) VisitListRailBalancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRailBalances400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListRailBalances400ApplicationProblemPlusJSONResponse) VisitListRailBalancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRailBalances401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListRailBalances401ApplicationProblemPlusJSONResponse) VisitListRailBalancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRailBalances403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListRailBalances403ApplicationProblemPlusJSONResponse) VisitListRailBalancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRailBalances429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListRailBalances429ApplicationProblemPlusJSONResponse) VisitListRailBalancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRailBalances500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListRailBalances500ApplicationProblemPlusJSONResponse) VisitListRailBalancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRailBalances503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListRailBalances503ApplicationProblemPlusJSONResponse) VisitListRailBalancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRailBalances504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListRailBalances504ApplicationProblemPlusJSONResponse) VisitListRailBalancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListWalletRailsRequestObject struct {
 }
 
@@ -10718,6 +10931,9 @@ type StrictServerInterface interface {
 	// ProposeLimit Propose what a tier may pay
 	// (POST /v1/wallet/limits)
 	ProposeLimit(ctx context.Context, request ProposeLimitRequestObject) (ProposeLimitResponseObject, error)
+	// ListRailBalances Read what the paybill's accounts hold
+	// (GET /v1/wallet/rail-balances)
+	ListRailBalances(ctx context.Context, request ListRailBalancesRequestObject) (ListRailBalancesResponseObject, error)
 	// ListWalletRails See how the rails do
 	// (GET /v1/wallet/rails)
 	ListWalletRails(ctx context.Context, request ListWalletRailsRequestObject) (ListWalletRailsResponseObject, error)
@@ -11669,6 +11885,30 @@ func (sh *strictHandler) ProposeLimit(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ProposeLimitResponseObject); ok {
 		if err := validResponse.VisitProposeLimitResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListRailBalances operation middleware
+func (sh *strictHandler) ListRailBalances(w http.ResponseWriter, r *http.Request) {
+	var request ListRailBalancesRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRailBalances(ctx, request.(ListRailBalancesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRailBalances")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListRailBalancesResponseObject); ok {
+		if err := validResponse.VisitListRailBalancesResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -575,6 +575,60 @@ type ProviderVerdict struct {
 	ResultDesc string `json:"ResultDesc"`
 }
 
+// RailBalance What one account of a short code held.
+type RailBalance struct {
+	// Account Safaricom's name of the account: Utility, Working, Charges Paid and others.
+	//
+	// Example: Utility Account
+	Account string `json:"account"`
+
+	// AsOf RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	AsOf externalRef0.Timestamp `json:"as_of"`
+
+	// Available An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Available externalRef0.Money `json:"available"`
+
+	// Current An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Current externalRef0.Money `json:"current"`
+
+	// Reserved An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Reserved externalRef0.Money `json:"reserved"`
+
+	// ShortCode The paybill.
+	//
+	// Example: 174379
+	ShortCode string `json:"short_code"`
+
+	// Uncleared An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Uncleared externalRef0.Money `json:"uncleared"`
+}
+
+// RailBalances What Safaricom and the ledger say that the paybill holds.
+type RailBalances struct {
+	// Data The latest balance of each account.
+	Data []RailBalance `json:"data"`
+
+	// LedgerAccount The ledger's account.
+	//
+	// Example: rail.mpesa.paybill.KES
+	LedgerAccount string `json:"ledger_account"`
+
+	// LedgerBalance An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	LedgerBalance externalRef0.Money `json:"ledger_balance"`
+}
+
 // RequestDirectionFilter Which side of a request the caller is on.
 //
 // Example: received
@@ -1872,6 +1926,13 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/wallet/limits (the `ProposeLimit` operationId).
 	ProposeLimit(ctx context.Context, body ProposeLimitJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListRailBalances Read what the paybill's accounts hold
+	//
+	// For finance: what Safaricom said when it was last asked (each hour, `SENDTIP_BALANCE_EVERY_S`), per account of the short code, with the ledger's own figure for all of them beside it; each reading is audited. No account is listed before the first answer, or without the paybill's initiator in the settings.
+	//
+	// Corresponds with GET /v1/wallet/rail-balances (the `ListRailBalances` operationId).
+	ListRailBalances(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListWalletRails See how the rails do
 	//
 	// For each operation of a rail: whether new payments may begin, and what became of those of the last five minutes. What customers did themselves (cancelled, wrong PIN, no funds) is not counted. Below half of at least 20 an operation is `down`; after a minute it is `probing` and lets one payment in twenty through, until most of five succeed.
@@ -2756,6 +2817,23 @@ func (c *Client) ProposeLimitWithBody(ctx context.Context, contentType string, b
 // Corresponds with POST /v1/wallet/limits (the `ProposeLimit` operationId).
 func (c *Client) ProposeLimit(ctx context.Context, body ProposeLimitJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewProposeLimitRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRailBalances Read what the paybill's accounts hold
+//
+// For finance: what Safaricom said when it was last asked (each hour, `SENDTIP_BALANCE_EVERY_S`), per account of the short code, with the ledger's own figure for all of them beside it; each reading is audited. No account is listed before the first answer, or without the paybill's initiator in the settings.
+//
+// Corresponds with GET /v1/wallet/rail-balances (the `ListRailBalances` operationId).
+func (c *Client) ListRailBalances(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRailBalancesRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -4411,6 +4489,33 @@ func NewProposeLimitRequestWithBody(server string, contentType string, body io.R
 	return req, nil
 }
 
+// NewListRailBalancesRequest constructs an http.Request for the ListRailBalances method
+func NewListRailBalancesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/wallet/rail-balances")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListWalletRailsRequest constructs an http.Request for the ListWalletRails method
 func NewListWalletRailsRequest(server string) (*http.Request, error) {
 	var err error
@@ -5275,6 +5380,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/wallet/limits (the `ProposeLimit` operationId).
 	ProposeLimitWithResponse(ctx context.Context, body ProposeLimitJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeLimitResponse, error)
+
+	// ListRailBalancesWithResponse Read what the paybill's accounts hold
+	//
+	// For finance: what Safaricom said when it was last asked (each hour, `SENDTIP_BALANCE_EVERY_S`), per account of the short code, with the ledger's own figure for all of them beside it; each reading is audited. No account is listed before the first answer, or without the paybill's initiator in the settings.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/wallet/rail-balances (the `ListRailBalances` operationId).
+	ListRailBalancesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRailBalancesResponse, error)
 
 	// ListWalletRailsWithResponse See how the rails do
 	//
@@ -8776,6 +8890,96 @@ func (r ProposeLimitResponse) ContentType() string {
 	return ""
 }
 
+type ListRailBalancesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RailBalances
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRailBalancesResponse) GetJSON200() *RailBalances {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListRailBalancesResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListRailBalancesResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListRailBalancesResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListRailBalancesResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListRailBalancesResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListRailBalancesResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListRailBalancesResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRailBalancesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRailBalancesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRailBalancesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRailBalancesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListWalletRailsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -10514,6 +10718,21 @@ func (c *ClientWithResponses) ProposeLimitWithResponse(ctx context.Context, body
 		return nil, err
 	}
 	return ParseProposeLimitResponse(rsp)
+}
+
+// ListRailBalancesWithResponse Read what the paybill's accounts hold
+//
+// For finance: what Safaricom said when it was last asked (each hour, `SENDTIP_BALANCE_EVERY_S`), per account of the short code, with the ledger's own figure for all of them beside it; each reading is audited. No account is listed before the first answer, or without the paybill's initiator in the settings.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/wallet/rail-balances (the `ListRailBalances` operationId).
+func (c *ClientWithResponses) ListRailBalancesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRailBalancesResponse, error) {
+	rsp, err := c.ListRailBalances(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRailBalancesResponse(rsp)
 }
 
 // ListWalletRailsWithResponse See how the rails do
@@ -13615,6 +13834,81 @@ func ParseProposeLimitResponse(rsp *http.Response) (*ProposeLimitResponse, error
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListRailBalancesResponse parses an HTTP response from a ListRailBalancesWithResponse call
+func ParseListRailBalancesResponse(rsp *http.Response) (*ListRailBalancesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRailBalancesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RailBalances
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef0.TooManyRequests

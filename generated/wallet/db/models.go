@@ -148,6 +148,18 @@ type QuestionBudget struct {
 	Used   int32
 }
 
+type RailBalance struct {
+	RequestID      uuid.UUID
+	ShortCode      string
+	Account        string
+	Currency       string
+	CurrentMinor   int64
+	AvailableMinor int64
+	ReservedMinor  int64
+	UnclearedMinor int64
+	AsOf           time.Time
+}
+
 type RailMessage struct {
 	ID         uuid.UUID
 	Kind       string

@@ -49,7 +49,7 @@ var needed = map[string][]string{
 	"ListRules": {scopes.AdminTariffs}, "ProposeTariff": {scopes.AdminTariffs}, "ProposeTax": {scopes.AdminTariffs},
 	"ProposeLimit": {scopes.AdminTariffs}, "ListWalletApprovals": {scopes.AdminTariffs}, "RejectWalletApproval": {scopes.AdminTariffs},
 	"ApproveWalletApproval": {scopes.AdminTariffsApprove},
-	"ListSuspense":          {scopes.AdminRails}, "DecideSuspense": {scopes.AdminRails},
+	"ListSuspense":          {scopes.AdminRails}, "DecideSuspense": {scopes.AdminRails}, "ListRailBalances": {scopes.AdminRails},
 	"ReceivePaybillResult": nil, "ReceivePaybillTimeout": nil,
 	"ListWalletRails": {scopes.AdminRails}, "ProposeWalletRailSwitch": {scopes.AdminRails},
 	"ReceiveStkCallback": nil, "ReceiveC2BConfirmation": nil, "ReceiveC2BValidation": nil,

@@ -148,7 +148,7 @@ func TestAuthorization(t *testing.T) {
 			}
 		}
 	}
-	if operations != 41 {
+	if operations != 42 {
 		t.Errorf("%d operations walked", operations)
 	}
 }

@@ -52,6 +52,8 @@ type Deps struct {
 	PublicURL  string // where Safaricom reaches our hooks, without a slash at the end
 	// CanReverse says that the paybill's initiator is set, so that payments can be given back.
 	CanReverse bool
+	// BalanceEvery is how often the short code's balances are asked for; 0 is never.
+	BalanceEvery time.Duration
 	// SuspenseAloneMinor is up to which amount one person decides alone about money in suspense.
 	SuspenseAloneMinor int64
 	Country            string // whose prices a caller without a country gets

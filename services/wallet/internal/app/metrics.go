@@ -25,7 +25,8 @@ type metrics struct {
 	alarms, transfers, topups, callbacks *prometheus.CounterVec
 	suspense                             *prometheus.CounterVec
 	suspenseOpen, suspenseMinor          prometheus.Gauge
-	suspenseAge                          prometheus.Gauge
+	suspenseAge, railLedger              prometheus.Gauge
+	railBalance, railAge                 *prometheus.GaugeVec
 	pendingTransfers, pendingAge         prometheus.Gauge
 	unknownTopups, unknownMinor          prometheus.Gauge
 	dueCredits, dueAge                   prometheus.Gauge
@@ -61,7 +62,12 @@ func newMetrics() metrics {
 		suspenseOpen:     gauge("wallet_suspense_open", "Pay-ins in suspense that are neither matched nor returned."),
 		suspenseMinor:    gauge("wallet_suspense_open_minor", "Their value in minor units of the paybill's currency."),
 		suspenseAge:      gauge("wallet_suspense_age_seconds", "Age of the oldest of them."),
-		overdue:          gauge("wallet_sweep_overdue", "Rows that the sweep should have deleted two hours ago, counted up to 10,000."),
+		railLedger:       gauge("wallet_rail_ledger_minor", "What the ledger says that the paybill holds, in minor units."),
+		railBalance: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "wallet_rail_balance_minor",
+			Help: "What Safaricom last said that an account of the short code holds, in minor units."}, []string{"short_code", "account"}),
+		railAge: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "wallet_rail_balance_age_seconds",
+			Help: "Age of that."}, []string{"short_code", "account"}),
+		overdue: gauge("wallet_sweep_overdue", "Rows that the sweep should have deleted two hours ago, counted up to 10,000."),
 		callbackSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "wallet_stk_callback_seconds",
 			Help: "From the prompt to its callback.", Buckets: []float64{1, 2, 5, 10, 20, 30, 60, 120, 300}}),
 	}
@@ -70,7 +76,8 @@ func newMetrics() metrics {
 func (m metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.alarms, m.transfers, m.topups, m.callbacks, m.pendingTransfers, m.pendingAge, m.unknownTopups,
 		m.unknownMinor, m.dueCredits, m.dueAge, m.openClaims, m.openCases, m.overdue, m.callbackSeconds,
-		m.reservations, m.reservationAge, m.suspense, m.suspenseOpen, m.suspenseMinor, m.suspenseAge}
+		m.reservations, m.reservationAge, m.suspense, m.suspenseOpen, m.suspenseMinor, m.suspenseAge,
+		m.railLedger, m.railBalance, m.railAge}
 }
 
 // Measure refreshes the gauges of what is not settled, and raises the alarm when something waits for too long.
@@ -162,6 +169,9 @@ func (a *App) Housekeep(ctx context.Context) error {
 	for {
 		if err := a.Measure(ctx); err != nil && ctx.Err() == nil {
 			a.Log.WarnContext(ctx, "measure", "err", err)
+		}
+		if err := a.measureBalances(ctx); err != nil && ctx.Err() == nil {
+			a.Log.WarnContext(ctx, "measure balances", "err", err)
 		}
 		if now := a.Now(); now.Sub(swept) > time.Hour {
 			swept = now

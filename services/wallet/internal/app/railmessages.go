@@ -111,6 +111,9 @@ func (a *App) judgeRail(ctx context.Context, tx pgx.Tx, row walletdb.LockRailMes
 	if err != nil {
 		return "", 0, fmt.Errorf("get request: %w", err) // the token was right, so the request is ours
 	}
+	if item == nil {
+		return a.judgeBalance(ctx, tx, row, body)
+	}
 	i, err := a.lockSuspense(ctx, tx, *item)
 	if err != nil {
 		return "", 0, err

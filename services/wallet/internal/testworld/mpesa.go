@@ -37,6 +37,7 @@ func newMpesa(t testing.TB) *Mpesa {
 	mux.HandleFunc("POST /mpesa/stkpushquery/v1/query", m.stkQuery)
 	mux.HandleFunc("POST /mpesa/reversal/v1/request", m.reverse)
 	mux.HandleFunc("POST /mpesa/transactionstatus/v1/query", m.status)
+	mux.HandleFunc("POST /mpesa/accountbalance/v1/query", m.status)
 	mux.HandleFunc("POST /pulltransactions/v1/query", m.pull)
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)

@@ -350,3 +350,16 @@ func (u *Users) GetContacts(_ context.Context, r userapi.GetContactsRequestObjec
 	}
 	return userapi.GetContacts404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound()}, nil
 }
+
+// ListSystemAccounts answers GET /v1/ledger/system-accounts with the paybill's account.
+func (l *Ledger) ListSystemAccounts(context.Context,
+	transactionsapi.ListSystemAccountsRequestObject) (transactionsapi.ListSystemAccountsResponseObject, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	code, zero := "rail.mpesa.paybill.KES", common.Money{Currency: "KES"}
+	held := common.Money{Amount: -l.balances[code], Currency: "KES"} // an asset: what was credited out of it is there
+	return transactionsapi.ListSystemAccounts200JSONResponse{Totals: []transactionsapi.CurrencyTotal{}, Data: []transactionsapi.LedgerAccount{
+		{ID: uuid.Must(uuid.NewV7()), Code: &code, Kind: transactionsapi.AccountKindSystem, Book: transactionsapi.BookEmoney,
+			NormalSide: transactionsapi.NormalSideDebit, Status: transactionsapi.AccountStatusActive, Balance: held, Available: held,
+			Held: zero}}}, nil
+}

@@ -130,3 +130,11 @@ func State(n int, originator, status, receipt string, shillings int64) []byte {
 		"ResultParameters":{"ResultParameter":[{"Key":"TransactionStatus","Value":%q},{"Key":"ReceiptNo","Value":%q},
 		{"Key":"Amount","Value":%d},{"Key":"OriginatorConversationID","Value":%q}]}}}`, QuestionID(n), status, receipt, shillings, originator)
 }
+
+// Balances is the body of an answer to the n-th question, about the short code's accounts.
+func Balances(n int, accounts string) []byte {
+	return fmt.Appendf(nil, `{"Result":{"ResultType":0,"ResultCode":0,"ResultDesc":"ok","OriginatorConversationID":"question",
+		"ConversationID":%q,"TransactionID":"SKE0000000",
+		"ResultParameters":{"ResultParameter":[{"Key":"AccountBalance","Value":%q},{"Key":"BOCompletedTime","Value":20261123102115}]}}}`,
+		QuestionID(n), accounts)
+}

@@ -93,7 +93,7 @@ func On(t testing.TB, db *pgtest.DB) *World {
 		t.Fatal(err)
 	}
 	w.Deps = app.Deps{Parts: w.Parts, Ledger: ledger, Users: users, Mpesa: w.Daraja(w.Mpesa.URL), ShortCode: ShortCode, AskPull: true,
-		CanReverse: true, SuspenseAloneMinor: 500_000,
+		CanReverse: true, BalanceEvery: time.Hour, SuspenseAloneMinor: 500_000,
 		PublicURL: "https://pay.example", Country: "KE", SettleTimeout: 2 * time.Second}
 	w.build()
 	return w
