@@ -47,6 +47,9 @@ func (a *App) CreateDeposit(ctx context.Context, in DepositInput) (domain.Deposi
 	if stored, err := a.idem.Find(ctx, a.Pool, key); err != nil || stored != nil {
 		return replayedDeposit(stored, err)
 	}
+	if err := a.Rails.Admit(ctx, a.Pool, domain.OperationDeposit); err != nil {
+		return domain.Deposit{}, err
+	}
 	d, err := a.newDeposit(ctx, userID, in)
 	if err != nil {
 		return d, err
@@ -181,6 +184,9 @@ func (a *App) moveDeposit(ctx context.Context, tx pgx.Tx, d domain.Deposit, m de
 		return d, false, fmt.Errorf("insert transition: %w", err)
 	}
 	if err := a.saveDeposit(ctx, tx, next); err != nil {
+		return d, false, err
+	}
+	if err := a.markDeposit(ctx, tx, next, t); err != nil {
 		return d, false, err
 	}
 	if opened := (d.Status == domain.Stored || d.Status == domain.Requested) && next.Status != domain.Requested; opened {

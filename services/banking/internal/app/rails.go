@@ -31,6 +31,15 @@ func (a *App) mark(ctx context.Context, tx pgx.Tx, w domain.Withdrawal, t domain
 	return a.Rails.Record(ctx, tx, operation, mark == domain.MarkGood, t.At.Sub(*w.FirstSentAt))
 }
 
+// markDeposit is mark for a deposit.
+func (a *App) markDeposit(ctx context.Context, tx pgx.Tx, d domain.Deposit, t domain.Transition) error {
+	mark := domain.MarkOfDeposit(t)
+	if mark == domain.MarkNone || d.FirstSentAt == nil {
+		return nil
+	}
+	return a.Rails.Record(ctx, tx, domain.OperationDeposit, mark == domain.MarkGood, t.At.Sub(*d.FirstSentAt))
+}
+
 // railChanged has the customers told whose money is on its way while a rail is down.
 func (a *App) railChanged(ctx context.Context, tx pgx.Tx, operation, state string) error {
 	if state != rail.Down {

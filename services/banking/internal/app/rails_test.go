@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/fault"
+	"github.com/sendtip/sendtip/kit/pg"
 	kitrail "github.com/sendtip/sendtip/kit/rail"
 
 	"github.com/sendtip/sendtip/services/banking/internal/app"
@@ -119,5 +121,22 @@ func TestRailSwitch(t *testing.T) {
 	stranger := w.User(uuid.Must(uuid.NewV7()), scopes.BankingWrite)
 	if _, err := w.App.ProposeRailSwitch(stranger, "carrier.pigeon", true, "There is none."); !errors.Is(err, fault.ErrForbidden) {
 		t.Errorf("a customer: %v", err)
+	}
+}
+
+// TestDepositsStop when their rail is closed.
+func TestDepositsStop(t *testing.T) {
+	t.Parallel()
+	w := testworld.New(t)
+	p := w.Person(0)
+	if err := pg.InTx(t.Context(), w.Pool, func(tx pgx.Tx) error {
+		return w.App.Rails.Trip(t.Context(), tx, domain.OperationDeposit, kitrail.Failing)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.App.CreateDeposit(w.As(p), app.DepositInput{Key: uuid.NewString(), WalletID: p.WalletID, Amount: testworld.KES(100),
+		Channel: domain.ChannelPage})
+	if !errors.Is(err, kitrail.ErrUnavailable) || w.Count("SELECT count(*) FROM deposits") != 0 {
+		t.Errorf("a deposit: %v", err)
 	}
 }

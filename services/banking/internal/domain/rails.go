@@ -4,11 +4,12 @@ import "github.com/sendtip/sendtip/providers/daraja"
 
 // Operations of the rails, as their health is kept. They are stored: never change one.
 const (
-	OperationB2C = "mpesa.b2c"
+	OperationB2C     = "mpesa.b2c"
+	OperationDeposit = "paystack.deposit"
 )
 
 // Operations are all of them.
-var Operations = []string{OperationB2C}
+var Operations = []string{OperationB2C, OperationDeposit}
 
 // Operation is the operation by which a rail pays out.
 func Operation(rail string) string {
@@ -49,4 +50,16 @@ func MarkOf(t Transition) Mark {
 		return MarkNoFloat
 	}
 	return MarkBad
+}
+
+// MarkOfDeposit says what a transition of a deposit shows of the rail: only what was sent, and a customer who does not pay, or whose bank
+// declines, is no fault of it.
+func MarkOfDeposit(t Transition) Mark {
+	switch {
+	case t.To == Paid && (t.From == Requested || t.From == Waiting):
+		return MarkGood
+	case t.From == Requested && (t.To == Failed && t.Evidence != ByVerify || t.To == Expired):
+		return MarkBad
+	}
+	return MarkNone
 }
