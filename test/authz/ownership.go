@@ -38,6 +38,7 @@ func made(by, place string) row { return row{owned: []string{place}, by: by} }
 var ownership = map[string]row{
 	"createApiKey": role, "listApiKeys": role, "revokeApiKey": role,
 
+	"proposeRefund": role, "listRefundsByStatus": role, "proposeRefundSettlement": role,
 	"createDeposit": owned("/wallet_id"), "getDeposit": owned("deposit_id"), "listDeposits": self, "listDepositsByStatus": role,
 	"createWithdrawalQuote": owned("/wallet_id"), "createWithdrawal": owned("/withdrawal_quote_id"), "listWithdrawals": self,
 	"getWithdrawal": owned("withdrawal_id"), "cancelWithdrawal": owned("withdrawal_id"),

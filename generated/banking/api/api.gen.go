@@ -36,6 +36,24 @@ func (e CreateDepositRequestChannel) Valid() bool {
 	}
 }
 
+// Defines values for RefundSettlementProposalOutcome.
+const (
+	RefundSettlementProposalOutcomeFailed    RefundSettlementProposalOutcome = "failed"
+	RefundSettlementProposalOutcomeProcessed RefundSettlementProposalOutcome = "processed"
+)
+
+// Valid indicates whether the value is a known member of the RefundSettlementProposalOutcome enum.
+func (e RefundSettlementProposalOutcome) Valid() bool {
+	switch e {
+	case RefundSettlementProposalOutcomeFailed:
+		return true
+	case RefundSettlementProposalOutcomeProcessed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SettlementProposalOutcome.
 const (
 	SettlementProposalOutcomePaid     SettlementProposalOutcome = "paid"
@@ -81,6 +99,42 @@ func (e DepositStatus) Valid() bool {
 	case DepositStatusStored:
 		return true
 	case DepositStatusWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RefundStatus.
+const (
+	RefundStatusAccepted  RefundStatus = "accepted"
+	RefundStatusAttention RefundStatus = "attention"
+	RefundStatusFailed    RefundStatus = "failed"
+	RefundStatusHeld      RefundStatus = "held"
+	RefundStatusProcessed RefundStatus = "processed"
+	RefundStatusRequested RefundStatus = "requested"
+	RefundStatusStored    RefundStatus = "stored"
+	RefundStatusUnknown   RefundStatus = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the RefundStatus enum.
+func (e RefundStatus) Valid() bool {
+	switch e {
+	case RefundStatusAccepted:
+		return true
+	case RefundStatusAttention:
+		return true
+	case RefundStatusFailed:
+		return true
+	case RefundStatusHeld:
+		return true
+	case RefundStatusProcessed:
+		return true
+	case RefundStatusRequested:
+		return true
+	case RefundStatusStored:
+		return true
+	case RefundStatusUnknown:
 		return true
 	default:
 		return false
@@ -186,6 +240,42 @@ func (e ListDepositsByStatusParamsStatus) Valid() bool {
 	case ListDepositsByStatusParamsStatusStored:
 		return true
 	case ListDepositsByStatusParamsStatusWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRefundsByStatusParamsStatus.
+const (
+	ListRefundsByStatusParamsStatusAccepted  ListRefundsByStatusParamsStatus = "accepted"
+	ListRefundsByStatusParamsStatusAttention ListRefundsByStatusParamsStatus = "attention"
+	ListRefundsByStatusParamsStatusFailed    ListRefundsByStatusParamsStatus = "failed"
+	ListRefundsByStatusParamsStatusHeld      ListRefundsByStatusParamsStatus = "held"
+	ListRefundsByStatusParamsStatusProcessed ListRefundsByStatusParamsStatus = "processed"
+	ListRefundsByStatusParamsStatusRequested ListRefundsByStatusParamsStatus = "requested"
+	ListRefundsByStatusParamsStatusStored    ListRefundsByStatusParamsStatus = "stored"
+	ListRefundsByStatusParamsStatusUnknown   ListRefundsByStatusParamsStatus = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ListRefundsByStatusParamsStatus enum.
+func (e ListRefundsByStatusParamsStatus) Valid() bool {
+	switch e {
+	case ListRefundsByStatusParamsStatusAccepted:
+		return true
+	case ListRefundsByStatusParamsStatusAttention:
+		return true
+	case ListRefundsByStatusParamsStatusFailed:
+		return true
+	case ListRefundsByStatusParamsStatusHeld:
+		return true
+	case ListRefundsByStatusParamsStatusProcessed:
+		return true
+	case ListRefundsByStatusParamsStatusRequested:
+		return true
+	case ListRefundsByStatusParamsStatusStored:
+		return true
+	case ListRefundsByStatusParamsStatusUnknown:
 		return true
 	default:
 		return false
@@ -653,6 +743,99 @@ type ProviderReceipt struct {
 // Example: mpesa
 type RailName = string
 
+// Refund A refund as finance sees it.
+type Refund struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// DepositID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	DepositID externalRef0.UUID `json:"deposit_id"`
+
+	// FailureCode Why it failed; a stable code.
+	//
+	// Example: insufficient_funds
+	FailureCode *string `json:"failure_code,omitempty"`
+
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID externalRef0.UUID `json:"id"`
+
+	// ProviderID Paystack's number of the refund.
+	//
+	// Example: 4110031
+	ProviderID *string `json:"provider_id,omitempty"`
+
+	// Status Its state. Clients must accept values that are new to them.
+	//
+	// Example: attention
+	Status string `json:"status"`
+
+	// Transitions All that happened to it, in order.
+	Transitions []WithdrawalTransition `json:"transitions"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// RefundPage A page of refunds, newest first.
+type RefundPage struct {
+	// Data The refunds.
+	Data []Refund `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
+// RefundProposal What to give back, and why.
+type RefundProposal struct {
+	// Amount An amount above zero, as a client may ask for.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.PositiveMoney `json:"amount"`
+
+	// Reason Why, for the person who decides; at least three letters or digits; stored sealed.
+	//
+	// Example: Statement of 23 November.
+	Reason string `json:"reason"`
+}
+
+// RefundSettlementProposal How a refund ended, and what shows it.
+type RefundSettlementProposal struct {
+	// Evidence What shows it, for the second person. No personal data.
+	//
+	// Example: Statement of 23 November, page 4: no such payment.
+	Evidence string `json:"evidence"`
+
+	// Outcome The customer has the money, or it stays in the wallet.
+	//
+	// Example: failed
+	Outcome RefundSettlementProposalOutcome `json:"outcome"`
+
+	// Reason Why, for the person who decides; at least three letters or digits; stored sealed.
+	//
+	// Example: Statement of 23 November.
+	Reason string `json:"reason"`
+}
+
+// RefundSettlementProposalOutcome The customer has the money, or it stays in the wallet.
+//
+// Example: failed
+type RefundSettlementProposalOutcome string
+
 // SettlementProposal How a withdrawal in doubt ended, and what shows it.
 type SettlementProposal struct {
 	// Evidence What shows it, for the second person. No personal data.
@@ -895,6 +1078,9 @@ type DepositID = externalRef0.UUID
 // DepositStatus defines model for DepositStatus.
 type DepositStatus string
 
+// RefundStatus defines model for RefundStatus.
+type RefundStatus string
+
 // RequestID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -943,6 +1129,21 @@ type ListDepositsByStatusParams struct {
 
 // ListDepositsByStatusParamsStatus defines parameters for ListDepositsByStatus.
 type ListDepositsByStatusParamsStatus string
+
+// ListRefundsByStatusParams defines parameters for ListRefundsByStatus.
+type ListRefundsByStatusParams struct {
+	// Status Only refunds in this state; attention when absent.
+	Status *ListRefundsByStatusParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListRefundsByStatusParamsStatus defines parameters for ListRefundsByStatus.
+type ListRefundsByStatusParamsStatus string
 
 // ListWithdrawalsByStatusParams defines parameters for ListWithdrawalsByStatus.
 type ListWithdrawalsByStatusParams struct {
@@ -1010,8 +1211,14 @@ type ApproveBankingApprovalJSONRequestBody = externalRef0.ApprovalDecision
 // RejectBankingApprovalJSONRequestBody defines body for RejectBankingApproval for application/json ContentType.
 type RejectBankingApprovalJSONRequestBody = externalRef0.ApprovalRejection
 
+// ProposeRefundJSONRequestBody defines body for ProposeRefund for application/json ContentType.
+type ProposeRefundJSONRequestBody = RefundProposal
+
 // ProposeBankingRailSwitchJSONRequestBody defines body for ProposeBankingRailSwitch for application/json ContentType.
 type ProposeBankingRailSwitchJSONRequestBody = externalRef0.RailSwitch
+
+// ProposeRefundSettlementJSONRequestBody defines body for ProposeRefundSettlement for application/json ContentType.
+type ProposeRefundSettlementJSONRequestBody = RefundSettlementProposal
 
 // ProposeSettlementJSONRequestBody defines body for ProposeSettlement for application/json ContentType.
 type ProposeSettlementJSONRequestBody = SettlementProposal
@@ -1048,12 +1255,21 @@ type ServerInterface interface {
 	// ListDepositsByStatus List deposits of all customers by their state
 	// (GET /v1/banking/deposits)
 	ListDepositsByStatus(w http.ResponseWriter, r *http.Request, params ListDepositsByStatusParams)
+	// ProposeRefund Propose to give a deposit back
+	// (POST /v1/banking/deposits/{deposit_id}/refund)
+	ProposeRefund(w http.ResponseWriter, r *http.Request, depositID DepositID)
 	// ListBankingRails See how the rails do
 	// (GET /v1/banking/rails)
 	ListBankingRails(w http.ResponseWriter, r *http.Request)
 	// ProposeBankingRailSwitch Propose to switch an operation of a rail off, or on again
 	// (POST /v1/banking/rails/{operation}/switches)
 	ProposeBankingRailSwitch(w http.ResponseWriter, r *http.Request, operation externalRef0.RailOperation)
+	// ListRefundsByStatus List refunds by their state
+	// (GET /v1/banking/refunds)
+	ListRefundsByStatus(w http.ResponseWriter, r *http.Request, params ListRefundsByStatusParams)
+	// ProposeRefundSettlement Propose how a refund ended
+	// (POST /v1/banking/refunds/{refund_id}/settlement)
+	ProposeRefundSettlement(w http.ResponseWriter, r *http.Request, refundID externalRef0.UUID)
 	// ListWithdrawalsByStatus List withdrawals of all customers by their state
 	// (GET /v1/banking/withdrawals)
 	ListWithdrawalsByStatus(w http.ResponseWriter, r *http.Request, params ListWithdrawalsByStatusParams)
@@ -1144,6 +1360,12 @@ func (_ Unimplemented) ListDepositsByStatus(w http.ResponseWriter, r *http.Reque
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ProposeRefund Propose to give a deposit back
+// (POST /v1/banking/deposits/{deposit_id}/refund)
+func (_ Unimplemented) ProposeRefund(w http.ResponseWriter, r *http.Request, depositID DepositID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListBankingRails See how the rails do
 // (GET /v1/banking/rails)
 func (_ Unimplemented) ListBankingRails(w http.ResponseWriter, r *http.Request) {
@@ -1153,6 +1375,18 @@ func (_ Unimplemented) ListBankingRails(w http.ResponseWriter, r *http.Request) 
 // ProposeBankingRailSwitch Propose to switch an operation of a rail off, or on again
 // (POST /v1/banking/rails/{operation}/switches)
 func (_ Unimplemented) ProposeBankingRailSwitch(w http.ResponseWriter, r *http.Request, operation externalRef0.RailOperation) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListRefundsByStatus List refunds by their state
+// (GET /v1/banking/refunds)
+func (_ Unimplemented) ListRefundsByStatus(w http.ResponseWriter, r *http.Request, params ListRefundsByStatusParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ProposeRefundSettlement Propose how a refund ended
+// (POST /v1/banking/refunds/{refund_id}/settlement)
+func (_ Unimplemented) ProposeRefundSettlement(w http.ResponseWriter, r *http.Request, refundID externalRef0.UUID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1504,6 +1738,32 @@ func (siw *ServerInterfaceWrapper) ListDepositsByStatus(w http.ResponseWriter, r
 	handler.ServeHTTP(w, r)
 }
 
+// ProposeRefund operation middleware
+func (siw *ServerInterfaceWrapper) ProposeRefund(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "deposit_id" -------------
+	var depositID DepositID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deposit_id", chi.URLParam(r, "deposit_id"), &depositID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deposit_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ProposeRefund(w, r, depositID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListBankingRails operation middleware
 func (siw *ServerInterfaceWrapper) ListBankingRails(w http.ResponseWriter, r *http.Request) {
 
@@ -1535,6 +1795,91 @@ func (siw *ServerInterfaceWrapper) ProposeBankingRailSwitch(w http.ResponseWrite
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ProposeBankingRailSwitch(w, r, operation)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListRefundsByStatus operation middleware
+func (siw *ServerInterfaceWrapper) ListRefundsByStatus(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRefundsByStatusParams
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRefundsByStatus(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ProposeRefundSettlement operation middleware
+func (siw *ServerInterfaceWrapper) ProposeRefundSettlement(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "refund_id" -------------
+	var refundID externalRef0.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "refund_id", chi.URLParam(r, "refund_id"), &refundID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "refund_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ProposeRefundSettlement(w, r, refundID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2215,6 +2560,15 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/banking/deposits", wrapper.ListDepositsByStatus)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/banking/deposits/{deposit_id}/refund", wrapper.ProposeRefund)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/banking/refunds", wrapper.ListRefundsByStatus)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/banking/refunds/{refund_id}/settlement", wrapper.ProposeRefundSettlement)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/banking/withdrawals", wrapper.ListWithdrawalsByStatus)
@@ -3504,6 +3858,237 @@ func (response ListDepositsByStatus504ApplicationProblemPlusJSONResponse) VisitL
 	return err
 }
 
+type ProposeRefundRequestObject struct {
+	DepositID DepositID `json:"deposit_id"`
+	Body      *ProposeRefundJSONRequestBody
+}
+
+type ProposeRefundResponseObject interface {
+	VisitProposeRefundResponse(w http.ResponseWriter) error
+}
+
+type ProposeRefund201JSONResponse externalRef0.Approval
+
+func (response ProposeRefund201JSONResponse) VisitProposeRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefund400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefund400ApplicationProblemPlusJSONResponse) VisitProposeRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefund401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefund401ApplicationProblemPlusJSONResponse) VisitProposeRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefund403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefund403ApplicationProblemPlusJSONResponse) VisitProposeRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefund404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefund404ApplicationProblemPlusJSONResponse) VisitProposeRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefund408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefund408ApplicationProblemPlusJSONResponse) VisitProposeRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefund409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefund409ApplicationProblemPlusJSONResponse) VisitProposeRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefund413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefund413ApplicationProblemPlusJSONResponse) VisitProposeRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefund415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefund415ApplicationProblemPlusJSONResponse) VisitProposeRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefund422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefund422ApplicationProblemPlusJSONResponse) VisitProposeRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefund429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefund429ApplicationProblemPlusJSONResponse) VisitProposeRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefund500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefund500ApplicationProblemPlusJSONResponse) VisitProposeRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefund503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefund503ApplicationProblemPlusJSONResponse) VisitProposeRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefund504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefund504ApplicationProblemPlusJSONResponse) VisitProposeRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListBankingRailsRequestObject struct {
 }
 
@@ -3857,6 +4442,387 @@ type ProposeBankingRailSwitch504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ProposeBankingRailSwitch504ApplicationProblemPlusJSONResponse) VisitProposeBankingRailSwitchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRefundsByStatusRequestObject struct {
+	Params ListRefundsByStatusParams
+}
+
+type ListRefundsByStatusResponseObject interface {
+	VisitListRefundsByStatusResponse(w http.ResponseWriter) error
+}
+
+type ListRefundsByStatus200JSONResponse RefundPage
+
+func (response ListRefundsByStatus200JSONResponse) VisitListRefundsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRefundsByStatus400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListRefundsByStatus400ApplicationProblemPlusJSONResponse) VisitListRefundsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRefundsByStatus401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListRefundsByStatus401ApplicationProblemPlusJSONResponse) VisitListRefundsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRefundsByStatus403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListRefundsByStatus403ApplicationProblemPlusJSONResponse) VisitListRefundsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRefundsByStatus422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.CursorInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ListRefundsByStatus422ApplicationProblemPlusJSONResponse) VisitListRefundsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRefundsByStatus429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListRefundsByStatus429ApplicationProblemPlusJSONResponse) VisitListRefundsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRefundsByStatus500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ListRefundsByStatus500ApplicationProblemPlusJSONResponse) VisitListRefundsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRefundsByStatus503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListRefundsByStatus503ApplicationProblemPlusJSONResponse) VisitListRefundsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRefundsByStatus504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListRefundsByStatus504ApplicationProblemPlusJSONResponse) VisitListRefundsByStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefundSettlementRequestObject struct {
+	RefundID externalRef0.UUID `json:"refund_id"`
+	Body     *ProposeRefundSettlementJSONRequestBody
+}
+
+type ProposeRefundSettlementResponseObject interface {
+	VisitProposeRefundSettlementResponse(w http.ResponseWriter) error
+}
+
+type ProposeRefundSettlement201JSONResponse externalRef0.Approval
+
+func (response ProposeRefundSettlement201JSONResponse) VisitProposeRefundSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefundSettlement400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefundSettlement400ApplicationProblemPlusJSONResponse) VisitProposeRefundSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefundSettlement401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefundSettlement401ApplicationProblemPlusJSONResponse) VisitProposeRefundSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefundSettlement403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefundSettlement403ApplicationProblemPlusJSONResponse) VisitProposeRefundSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefundSettlement404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefundSettlement404ApplicationProblemPlusJSONResponse) VisitProposeRefundSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefundSettlement408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefundSettlement408ApplicationProblemPlusJSONResponse) VisitProposeRefundSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefundSettlement409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefundSettlement409ApplicationProblemPlusJSONResponse) VisitProposeRefundSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefundSettlement413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefundSettlement413ApplicationProblemPlusJSONResponse) VisitProposeRefundSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefundSettlement415ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefundSettlement415ApplicationProblemPlusJSONResponse) VisitProposeRefundSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefundSettlement422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefundSettlement422ApplicationProblemPlusJSONResponse) VisitProposeRefundSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefundSettlement429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefundSettlement429ApplicationProblemPlusJSONResponse) VisitProposeRefundSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefundSettlement500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefundSettlement500ApplicationProblemPlusJSONResponse) VisitProposeRefundSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefundSettlement503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefundSettlement503ApplicationProblemPlusJSONResponse) VisitProposeRefundSettlementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeRefundSettlement504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProposeRefundSettlement504ApplicationProblemPlusJSONResponse) VisitProposeRefundSettlementResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6319,12 +7285,21 @@ type StrictServerInterface interface {
 	// ListDepositsByStatus List deposits of all customers by their state
 	// (GET /v1/banking/deposits)
 	ListDepositsByStatus(ctx context.Context, request ListDepositsByStatusRequestObject) (ListDepositsByStatusResponseObject, error)
+	// ProposeRefund Propose to give a deposit back
+	// (POST /v1/banking/deposits/{deposit_id}/refund)
+	ProposeRefund(ctx context.Context, request ProposeRefundRequestObject) (ProposeRefundResponseObject, error)
 	// ListBankingRails See how the rails do
 	// (GET /v1/banking/rails)
 	ListBankingRails(ctx context.Context, request ListBankingRailsRequestObject) (ListBankingRailsResponseObject, error)
 	// ProposeBankingRailSwitch Propose to switch an operation of a rail off, or on again
 	// (POST /v1/banking/rails/{operation}/switches)
 	ProposeBankingRailSwitch(ctx context.Context, request ProposeBankingRailSwitchRequestObject) (ProposeBankingRailSwitchResponseObject, error)
+	// ListRefundsByStatus List refunds by their state
+	// (GET /v1/banking/refunds)
+	ListRefundsByStatus(ctx context.Context, request ListRefundsByStatusRequestObject) (ListRefundsByStatusResponseObject, error)
+	// ProposeRefundSettlement Propose how a refund ended
+	// (POST /v1/banking/refunds/{refund_id}/settlement)
+	ProposeRefundSettlement(ctx context.Context, request ProposeRefundSettlementRequestObject) (ProposeRefundSettlementResponseObject, error)
 	// ListWithdrawalsByStatus List withdrawals of all customers by their state
 	// (GET /v1/banking/withdrawals)
 	ListWithdrawalsByStatus(ctx context.Context, request ListWithdrawalsByStatusRequestObject) (ListWithdrawalsByStatusResponseObject, error)
@@ -6609,6 +7584,39 @@ func (sh *strictHandler) ListDepositsByStatus(w http.ResponseWriter, r *http.Req
 	}
 }
 
+// ProposeRefund operation middleware
+func (sh *strictHandler) ProposeRefund(w http.ResponseWriter, r *http.Request, depositID DepositID) {
+	var request ProposeRefundRequestObject
+
+	request.DepositID = depositID
+
+	var body ProposeRefundJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeRefund(ctx, request.(ProposeRefundRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeRefund")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ProposeRefundResponseObject); ok {
+		if err := validResponse.VisitProposeRefundResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListBankingRails operation middleware
 func (sh *strictHandler) ListBankingRails(w http.ResponseWriter, r *http.Request) {
 	var request ListBankingRailsRequestObject
@@ -6659,6 +7667,65 @@ func (sh *strictHandler) ProposeBankingRailSwitch(w http.ResponseWriter, r *http
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ProposeBankingRailSwitchResponseObject); ok {
 		if err := validResponse.VisitProposeBankingRailSwitchResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListRefundsByStatus operation middleware
+func (sh *strictHandler) ListRefundsByStatus(w http.ResponseWriter, r *http.Request, params ListRefundsByStatusParams) {
+	var request ListRefundsByStatusRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRefundsByStatus(ctx, request.(ListRefundsByStatusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRefundsByStatus")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListRefundsByStatusResponseObject); ok {
+		if err := validResponse.VisitListRefundsByStatusResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ProposeRefundSettlement operation middleware
+func (sh *strictHandler) ProposeRefundSettlement(w http.ResponseWriter, r *http.Request, refundID externalRef0.UUID) {
+	var request ProposeRefundSettlementRequestObject
+
+	request.RefundID = refundID
+
+	var body ProposeRefundSettlementJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeRefundSettlement(ctx, request.(ProposeRefundSettlementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeRefundSettlement")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ProposeRefundSettlementResponseObject); ok {
+		if err := validResponse.VisitProposeRefundSettlementResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

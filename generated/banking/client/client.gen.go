@@ -36,6 +36,24 @@ func (e CreateDepositRequestChannel) Valid() bool {
 	}
 }
 
+// Defines values for RefundSettlementProposalOutcome.
+const (
+	RefundSettlementProposalOutcomeFailed    RefundSettlementProposalOutcome = "failed"
+	RefundSettlementProposalOutcomeProcessed RefundSettlementProposalOutcome = "processed"
+)
+
+// Valid indicates whether the value is a known member of the RefundSettlementProposalOutcome enum.
+func (e RefundSettlementProposalOutcome) Valid() bool {
+	switch e {
+	case RefundSettlementProposalOutcomeFailed:
+		return true
+	case RefundSettlementProposalOutcomeProcessed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SettlementProposalOutcome.
 const (
 	SettlementProposalOutcomePaid     SettlementProposalOutcome = "paid"
@@ -81,6 +99,42 @@ func (e DepositStatus) Valid() bool {
 	case DepositStatusStored:
 		return true
 	case DepositStatusWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RefundStatus.
+const (
+	RefundStatusAccepted  RefundStatus = "accepted"
+	RefundStatusAttention RefundStatus = "attention"
+	RefundStatusFailed    RefundStatus = "failed"
+	RefundStatusHeld      RefundStatus = "held"
+	RefundStatusProcessed RefundStatus = "processed"
+	RefundStatusRequested RefundStatus = "requested"
+	RefundStatusStored    RefundStatus = "stored"
+	RefundStatusUnknown   RefundStatus = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the RefundStatus enum.
+func (e RefundStatus) Valid() bool {
+	switch e {
+	case RefundStatusAccepted:
+		return true
+	case RefundStatusAttention:
+		return true
+	case RefundStatusFailed:
+		return true
+	case RefundStatusHeld:
+		return true
+	case RefundStatusProcessed:
+		return true
+	case RefundStatusRequested:
+		return true
+	case RefundStatusStored:
+		return true
+	case RefundStatusUnknown:
 		return true
 	default:
 		return false
@@ -186,6 +240,42 @@ func (e ListDepositsByStatusParamsStatus) Valid() bool {
 	case ListDepositsByStatusParamsStatusStored:
 		return true
 	case ListDepositsByStatusParamsStatusWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRefundsByStatusParamsStatus.
+const (
+	ListRefundsByStatusParamsStatusAccepted  ListRefundsByStatusParamsStatus = "accepted"
+	ListRefundsByStatusParamsStatusAttention ListRefundsByStatusParamsStatus = "attention"
+	ListRefundsByStatusParamsStatusFailed    ListRefundsByStatusParamsStatus = "failed"
+	ListRefundsByStatusParamsStatusHeld      ListRefundsByStatusParamsStatus = "held"
+	ListRefundsByStatusParamsStatusProcessed ListRefundsByStatusParamsStatus = "processed"
+	ListRefundsByStatusParamsStatusRequested ListRefundsByStatusParamsStatus = "requested"
+	ListRefundsByStatusParamsStatusStored    ListRefundsByStatusParamsStatus = "stored"
+	ListRefundsByStatusParamsStatusUnknown   ListRefundsByStatusParamsStatus = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ListRefundsByStatusParamsStatus enum.
+func (e ListRefundsByStatusParamsStatus) Valid() bool {
+	switch e {
+	case ListRefundsByStatusParamsStatusAccepted:
+		return true
+	case ListRefundsByStatusParamsStatusAttention:
+		return true
+	case ListRefundsByStatusParamsStatusFailed:
+		return true
+	case ListRefundsByStatusParamsStatusHeld:
+		return true
+	case ListRefundsByStatusParamsStatusProcessed:
+		return true
+	case ListRefundsByStatusParamsStatusRequested:
+		return true
+	case ListRefundsByStatusParamsStatusStored:
+		return true
+	case ListRefundsByStatusParamsStatusUnknown:
 		return true
 	default:
 		return false
@@ -653,6 +743,99 @@ type ProviderReceipt struct {
 // Example: mpesa
 type RailName = string
 
+// Refund A refund as finance sees it.
+type Refund struct {
+	// Amount An amount of one currency in integer minor units.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.Money `json:"amount"`
+
+	// CreatedAt RFC 3339, UTC.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt externalRef0.Timestamp `json:"created_at"`
+
+	// DepositID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	DepositID externalRef0.UUID `json:"deposit_id"`
+
+	// FailureCode Why it failed; a stable code.
+	//
+	// Example: insufficient_funds
+	FailureCode *string `json:"failure_code,omitempty"`
+
+	// ID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	ID externalRef0.UUID `json:"id"`
+
+	// ProviderID Paystack's number of the refund.
+	//
+	// Example: 4110031
+	ProviderID *string `json:"provider_id,omitempty"`
+
+	// Status Its state. Clients must accept values that are new to them.
+	//
+	// Example: attention
+	Status string `json:"status"`
+
+	// Transitions All that happened to it, in order.
+	Transitions []WithdrawalTransition `json:"transitions"`
+
+	// UserID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	UserID externalRef0.UUID `json:"user_id"`
+}
+
+// RefundPage A page of refunds, newest first.
+type RefundPage struct {
+	// Data The refunds.
+	Data []Refund `json:"data"`
+
+	// NextCursor Opaque position in a list; absent on the last page. It is valid only for the same caller, operation and filters as the page that returned it, with any `limit`, and not for ever: on 422 `cursor_invalid`, start again from the first page.
+	//
+	// Example: AUSIzf22gjjO6c-kZNJY5XkiMDE5MzdjNWUtOGE0MC03YzFiLTlkN2UtM2Y2YjJhMWMwZDRlIg
+	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
+}
+
+// RefundProposal What to give back, and why.
+type RefundProposal struct {
+	// Amount An amount above zero, as a client may ask for.
+	//
+	// Example: {"amount":25000,"currency":"KES"}
+	Amount externalRef0.PositiveMoney `json:"amount"`
+
+	// Reason Why, for the person who decides; at least three letters or digits; stored sealed.
+	//
+	// Example: Statement of 23 November.
+	Reason string `json:"reason"`
+}
+
+// RefundSettlementProposal How a refund ended, and what shows it.
+type RefundSettlementProposal struct {
+	// Evidence What shows it, for the second person. No personal data.
+	//
+	// Example: Statement of 23 November, page 4: no such payment.
+	Evidence string `json:"evidence"`
+
+	// Outcome The customer has the money, or it stays in the wallet.
+	//
+	// Example: failed
+	Outcome RefundSettlementProposalOutcome `json:"outcome"`
+
+	// Reason Why, for the person who decides; at least three letters or digits; stored sealed.
+	//
+	// Example: Statement of 23 November.
+	Reason string `json:"reason"`
+}
+
+// RefundSettlementProposalOutcome The customer has the money, or it stays in the wallet.
+//
+// Example: failed
+type RefundSettlementProposalOutcome string
+
 // SettlementProposal How a withdrawal in doubt ended, and what shows it.
 type SettlementProposal struct {
 	// Evidence What shows it, for the second person. No personal data.
@@ -895,6 +1078,9 @@ type DepositID = externalRef0.UUID
 // DepositStatus defines model for DepositStatus.
 type DepositStatus string
 
+// RefundStatus defines model for RefundStatus.
+type RefundStatus string
+
 // RequestID A UUIDv7 made by the service that owns the object.
 //
 // Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
@@ -943,6 +1129,21 @@ type ListDepositsByStatusParams struct {
 
 // ListDepositsByStatusParamsStatus defines parameters for ListDepositsByStatus.
 type ListDepositsByStatusParamsStatus string
+
+// ListRefundsByStatusParams defines parameters for ListRefundsByStatus.
+type ListRefundsByStatusParams struct {
+	// Status Only refunds in this state; attention when absent.
+	Status *ListRefundsByStatusParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Limit Rows per page.
+	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before. Send it with the same filters.
+	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListRefundsByStatusParamsStatus defines parameters for ListRefundsByStatus.
+type ListRefundsByStatusParamsStatus string
 
 // ListWithdrawalsByStatusParams defines parameters for ListWithdrawalsByStatus.
 type ListWithdrawalsByStatusParams struct {
@@ -1010,8 +1211,14 @@ type ApproveBankingApprovalJSONRequestBody = externalRef0.ApprovalDecision
 // RejectBankingApprovalJSONRequestBody defines body for RejectBankingApproval for application/json ContentType.
 type RejectBankingApprovalJSONRequestBody = externalRef0.ApprovalRejection
 
+// ProposeRefundJSONRequestBody defines body for ProposeRefund for application/json ContentType.
+type ProposeRefundJSONRequestBody = RefundProposal
+
 // ProposeBankingRailSwitchJSONRequestBody defines body for ProposeBankingRailSwitch for application/json ContentType.
 type ProposeBankingRailSwitchJSONRequestBody = externalRef0.RailSwitch
+
+// ProposeRefundSettlementJSONRequestBody defines body for ProposeRefundSettlement for application/json ContentType.
+type ProposeRefundSettlementJSONRequestBody = RefundSettlementProposal
 
 // ProposeSettlementJSONRequestBody defines body for ProposeSettlement for application/json ContentType.
 type ProposeSettlementJSONRequestBody = SettlementProposal
@@ -1181,6 +1388,24 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/banking/deposits (the `ListDepositsByStatus` operationId).
 	ListDepositsByStatus(ctx context.Context, params *ListDepositsByStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ProposeRefundWithBody Propose to give a deposit back
+	//
+	// For a paid deposit, all of it or a part (422 `refund_too_much` above what is left). Another person approves it (`approveBankingApproval`); then the amount is held in the customer's wallet, and Paystack is asked once. 409 `not_refundable` for a deposit that is not paid.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/banking/deposits/{deposit_id}/refund (the `ProposeRefund` operationId).
+	ProposeRefundWithBody(ctx context.Context, depositID DepositID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeRefund Propose to give a deposit back
+	//
+	// For a paid deposit, all of it or a part (422 `refund_too_much` above what is left). Another person approves it (`approveBankingApproval`); then the amount is held in the customer's wallet, and Paystack is asked once. 409 `not_refundable` for a deposit that is not paid.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/banking/deposits/{deposit_id}/refund (the `ProposeRefund` operationId).
+	ProposeRefund(ctx context.Context, depositID DepositID, body ProposeRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListBankingRails See how the rails do
 	//
 	// For each operation of a rail: whether new payments may begin, and what became of those of the last five minutes. What customers did themselves (cancelled, wrong PIN, no funds) is not counted. Below half of at least 20 an operation is `down`; after a minute it is `probing` and lets one payment in twenty through, until most of five succeed.
@@ -1205,6 +1430,31 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/banking/rails/{operation}/switches (the `ProposeBankingRailSwitch` operationId).
 	ProposeBankingRailSwitch(ctx context.Context, operation externalRef0.RailOperation, body ProposeBankingRailSwitchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRefundsByStatus List refunds by their state
+	//
+	// For finance, newest first: `attention` are those for which Paystack needs the customer's account, `unknown` those of which nobody knows whether Paystack has them. Each reading is audited.
+	//
+	// Corresponds with GET /v1/banking/refunds (the `ListRefundsByStatus` operationId).
+	ListRefundsByStatus(ctx context.Context, params *ListRefundsByStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeRefundSettlementWithBody Propose how a refund ended
+	//
+	// For a refund that needs attention, or that Paystack's list has not had for 24 hours after it was sent (409 `not_settleable` for any other). `processed` takes the held money, `failed` gives it back to the wallet. Another person approves it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/banking/refunds/{refund_id}/settlement (the `ProposeRefundSettlement` operationId).
+	ProposeRefundSettlementWithBody(ctx context.Context, refundID externalRef0.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProposeRefundSettlement Propose how a refund ended
+	//
+	// For a refund that needs attention, or that Paystack's list has not had for 24 hours after it was sent (409 `not_settleable` for any other). `processed` takes the held money, `failed` gives it back to the wallet. Another person approves it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/banking/refunds/{refund_id}/settlement (the `ProposeRefundSettlement` operationId).
+	ProposeRefundSettlement(ctx context.Context, refundID externalRef0.UUID, body ProposeRefundSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWithdrawalsByStatus List withdrawals of all customers by their state
 	//
@@ -1537,6 +1787,44 @@ func (c *Client) ListDepositsByStatus(ctx context.Context, params *ListDepositsB
 	return c.Client.Do(req)
 }
 
+// ProposeRefundWithBody Propose to give a deposit back
+//
+// For a paid deposit, all of it or a part (422 `refund_too_much` above what is left). Another person approves it (`approveBankingApproval`); then the amount is held in the customer's wallet, and Paystack is asked once. 409 `not_refundable` for a deposit that is not paid.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/banking/deposits/{deposit_id}/refund (the `ProposeRefund` operationId).
+func (c *Client) ProposeRefundWithBody(ctx context.Context, depositID DepositID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeRefundRequestWithBody(c.Server, depositID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeRefund Propose to give a deposit back
+//
+// For a paid deposit, all of it or a part (422 `refund_too_much` above what is left). Another person approves it (`approveBankingApproval`); then the amount is held in the customer's wallet, and Paystack is asked once. 409 `not_refundable` for a deposit that is not paid.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/banking/deposits/{deposit_id}/refund (the `ProposeRefund` operationId).
+func (c *Client) ProposeRefund(ctx context.Context, depositID DepositID, body ProposeRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeRefundRequest(c.Server, depositID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListBankingRails See how the rails do
 //
 // For each operation of a rail: whether new payments may begin, and what became of those of the last five minutes. What customers did themselves (cancelled, wrong PIN, no funds) is not counted. Below half of at least 20 an operation is `down`; after a minute it is `probing` and lets one payment in twenty through, until most of five succeed.
@@ -1582,6 +1870,61 @@ func (c *Client) ProposeBankingRailSwitchWithBody(ctx context.Context, operation
 // Corresponds with POST /v1/banking/rails/{operation}/switches (the `ProposeBankingRailSwitch` operationId).
 func (c *Client) ProposeBankingRailSwitch(ctx context.Context, operation externalRef0.RailOperation, body ProposeBankingRailSwitchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewProposeBankingRailSwitchRequest(c.Server, operation, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRefundsByStatus List refunds by their state
+//
+// For finance, newest first: `attention` are those for which Paystack needs the customer's account, `unknown` those of which nobody knows whether Paystack has them. Each reading is audited.
+//
+// Corresponds with GET /v1/banking/refunds (the `ListRefundsByStatus` operationId).
+func (c *Client) ListRefundsByStatus(ctx context.Context, params *ListRefundsByStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRefundsByStatusRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeRefundSettlementWithBody Propose how a refund ended
+//
+// For a refund that needs attention, or that Paystack's list has not had for 24 hours after it was sent (409 `not_settleable` for any other). `processed` takes the held money, `failed` gives it back to the wallet. Another person approves it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/banking/refunds/{refund_id}/settlement (the `ProposeRefundSettlement` operationId).
+func (c *Client) ProposeRefundSettlementWithBody(ctx context.Context, refundID externalRef0.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeRefundSettlementRequestWithBody(c.Server, refundID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProposeRefundSettlement Propose how a refund ended
+//
+// For a refund that needs attention, or that Paystack's list has not had for 24 hours after it was sent (409 `not_settleable` for any other). `processed` takes the held money, `failed` gives it back to the wallet. Another person approves it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/banking/refunds/{refund_id}/settlement (the `ProposeRefundSettlement` operationId).
+func (c *Client) ProposeRefundSettlement(ctx context.Context, refundID externalRef0.UUID, body ProposeRefundSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProposeRefundSettlementRequest(c.Server, refundID, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2284,6 +2627,53 @@ func NewListDepositsByStatusRequest(server string, params *ListDepositsByStatusP
 	return req, nil
 }
 
+// NewProposeRefundRequest calls the generic ProposeRefund builder with application/json body
+func NewProposeRefundRequest(server string, depositID DepositID, body ProposeRefundJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeRefundRequestWithBody(server, depositID, "application/json", bodyReader)
+}
+
+// NewProposeRefundRequestWithBody constructs an http.Request for the ProposeRefund method, with any body, and a specified content type
+func NewProposeRefundRequestWithBody(server string, depositID DepositID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "deposit_id", depositID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/banking/deposits/%s/refund", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListBankingRailsRequest constructs an http.Request for the ListBankingRails method
 func NewListBankingRailsRequest(server string) (*http.Request, error) {
 	var err error
@@ -2339,6 +2729,131 @@ func NewProposeBankingRailSwitchRequestWithBody(server string, operation externa
 	}
 
 	operationPath := fmt.Sprintf("/v1/banking/rails/%s/switches", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListRefundsByStatusRequest constructs an http.Request for the ListRefundsByStatus method
+func NewListRefundsByStatusRequest(server string, params *ListRefundsByStatusParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/banking/refunds")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProposeRefundSettlementRequest calls the generic ProposeRefundSettlement builder with application/json body
+func NewProposeRefundSettlementRequest(server string, refundID externalRef0.UUID, body ProposeRefundSettlementJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProposeRefundSettlementRequestWithBody(server, refundID, "application/json", bodyReader)
+}
+
+// NewProposeRefundSettlementRequestWithBody constructs an http.Request for the ProposeRefundSettlement method, with any body, and a specified content type
+func NewProposeRefundSettlementRequestWithBody(server string, refundID externalRef0.UUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "refund_id", refundID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/banking/refunds/%s/settlement", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3175,6 +3690,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/banking/deposits (the `ListDepositsByStatus` operationId).
 	ListDepositsByStatusWithResponse(ctx context.Context, params *ListDepositsByStatusParams, reqEditors ...RequestEditorFn) (*ListDepositsByStatusResponse, error)
 
+	// ProposeRefundWithBodyWithResponse Propose to give a deposit back
+	//
+	// For a paid deposit, all of it or a part (422 `refund_too_much` above what is left). Another person approves it (`approveBankingApproval`); then the amount is held in the customer's wallet, and Paystack is asked once. 409 `not_refundable` for a deposit that is not paid.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/banking/deposits/{deposit_id}/refund (the `ProposeRefund` operationId).
+	ProposeRefundWithBodyWithResponse(ctx context.Context, depositID DepositID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeRefundResponse, error)
+
+	// ProposeRefundWithResponse Propose to give a deposit back
+	//
+	// For a paid deposit, all of it or a part (422 `refund_too_much` above what is left). Another person approves it (`approveBankingApproval`); then the amount is held in the customer's wallet, and Paystack is asked once. 409 `not_refundable` for a deposit that is not paid.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/banking/deposits/{deposit_id}/refund (the `ProposeRefund` operationId).
+	ProposeRefundWithResponse(ctx context.Context, depositID DepositID, body ProposeRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeRefundResponse, error)
+
 	// ListBankingRailsWithResponse See how the rails do
 	//
 	// For each operation of a rail: whether new payments may begin, and what became of those of the last five minutes. What customers did themselves (cancelled, wrong PIN, no funds) is not counted. Below half of at least 20 an operation is `down`; after a minute it is `probing` and lets one payment in twenty through, until most of five succeed.
@@ -3201,6 +3734,33 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/banking/rails/{operation}/switches (the `ProposeBankingRailSwitch` operationId).
 	ProposeBankingRailSwitchWithResponse(ctx context.Context, operation externalRef0.RailOperation, body ProposeBankingRailSwitchJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeBankingRailSwitchResponse, error)
+
+	// ListRefundsByStatusWithResponse List refunds by their state
+	//
+	// For finance, newest first: `attention` are those for which Paystack needs the customer's account, `unknown` those of which nobody knows whether Paystack has them. Each reading is audited.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/banking/refunds (the `ListRefundsByStatus` operationId).
+	ListRefundsByStatusWithResponse(ctx context.Context, params *ListRefundsByStatusParams, reqEditors ...RequestEditorFn) (*ListRefundsByStatusResponse, error)
+
+	// ProposeRefundSettlementWithBodyWithResponse Propose how a refund ended
+	//
+	// For a refund that needs attention, or that Paystack's list has not had for 24 hours after it was sent (409 `not_settleable` for any other). `processed` takes the held money, `failed` gives it back to the wallet. Another person approves it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/banking/refunds/{refund_id}/settlement (the `ProposeRefundSettlement` operationId).
+	ProposeRefundSettlementWithBodyWithResponse(ctx context.Context, refundID externalRef0.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeRefundSettlementResponse, error)
+
+	// ProposeRefundSettlementWithResponse Propose how a refund ended
+	//
+	// For a refund that needs attention, or that Paystack's list has not had for 24 hours after it was sent (409 `not_settleable` for any other). `processed` takes the held money, `failed` gives it back to the wallet. Another person approves it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/banking/refunds/{refund_id}/settlement (the `ProposeRefundSettlement` operationId).
+	ProposeRefundSettlementWithResponse(ctx context.Context, refundID externalRef0.UUID, body ProposeRefundSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeRefundSettlementResponse, error)
 
 	// ListWithdrawalsByStatusWithResponse List withdrawals of all customers by their state
 	//
@@ -4128,6 +4688,138 @@ func (r ListDepositsByStatusResponse) ContentType() string {
 	return ""
 }
 
+type ProposeRefundResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeRefundResponse) GetJSON201() *externalRef0.Approval {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeRefundResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeRefundResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeRefundResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ProposeRefundResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ProposeRefundResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeRefundResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ProposeRefundResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ProposeRefundResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeRefundResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProposeRefundResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProposeRefundResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProposeRefundResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ProposeRefundResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeRefundResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeRefundResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeRefundResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeRefundResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListBankingRailsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4344,6 +5036,235 @@ func (r ProposeBankingRailSwitchResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ProposeBankingRailSwitchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListRefundsByStatusResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RefundPage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.CursorInvalid
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRefundsByStatusResponse) GetJSON200() *RefundPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListRefundsByStatusResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListRefundsByStatusResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListRefundsByStatusResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListRefundsByStatusResponse) GetApplicationProblemJSON422() *externalRef0.CursorInvalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListRefundsByStatusResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListRefundsByStatusResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListRefundsByStatusResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ListRefundsByStatusResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRefundsByStatusResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRefundsByStatusResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRefundsByStatusResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRefundsByStatusResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ProposeRefundSettlementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *externalRef0.Approval
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef0.BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef0.Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef0.Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef0.NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *externalRef0.RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef0.Conflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *externalRef0.PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *externalRef0.UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *externalRef0.Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef0.TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *externalRef0.Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *externalRef0.Unavailable
+	// ApplicationProblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationProblemJSON504 *externalRef0.GatewayTimeout
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ProposeRefundSettlementResponse) GetJSON201() *externalRef0.Approval {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProposeRefundSettlementResponse) GetApplicationProblemJSON400() *externalRef0.BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProposeRefundSettlementResponse) GetApplicationProblemJSON401() *externalRef0.Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProposeRefundSettlementResponse) GetApplicationProblemJSON403() *externalRef0.Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ProposeRefundSettlementResponse) GetApplicationProblemJSON404() *externalRef0.NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r ProposeRefundSettlementResponse) GetApplicationProblemJSON408() *externalRef0.RequestTimeout {
+	return r.ApplicationProblemJSON408
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ProposeRefundSettlementResponse) GetApplicationProblemJSON409() *externalRef0.Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ProposeRefundSettlementResponse) GetApplicationProblemJSON413() *externalRef0.PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ProposeRefundSettlementResponse) GetApplicationProblemJSON415() *externalRef0.UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ProposeRefundSettlementResponse) GetApplicationProblemJSON422() *externalRef0.Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProposeRefundSettlementResponse) GetApplicationProblemJSON429() *externalRef0.TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ProposeRefundSettlementResponse) GetApplicationProblemJSON500() *externalRef0.Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProposeRefundSettlementResponse) GetApplicationProblemJSON503() *externalRef0.Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ProposeRefundSettlementResponse) GetApplicationProblemJSON504() *externalRef0.GatewayTimeout {
+	return r.ApplicationProblemJSON504
+}
+
+// GetBody returns the raw response body bytes
+func (r ProposeRefundSettlementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProposeRefundSettlementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProposeRefundSettlementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProposeRefundSettlementResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5998,6 +6919,36 @@ func (c *ClientWithResponses) ListDepositsByStatusWithResponse(ctx context.Conte
 	return ParseListDepositsByStatusResponse(rsp)
 }
 
+// ProposeRefundWithBodyWithResponse Propose to give a deposit back
+//
+// For a paid deposit, all of it or a part (422 `refund_too_much` above what is left). Another person approves it (`approveBankingApproval`); then the amount is held in the customer's wallet, and Paystack is asked once. 409 `not_refundable` for a deposit that is not paid.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/banking/deposits/{deposit_id}/refund (the `ProposeRefund` operationId).
+func (c *ClientWithResponses) ProposeRefundWithBodyWithResponse(ctx context.Context, depositID DepositID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeRefundResponse, error) {
+	rsp, err := c.ProposeRefundWithBody(ctx, depositID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeRefundResponse(rsp)
+}
+
+// ProposeRefundWithResponse Propose to give a deposit back
+//
+// For a paid deposit, all of it or a part (422 `refund_too_much` above what is left). Another person approves it (`approveBankingApproval`); then the amount is held in the customer's wallet, and Paystack is asked once. 409 `not_refundable` for a deposit that is not paid.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/banking/deposits/{deposit_id}/refund (the `ProposeRefund` operationId).
+func (c *ClientWithResponses) ProposeRefundWithResponse(ctx context.Context, depositID DepositID, body ProposeRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeRefundResponse, error) {
+	rsp, err := c.ProposeRefund(ctx, depositID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeRefundResponse(rsp)
+}
+
 // ListBankingRailsWithResponse See how the rails do
 //
 // For each operation of a rail: whether new payments may begin, and what became of those of the last five minutes. What customers did themselves (cancelled, wrong PIN, no funds) is not counted. Below half of at least 20 an operation is `down`; after a minute it is `probing` and lets one payment in twenty through, until most of five succeed.
@@ -6041,6 +6992,51 @@ func (c *ClientWithResponses) ProposeBankingRailSwitchWithResponse(ctx context.C
 		return nil, err
 	}
 	return ParseProposeBankingRailSwitchResponse(rsp)
+}
+
+// ListRefundsByStatusWithResponse List refunds by their state
+//
+// For finance, newest first: `attention` are those for which Paystack needs the customer's account, `unknown` those of which nobody knows whether Paystack has them. Each reading is audited.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/banking/refunds (the `ListRefundsByStatus` operationId).
+func (c *ClientWithResponses) ListRefundsByStatusWithResponse(ctx context.Context, params *ListRefundsByStatusParams, reqEditors ...RequestEditorFn) (*ListRefundsByStatusResponse, error) {
+	rsp, err := c.ListRefundsByStatus(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRefundsByStatusResponse(rsp)
+}
+
+// ProposeRefundSettlementWithBodyWithResponse Propose how a refund ended
+//
+// For a refund that needs attention, or that Paystack's list has not had for 24 hours after it was sent (409 `not_settleable` for any other). `processed` takes the held money, `failed` gives it back to the wallet. Another person approves it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/banking/refunds/{refund_id}/settlement (the `ProposeRefundSettlement` operationId).
+func (c *ClientWithResponses) ProposeRefundSettlementWithBodyWithResponse(ctx context.Context, refundID externalRef0.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProposeRefundSettlementResponse, error) {
+	rsp, err := c.ProposeRefundSettlementWithBody(ctx, refundID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeRefundSettlementResponse(rsp)
+}
+
+// ProposeRefundSettlementWithResponse Propose how a refund ended
+//
+// For a refund that needs attention, or that Paystack's list has not had for 24 hours after it was sent (409 `not_settleable` for any other). `processed` takes the held money, `failed` gives it back to the wallet. Another person approves it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/banking/refunds/{refund_id}/settlement (the `ProposeRefundSettlement` operationId).
+func (c *ClientWithResponses) ProposeRefundSettlementWithResponse(ctx context.Context, refundID externalRef0.UUID, body ProposeRefundSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeRefundSettlementResponse, error) {
+	rsp, err := c.ProposeRefundSettlement(ctx, refundID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProposeRefundSettlementResponse(rsp)
 }
 
 // ListWithdrawalsByStatusWithResponse List withdrawals of all customers by their state
@@ -6974,6 +7970,123 @@ func ParseListDepositsByStatusResponse(rsp *http.Response) (*ListDepositsByStatu
 	return response, nil
 }
 
+// ParseProposeRefundResponse parses an HTTP response from a ProposeRefundWithResponse call
+func ParseProposeRefundResponse(rsp *http.Response) (*ProposeRefundResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeRefundResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListBankingRailsResponse parses an HTTP response from a ListBankingRailsWithResponse call
 func ParseListBankingRailsResponse(rsp *http.Response) (*ListBankingRailsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7058,6 +8171,205 @@ func ParseProposeBankingRailSwitchResponse(rsp *http.Response) (*ProposeBankingR
 	}
 
 	response := &ProposeBankingRailSwitchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest externalRef0.Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef0.NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest externalRef0.RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef0.Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest externalRef0.PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest externalRef0.UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListRefundsByStatusResponse parses an HTTP response from a ListRefundsByStatusWithResponse call
+func ParseListRefundsByStatusResponse(rsp *http.Response) (*ListRefundsByStatusResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRefundsByStatusResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RefundPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef0.BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef0.Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef0.Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest externalRef0.CursorInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef0.TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest externalRef0.Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest externalRef0.Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest externalRef0.GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON504 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProposeRefundSettlementResponse parses an HTTP response from a ProposeRefundSettlementWithResponse call
+func ParseProposeRefundSettlementResponse(rsp *http.Response) (*ProposeRefundSettlementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProposeRefundSettlementResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}

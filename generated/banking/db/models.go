@@ -115,6 +115,41 @@ type RailRequest struct {
 	ClosedAt       *time.Time
 }
 
+type Refund struct {
+	ID          uuid.UUID
+	DepositID   uuid.UUID
+	ApprovalID  uuid.UUID
+	UserID      uuid.UUID
+	WalletID    uuid.UUID
+	Currency    string
+	AmountMinor int64
+	Status      string
+	Seq         int32
+	FailureCode string
+	HoldID      *uuid.UUID
+	ProviderID  *string
+	Asked       int32
+	FirstSentAt *time.Time
+	AbsentAt    *time.Time
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+}
+
+type RefundTransition struct {
+	RefundID            uuid.UUID
+	Seq                 int32
+	PreviousSeq         *int32
+	FromStatus          *string
+	ToStatus            string
+	Reason              string
+	Evidence            string
+	EvidenceID          *uuid.UUID
+	At                  time.Time
+	LedgerStep          string
+	LedgerTransactionID *uuid.UUID
+	DoneAt              *time.Time
+}
+
 type StepUp struct {
 	Jti          string
 	WithdrawalID uuid.UUID

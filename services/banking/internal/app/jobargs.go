@@ -108,6 +108,50 @@ func (SettleDepositArgs) Kind() string { return "banking.settle_deposit" }
 // InsertOpts make it one that is never given up.
 func (SettleDepositArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueMoney) }
 
+// RefundArgs brings a stored refund to Paystack.
+type RefundArgs struct {
+	RefundID uuid.UUID `json:"refund_id"`
+}
+
+// Kind names the job.
+func (RefundArgs) Kind() string { return "banking.refund" }
+
+// InsertOpts make it one that is never given up.
+func (RefundArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueRails) }
+
+// AskRefundArgs asks Paystack about a refund until its end is known.
+type AskRefundArgs struct {
+	RefundID uuid.UUID `json:"refund_id"`
+}
+
+// Kind names the job.
+func (AskRefundArgs) Kind() string { return "banking.ask_refund" }
+
+// InsertOpts make it one that is never given up.
+func (AskRefundArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueAsk) }
+
+// ReadRefundArgs asks Paystack about a refund once, because something was said about it.
+type ReadRefundArgs struct {
+	RefundID uuid.UUID `json:"refund_id"`
+}
+
+// Kind names the job.
+func (ReadRefundArgs) Kind() string { return "banking.read_refund" }
+
+// InsertOpts make it one that is never given up.
+func (ReadRefundArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueRails) }
+
+// SettleRefundArgs books what a refund's transitions lead to.
+type SettleRefundArgs struct {
+	RefundID uuid.UUID `json:"refund_id"`
+}
+
+// Kind names the job.
+func (SettleRefundArgs) Kind() string { return "banking.settle_refund" }
+
+// InsertOpts make it one that is never given up.
+func (SettleRefundArgs) InsertOpts() river.InsertOpts { return moneyOpts(QueueMoney) }
+
 // HearArgs judges a stored event of Paystack.
 type HearArgs struct {
 	EventID uuid.UUID `json:"event_id"`

@@ -19,10 +19,10 @@ const (
 )
 
 type metrics struct {
-	alarms, withdrawals, deposits, messages *prometheus.CounterVec
-	open, openAge                           *prometheus.GaugeVec
-	doubt, doubtMinor, doubtAge             *prometheus.GaugeVec
-	due, dueAge                             prometheus.Gauge
+	alarms, withdrawals, deposits, refunds, messages *prometheus.CounterVec
+	open, openAge                                    *prometheus.GaugeVec
+	doubt, doubtMinor, doubtAge                      *prometheus.GaugeVec
+	due, dueAge                                      prometheus.Gauge
 }
 
 func newMetrics() metrics {
@@ -39,6 +39,7 @@ func newMetrics() metrics {
 		alarms:      counter("banking_alarms_total", "Things that a person must look at.", "alarm"),
 		withdrawals: counter("banking_withdrawals_total", "Withdrawals by the state they came to.", "rail", "status"),
 		deposits:    counter("banking_deposits_total", "Deposits by the state they came to.", "channel", "status"),
+		refunds:     counter("banking_refunds_total", "Refunds by the state they came to.", "status"),
 		messages:    counter("banking_messages_total", "Messages of providers by kind and verdict.", "kind", "verdict"),
 		open:        perRail("banking_withdrawals_open", "Withdrawals whose end is not known and that are not in doubt yet."),
 		openAge:     perRail("banking_withdrawals_open_age_seconds", "Age of the oldest of them."),
@@ -51,7 +52,7 @@ func newMetrics() metrics {
 }
 
 func (m metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.alarms, m.withdrawals, m.deposits, m.messages, m.open, m.openAge, m.doubt, m.doubtMinor, m.doubtAge, m.due,
+	return []prometheus.Collector{m.alarms, m.withdrawals, m.deposits, m.refunds, m.messages, m.open, m.openAge, m.doubt, m.doubtMinor, m.doubtAge, m.due,
 		m.dueAge}
 }
 
@@ -70,7 +71,12 @@ func (a *App) Measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	due.Due, due.OldestSeconds = due.Due+deposits.Due, max(due.OldestSeconds, deposits.OldestSeconds)
+	refunds, err := a.q.CountDueRefundTransitions(ctx, a.Pool, now)
+	if err != nil {
+		return err
+	}
+	due.Due = due.Due + deposits.Due + refunds.Due
+	due.OldestSeconds = max(due.OldestSeconds, deposits.OldestSeconds, refunds.OldestSeconds)
 	a.metrics.open.WithLabelValues(domain.RailMpesa).Set(float64(rows.Open))
 	a.metrics.openAge.WithLabelValues(domain.RailMpesa).Set(rows.OldestSeconds)
 	a.metrics.doubt.WithLabelValues(domain.RailMpesa).Set(float64(rows.InDoubt))

@@ -107,6 +107,8 @@ func (a *App) hear(ctx context.Context, tx pgx.Tx, body []byte) (domain.Verdict,
 		return domain.VerdictDomain, nil
 	case e.Transaction != nil:
 		return a.hearPayment(ctx, tx, reference)
+	case e.Refund != nil:
+		return a.hearRefund(ctx, tx, reference)
 	}
 	return domain.VerdictNobody, nil
 }

@@ -41,10 +41,11 @@ func (s Settlement) check() error {
 
 // actions are what this service's approvals do.
 func (a *App) actions() []approve.Action {
-	return []approve.Action{
-		{Name: actionSettle, Propose: scopes.AdminRails, Approve: scopes.AdminRailsApprove, Apply: a.applySettlement},
-		a.Rails.Action(scopes.AdminRails, scopes.AdminRailsApprove),
+	of := func(name string, apply func(ctx context.Context, tx pgx.Tx, approval approve.Approval) error) approve.Action {
+		return approve.Action{Name: name, Propose: scopes.AdminRails, Approve: scopes.AdminRailsApprove, Apply: apply}
 	}
+	return []approve.Action{of(actionSettle, a.applySettlement), of(actionRefund, a.applyRefund),
+		of(actionSettleRefund, a.applyRefundSettlement), a.Rails.Action(scopes.AdminRails, scopes.AdminRailsApprove)}
 }
 
 // operator lets only a person with the right on.

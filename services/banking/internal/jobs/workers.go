@@ -41,6 +41,18 @@ func Register(workers *river.Workers, a *app.App) {
 	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.SettleDepositArgs]) (time.Duration, error) {
 		return 0, a.SettleDeposit(ctx, j.Args.DepositID)
 	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.RefundArgs]) (time.Duration, error) {
+		return 0, a.GiveBack(ctx, j.Args.RefundID)
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.AskRefundArgs]) (time.Duration, error) {
+		return a.AskRefund(ctx, j.Args.RefundID)
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.ReadRefundArgs]) (time.Duration, error) {
+		return 0, a.ReadRefund(ctx, j.Args.RefundID)
+	})
+	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.SettleRefundArgs]) (time.Duration, error) {
+		return 0, a.SettleRefund(ctx, j.Args.RefundID)
+	})
 	kitjobs.Add(workers, func(ctx context.Context, j *river.Job[app.HearArgs]) (time.Duration, error) {
 		return a.Hear(ctx, j.Args.EventID)
 	})
