@@ -11,7 +11,8 @@ import (
 )
 
 // ProposeRefund answers POST /v1/banking/deposits/{deposit_id}/refund.
-func (s *Server) ProposeRefund(ctx context.Context, r bankingapi.ProposeRefundRequestObject) (bankingapi.ProposeRefundResponseObject, error) {
+func (s *Server) ProposeRefund(ctx context.Context, r bankingapi.ProposeRefundRequestObject) (bankingapi.ProposeRefundResponseObject,
+	error) {
 	m, err := amount(r.Body.Amount)
 	if err != nil {
 		return nil, err

@@ -125,7 +125,8 @@ func (a *App) AskRefund(ctx context.Context, id uuid.UUID) (wait time.Duration, 
 	return time.Millisecond, nil // and look at the schedule again
 }
 
-// ReadRefund reads a refund at Paystack, by its number or, where that was lost, in the list of the payment's refunds, and does what follows.
+// ReadRefund reads a refund at Paystack, by its number or, where that was lost, in the list of the payment's refunds, and does what
+// follows.
 func (a *App) ReadRefund(ctx context.Context, id uuid.UUID) error {
 	row, err := a.q.GetRefund(ctx, a.Pool, id)
 	if err != nil {

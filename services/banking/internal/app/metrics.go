@@ -52,7 +52,8 @@ func newMetrics() metrics {
 }
 
 func (m metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.alarms, m.withdrawals, m.deposits, m.refunds, m.messages, m.open, m.openAge, m.doubt, m.doubtMinor, m.doubtAge, m.due,
+	return []prometheus.Collector{m.alarms, m.withdrawals, m.deposits, m.refunds, m.messages, m.open, m.openAge, m.doubt, m.doubtMinor,
+		m.doubtAge, m.due,
 		m.dueAge}
 }
 

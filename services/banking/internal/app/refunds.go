@@ -227,9 +227,10 @@ func (a *App) moveRefund(ctx context.Context, tx pgx.Tx, r domain.Refund, to dom
 }
 
 func (a *App) saveRefund(ctx context.Context, tx pgx.Tx, r domain.Refund) error {
-	if err := a.q.UpdateRefund(ctx, tx, bankingdb.UpdateRefundParams{ID: r.ID, Status: string(r.Status), Seq: r.Seq, FailureCode: r.FailureCode,
-		HoldID: r.HoldID, ProviderID: optional(r.ProviderID), Asked: r.Asked, FirstSentAt: r.FirstSentAt, AbsentAt: r.AbsentAt,
-		Now: a.Now()}); err != nil {
+	if err := a.q.UpdateRefund(ctx, tx,
+		bankingdb.UpdateRefundParams{ID: r.ID, Status: string(r.Status), Seq: r.Seq, FailureCode: r.FailureCode,
+			HoldID: r.HoldID, ProviderID: optional(r.ProviderID), Asked: r.Asked, FirstSentAt: r.FirstSentAt, AbsentAt: r.AbsentAt,
+			Now: a.Now()}); err != nil {
 		return fmt.Errorf("update refund: %w", err)
 	}
 	return nil

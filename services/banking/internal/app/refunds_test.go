@@ -64,7 +64,8 @@ func refundsSent(t *testing.T, w *testworld.World) (n int, shillings int64) {
 	return n, shillings
 }
 
-// TestRefund: each way in which Paystack ends a refund, or loses its answer, gives the money back once or not at all, and asks Paystack once.
+// TestRefund: each way in which Paystack ends a refund, or loses its answer, gives the money back once or not at all, and asks Paystack
+// once.
 func TestRefund(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -127,8 +128,8 @@ func TestRefund(t *testing.T) {
 	}
 }
 
-// TestRefundRefused: only two people of finance refund, a deposit that was paid, and not more than is left; what the wallet does not have is
-// not sent.
+// TestRefundRefused: only two people of finance refund, a deposit that was paid, and not more than is left; what the wallet does not have
+// is not sent.
 func TestRefundRefused(t *testing.T) {
 	t.Parallel()
 	w := testworld.New(t)

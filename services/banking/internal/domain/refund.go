@@ -90,8 +90,8 @@ func RefundEnds(status string) (to Status, reason string) {
 	return Accepted, ""
 }
 
-// Lookup finds a refund whose answer was lost in Paystack's list: by our own id in its note, or, where the note is missing, by its amount if
-// one only fits. taken says which numbers are other refunds'.
+// Lookup finds a refund whose answer was lost in Paystack's list: by our own id in its note, or, where the note is missing, by its amount
+// if one only fits. taken says which numbers are other refunds'.
 func (r Refund) Lookup(list []paystack.Refund, taken func(providerID string) bool) (found paystack.Refund, ok bool) {
 	n := 0
 	for _, p := range list {
