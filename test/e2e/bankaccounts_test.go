@@ -8,8 +8,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sendtip/sendtip/cmd/sendtip/journey"
 	"github.com/sendtip/sendtip/cmd/sendtip/platform"
 	"github.com/sendtip/sendtip/kit/clock"
+	"github.com/sendtip/sendtip/sandbox/control"
 )
 
 // herAccount is one that its bank in the sandbox says is Amina Wanjiku's: of a customer whose masked name is Amina W.
@@ -19,8 +21,10 @@ const herAccount = "0100100037"
 func TestBankAccounts(t *testing.T) {
 	t.Parallel()
 	c := clock.New(0)
-	w := start(t, func(o *platform.Options) { o.Clock = c })
-	amina, brian := w.customer(t, "Amina", 0), w.customer(t, "Brian", 0)
+	w := start(t, func(o *platform.Options) {
+		o.Clock, o.Environ["SENDTIP_TIME_SCALE"] = c, "30"
+	})
+	amina, brian := w.customer(t, "Amina", 5000_00), w.customer(t, "Brian", 0)
 	if _, err := amina.LinkBankAccount(t.Context(), "68", herAccount); err == nil || !strings.Contains(err.Error(), "cooling_period") {
 		t.Errorf("with a phone that is new: %v", err)
 	}
@@ -42,6 +46,8 @@ func TestBankAccounts(t *testing.T) {
 	if mine.JSON200 == nil || len(mine.JSON200.Data) != 1 || mine.JSON200.Data[0].ID != account.ID {
 		t.Errorf("%d %s", mine.StatusCode(), mine.Body)
 	}
+
+	withdrawsToBank(t, w, amina, account.ID)
 
 	const path = "/v1/bank-accounts"
 	body := func(id, bank string) string {
@@ -66,4 +72,38 @@ func TestBankAccounts(t *testing.T) {
 	long := "?x=" + strings.Repeat("x", 20_000)
 	ask(t, amina, http.MethodGet, path+long, "", nil, http.StatusBadRequest, "uri_too_long")
 	ask(t, amina, http.MethodGet, "/v1/banks"+long, "", nil, http.StatusBadRequest, "uri_too_long")
+}
+
+// withdrawsToBank: each way in which Paystack ends a transfer, or does not say how it ended, leaves the customer with the money once.
+func withdrawsToBank(t *testing.T, w *world, amina *journey.Customer, account uuid.UUID) {
+	t.Helper()
+	for _, c := range []struct {
+		script control.PaystackScript
+		want   string
+	}{
+		{control.PaystackScript{Transfer: "success"}, "paid"},
+		{control.PaystackScript{Transfer: "failed"}, "failed"},
+		{control.PaystackScript{Transfer: "rejected"}, "failed"}, // which no event tells
+		{control.PaystackScript{Transfer: "success", Webhook: "lose"}, "paid"},
+		{control.PaystackScript{Transfer: "success", Webhook: "forge"}, "paid"},
+		{control.PaystackScript{Transfer: "success", Answer: "lose"}, "paid"},
+		{control.PaystackScript{Transfer: "reversed", DelayMS: control.Int(1500)}, "reversed"},
+	} {
+		before := balance(t, amina)
+		must(t, w.Sandbox.QueuePaystackScript(t.Context(), c.script))
+		begun, err := amina.WithdrawToBank(t.Context(), account, 200_00)
+		must(t, err)
+		if begun.Phone != nil || begun.BankAccount == nil || begun.BankAccount.LastFour != "0037" {
+			t.Errorf("%+v", begun)
+		}
+		done, err := amina.WaitWithdrawal(t.Context(), begun.ID, c.want)
+		if err != nil {
+			t.Fatalf("%+v: %v", c.script, err)
+		}
+		left := before
+		if c.want == "paid" {
+			left -= done.Total.Amount
+		}
+		eventually(t, "the booking", func() bool { return balance(t, amina) == left })
+	}
 }

@@ -16,8 +16,13 @@ import (
 
 // WithdrawalQuote prices a withdrawal to the customer's own number.
 func (c *Customer) WithdrawalQuote(ctx context.Context, minor int64) (bankingclient.WithdrawalQuote, error) {
+	return c.quoteTo(ctx, nil, minor)
+}
+
+// quoteTo prices a withdrawal to a linked account; to the customer's own number if there is none.
+func (c *Customer) quoteTo(ctx context.Context, account *uuid.UUID, minor int64) (bankingclient.WithdrawalQuote, error) {
 	resp, err := c.Banking.CreateWithdrawalQuoteWithResponse(ctx, bankingclient.WithdrawalQuoteRequest{WalletID: c.WalletID,
-		Amount: common.PositiveMoney{Amount: minor, Currency: safaricom.Currency}})
+		Amount: common.PositiveMoney{Amount: minor, Currency: safaricom.Currency}, BankAccountID: account})
 	if err != nil {
 		return bankingclient.WithdrawalQuote{}, err
 	}
@@ -29,8 +34,17 @@ func (c *Customer) WithdrawalQuote(ctx context.Context, minor int64) (bankingcli
 
 // Withdraw quotes, approves and begins a withdrawal.
 func (c *Customer) Withdraw(ctx context.Context, minor int64) (bankingclient.Withdrawal, error) {
+	return c.withdrawTo(ctx, nil, minor)
+}
+
+// WithdrawToBank is Withdraw to a linked account.
+func (c *Customer) WithdrawToBank(ctx context.Context, account uuid.UUID, minor int64) (bankingclient.Withdrawal, error) {
+	return c.withdrawTo(ctx, &account, minor)
+}
+
+func (c *Customer) withdrawTo(ctx context.Context, account *uuid.UUID, minor int64) (bankingclient.Withdrawal, error) {
 	var none bankingclient.Withdrawal
-	quote, err := c.WithdrawalQuote(ctx, minor)
+	quote, err := c.quoteTo(ctx, account, minor)
 	if err != nil {
 		return none, err
 	}

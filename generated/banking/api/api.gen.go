@@ -584,7 +584,7 @@ type DepositPage struct {
 // Example: 6789
 type LastFour = string
 
-// MaskedName First name and initial of the customer who has the number; absent when nobody has.
+// MaskedName First name and initial of the customer who has the number, absent when nobody has; of a bank account the owner's name.
 //
 // Example: Amina W.
 type MaskedName = string
@@ -662,6 +662,9 @@ type OperatorWithdrawal struct {
 	// Example: {"amount":25000,"currency":"KES"}
 	Amount externalRef0.Money `json:"amount"`
 
+	// BankAccount The bank account that is paid to; absent where it is a phone, which is absent where it is an account.
+	BankAccount *PaidAccount `json:"bank_account,omitempty"`
+
 	// CreatedAt RFC 3339, UTC.
 	//
 	// Example: 2026-11-23T09:30:00Z
@@ -680,14 +683,14 @@ type OperatorWithdrawal struct {
 	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
 	//
 	// Example: +254712345678
-	Phone externalRef0.Phone `json:"phone"`
+	Phone *externalRef0.Phone `json:"phone,omitempty"`
 
-	// Rail The rail that the money leaves by: mpesa. Clients must accept values that are new to them.
+	// Rail The rail that the money leaves by: mpesa or paystack (to a bank). Clients must accept values that are new to them.
 	//
 	// Example: mpesa
 	Rail RailName `json:"rail"`
 
-	// Receipt M-Pesa's receipt, once it is paid.
+	// Receipt The rail's receipt, once it is paid.
 	//
 	// Example: SKL1A2B3C5
 	Receipt *string `json:"receipt,omitempty"`
@@ -722,6 +725,24 @@ type OperatorWithdrawalPage struct {
 	NextCursor *externalRef0.PageCursor `json:"next_cursor,omitempty"`
 }
 
+// PaidAccount The bank account that is paid to; absent where it is a phone, which is absent where it is an account.
+type PaidAccount struct {
+	// BankAccountID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	BankAccountID externalRef0.UUID `json:"bank_account_id"`
+
+	// BankName The bank's name.
+	//
+	// Example: Equity Bank Kenya Limited
+	BankName BankName `json:"bank_name"`
+
+	// LastFour The last four digits of the account's number.
+	//
+	// Example: 6789
+	LastFour LastFour `json:"last_four"`
+}
+
 // ProviderMessage Whatever the provider sends, with any media type. It is stored as received and parsed leniently afterwards.
 type ProviderMessage = openapi_types.File
 
@@ -738,7 +759,7 @@ type ProviderReceipt struct {
 	ResultDesc string `json:"ResultDesc"`
 }
 
-// RailName The rail that the money leaves by: mpesa. Clients must accept values that are new to them.
+// RailName The rail that the money leaves by: mpesa or paystack (to a bank). Clients must accept values that are new to them.
 //
 // Example: mpesa
 type RailName = string
@@ -871,6 +892,9 @@ type Withdrawal struct {
 	// Example: {"amount":25000,"currency":"KES"}
 	Amount externalRef0.Money `json:"amount"`
 
+	// BankAccount The bank account that is paid to; absent where it is a phone, which is absent where it is an account.
+	BankAccount *PaidAccount `json:"bank_account,omitempty"`
+
 	// ClientReference The client's own reference.
 	//
 	// Example: rent-november
@@ -904,19 +928,19 @@ type Withdrawal struct {
 	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
 	//
 	// Example: +254712345678
-	Phone externalRef0.Phone `json:"phone"`
+	Phone *externalRef0.Phone `json:"phone,omitempty"`
 
-	// Rail The rail that the money leaves by: mpesa. Clients must accept values that are new to them.
+	// Rail The rail that the money leaves by: mpesa or paystack (to a bank). Clients must accept values that are new to them.
 	//
 	// Example: mpesa
 	Rail RailName `json:"rail"`
 
-	// Receipt M-Pesa's receipt, once it is paid.
+	// Receipt The rail's receipt, once it is paid.
 	//
 	// Example: SKL1A2B3C5
 	Receipt *string `json:"receipt,omitempty"`
 
-	// RecipientName First name and initial of the customer who has the number; absent when nobody has.
+	// RecipientName First name and initial of the customer who has the number, absent when nobody has; of a bank account the owner's name.
 	//
 	// Example: Amina W.
 	RecipientName *MaskedName `json:"recipient_name,omitempty"`
@@ -960,10 +984,13 @@ type WithdrawalQuote struct {
 	// Example: {"amount":25000,"currency":"KES"}
 	Amount externalRef0.Money `json:"amount"`
 
-	// Arrival When the money usually arrives: minutes. Clients must accept values that are new to them.
+	// Arrival When the money usually arrives: minutes or hours. Clients must accept values that are new to them.
 	//
 	// Example: minutes
 	Arrival string `json:"arrival"`
+
+	// BankAccount The bank account that is paid to; absent where it is a phone, which is absent where it is an account.
+	BankAccount *PaidAccount `json:"bank_account,omitempty"`
 
 	// Excise An amount of one currency in integer minor units.
 	//
@@ -988,14 +1015,14 @@ type WithdrawalQuote struct {
 	// Phone E.164 number with its plus sign. It stands in bodies only, never in a path or a query.
 	//
 	// Example: +254712345678
-	Phone externalRef0.Phone `json:"phone"`
+	Phone *externalRef0.Phone `json:"phone,omitempty"`
 
-	// Rail The rail that the money leaves by: mpesa. Clients must accept values that are new to them.
+	// Rail The rail that the money leaves by: mpesa or paystack (to a bank). Clients must accept values that are new to them.
 	//
 	// Example: mpesa
 	Rail RailName `json:"rail"`
 
-	// RecipientName First name and initial of the customer who has the number; absent when nobody has.
+	// RecipientName First name and initial of the customer who has the number, absent when nobody has; of a bank account the owner's name.
 	//
 	// Example: Amina W.
 	RecipientName *MaskedName `json:"recipient_name,omitempty"`
@@ -1018,7 +1045,12 @@ type WithdrawalQuoteRequest struct {
 	// Example: {"amount":25000,"currency":"KES"}
 	Amount externalRef0.PositiveMoney `json:"amount"`
 
-	// Phone Where to pay to; the customer's own number when absent.
+	// BankAccountID A UUIDv7 made by the service that owns the object.
+	//
+	// Example: 01937c5e-8a40-7c1b-9d7e-3f6b2a1c0d4e
+	BankAccountID *externalRef0.UUID `json:"bank_account_id,omitempty"`
+
+	// Phone Where to pay to; the customer's own number when this and `bank_account_id` are absent.
 	Phone *externalRef0.Phone `json:"phone,omitempty"`
 
 	// WalletID A UUIDv7 made by the service that owns the object.

@@ -113,6 +113,7 @@ type RailRequest struct {
 	Answer         string
 	AnsweredAt     *time.Time
 	ClosedAt       *time.Time
+	AskedSeq       *int32
 }
 
 type Refund struct {
@@ -178,6 +179,7 @@ type Withdrawal struct {
 	FirstSentAt       *time.Time
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	BankAccountID     *uuid.UUID
 }
 
 type WithdrawalDelay struct {
@@ -199,6 +201,7 @@ type WithdrawalQuote struct {
 	TariffVersion     string
 	CreatedAt         time.Time
 	ExpiresAt         time.Time
+	BankAccountID     *uuid.UUID
 }
 
 type WithdrawalTransition struct {

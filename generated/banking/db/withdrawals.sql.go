@@ -70,16 +70,28 @@ func (q *Queries) CountDueTransitions(ctx context.Context, db DBTX, moment time.
 	return i, err
 }
 
-const countWithdrawals = `-- name: CountWithdrawals :one
-SELECT count(*) FILTER (WHERE status <> 'in_doubt') AS open,
+const countNotFound = `-- name: CountNotFound :one
+SELECT count(*) FROM rail_requests WHERE withdrawal_id = $1 AND kind = 'status' AND answer = 'not_found' AND sent_at >= $2
+`
+
+func (q *Queries) CountNotFound(ctx context.Context, db DBTX, withdrawalID uuid.UUID, since time.Time) (int64, error) {
+	row := db.QueryRow(ctx, countNotFound, withdrawalID, since)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countWithdrawals = `-- name: CountWithdrawals :many
+SELECT rail, count(*) FILTER (WHERE status <> 'in_doubt') AS open,
 	coalesce(extract(epoch FROM $1::timestamptz - min(created_at) FILTER (WHERE status <> 'in_doubt')), 0)::float8 AS oldest_seconds,
 	count(*) FILTER (WHERE status = 'in_doubt') AS in_doubt,
 	coalesce(sum(amount_minor + fee_minor + excise_minor) FILTER (WHERE status = 'in_doubt'), 0)::bigint AS in_doubt_minor,
 	coalesce(extract(epoch FROM $1::timestamptz - min(first_sent_at) FILTER (WHERE status = 'in_doubt')), 0)::float8 AS oldest_doubt_seconds
-FROM withdrawals WHERE status IN ('stored', 'held', 'requested', 'accepted', 'unknown', 'in_doubt')
+FROM withdrawals WHERE status IN ('stored', 'held', 'requested', 'accepted', 'unknown', 'in_doubt') GROUP BY rail
 `
 
 type CountWithdrawalsRow struct {
+	Rail               string
 	Open               int64
 	OldestSeconds      float64
 	InDoubt            int64
@@ -87,17 +99,31 @@ type CountWithdrawalsRow struct {
 	OldestDoubtSeconds float64
 }
 
-func (q *Queries) CountWithdrawals(ctx context.Context, db DBTX, at time.Time) (CountWithdrawalsRow, error) {
-	row := db.QueryRow(ctx, countWithdrawals, at)
-	var i CountWithdrawalsRow
-	err := row.Scan(
-		&i.Open,
-		&i.OldestSeconds,
-		&i.InDoubt,
-		&i.InDoubtMinor,
-		&i.OldestDoubtSeconds,
-	)
-	return i, err
+func (q *Queries) CountWithdrawals(ctx context.Context, db DBTX, at time.Time) ([]CountWithdrawalsRow, error) {
+	rows, err := db.Query(ctx, countWithdrawals, at)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CountWithdrawalsRow{}
+	for rows.Next() {
+		var i CountWithdrawalsRow
+		if err := rows.Scan(
+			&i.Rail,
+			&i.Open,
+			&i.OldestSeconds,
+			&i.InDoubt,
+			&i.InDoubtMinor,
+			&i.OldestDoubtSeconds,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const finishTransition = `-- name: FinishTransition :execrows
@@ -128,7 +154,7 @@ func (q *Queries) FinishTransition(ctx context.Context, db DBTX, arg FinishTrans
 }
 
 const getPayRequest = `-- name: GetPayRequest :one
-SELECT id, withdrawal_id, kind, sent_at, conversation_id, answer, answered_at, closed_at FROM rail_requests WHERE withdrawal_id = $1 AND kind = 'pay'
+SELECT id, withdrawal_id, kind, sent_at, conversation_id, answer, answered_at, closed_at, asked_seq FROM rail_requests WHERE withdrawal_id = $1 AND kind = 'pay'
 `
 
 func (q *Queries) GetPayRequest(ctx context.Context, db DBTX, withdrawalID uuid.UUID) (RailRequest, error) {
@@ -143,13 +169,14 @@ func (q *Queries) GetPayRequest(ctx context.Context, db DBTX, withdrawalID uuid.
 		&i.Answer,
 		&i.AnsweredAt,
 		&i.ClosedAt,
+		&i.AskedSeq,
 	)
 	return i, err
 }
 
 const getWithdrawal = `-- name: GetWithdrawal :one
 SELECT id, quote_id, user_id, wallet_id, rail, destination_sealed, name_sealed, currency, amount_minor, fee_minor, excise_minor, client_reference, status,
-	seq, failure_code, hold_id, receipt, asked, first_sent_at, created_at, updated_at
+	seq, failure_code, hold_id, receipt, asked, first_sent_at, created_at, updated_at, bank_account_id
 FROM withdrawals WHERE id = $1
 `
 
@@ -178,29 +205,36 @@ func (q *Queries) GetWithdrawal(ctx context.Context, db DBTX, id uuid.UUID) (Wit
 		&i.FirstSentAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.BankAccountID,
 	)
 	return i, err
 }
 
 const getWithdrawalQuote = `-- name: GetWithdrawalQuote :one
-SELECT id, user_id, destination_sealed FROM withdrawal_quotes WHERE id = $1
+SELECT id, user_id, destination_sealed, bank_account_id FROM withdrawal_quotes WHERE id = $1
 `
 
 type GetWithdrawalQuoteRow struct {
 	ID                uuid.UUID
 	UserID            uuid.UUID
 	DestinationSealed []byte
+	BankAccountID     *uuid.UUID
 }
 
 func (q *Queries) GetWithdrawalQuote(ctx context.Context, db DBTX, id uuid.UUID) (GetWithdrawalQuoteRow, error) {
 	row := db.QueryRow(ctx, getWithdrawalQuote, id)
 	var i GetWithdrawalQuoteRow
-	err := row.Scan(&i.ID, &i.UserID, &i.DestinationSealed)
+	err := row.Scan(
+		&i.ID,
+		&i.UserID,
+		&i.DestinationSealed,
+		&i.BankAccountID,
+	)
 	return i, err
 }
 
 const insertRailRequest = `-- name: InsertRailRequest :exec
-INSERT INTO rail_requests (id, withdrawal_id, kind, sent_at) VALUES ($1, $2, $3, $4)
+INSERT INTO rail_requests (id, withdrawal_id, kind, sent_at, asked_seq) VALUES ($1, $2, $3, $4, $5)
 `
 
 type InsertRailRequestParams struct {
@@ -208,6 +242,7 @@ type InsertRailRequestParams struct {
 	WithdrawalID uuid.UUID
 	Kind         string
 	SentAt       time.Time
+	AskedSeq     *int32
 }
 
 func (q *Queries) InsertRailRequest(ctx context.Context, db DBTX, arg InsertRailRequestParams) error {
@@ -216,6 +251,7 @@ func (q *Queries) InsertRailRequest(ctx context.Context, db DBTX, arg InsertRail
 		arg.WithdrawalID,
 		arg.Kind,
 		arg.SentAt,
+		arg.AskedSeq,
 	)
 	return err
 }
@@ -258,9 +294,9 @@ func (q *Queries) InsertTransition(ctx context.Context, db DBTX, arg InsertTrans
 
 const insertWithdrawal = `-- name: InsertWithdrawal :exec
 INSERT INTO withdrawals (id, quote_id, user_id, wallet_id, rail, destination_sealed, name_sealed, currency, amount_minor, fee_minor, excise_minor,
-	client_reference, status, seq, created_at, updated_at)
+	client_reference, status, seq, created_at, updated_at, bank_account_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-	$12, $13, 1, $14, $14)
+	$12, $13, 1, $14, $14, $15)
 `
 
 type InsertWithdrawalParams struct {
@@ -278,6 +314,7 @@ type InsertWithdrawalParams struct {
 	ClientReference   *string
 	Status            string
 	Now               time.Time
+	BankAccountID     *uuid.UUID
 }
 
 func (q *Queries) InsertWithdrawal(ctx context.Context, db DBTX, arg InsertWithdrawalParams) error {
@@ -296,15 +333,16 @@ func (q *Queries) InsertWithdrawal(ctx context.Context, db DBTX, arg InsertWithd
 		arg.ClientReference,
 		arg.Status,
 		arg.Now,
+		arg.BankAccountID,
 	)
 	return err
 }
 
 const insertWithdrawalQuote = `-- name: InsertWithdrawalQuote :exec
 INSERT INTO withdrawal_quotes (id, user_id, wallet_id, rail, destination_sealed, name_sealed, currency, amount_minor, fee_minor, excise_minor,
-	tariff_version, created_at, expires_at)
+	tariff_version, created_at, expires_at, bank_account_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-	$11, $12, $13)
+	$11, $12, $13, $14)
 `
 
 type InsertWithdrawalQuoteParams struct {
@@ -321,6 +359,7 @@ type InsertWithdrawalQuoteParams struct {
 	TariffVersion     string
 	CreatedAt         time.Time
 	ExpiresAt         time.Time
+	BankAccountID     *uuid.UUID
 }
 
 func (q *Queries) InsertWithdrawalQuote(ctx context.Context, db DBTX, arg InsertWithdrawalQuoteParams) error {
@@ -338,6 +377,7 @@ func (q *Queries) InsertWithdrawalQuote(ctx context.Context, db DBTX, arg Insert
 		arg.TariffVersion,
 		arg.CreatedAt,
 		arg.ExpiresAt,
+		arg.BankAccountID,
 	)
 	return err
 }
@@ -399,7 +439,7 @@ func (q *Queries) ListTransitions(ctx context.Context, db DBTX, withdrawalID uui
 
 const listWithdrawals = `-- name: ListWithdrawals :many
 SELECT id, quote_id, user_id, wallet_id, rail, destination_sealed, name_sealed, currency, amount_minor, fee_minor, excise_minor, client_reference, status,
-	seq, failure_code, hold_id, receipt, asked, first_sent_at, created_at, updated_at
+	seq, failure_code, hold_id, receipt, asked, first_sent_at, created_at, updated_at, bank_account_id
 FROM withdrawals
 WHERE user_id = $1 AND id < $2 AND ($3::text IS NULL OR client_reference = $3)
 ORDER BY id DESC LIMIT $4
@@ -448,6 +488,7 @@ func (q *Queries) ListWithdrawals(ctx context.Context, db DBTX, arg ListWithdraw
 			&i.FirstSentAt,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.BankAccountID,
 		); err != nil {
 			return nil, err
 		}
@@ -461,7 +502,7 @@ func (q *Queries) ListWithdrawals(ctx context.Context, db DBTX, arg ListWithdraw
 
 const listWithdrawalsByStatus = `-- name: ListWithdrawalsByStatus :many
 SELECT id, quote_id, user_id, wallet_id, rail, destination_sealed, name_sealed, currency, amount_minor, fee_minor, excise_minor, client_reference, status,
-	seq, failure_code, hold_id, receipt, asked, first_sent_at, created_at, updated_at
+	seq, failure_code, hold_id, receipt, asked, first_sent_at, created_at, updated_at, bank_account_id
 FROM withdrawals WHERE status = $1 AND id < $2 ORDER BY id DESC LIMIT $3
 `
 
@@ -496,6 +537,7 @@ func (q *Queries) ListWithdrawalsByStatus(ctx context.Context, db DBTX, status s
 			&i.FirstSentAt,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.BankAccountID,
 		); err != nil {
 			return nil, err
 		}
@@ -508,7 +550,7 @@ func (q *Queries) ListWithdrawalsByStatus(ctx context.Context, db DBTX, status s
 }
 
 const lockRailRequest = `-- name: LockRailRequest :one
-SELECT id, withdrawal_id, kind, sent_at, conversation_id, answer, answered_at, closed_at FROM rail_requests WHERE id = $1 FOR UPDATE
+SELECT id, withdrawal_id, kind, sent_at, conversation_id, answer, answered_at, closed_at, asked_seq FROM rail_requests WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockRailRequest(ctx context.Context, db DBTX, id uuid.UUID) (RailRequest, error) {
@@ -523,13 +565,14 @@ func (q *Queries) LockRailRequest(ctx context.Context, db DBTX, id uuid.UUID) (R
 		&i.Answer,
 		&i.AnsweredAt,
 		&i.ClosedAt,
+		&i.AskedSeq,
 	)
 	return i, err
 }
 
 const lockWithdrawal = `-- name: LockWithdrawal :one
 SELECT id, quote_id, user_id, wallet_id, rail, destination_sealed, name_sealed, currency, amount_minor, fee_minor, excise_minor, client_reference, status,
-	seq, failure_code, hold_id, receipt, asked, first_sent_at, created_at, updated_at
+	seq, failure_code, hold_id, receipt, asked, first_sent_at, created_at, updated_at, bank_account_id
 FROM withdrawals WHERE id = $1 FOR UPDATE
 `
 
@@ -558,13 +601,14 @@ func (q *Queries) LockWithdrawal(ctx context.Context, db DBTX, id uuid.UUID) (Wi
 		&i.FirstSentAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.BankAccountID,
 	)
 	return i, err
 }
 
 const lockWithdrawalQuote = `-- name: LockWithdrawalQuote :one
 SELECT q.id, q.user_id, q.wallet_id, q.rail, q.destination_sealed, q.name_sealed, q.currency, q.amount_minor, q.fee_minor, q.excise_minor,
-	q.tariff_version, q.created_at, q.expires_at
+	q.tariff_version, q.created_at, q.expires_at, q.bank_account_id
 FROM withdrawal_quotes q WHERE q.id = $1 FOR UPDATE
 `
 
@@ -585,6 +629,7 @@ func (q *Queries) LockWithdrawalQuote(ctx context.Context, db DBTX, id uuid.UUID
 		&i.TariffVersion,
 		&i.CreatedAt,
 		&i.ExpiresAt,
+		&i.BankAccountID,
 	)
 	return i, err
 }

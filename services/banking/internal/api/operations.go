@@ -24,7 +24,8 @@ func (s *Server) ListWithdrawalsByStatus(ctx context.Context,
 	}
 	out := bankingapi.ListWithdrawalsByStatus200JSONResponse{Data: []bankingapi.OperatorWithdrawal{}, NextCursor: next}
 	for _, w := range all {
-		shown := bankingapi.OperatorWithdrawal{ID: w.ID, UserID: w.UserID, Rail: w.Rail, Phone: w.Phone, Amount: wire(w.Amount),
+		shown := bankingapi.OperatorWithdrawal{ID: w.ID, UserID: w.UserID, Rail: w.Rail, Phone: optional(w.Phone),
+			BankAccount: paidAccount(w.Destination), Amount: wire(w.Amount),
 			Total:  wire(w.Total()),
 			Status: string(w.Status), FailureCode: optional(w.FailureCode), Receipt: optional(w.Receipt), CreatedAt: w.CreatedAt,
 			Transitions: []bankingapi.WithdrawalTransition{}}

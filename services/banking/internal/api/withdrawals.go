@@ -18,13 +18,15 @@ func (s *Server) CreateWithdrawalQuote(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	q, err := s.app.CreateWithdrawalQuote(ctx, app.QuoteInput{WalletID: r.Body.WalletID, Amount: m, Phone: text(r.Body.Phone)})
+	q, err := s.app.CreateWithdrawalQuote(ctx, app.QuoteInput{WalletID: r.Body.WalletID, Amount: m, Phone: text(r.Body.Phone),
+		Account: r.Body.BankAccountID})
 	if err != nil {
 		return nil, err
 	}
-	return bankingapi.CreateWithdrawalQuote201JSONResponse{ID: q.ID, WalletID: q.WalletID, Rail: q.Rail, Phone: q.Phone,
-		RecipientName: optional(q.Name), Amount: wire(q.Amount), Fee: wire(q.Fee), Excise: wire(q.Excise), Total: wire(q.Total()),
-		Arrival: "minutes", ExpiresAt: q.ExpiresAt}, nil
+	return bankingapi.CreateWithdrawalQuote201JSONResponse{ID: q.ID, WalletID: q.WalletID, Rail: q.Rail, Phone: optional(q.Phone),
+		BankAccount: paidAccount(q.Destination), RecipientName: optional(q.Name), Amount: wire(q.Amount), Fee: wire(q.Fee),
+		Excise: wire(q.Excise), Total: wire(q.Total()),
+		Arrival: arrival(q.Rail), ExpiresAt: q.ExpiresAt}, nil
 }
 
 // CreateWithdrawal answers POST /v1/withdrawals.
@@ -73,10 +75,25 @@ func (s *Server) CancelWithdrawal(ctx context.Context,
 }
 
 func withdrawal(w domain.Withdrawal) bankingapi.Withdrawal {
-	return bankingapi.Withdrawal{ID: w.ID, WalletID: w.WalletID, Rail: w.Rail, Phone: w.Phone, RecipientName: optional(w.Name),
-		Amount: wire(w.Amount), Fee: wire(w.Fee), Excise: wire(w.Excise), Total: wire(w.Total()), Status: string(w.Status),
+	return bankingapi.Withdrawal{ID: w.ID, WalletID: w.WalletID, Rail: w.Rail, Phone: optional(w.Phone), RecipientName: optional(w.Name),
+		BankAccount: paidAccount(w.Destination),
+		Amount:      wire(w.Amount), Fee: wire(w.Fee), Excise: wire(w.Excise), Total: wire(w.Total()), Status: string(w.Status),
 		FailureCode: optional(w.FailureCode), Receipt: optional(w.Receipt), ClientReference: optional(w.ClientReference),
 		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt}
+}
+
+func arrival(rail string) string {
+	if rail == domain.RailPaystack {
+		return "hours"
+	}
+	return "minutes"
+}
+
+func paidAccount(d domain.Destination) *bankingapi.PaidAccount {
+	if d.Account == nil {
+		return nil
+	}
+	return &bankingapi.PaidAccount{BankAccountID: d.Account.ID, BankName: d.Account.BankName, LastFour: domain.LastFour(d.Account.Number)}
 }
 
 // stored is what a provider gets for every message that is kept.

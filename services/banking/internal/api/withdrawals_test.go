@@ -30,13 +30,13 @@ func TestWithdrawals(t *testing.T) {
 	price := servicetest.Request{Who: who, Method: http.MethodPost, Path: "/v1/withdrawal-quotes",
 		Body: `{"wallet_id":"` + p.WalletID.String() + `","amount":{"amount":100000,"currency":"KES"}}`}
 	quote := servicetest.Decode[bankingapi.WithdrawalQuote](t, a.Do(price), http.StatusCreated)
-	if quote.Total.Amount != 102300 || quote.Phone != testworld.Own || *quote.RecipientName != "Amina W." || quote.Arrival != "minutes" {
+	if quote.Total.Amount != 102300 || *quote.Phone != testworld.Own || *quote.RecipientName != "Amina W." || quote.Arrival != "minutes" {
 		t.Errorf("%+v", quote)
 	}
 	made := w.Stored(p, 1000)
 	get := servicetest.Request{Who: who, Method: http.MethodGet, Path: "/v1/withdrawals/" + made.ID.String()}
 	got := servicetest.Decode[bankingapi.Withdrawal](t, a.Do(get), http.StatusOK)
-	if got.Status != "stored" || got.Total.Amount != 102300 || got.Phone != testworld.Own {
+	if got.Status != "stored" || got.Total.Amount != 102300 || *got.Phone != testworld.Own {
 		t.Errorf("%+v", got)
 	}
 	all := a.Do(servicetest.Request{Who: who, Method: http.MethodGet, Path: "/v1/withdrawals"})

@@ -10,7 +10,6 @@ import (
 
 	bankingdb "github.com/sendtip/sendtip/generated/banking/db"
 	"github.com/sendtip/sendtip/kit/pg"
-	"github.com/sendtip/sendtip/providers/daraja"
 
 	"github.com/sendtip/sendtip/services/banking/internal/domain"
 )
@@ -51,7 +50,7 @@ func (a *App) Ask(ctx context.Context, id uuid.UUID) (time.Duration, error) {
 			}
 			request = pay.ID
 		case domain.AskStatus:
-			if request, err = a.insertQuestion(ctx, tx, id); err != nil {
+			if request, err = a.insertQuestion(ctx, tx, w); err != nil {
 				return err
 			}
 		}
@@ -67,7 +66,7 @@ func (a *App) Ask(ctx context.Context, id uuid.UUID) (time.Duration, error) {
 	case domain.AskResend:
 		err = a.send(ctx, w, request, false)
 	case domain.AskStatus:
-		err = a.sendQuestion(ctx, w, request)
+		err = a.way(w).ask(ctx, w, request)
 	}
 	return time.Millisecond, err // and look at the schedule again
 }
@@ -91,38 +90,20 @@ func (a *App) Question(ctx context.Context, id uuid.UUID) (wait time.Duration, e
 			wait = pause
 			return nil
 		}
-		request, err = a.insertQuestion(ctx, tx, id)
+		request, err = a.insertQuestion(ctx, tx, w)
 		return err
 	})
 	if err != nil || request == uuid.Nil {
 		return wait, err
 	}
-	return 0, a.sendQuestion(ctx, w, request)
+	return 0, a.way(w).ask(ctx, w, request)
 }
 
-func (a *App) insertQuestion(ctx context.Context, tx pgx.Tx, withdrawal uuid.UUID) (uuid.UUID, error) {
+func (a *App) insertQuestion(ctx context.Context, tx pgx.Tx, w domain.Withdrawal) (uuid.UUID, error) {
 	id := newID()
-	if err := a.q.InsertRailRequest(ctx, tx, bankingdb.InsertRailRequestParams{ID: id, WithdrawalID: withdrawal, Kind: requestStatus,
-		SentAt: a.Now()}); err != nil {
+	if err := a.q.InsertRailRequest(ctx, tx, bankingdb.InsertRailRequestParams{ID: id, WithdrawalID: w.ID, Kind: requestStatus,
+		SentAt: a.Now(), AskedSeq: &w.Seq}); err != nil {
 		return id, fmt.Errorf("insert question: %w", err)
 	}
 	return id, nil
-}
-
-// sendQuestion asks for the state of a withdrawal; the answer comes as a result. A question that fails is no harm: the next one is due.
-func (a *App) sendQuestion(ctx context.Context, w domain.Withdrawal, request uuid.UUID) error {
-	ack, err := a.Mpesa.QueryStatus(ctx, daraja.StatusRequest{OriginalConversationID: w.ID.String(), Remarks: "Withdrawal",
-		ResultURL:  a.resultURL(request),
-		TimeoutURL: a.resultURL(request) + "/late"})
-	answer := answerAccepted
-	if err != nil {
-		answer = answerLost
-		if daraja.Definite(err) {
-			answer = answerRefused
-		}
-		a.Log.WarnContext(ctx, "question failed", "withdrawal", w.ID, "err", err)
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	return pg.InTx(ctx, a.Pool, func(tx pgx.Tx) error { return a.storeAnswer(ctx, tx, request, answer, ack.ConversationID) })
 }

@@ -21,6 +21,7 @@ var railResults = hook.Address{Path: "/v1/hooks/br/", Token: "rail result", Seal
 const (
 	kindResult  = "result"
 	kindTimeout = "timeout"
+	kindAnswer  = "paystack_answer" // to a question, at once
 )
 
 func (a *App) resultURL(request uuid.UUID) string {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -78,18 +79,24 @@ func (a *App) Measure(ctx context.Context) error {
 	}
 	due.Due = due.Due + deposits.Due + refunds.Due
 	due.OldestSeconds = max(due.OldestSeconds, deposits.OldestSeconds, refunds.OldestSeconds)
-	a.metrics.open.WithLabelValues(domain.RailMpesa).Set(float64(rows.Open))
-	a.metrics.openAge.WithLabelValues(domain.RailMpesa).Set(rows.OldestSeconds)
-	a.metrics.doubt.WithLabelValues(domain.RailMpesa).Set(float64(rows.InDoubt))
-	a.metrics.doubtMinor.WithLabelValues(domain.RailMpesa).Set(float64(rows.InDoubtMinor))
-	a.metrics.doubtAge.WithLabelValues(domain.RailMpesa).Set(rows.OldestDoubtSeconds)
+	for _, rail := range domain.Rails {
+		var r bankingdb.CountWithdrawalsRow // nothing is open
+		if i := slices.IndexFunc(rows, func(r bankingdb.CountWithdrawalsRow) bool { return r.Rail == rail }); i >= 0 {
+			r = rows[i]
+		}
+		a.metrics.open.WithLabelValues(rail).Set(float64(r.Open))
+		a.metrics.openAge.WithLabelValues(rail).Set(r.OldestSeconds)
+		a.metrics.doubt.WithLabelValues(rail).Set(float64(r.InDoubt))
+		a.metrics.doubtMinor.WithLabelValues(rail).Set(float64(r.InDoubtMinor))
+		a.metrics.doubtAge.WithLabelValues(rail).Set(r.OldestDoubtSeconds)
+		if r.OldestDoubtSeconds > doubtAlarm.Seconds() {
+			a.alarm(ctx, "in_doubt_too_long", "rail", rail, "withdrawals", r.InDoubt, "oldest_s", int(r.OldestDoubtSeconds))
+		}
+	}
 	a.metrics.due.Set(float64(due.Due))
 	a.metrics.dueAge.Set(due.OldestSeconds)
 	if due.OldestSeconds > bookingAlarm.Seconds() {
 		a.alarm(ctx, "not_booked", "bookings", due.Due, "oldest_s", int(due.OldestSeconds))
-	}
-	if rows.OldestDoubtSeconds > doubtAlarm.Seconds() {
-		a.alarm(ctx, "in_doubt_too_long", "withdrawals", rows.InDoubt, "oldest_s", int(rows.OldestDoubtSeconds))
 	}
 	return nil
 }

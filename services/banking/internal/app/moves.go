@@ -3,9 +3,11 @@ package app
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 
 	bankingdb "github.com/sendtip/sendtip/generated/banking/db"
 	"github.com/sendtip/sendtip/kit/fault"
@@ -52,6 +54,13 @@ func (a *App) move(ctx context.Context, tx pgx.Tx, w domain.Withdrawal, to domai
 	a.metrics.withdrawals.WithLabelValues(w.Rail, string(to)).Inc()
 	if follows {
 		if _, err := a.Jobs.InsertTx(ctx, tx, SettleArgs{WithdrawalID: w.ID}, nil); err != nil {
+			return w, false, fmt.Errorf("enqueue: %w", err)
+		}
+	}
+	for _, days := range next.ReversalDays() {
+		_, err := a.Jobs.InsertTx(ctx, tx, QuestionArgs{WithdrawalID: w.ID},
+			&river.InsertOpts{ScheduledAt: t.At.Add(a.Schedule.Scaled(time.Duration(days) * 24 * time.Hour))})
+		if err != nil {
 			return w, false, fmt.Errorf("enqueue: %w", err)
 		}
 	}

@@ -13,19 +13,19 @@ import (
 	bankingdb "github.com/sendtip/sendtip/generated/banking/db"
 	"github.com/sendtip/sendtip/kit/jobs"
 	"github.com/sendtip/sendtip/kit/pg"
-	"github.com/sendtip/sendtip/providers/daraja"
 
 	"github.com/sendtip/sendtip/services/banking/internal/domain"
 )
 
-// tokenPatience is how long a withdrawal waits for an access token of the rail; later the customer may try again.
-const tokenPatience = time.Minute
+// preparePatience is how long a withdrawal waits for what must be ready before it is sent; later the customer may try again.
+const preparePatience = time.Minute
 
 // Answers to a request, as they are stored.
 const (
 	answerAccepted = "accepted"
 	answerRefused  = "refused"
 	answerLost     = "lost"
+	answerNotFound = "not_found" // to a question: the rail has no such payment
 )
 
 // Pay brings a stored withdrawal to the rail: limit, hold, request. Each step is committed before the next one begins, and a run that finds
@@ -99,17 +99,21 @@ func ledgerRefusal(code string) string {
 // request sends a held withdrawal. The state is committed as requested, with the row of the request and the job that watches over it,
 // before the first byte leaves.
 func (a *App) request(ctx context.Context, w domain.Withdrawal) error {
-	if err := a.Mpesa.Authorize(ctx); err != nil { // nothing has left: the next attempt starts over
-		if a.Now().Sub(w.UpdatedAt) < tokenPatience {
+	refusal, err := a.way(w).prepare(ctx, w)
+	if err != nil { // nothing has left: the next attempt starts over
+		if a.Now().Sub(w.UpdatedAt) < preparePatience {
 			return jobs.Unknown(err)
 		}
-		a.Log.WarnContext(ctx, "no access token for a withdrawal", "withdrawal", w.ID, "err", err)
-		_, _, err = a.decide(ctx, w.ID, domain.Failed, domain.Because{Evidence: domain.BySend, Reason: "try_later"}, nil)
+		a.Log.WarnContext(ctx, "a withdrawal cannot be sent", "withdrawal", w.ID, "err", err)
+		refusal = a.way(w).busy()
+	}
+	if refusal != "" {
+		_, _, err = a.decide(ctx, w.ID, domain.Failed, domain.Because{Evidence: domain.BySend, Reason: refusal}, nil)
 		return err
 	}
 	sent := newID()
 	sending := false
-	err := pg.InTx(ctx, a.Pool, func(tx pgx.Tx) (err error) {
+	err = pg.InTx(ctx, a.Pool, func(tx pgx.Tx) (err error) {
 		if w, err = a.lock(ctx, tx, w.ID); err != nil {
 			return err
 		}
@@ -136,25 +140,31 @@ func (a *App) request(ctx context.Context, w domain.Withdrawal) error {
 // send sends a withdrawal under its id, the first time or again, and stores what came of it. Only the first try can be refused for good: a
 // refusal of a repeat says nothing about the one before.
 func (a *App) send(ctx context.Context, w domain.Withdrawal, request uuid.UUID, first bool) error {
-	ack, err := a.Mpesa.PayB2C(ctx, daraja.B2CRequest{OriginatorConversationID: w.ID.String(), Phone: w.Phone, AmountMinor: w.Amount.Amount,
-		Remarks: "Withdrawal", ResultURL: a.resultURL(request), TimeoutURL: a.resultURL(request) + "/late"})
+	sent, err := a.way(w).pay(ctx, w, request)
+	b := domain.Because{Evidence: domain.ByAnswer, ID: &request}
 	switch {
-	case err == nil, daraja.Duplicate(err):
-		return a.answered(ctx, w.ID, request, answerAccepted, ack.ConversationID, domain.Accepted, "")
-	case first && daraja.Definite(err) && !daraja.Busy(err): // a rail that is only busy is asked again under the same id
+	case sent.arrived:
+		return a.answered(ctx, w.ID, domain.Accepted, b, answerAccepted, sent)
+	case first && sent.refusal != "":
 		a.Log.WarnContext(ctx, "withdrawal refused", "withdrawal", w.ID, "err", err)
-		return a.answered(ctx, w.ID, request, answerRefused, "", domain.Failed, "rail_refused")
+		b.Reason = sent.refusal
+		return a.answered(ctx, w.ID, domain.Failed, b, answerRefused, sent)
 	}
 	a.Log.WarnContext(ctx, "withdrawal's answer lost", "withdrawal", w.ID, "err", err)
-	return a.answered(ctx, w.ID, request, answerLost, "", domain.Unknown, "no_answer")
+	b.Reason = "no_answer"
+	return a.answered(ctx, w.ID, domain.Unknown, b, answerLost, sent)
 }
 
 // answered stores the rail's answer to a request and what it means. A result may have been faster: then the state stays.
-func (a *App) answered(ctx context.Context, id, request uuid.UUID, answer, conversation string, to domain.Status, reason string) error {
-	_, _, err := a.decide(ctx, id, to, domain.Because{Evidence: domain.ByAnswer, ID: &request, Reason: reason},
-		func(tx pgx.Tx, _ *domain.Withdrawal) error {
-			return a.storeAnswer(ctx, tx, request, answer, conversation)
-		})
+func (a *App) answered(ctx context.Context, id uuid.UUID, to domain.Status, b domain.Because, answer string, s sent) error {
+	_, _, err := a.decide(ctx, id, to, b, func(tx pgx.Tx, _ *domain.Withdrawal) error {
+		if s.ended {
+			if _, err := a.Jobs.InsertTx(ctx, tx, QuestionArgs{WithdrawalID: id}, nil); err != nil {
+				return fmt.Errorf("enqueue: %w", err)
+			}
+		}
+		return a.storeAnswer(ctx, tx, *b.ID, answer, s.conversation)
+	})
 	return err
 }
 

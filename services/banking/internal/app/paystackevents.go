@@ -109,6 +109,8 @@ func (a *App) hear(ctx context.Context, tx pgx.Tx, body []byte) (domain.Verdict,
 		return a.hearPayment(ctx, tx, reference)
 	case e.Refund != nil:
 		return a.hearRefund(ctx, tx, reference)
+	case e.Transfer != nil:
+		return a.hearTransfer(ctx, tx, *e.Transfer)
 	}
 	return domain.VerdictNobody, nil
 }

@@ -11,6 +11,7 @@ import (
 	bankingdb "github.com/sendtip/sendtip/generated/banking/db"
 	"github.com/sendtip/sendtip/kit/audit"
 	"github.com/sendtip/sendtip/kit/auth"
+	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/kit/money"
 	"github.com/sendtip/sendtip/kit/pg"
 
@@ -21,16 +22,18 @@ import (
 type QuoteInput struct {
 	WalletID uuid.UUID
 	Amount   money.Money
-	Phone    string // E.164; "" is the customer's own
+	Phone    string // E.164; "" is the customer's own, if there is no account
+	Account  *uuid.UUID
 }
 
 // Quote is a price and a destination, pinned until ExpiresAt.
 type Quote struct {
 	domain.Price
 
-	ID, WalletID      uuid.UUID
-	Rail, Phone, Name string // Name is masked; "" where nobody knows it
-	ExpiresAt         time.Time
+	domain.Destination
+
+	ID, WalletID uuid.UUID
+	ExpiresAt    time.Time
 }
 
 // CreateWithdrawalQuote checks that the withdrawal could be made, finds who gets it, and pins price and destination for domain.QuoteLife.
@@ -39,18 +42,34 @@ func (a *App) CreateWithdrawalQuote(ctx context.Context, in QuoteInput) (Quote, 
 	if err != nil {
 		return Quote{}, err
 	}
-	if err := domain.CheckMpesaAmount(in.Amount); err != nil {
+	check := domain.CheckMpesaAmount
+	if in.Account != nil {
+		check = domain.CheckBankAmount
+		if in.Phone != "" {
+			return Quote{}, fault.ErrInvalid.WithField("/phone", "contradiction", "Give a phone or a bank account, not both.")
+		}
+	}
+	if err := check(in.Amount); err != nil {
 		return Quote{}, err
 	}
-	if err := a.Rails.Admit(ctx, a.Pool, domain.Operation(domain.RailMpesa)); err != nil {
+	way := domain.RailMpesa
+	if in.Account != nil {
+		way = domain.RailPaystack
+	}
+	if err := a.Rails.Admit(ctx, a.Pool, domain.Operation(way)); err != nil {
 		return Quote{}, err
 	}
 	owner, err := a.owner(ctx, userID, in.WalletID, in.Amount.Currency)
 	if err != nil {
 		return Quote{}, err
 	}
-	q := Quote{ID: newID(), WalletID: in.WalletID, Rail: domain.RailMpesa, Phone: in.Phone}
-	if q.Phone, q.Name, err = a.destination(ctx, userID, in.Phone); err != nil {
+	q := Quote{ID: newID(), WalletID: in.WalletID}
+	if in.Account != nil {
+		q.Destination, err = a.bankDestination(ctx, userID, *in.Account, true)
+	} else {
+		q.Destination, err = a.destination(ctx, userID, in.Phone)
+	}
+	if err != nil {
 		return Quote{}, err
 	}
 	var version string
@@ -65,9 +84,9 @@ func (a *App) CreateWithdrawalQuote(ctx context.Context, in QuoteInput) (Quote, 
 func (a *App) insertQuote(ctx context.Context, q Quote, userID uuid.UUID, version string, now time.Time) error {
 	row := bankingdb.InsertWithdrawalQuoteParams{ID: q.ID, UserID: userID, WalletID: q.WalletID, Rail: q.Rail, Currency: q.Amount.Currency,
 		AmountMinor: q.Amount.Amount, FeeMinor: q.Fee.Amount, ExciseMinor: q.Excise.Amount, TariffVersion: version, CreatedAt: now,
-		ExpiresAt: q.ExpiresAt}
+		ExpiresAt: q.ExpiresAt, BankAccountID: accountID(q.Destination)}
 	var err error
-	if row.DestinationSealed, err = a.sealText(sealDestination, q.ID, q.Phone); err != nil {
+	if row.DestinationSealed, err = a.sealText(sealDestination, q.ID, place(q.Destination)); err != nil {
 		return err
 	}
 	if row.NameSealed, err = a.sealText(sealName, q.ID, q.Name); err != nil {
@@ -83,28 +102,25 @@ func (a *App) insertQuote(ctx context.Context, q Quote, userID uuid.UUID, versio
 
 // destination finds where a withdrawal goes, "" being the customer's own number, and refuses what may not be paid to now: a number that
 // changes hands, and another's number while the customer's credentials are new, for they may be a thief's.
-func (a *App) destination(ctx context.Context, userID uuid.UUID, phone string) (number, name string, err error) {
+func (a *App) destination(ctx context.Context, userID uuid.UUID, phone string) (domain.Destination, error) {
+	var none domain.Destination
 	own, err := a.ownPhone(ctx, userID)
 	if err != nil {
-		return "", "", err
+		return none, err
 	}
 	if phone == "" {
 		if phone = own; phone == "" {
-			return "", "", domain.ErrNoNumber
+			return none, domain.ErrNoNumber
 		}
 	}
 	if err := domain.CheckMpesaPhone(phone); err != nil {
-		return "", "", err
+		return none, err
 	}
 	if phone != own {
-		changed, err := a.credentialsChanged(ctx, userID)
-		if err != nil {
-			return "", "", err
-		}
-		if changed != nil && a.Now().Sub(*changed) < domain.CoolingPeriod {
-			return "", "", domain.ErrCooling
+		if err := a.cooled(ctx, userID); err != nil {
+			return none, err
 		}
 	}
-	name, err = a.nameOf(ctx, phone)
-	return phone, name, err
+	name, err := a.nameOf(ctx, phone)
+	return domain.Destination{Rail: domain.RailMpesa, Phone: phone, Name: name}, err
 }

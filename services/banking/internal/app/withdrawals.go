@@ -62,8 +62,8 @@ func (a *App) CreateWithdrawal(ctx context.Context, in WithdrawalInput) (domain.
 	return w, err
 }
 
-// destinationStands asks again whether a quote's number may be paid to: it may have begun to change hands since. Whose the quote is decides
-// openWithdrawal.
+// destinationStands asks again whether a quote's number or account may be paid to: it may have begun to change hands since. Whose the quote
+// is decides openWithdrawal.
 func (a *App) destinationStands(ctx context.Context, userID, quote uuid.UUID) error {
 	q, err := a.q.GetWithdrawalQuote(ctx, a.Pool, quote)
 	if pg.IsNoRows(err) || err == nil && q.UserID != userID {
@@ -72,11 +72,15 @@ func (a *App) destinationStands(ctx context.Context, userID, quote uuid.UUID) er
 	if err != nil {
 		return fmt.Errorf("get quote: %w", err)
 	}
-	phone, err := a.openText(sealDestination, q.ID, q.DestinationSealed)
+	to, err := a.openDestination(q.ID, q.DestinationSealed, nil, q.BankAccountID)
 	if err != nil {
 		return err
 	}
-	_, _, err = a.destination(ctx, userID, phone)
+	if to.Account != nil {
+		_, err = a.bankDestination(ctx, userID, to.Account.ID, false) // whose it is by now, the bank is asked before it is paid
+		return err
+	}
+	_, err = a.destination(ctx, userID, to.Phone)
 	return err
 }
 
@@ -131,16 +135,12 @@ func judgeQuote(q bankingdb.WithdrawalQuote, userID uuid.UUID, stepUp *auth.Step
 }
 
 func (a *App) newWithdrawal(q bankingdb.WithdrawalQuote, in WithdrawalInput, now time.Time) (domain.Withdrawal, error) {
-	phone, err := a.openText(sealDestination, q.ID, q.DestinationSealed)
-	if err != nil {
-		return domain.Withdrawal{}, err
-	}
-	name, err := a.openText(sealName, q.ID, q.NameSealed)
+	to, err := a.openDestination(q.ID, q.DestinationSealed, q.NameSealed, q.BankAccountID)
 	if err != nil {
 		return domain.Withdrawal{}, err
 	}
 	of := func(minor int64) money.Money { return money.Money{Amount: minor, Currency: q.Currency} }
-	return domain.Withdrawal{ID: newID(), QuoteID: q.ID, UserID: q.UserID, WalletID: q.WalletID, Rail: q.Rail, Phone: phone, Name: name,
+	return domain.Withdrawal{ID: newID(), QuoteID: q.ID, UserID: q.UserID, WalletID: q.WalletID, Destination: to,
 		Price:  domain.Price{Amount: of(q.AmountMinor), Fee: of(q.FeeMinor), Excise: of(q.ExciseMinor)},
 		Status: domain.Stored, Seq: 1, ClientReference: in.ClientReference, CreatedAt: now, UpdatedAt: now}, nil
 }
@@ -148,9 +148,10 @@ func (a *App) newWithdrawal(q bankingdb.WithdrawalQuote, in WithdrawalInput, now
 func (a *App) insertWithdrawal(ctx context.Context, tx pgx.Tx, w domain.Withdrawal) error {
 	row := bankingdb.InsertWithdrawalParams{ID: w.ID, QuoteID: w.QuoteID, UserID: w.UserID, WalletID: w.WalletID, Rail: w.Rail,
 		Currency: w.Amount.Currency, AmountMinor: w.Amount.Amount, FeeMinor: w.Fee.Amount, ExciseMinor: w.Excise.Amount,
-		ClientReference: optional(w.ClientReference), Status: string(w.Status), Now: w.CreatedAt}
+		ClientReference: optional(w.ClientReference), Status: string(w.Status), Now: w.CreatedAt,
+		BankAccountID: accountID(w.Destination)}
 	var err error
-	if row.DestinationSealed, err = a.sealText(sealDestination, w.ID, w.Phone); err != nil {
+	if row.DestinationSealed, err = a.sealText(sealDestination, w.ID, place(w.Destination)); err != nil {
 		return err
 	}
 	if row.NameSealed, err = a.sealText(sealName, w.ID, w.Name); err != nil {
@@ -242,16 +243,13 @@ func (a *App) CancelWithdrawal(ctx context.Context, id uuid.UUID) (domain.Withdr
 
 func (a *App) withdrawal(r bankingdb.Withdrawal) (domain.Withdrawal, error) {
 	of := func(minor int64) money.Money { return money.Money{Amount: minor, Currency: r.Currency} }
-	w := domain.Withdrawal{ID: r.ID, QuoteID: r.QuoteID, UserID: r.UserID, WalletID: r.WalletID, Rail: r.Rail,
+	w := domain.Withdrawal{ID: r.ID, QuoteID: r.QuoteID, UserID: r.UserID, WalletID: r.WalletID,
 		Price:  domain.Price{Amount: of(r.AmountMinor), Fee: of(r.FeeMinor), Excise: of(r.ExciseMinor)},
 		Status: domain.Status(r.Status), Seq: r.Seq, FailureCode: r.FailureCode, HoldID: r.HoldID, Receipt: text(r.Receipt),
 		ClientReference: text(r.ClientReference), Asked: r.Asked, FirstSentAt: utc(r.FirstSentAt), CreatedAt: r.CreatedAt.UTC(),
 		UpdatedAt: r.UpdatedAt.UTC()}
 	var err error
-	if w.Phone, err = a.openText(sealDestination, r.ID, r.DestinationSealed); err != nil {
-		return w, err
-	}
-	w.Name, err = a.openText(sealName, r.ID, r.NameSealed)
+	w.Destination, err = a.openDestination(r.ID, r.DestinationSealed, r.NameSealed, r.BankAccountID)
 	return w, err
 }
 

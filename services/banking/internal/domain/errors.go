@@ -5,7 +5,7 @@ import "github.com/sendtip/sendtip/kit/fault"
 // Refusals that customers and operators may read. The codes are stable, and those that wallet has as well mean the same.
 var (
 	ErrUnsigned     = fault.New(fault.Unauthenticated, "signature_invalid", "The body is not signed with the key of this business.")
-	ErrRailCurrency = fault.New(fault.Unprocessable, "rail_currency", "M-Pesa pays out Kenyan shillings only.")
+	ErrRailCurrency = fault.New(fault.Unprocessable, "rail_currency", "Only Kenyan shillings are paid out.")
 	ErrRailAmount   = fault.New(fault.Unprocessable, "rail_amount", "M-Pesa pays out whole shillings from 10 to 250,000.")
 	ErrRailPhone    = fault.New(fault.Unprocessable, "rail_phone", "This is not a Safaricom Kenya number.")
 	ErrCooling      = fault.New(fault.Unprocessable, "cooling_period",
@@ -37,6 +37,10 @@ var (
 	ErrPageLost        = fault.New(fault.Unprocessable, "page_lost", "The payment page could not be opened; please start again.")
 	ErrReceiptRequired = fault.New(fault.Invalid, "receipt_required", "A payment needs the rail's receipt.")
 
+	ErrBankAmount         = fault.New(fault.Unprocessable, "bank_amount", "Banks get from 100 to 999,999 shillings.")
+	ErrBankAccountHeld    = fault.New(fault.Unprocessable, "bank_account_held", "This account can be paid to a day after it was linked.")
+	ErrBankAccountChanged = fault.New(fault.Unprocessable, "bank_account_changed",
+		"The bank now tells another owner of this account; link it again.")
 	ErrBankUnknown         = fault.New(fault.Unprocessable, "bank_unknown", "There is no such bank; choose one of the list.")
 	ErrAccountNameRequired = fault.New(fault.Unprocessable, "account_name_required",
 		"The bank does not tell whose account this is; give the name.")

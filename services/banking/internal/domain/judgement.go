@@ -21,11 +21,12 @@ const (
 	VerdictHint       Verdict = "hint"       // the provider is asked about what it names
 	VerdictDomain     Verdict = "domain"     // of the provider's other mode, test or live
 	VerdictNobody     Verdict = "nobody"     // about a payment that is not ours
+	VerdictReversed   Verdict = "reversed"   // paid, and taken back
 )
 
 // Harmless says that no person needs to look.
 func (v Verdict) Harmless() bool {
-	return v == VerdictPaid || v == VerdictFailed || v == VerdictAgain || v == VerdictNothing || v == VerdictHint
+	return v == VerdictPaid || v == VerdictFailed || v == VerdictReversed || v == VerdictAgain || v == VerdictNothing || v == VerdictHint
 }
 
 // Asks says that the rail is asked, because the message decides nothing by itself and something may have happened. The answer to a question
@@ -37,9 +38,11 @@ func (v Verdict) Asks(pay bool) bool {
 // QuestionPause is how long no further question is sent besides the schedule's after one was.
 const QuestionPause = 30 * time.Second
 
-// MayBeAsked says whether a question about a withdrawal can change anything: the rail may still decide, or has told a failure.
+// MayBeAsked says whether a question about a withdrawal can change anything: the rail may still decide, or has told a failure, or, of
+// Paystack, may take back what it has paid.
 func (w Withdrawal) MayBeAsked() bool {
-	return w.FirstSentAt != nil && (w.Status.Open() || w.Status == Failed || w.Status == Returned)
+	return w.FirstSentAt != nil &&
+		(w.Status.Open() || w.Status == Failed || w.Status == Returned || w.Rail == RailPaystack && w.Status == Paid)
 }
 
 // Said is what a message says about a withdrawal, in the rail's name.

@@ -14,7 +14,13 @@ const (
 	accountReceivable = "dispute.receivable." // what customers owe because a rail paid after all
 )
 
-func railAccount(rail string) string { return "rail." + rail + ".b2c." }
+// railAccount is where the money of a rail is at the other side.
+func railAccount(rail string) string {
+	if rail == RailPaystack {
+		return "rail.paystack.balance."
+	}
+	return "rail." + rail + ".b2c."
+}
 
 func doubtAccount(rail string) string { return "rail." + rail + ".in_doubt." }
 

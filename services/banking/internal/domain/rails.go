@@ -9,11 +9,14 @@ const (
 )
 
 // Operations are all of them.
-var Operations = []string{OperationB2C, OperationDeposit}
+var Operations = []string{OperationB2C, OperationDeposit, OperationTransfer}
+
+// OperationTransfer is a transfer by Paystack.
+const OperationTransfer = "paystack.transfer"
 
 // Operation is the operation by which a rail pays out.
 func Operation(rail string) string {
-	return map[string]string{RailMpesa: OperationB2C}[rail]
+	return map[string]string{RailMpesa: OperationB2C, RailPaystack: OperationTransfer}[rail]
 }
 
 // Mark is what a transition says about the rail.
@@ -32,6 +35,7 @@ var byCustomer = map[string]bool{
 	string(daraja.ReasonBelowMinimum): true, string(daraja.ReasonAboveMaximum): true, string(daraja.ReasonDailyLimit): true,
 	string(daraja.ReasonReceiverFull): true, string(daraja.ReasonReceiverUnknown): true, string(daraja.ReasonReceiverNotAllowed): true,
 	string(daraja.ReasonCancelled): true, string(daraja.ReasonDeclined): true,
+	"bank_refused": true, "bank_account_changed": true,
 }
 
 // MarkOf says what a transition shows of the rail. What was never sent says nothing, and a payment that was counted as lost once is not

@@ -21,8 +21,23 @@ const QuoteLife = 5 * time.Minute
 // RailMpesa is M-Pesa B2C.
 const RailMpesa = "mpesa"
 
+// Destination is where a withdrawal goes: a phone or a linked account, and its owner's name.
+type Destination struct {
+	Rail    string
+	Phone   string       // E.164; "" for an account
+	Account *PaidAccount // nil for a phone
+	Name    string       // masked, of a phone's owner, "" where nobody knows it; of an account's owner as a whole
+}
+
+// PaidAccount is the account that is paid to, as it was when the price was pinned.
+type PaidAccount struct {
+	ID       uuid.UUID
+	Number   string
+	BankName string
+}
+
 // Rails are all of them.
-var Rails = []string{RailMpesa}
+var Rails = []string{RailMpesa, RailPaystack}
 
 // Status is a state of a withdrawal.
 type Status string
@@ -120,18 +135,17 @@ type Withdrawal struct {
 	Price
 
 	ID, QuoteID, UserID, WalletID uuid.UUID
-	Rail                          string
-	Phone                         string // E.164, where it goes
-	Name                          string // masked; "" where nobody knows it
-	Status                        Status
-	Seq                           int32 // of its last transition
-	FailureCode                   string
-	HoldID                        *uuid.UUID
-	Receipt                       string
-	ClientReference               string
-	Asked                         int32
-	FirstSentAt                   *time.Time
-	CreatedAt, UpdatedAt          time.Time // UTC
+	Destination
+
+	Status               Status
+	Seq                  int32 // of its last transition
+	FailureCode          string
+	HoldID               *uuid.UUID
+	Receipt              string
+	ClientReference      string
+	Asked                int32
+	FirstSentAt          *time.Time
+	CreatedAt, UpdatedAt time.Time // UTC
 }
 
 // Transition is one step of the machine, with what shows it.
@@ -207,6 +221,24 @@ func CheckMpesaAmount(amount money.Money) error {
 		return ErrRailCurrency
 	case amount.Amount < 10_00 || amount.Amount > 250_000_00 || amount.Amount%100 != 0:
 		return ErrRailAmount
+	}
+	return nil
+}
+
+// Bounds of a transfer to a bank. Paystack publishes none of its own for Kenya; these are a Pesalink transfer's, above the least that pays
+// for its fee.
+const (
+	bankMinimum = 100_00
+	bankMaximum = 999_999_00
+)
+
+// CheckBankAmount refuses what is not paid to banks: other currencies, less than KES 100, more than KES 999,999. Cents are fine.
+func CheckBankAmount(amount money.Money) error {
+	switch {
+	case amount.Currency != safaricom.Currency:
+		return ErrRailCurrency
+	case amount.Amount < bankMinimum || amount.Amount > bankMaximum:
+		return ErrBankAmount
 	}
 	return nil
 }

@@ -12,11 +12,16 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/sendtip/sendtip/kit/fault"
 	"github.com/sendtip/sendtip/providers/paystack"
 	"github.com/sendtip/sendtip/providers/paystack/spec"
 	"github.com/sendtip/sendtip/sandbox"
 	"github.com/sendtip/sendtip/sandbox/control"
+
+	"github.com/sendtip/sendtip/services/banking/internal/app"
+	"github.com/sendtip/sendtip/services/banking/internal/domain"
 )
 
 // PaystackKey is the business's key.
@@ -30,7 +35,11 @@ type Line struct {
 	mu    sync.Mutex
 	cut   bool
 	alter func(data map[string]any)
+	held  *held
 }
+
+// held is an answer that has been given and not arrived.
+type held struct{ given, release chan struct{} }
 
 // Cut breaks the connection before anything is sent, or no more.
 func (l *Line) Cut(cut bool) {
@@ -55,6 +64,14 @@ func (l *Line) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("the line is cut")
 	}
 	resp, err := http.DefaultTransport.RoundTrip(r)
+	l.mu.Lock()
+	h := l.held
+	l.held = nil
+	l.mu.Unlock()
+	if h != nil {
+		close(h.given)
+		<-h.release
+	}
 	if err != nil || alter == nil || !strings.HasPrefix(r.URL.Path, "/transaction/verify/") || resp.StatusCode != http.StatusOK {
 		return resp, err
 	}
@@ -73,6 +90,15 @@ func (l *Line) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(changed)), int64(len(changed))
 	resp.Header.Del("Content-Length")
 	return resp, nil
+}
+
+// HoldPaystack keeps the next answer on its way until it is released. It tells when it was given.
+func (w *World) HoldPaystack() (release func(), given <-chan struct{}) {
+	h := &held{given: make(chan struct{}), release: make(chan struct{})}
+	w.Line.mu.Lock()
+	defer w.Line.mu.Unlock()
+	w.Line.held = h
+	return func() { close(h.release) }, h.given
 }
 
 // PaystackDown breaks all connections to Paystack, or no more.
@@ -111,4 +137,30 @@ func (w *World) startPaystack(t testing.TB) *paystack.Client {
 		t.Fatal(err)
 	}
 	return paystack.New(paystack.Config{BaseURL: server.URL, SecretKey: PaystackKey, Now: w.Clock.Now, HTTP: &http.Client{Transport: checked}})
+}
+
+// Linked makes an account of a person's that can be paid to.
+func (w *World) Linked(p Person) domain.BankAccount {
+	w.t.Helper()
+	id := uuid.New()
+	account, err := w.App.CreateBankAccount(w.ApproveHash(w.As(p), domain.BankAccountApprovalHash(id)),
+		app.BankAccountInput{ID: id, BankCode: "68", Number: OwnAccount})
+	if err != nil {
+		w.t.Fatalf("link: %v", err)
+	}
+	return account
+}
+
+// StoredToBank makes a withdrawal to an account that nothing has happened to.
+func (w *World) StoredToBank(p Person, account uuid.UUID, shillings int64) domain.Withdrawal {
+	w.t.Helper()
+	q, err := w.App.CreateWithdrawalQuote(w.As(p), app.QuoteInput{WalletID: p.WalletID, Amount: KES(shillings), Account: &account})
+	if err != nil {
+		w.t.Fatalf("quote: %v", err)
+	}
+	made, err := w.App.CreateWithdrawal(w.Approve(w.As(p), q.ID), app.WithdrawalInput{Key: uuid.NewString(), QuoteID: q.ID})
+	if err != nil {
+		w.t.Fatalf("create: %v", err)
+	}
+	return made
 }

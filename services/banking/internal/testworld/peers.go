@@ -40,7 +40,8 @@ func (a *Wallet) script(next http.Handler) http.Handler {
 	})
 }
 
-func (a *Wallet) own(p Person) {
+// Own gives a person a wallet.
+func (a *Wallet) Own(p Person) {
 	a.Change(p, func(*walletapi.WalletOwner) {})
 }
 

@@ -54,7 +54,13 @@ type World struct {
 // New builds a world with an empty database.
 func New(t testing.TB) *World {
 	t.Helper()
-	w := &World{World: servicetest.New(t, "banking", bankingsql.Migrations(), jobs.Queues), Ledger: newLedger(), Wallet: newWallet(),
+	return On(t, servicetest.New(t, "banking", bankingsql.Migrations(), jobs.Queues))
+}
+
+// On is New with a database that there is.
+func On(t testing.TB, base *servicetest.World) *World {
+	t.Helper()
+	w := &World{World: base, Ledger: newLedger(), Wallet: newWallet(),
 		Users: &Users{}, Mpesa: newMpesa(t), t: t}
 	peers := w.Peers(openapi.FS,
 		servicetest.Peer{File: "transactions.yaml",
@@ -118,7 +124,7 @@ type Person struct{ UserID, WalletID uuid.UUID }
 func (w *World) Person(shillings int64) Person {
 	w.t.Helper()
 	p := Person{UserID: uuid.Must(uuid.NewV7()), WalletID: uuid.Must(uuid.NewV7())}
-	w.Wallet.own(p)
+	w.Wallet.Own(p)
 	w.Ledger.Set(p.WalletID.String(), shillings*100)
 	return p
 }

@@ -33,6 +33,10 @@ var reasons = map[string]map[string]string{
 		"payment_declined":         "the payment was declined",
 		"page_lost":                "the payment page could not be opened",
 		"number_taken":             "the new number has another account",
+		"bank_busy":                "payments to banks were not possible; please try again later",
+		"bank_refused":             "the bank did not accept it",
+		"bank_account_changed":     "the bank account has another owner than the one you linked",
+		"reversed_by_rail":         "the bank sent it back",
 	},
 	"sw": {
 		"":                         "haikuwezekana kukamilisha",
@@ -63,6 +67,10 @@ var reasons = map[string]map[string]string{
 		"payment_declined":         "malipo yalikataliwa",
 		"page_lost":                "ukurasa wa malipo haukufunguka",
 		"number_taken":             "nambari mpya ina akaunti nyingine",
+		"bank_busy":                "malipo kwa benki hayakuwezekana, jaribu tena baadaye",
+		"bank_refused":             "benki haikukubali",
+		"bank_account_changed":     "akaunti ya benki ina mwenye mwingine kuliko uliyeunganisha",
+		"reversed_by_rail":         "benki imeirudisha",
 	},
 }
 

@@ -94,12 +94,13 @@ type Params struct {
 	Tier       int64       `json:"tier,omitempty"`
 	Until      time.Time   `json:"until,omitzero"`
 	OtherID    uuid.UUID   `json:"other_id,omitzero"` // the other customer, whose masked name the text shows
+	Rail       string      `json:"rail,omitempty"` // that a withdrawal leaves by; "" is M-Pesa
 }
 
 // Stored returns the params as they are kept: without the control characters that no column can hold and no text should show, and with
 // the currency of an amount of zero, which the stored form leaves out.
 func (p Params) Stored() Params {
-	for _, text := range []*string{&p.Reference, &p.Currency, &p.Receipt, &p.ReasonCode, &p.Purpose} {
+	for _, text := range []*string{&p.Reference, &p.Currency, &p.Receipt, &p.ReasonCode, &p.Purpose, &p.Rail} {
 		*text = strings.Map(func(r rune) rune {
 			if unicode.IsControl(r) {
 				return -1

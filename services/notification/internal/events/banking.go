@@ -60,5 +60,9 @@ func withdrawalInDoubt(e events.BankingWithdrawalInDoubt) ([]app.Notice, error) 
 	if err != nil {
 		return nil, err
 	}
-	return one(domain.WithdrawalInDoubt, e.UserID, domain.Params{Reference: e.WithdrawalID.String(), Amount: m})
+	p := domain.Params{Reference: e.WithdrawalID.String(), Amount: m}
+	if e.Rail != "mpesa" { // texts of before have none
+		p.Rail = e.Rail
+	}
+	return one(domain.WithdrawalInDoubt, e.UserID, p)
 }
