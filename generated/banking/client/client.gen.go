@@ -874,7 +874,7 @@ type SettlementProposal struct {
 	// Example: Statement of 23 November.
 	Reason string `json:"reason"`
 
-	// Receipt M-Pesa's receipt; needed for `paid`.
+	// Receipt The rail's receipt, needed for `paid`: M-Pesa's, or the code of Paystack's transfer (TRF_…).
 	//
 	// Example: SKL1A2B3C5
 	Receipt *string `json:"receipt,omitempty"`

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	bankingapi "github.com/sendtip/sendtip/generated/banking/api"
+	"github.com/sendtip/sendtip/generated/scopes"
 	"github.com/sendtip/sendtip/kit/servicetest"
 	"github.com/sendtip/sendtip/openapi"
 
@@ -104,4 +105,19 @@ func TestMessagesAreTaken(t *testing.T) {
 	if n := w.Text("SELECT count(*) FROM provider_events"); n != "2" {
 		t.Errorf("%s messages were kept", n)
 	}
+}
+
+// TestReceiptsOfBothRails: people can say that a payment arrived, by either rail's receipt.
+func TestReceiptsOfBothRails(t *testing.T) {
+	t.Parallel()
+	w, a := setup(t)
+	made := w.InDoubt(w.Person(5000))
+	settle := func(receipt string) servicetest.Request {
+		return servicetest.Request{Who: "user:" + uuid.NewString(), Scopes: []string{scopes.AdminRails}, Method: http.MethodPost,
+			Path: "/v1/banking/withdrawals/" + made.ID.String() + "/settlement",
+			Body: `{"outcome":"paid","receipt":"` + receipt + `","evidence":"Statement, page 4.","reason":"The statement shows it."}`}
+	}
+	servicetest.Refused(t, a.Do(settle("no receipt")), http.StatusBadRequest, "invalid_request")
+	a.Do(settle("TRF_v5tip3zx8nna9o78"))
+	servicetest.Refused(t, a.Do(settle("SKL1A2B3C5")), http.StatusConflict, "approval_waiting") // the one before was taken
 }
