@@ -253,7 +253,8 @@ func (w *world) rows(c, to *journey.Customer) {
 		"wallet_id": c.WalletID.String(),
 		"topup_id":  topup.String(), "transfer_id": sent.ID.String(), "kyc_id": c.KycID.String(), "quote_id": quote.JSON201.ID.String(),
 		"transaction_id": statement[0].TransactionID.String(), "number_change_id": change.NumberChangeID.String()}
-	w.marks = []string{deposit.ID.String(), withdrawn.ID.String(), c.UserID.String(), c.WalletID.String(), topup.String(), c.KycID.String(), c.Phone[1:], c.Email,
+	w.marks = []string{deposit.ID.String(), withdrawn.ID.String(), c.UserID.String(), c.WalletID.String(), topup.String(), c.KycID.String(),
+		c.Phone[1:], c.Email,
 		c.DepositAccount,
 		c.IDNumber, change.Phone[1:]}
 }

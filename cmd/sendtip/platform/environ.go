@@ -102,7 +102,8 @@ func gatewayEnviron(e map[string]string, ports Ports, set keys.Set) error {
 	e["SENDTIP_INTERNAL_LISTEN"] = loopback(ports.Internal())
 	if e["SENDTIP_WEBHOOK_SOURCES"] == "" && e["SENDTIP_ENV"] != "production" {
 		// the sandbox sends from there, and nothing else does
-		e["SENDTIP_WEBHOOK_SOURCES"] = "st=127.0.0.2/32,cb=127.0.0.2/32,br=127.0.0.2/32,bp=127.0.0.2/32,wr=127.0.0.2/32,ky=127.0.0.2/32,sm=127.0.0.2/32"
+		e["SENDTIP_WEBHOOK_SOURCES"] = "st=127.0.0.2/32,cb=127.0.0.2/32,br=127.0.0.2/32,bp=127.0.0.2/32,wr=127.0.0.2/32,ky=127.0.0.2/32," +
+			"sm=127.0.0.2/32"
 	}
 	e["SENDTIP_DELEGATION_KEY"] = set.File(keys.Delegation)
 	var hashes, identities []string

@@ -94,7 +94,7 @@ type Params struct {
 	Tier       int64       `json:"tier,omitempty"`
 	Until      time.Time   `json:"until,omitzero"`
 	OtherID    uuid.UUID   `json:"other_id,omitzero"` // the other customer, whose masked name the text shows
-	Rail       string      `json:"rail,omitempty"` // that a withdrawal leaves by; "" is M-Pesa
+	Rail       string      `json:"rail,omitempty"`    // that a withdrawal leaves by; "" is M-Pesa
 }
 
 // Stored returns the params as they are kept: without the control characters that no column can hold and no text should show, and with
