@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,10 @@ func TestBankAccounts(t *testing.T) {
 	must(t, err)
 	if mine.JSON200 == nil || len(mine.JSON200.Data) != 1 || mine.JSON200.Data[0].ID != account.ID {
 		t.Errorf("%d %s", mine.StatusCode(), mine.Body)
+	}
+
+	if slices.Contains(w.checker.Uncompared(), "BankAccount") {
+		t.Error("the times of what was linked and listed were not compared")
 	}
 
 	withdrawsToBank(t, w, amina, account.ID)

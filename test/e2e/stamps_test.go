@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 
 	gatewayclient "github.com/sendtip/sendtip/generated/gateway/client"
@@ -50,6 +51,16 @@ func TestWhatIsMadeIsReadWithTheSameTimes(t *testing.T) {
 	must(t, err)
 	_, err = amina.WaitWithdrawal(t.Context(), out.ID, "paid")
 	must(t, err)
+	in, err := amina.Deposit(t.Context(), 50_00, "page")
+	must(t, err)
+	if read, err := amina.Banking.GetDepositWithResponse(t.Context(), in.ID); err != nil || read.JSON200 == nil {
+		t.Fatalf("read a deposit: %v %v", read, err)
+	}
+	wish, err := brian.Ask(t.Context(), amina, 10_00)
+	must(t, err)
+	if read, err := brian.Wallet.GetPaymentRequestWithResponse(t.Context(), wish.ID); err != nil || read.JSON200 == nil {
+		t.Fatalf("read a request: %v %v", read, err)
+	}
 	change, err := w.ChangeNumber(t.Context(), brian)
 	must(t, err)
 	if read, err := brian.User.GetNumberChangeWithResponse(t.Context(), change.NumberChangeID); err != nil || read.JSON200 == nil {
@@ -63,7 +74,9 @@ func TestWhatIsMadeIsReadWithTheSameTimes(t *testing.T) {
 	ask(t, amina, http.MethodGet, "/v1/me/recoveries", "", nil, http.StatusOK, "")
 	ask(t, amina, http.MethodPost, "/v1/me/recoveries/"+asked.ID.String()+"/cancellation", "",
 		approvedFor(t, amina, "cancelRecovery", asked.ID.String()), http.StatusOK, "")
-	if left := w.checker.Uncompared(); len(left) > 0 {
+	// No account is linked before a phone is a day old: TestBankAccounts moves the clock of a platform of its own, and looks at this there.
+	left := slices.DeleteFunc(w.checker.Uncompared(), func(what string) bool { return what == "BankAccount" })
+	if len(left) > 0 {
 		t.Errorf("nothing was made and read of %v", left)
 	}
 }

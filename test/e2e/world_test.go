@@ -291,7 +291,7 @@ func shared(t testing.TB) *world {
 			// All customers of all tests share one address here, and some do in a second what takes a person an hour.
 			o.Environ["SENDTIP_TIME_SCALE"] = "30" // rails are asked after 1.5 s, and money is in doubt after 22
 			o.Environ["SENDTIP_RATE_POLICIES"] = "address=60000/60/10000,default=60000/60/10000,otp_address=60000/60/10000,lookup=60000/60/10000," +
-				"step_up=60000/60/10000,payment=60000/60/10000"
+				"step_up=60000/60/10000,payment=60000/60/10000,admin=60000/60/10000"
 		})
 	})
 	if sharedErr != nil {

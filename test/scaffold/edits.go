@@ -65,7 +65,7 @@ var edits = []edit{
 			"\t\"get«.Title»Item\": made(\"create«.Title»Item\", \"item_id\"),\n"},
 	{file: "docs/events.md", before: "| `sendtip.gateway.v1` |", lines: "| `sendtip.«.Name».v1` | item id | 6 | 7 days |\n"},
 	{file: "docs/events.md", behind: "| `user.status_changed` | user_id, status, tier, version | ", lines: "«.Name», "},
-	{file: "docs/api.md", before: "`createTransfer`, `createTopup`", lines: "`create«.Title»Item`, "},
+	{file: "docs/api.md", before: "`openWallet`, `submitKyc`", lines: "`create«.Title»Item`, "},
 	{file: "docs/events.md", before: "| `gateway.api_key_revoked` |", lines: "| `«.Name».item_created` | item_id, user_id | – |\n"},
 	{file: "README.md", before: ": `/healthz`, `/readyz`, `/metrics` |", lines: ", «.Ops» «.Name»"},
 	{file: "README.md", before: "\n## Read on\n",
