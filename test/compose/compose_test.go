@@ -269,7 +269,7 @@ func TestSandboxKeepsRegistrations(t *testing.T) {
 }
 
 func provider(key string) bool {
-	return slices.ContainsFunc([]string{"DARAJA", "B2C", "PAYSTACK", "SMILEID", "AT", "SMTP", "MAIL"},
+	return slices.ContainsFunc([]string{"DARAJA", "B2C", "PAYSTACK", "DEPOSIT", "SMILEID", "AT", "SMTP", "MAIL"},
 		func(p string) bool { return strings.HasPrefix(key, "SENDTIP_"+p+"_") })
 }
 
