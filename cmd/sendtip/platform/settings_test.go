@@ -80,6 +80,7 @@ var malformed = map[string][]string{
 	"SENDTIP_B2C_SHORT_CODE":               {"abc", "1"},
 	"SENDTIP_B2C_INITIATOR_PASSWORD":       {noFile},
 	"SENDTIP_B2C_CERTIFICATE":              {"abc", "-----BEGIN CERTIFICATE-----"},
+	"SENDTIP_DEPOSIT_EMAIL_DOMAIN":         {"a b", "@x"},
 	"SENDTIP_PAYSTACK_URL":                 {"abc"},
 	"SENDTIP_PAYSTACK_SECRET_KEY":          {"abc", "pk_test_1", noFile},
 	"SENDTIP_PAYSTACK_SECRET_KEY_PREVIOUS": {"abc", noFile},
@@ -116,7 +117,8 @@ var live = map[string]string{
 	"SENDTIP_B2C_INITIATOR":          "payer",
 	"SENDTIP_B2C_INITIATOR_PASSWORD": "p",
 	"SENDTIP_PAYSTACK_URL":           "https://api.paystack.co", "SENDTIP_PAYSTACK_SECRET_KEY": "sk_live_1",
-	"SENDTIP_SMILEID_URL": "https://api.smileidentity.com", "SENDTIP_SMILEID_API_KEY": "k",
+	"SENDTIP_DEPOSIT_EMAIL_DOMAIN": "deposits.example.com",
+	"SENDTIP_SMILEID_URL":          "https://api.smileidentity.com", "SENDTIP_SMILEID_API_KEY": "k",
 	"SENDTIP_AT_URL": "https://api.africastalking.com", "SENDTIP_AT_USERNAME": "acme", "SENDTIP_AT_API_KEY": "k",
 }
 
