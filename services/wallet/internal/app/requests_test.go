@@ -70,7 +70,7 @@ func TestPaymentRequestIsPaidOnce(t *testing.T) {
 	if e := w.PublishedOf("wallet.transfer_completed"); len(e) != 1 || e[0]["payment_request_id"] != r.ID.String() {
 		t.Errorf("events: %v", e)
 	}
-	if n := w.Count("SELECT count(*) FROM payment_requests WHERE convert_from(note_sealed, 'LATIN1') LIKE '%Lunch%'"); n != 0 {
+	if n := w.Count("SELECT count(*) FROM payment_requests WHERE position('Lunch'::bytea IN note_sealed) > 0"); n != 0 {
 		t.Error("the note is not sealed")
 	}
 }
