@@ -2,13 +2,18 @@ package e2e_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 
+	"github.com/sendtip/sendtip/cmd/sendtip/keys"
 	"github.com/sendtip/sendtip/generated/common"
 	"github.com/sendtip/sendtip/generated/scopes"
 	walletclient "github.com/sendtip/sendtip/generated/wallet/client"
+	"github.com/sendtip/sendtip/kit/config"
+	"github.com/sendtip/sendtip/kit/hook"
+	"github.com/sendtip/sendtip/kit/seal"
 	"github.com/sendtip/sendtip/sandbox"
 	"github.com/sendtip/sendtip/sandbox/control"
 )
@@ -112,4 +117,14 @@ func TestSuspenseRefuses(t *testing.T) {
 		must(t, err)
 		return b.JSON200 != nil && len(b.JSON200.Data) > 0
 	})
+	request := query[uuid.UUID](t, w, "wallet", "SELECT id FROM rail_requests LIMIT 1")
+	kek, err := w.p.Keys().Read(keys.Of("wallet", keys.KEK))
+	must(t, err)
+	sealer, err := seal.New(config.NewSecret(kek).Bytes())
+	must(t, err)
+	address := hook.Address{Path: "/v1/hooks/wr/", Token: "paybill result"}.Secret(sealer, request.String()) + "/" + request.String()
+	for _, late := range []string{"", "/late"} { // a stranger's word, at the right address: kept, and believed by nobody
+		ask(t, amina, http.MethodPost, address+late, `{"Result":{}}`, nil, http.StatusOK, "")
+		ask(t, amina, http.MethodPost, address+late+"?x="+strings.Repeat("x", 20_000), `{"Result":{}}`, nil, http.StatusBadRequest, "uri_too_long")
+	}
 }
