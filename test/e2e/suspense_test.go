@@ -125,6 +125,7 @@ func TestSuspenseRefuses(t *testing.T) {
 	address := hook.Address{Path: "/v1/hooks/wr/", Token: "paybill result"}.Secret(sealer, request.String()) + "/" + request.String()
 	for _, late := range []string{"", "/late"} { // a stranger's word, at the right address: kept, and believed by nobody
 		ask(t, amina, http.MethodPost, address+late, `{"Result":{}}`, nil, http.StatusOK, "")
-		ask(t, amina, http.MethodPost, address+late+"?x="+strings.Repeat("x", 20_000), `{"Result":{}}`, nil, http.StatusBadRequest, "uri_too_long")
+		ask(t, amina, http.MethodPost, address+late+"?x="+strings.Repeat("x", 20_000), `{"Result":{}}`, nil, http.StatusBadRequest,
+			"uri_too_long")
 	}
 }
